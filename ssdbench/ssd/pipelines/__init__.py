@@ -1,0 +1,1 @@
+"""The shelf of input pipelines: one file per pipeline, found by name."""
