@@ -1,0 +1,1 @@
+"""Host: pure functions from records to figures and verdicts; no I/O."""

@@ -1,0 +1,46 @@
+"""The `ssdbench` command: its verbs, its help, and how errors become a sentence and an exit code."""
+
+import sys
+
+import typer
+
+from ssdbench import __version__
+from ssdbench.errors import ExitCode, SsdbenchError
+
+EPILOG = """Exit codes: 0 all is well; 1 a defect of ssdbench (with traceback); 2 wrong usage, suite or stored file;
+3 a case regressed; 4 a case failed; 5 inconclusive: the data support no verdict; 6 not covered: no baseline, not
+comparable, or not measured; 7 a data set or checkpoint is wrong; 8 this machine lacks something needed; 130
+interrupted (what was measured is kept, `run --resume` goes on)."""
+
+app = typer.Typer(
+    name="ssdbench",
+    help="Measure SSD300 v1.1 (PyTorch, DALI) and judge the figures against a baseline.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print it."),
+) -> None:
+    """Measure SSD300 v1.1 (PyTorch, DALI) and judge the figures against a baseline."""
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one sentence on stderr, never a traceback."""
+    try:
+        app()
+    except SsdbenchError as error:
+        print(f"ssdbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,1 @@
+"""Host: how a plan becomes records."""

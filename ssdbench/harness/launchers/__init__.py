@@ -1,0 +1,1 @@
+"""The shelf of launchers: how a worker is started and followed."""

@@ -1,0 +1,1 @@
+"""The shelf of stores: where records and baselines are kept."""

@@ -1,0 +1,1 @@
+"""Device: torch plumbing that knows nothing of measuring."""

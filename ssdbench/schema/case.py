@@ -1,0 +1,184 @@
+"""What is asked: a case, how long it is measured, and the plan that orders the launches of all cases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+DeviceKind = Literal["cuda", "cpu"]
+Layout = Literal["channels_last", "contiguous"]
+OptionValue = bool | int | float | str
+
+LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+PIPELINES = ("dali", "torchvision", "resident")
+NOT_USED = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """Arithmetic of the network: `autocast_dtype` is a torch dtype's name, None without autocast."""
+
+    autocast_dtype: str | None
+    scale_gradients: bool
+    allow_tf32: bool
+    minimum_capability: tuple[int, int]
+    on_cpu: bool
+
+
+# TF32 is on under amp and bf16 as well, as in the published recipe: it serves what autocast leaves in float32.
+PRECISIONS: Mapping[str, Precision] = {
+    "fp32": Precision(
+        autocast_dtype=None, scale_gradients=False, allow_tf32=False, minimum_capability=(0, 0), on_cpu=True
+    ),
+    "tf32": Precision(
+        autocast_dtype=None, scale_gradients=False, allow_tf32=True, minimum_capability=(8, 0), on_cpu=False
+    ),
+    "amp": Precision(
+        autocast_dtype="float16",
+        scale_gradients=True,
+        allow_tf32=True,
+        minimum_capability=(7, 0),
+        on_cpu=False,
+    ),
+    "bf16": Precision(
+        autocast_dtype="bfloat16",
+        scale_gradients=False,
+        allow_tf32=True,
+        minimum_capability=(8, 0),
+        on_cpu=True,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadTraits:
+    """What the host has to know of a workload without importing it.
+
+    `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`).
+    """
+
+    uses_model: bool
+    trains: bool
+    gated_metric: str
+
+
+WORKLOADS: Mapping[str, WorkloadTraits] = {
+    "train": WorkloadTraits(uses_model=True, trains=True, gated_metric="throughput"),
+    "infer": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50"),
+    "detect": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50"),
+    "input": WorkloadTraits(uses_model=False, trains=False, gated_metric="throughput"),
+    "pace": WorkloadTraits(uses_model=False, trains=False, gated_metric="throughput"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How long a case is measured; not part of its key, yet records of unequal protocols are not compared."""
+
+    warmup_steps: int = 10
+    steps: int = 60
+    launches: int = 3
+    timeout_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One cell of the matrix.
+
+    `world_size` counts ranks: one per GPU, or one process each on a CPU. `threads_per_rank` is the number of CPU
+    threads a rank may use, for its arithmetic on a CPU and for its input pipeline everywhere.
+    """
+
+    workload: str
+    device: DeviceKind
+    world_size: int
+    batch_size_per_gpu: int
+    precision: str
+    backbone: str
+    pipeline: str
+    layout: Layout = "channels_last"
+    compile: bool = False
+    threads_per_rank: int = 1
+    options: dict[str, OptionValue] = field(default_factory=dict)
+    protocol: Protocol = Protocol()
+
+    @property
+    def key(self) -> str:
+        """Readable identity: equal keys ask for the same measurement."""
+        parts = [
+            self.workload,
+            self.backbone,
+            self.pipeline,
+            self.precision,
+            self.layout,
+            "compiled" if self.compile else "eager",
+            f"{self.world_size}x{self.device}",
+            f"bs{self.batch_size_per_gpu}",
+            f"t{self.threads_per_rank}",
+        ]
+        parts += [f"{name}={value}" for name, value in sorted(self.options.items())]
+        return "-".join(part for part in parts if part != NOT_USED)
+
+    @property
+    def title(self) -> str:
+        """Short name for tables: what a reader needs to tell the cases of one run apart."""
+        ranks = f"{self.world_size} GPU" if self.device == "cuda" else f"{self.world_size} proc"
+        parts = [self.workload, self.backbone, self.pipeline, self.precision]
+        named = " ".join(part for part in parts if part != NOT_USED)
+        extras: list[str] = [self.layout] if self.layout != "channels_last" else []
+        extras += ["compiled"] if self.compile else []
+        extras += [f"{name}={value}" for name, value in sorted(self.options.items())]
+        return " · ".join([named, ranks, f"batch {self.batch_size_per_gpu}/GPU", *extras])
+
+    @property
+    def global_batch_size(self) -> int:
+        """Images of one step over all ranks."""
+        return self.world_size * self.batch_size_per_gpu
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCase:
+    """A case of a plan; `skip_reason` is a sentence where this machine cannot measure it as asked."""
+
+    case: Case
+    skip_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One launch in a plan's order."""
+
+    case_key: str
+    launch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All cases of a run and the order of their launches (cases take turns, so that drift meets all alike)."""
+
+    suite: str
+    seed: int
+    cases: tuple[PlannedCase, ...]
+    order: tuple[Slot, ...]
+
+    def case(self, key: str) -> Case:
+        """The case with this key."""
+        return next(planned.case for planned in self.cases if planned.case.key == key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """The content of case.json: what a worker needs for one launch of a case; all paths absolute.
+
+    `prepared_data` is the folder of cleaned annotations (None where the pipeline reads no files),
+    `output` the folder for events, failures and measurement.json.
+    """
+
+    schema_version: int
+    case: Case
+    launch: int
+    seed: int
+    output: str
+    prepared_data: str | None = None
+    backbone_weights: str | None = None
+    allow_download: bool = False

@@ -1,0 +1,79 @@
+"""Where a measurement was made: hardware is the key of a baseline, software is the thing under test."""
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What may not differ between two records that are compared; `cpu_count` is the logical CPUs usable here."""
+
+    cpu_model: str
+    cpu_count: int
+    gpu_model: str | None = None
+    gpu_count: int = 0
+    gpu_memory_bytes: int | None = None
+    compute_capability: tuple[int, int] | None = None
+
+    @property
+    def key(self) -> str:
+        """Folder name of this hardware's baselines."""
+        cpu = f"{self.cpu_count}x-{_slug(self.cpu_model)}"
+        if self.gpu_model is None or self.gpu_memory_bytes is None:
+            return f"cpu-{cpu}"
+        gibibytes = round(self.gpu_memory_bytes / 2**30)
+        return f"{self.gpu_count}x-{_slug(self.gpu_model)}-{gibibytes}gib--{cpu}"
+
+
+def _slug(text: str) -> str:
+    # Trade marks and nominal clocks differ between BIOS versions of one and the same processor.
+    text = re.sub(r"\((r|tm|c)\)|@.*|\b(cpu|processor)\b", " ", text.lower())
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-") or "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """Versions as the worker saw them from inside its process (and so inside its container); None is absent."""
+
+    python: str
+    torch: str
+    torchvision: str | None = None
+    dali: str | None = None
+    pycocotools: str | None = None
+    numpy: str | None = None
+    cuda: str | None = None
+    cudnn: str | None = None
+    nccl: str | None = None
+    container_release: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuState:
+    """One GPU as NVML describes it when a run begins; None is not supported on this GPU."""
+
+    index: int
+    uuid: str
+    model: str
+    memory_bytes: int
+    power_limit_watts: float | None = None
+    sm_clock_limit_mhz: int | None = None
+    memory_clock_limit_mhz: int | None = None
+    ecc: bool | None = None
+    mig: bool | None = None
+    persistence: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The machine around the worker, as the host wing sees it."""
+
+    hostname: str
+    os: str
+    kernel: str
+    memory_bytes: int
+    driver: str | None = None
+    container_image: str | None = None
+    ssdbench_version: str
+    ssdbench_commit: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    gpus: tuple[GpuState, ...] = ()

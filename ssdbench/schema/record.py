@@ -1,0 +1,112 @@
+"""What came back: raw samples of one launch, or how it failed, with everything needed to judge it again later."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ssdbench.schema.case import Case, Plan
+from ssdbench.schema.environment import Hardware, Host, Software
+
+FailureKind = Literal[
+    "crash", "out_of_memory", "timeout", "not_finite", "bad_data", "unsupported", "interrupted", "lost"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochCount:
+    """Images one pass over the data should have had and had, per GPU (rank 0)."""
+
+    expected_images: int
+    seen_images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Raw samples of one launch, reduced over ranks; times in seconds.
+
+    `step_seconds` holds every step, the first `warmup_steps` of them outside the timed region; each is the slowest
+    rank's. `fetch_seconds` is the part of each step the slowest rank's host waited for its batch. `wall_seconds` is
+    the timed region of the slowest rank, one device synchronisation at its end; `images` counts all ranks' images in
+    it. `peak_memory_bytes` holds a value per rank: device memory allocated on a GPU, resident set size on a CPU.
+    `losses` is the mean over ranks of each step. `foreign_cpu_cores` is the CPU use of other processes during the
+    region, None where the system does not tell.
+    """
+
+    schema_version: int
+    workload_version: int
+    started_at: str
+    timer: Literal["cuda_event", "perf_counter"]
+    global_batch_size: int
+    warmup_steps: int
+    step_seconds: tuple[float, ...]
+    fetch_seconds: tuple[float, ...]
+    wall_seconds: float
+    images: int
+    rank_wall_seconds: tuple[float, ...]
+    peak_memory_bytes: tuple[int, ...]
+    losses: tuple[float, ...] | None = None
+    epochs: tuple[EpochCount, ...] = ()
+    foreign_cpu_cores: float | None = None
+    software: Software
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a launch gave no measurement; `last_step` is the last one finished by the failing rank."""
+
+    kind: FailureKind
+    message: str
+    rank: int | None = None
+    last_step: int | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Identity of the images that were read: records over unlike data are not compared."""
+
+    name: str
+    fingerprint: str
+    train_images: int
+    val_images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """First line of a run's file: what was asked, of which machine, over which data."""
+
+    schema_version: int
+    run_id: str
+    created_at: str
+    command: tuple[str, ...]
+    plan: Plan
+    hardware: Hardware
+    host: Host
+    dataset: Dataset | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One launch: a measurement, or a failure. `order` is its place among the launches of its run.
+
+    `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.
+    """
+
+    schema_version: int
+    id: str
+    run_id: str
+    case: Case
+    launch: int
+    order: int
+    hardware: Hardware
+    dataset: Dataset | None = None
+    measurement: Measurement | None = None
+    failure: Failure | None = None
+    invalid_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as read back: its header and its records in the order of measurement."""
+
+    header: RunHeader
+    records: tuple[Record, ...]

@@ -1,0 +1,1 @@
+"""What torchrun starts: reads a case, measures it, writes what it saw."""

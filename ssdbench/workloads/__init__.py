@@ -1,0 +1,1 @@
+"""The shelf of workloads: one file per workload, found by name."""
