@@ -106,7 +106,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run as read back: its header and its records in the order of measurement."""
+    """A run as read back: its header and its records in the order of measurement.
+
+    `torn` says that the file ended in the middle of a line (the writer was killed) and that this line was left out.
+    """
 
     header: RunHeader
     records: tuple[Record, ...]
+    torn: bool = False

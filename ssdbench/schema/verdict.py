@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Record
 
 
@@ -16,9 +17,10 @@ class Direction(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A figure derived from a measurement."""
+    """A figure derived from a measurement; `title` names it in a sentence."""
 
     name: str
+    title: str
     unit: str
     direction: Direction
     description: str
@@ -29,48 +31,56 @@ METRICS: Mapping[str, Metric] = {
     for metric in (
         Metric(
             name="throughput",
+            title="global throughput",
             unit="images/s",
             direction=Direction.HIGHER_IS_BETTER,
             description="images of all ranks over wall seconds of the timed region (global)",
         ),
         Metric(
             name="latency_p50",
+            title="median step time",
             unit="s",
             direction=Direction.LOWER_IS_BETTER,
             description="median step time of the slowest rank",
         ),
         Metric(
             name="latency_mean",
+            title="mean step time",
             unit="s",
             direction=Direction.LOWER_IS_BETTER,
             description="mean step time of the slowest rank",
         ),
         Metric(
             name="latency_p90",
+            title="90th percentile of the step time",
             unit="s",
             direction=Direction.LOWER_IS_BETTER,
             description="90th percentile of the step time of the slowest rank",
         ),
         Metric(
             name="latency_p95",
+            title="95th percentile of the step time",
             unit="s",
             direction=Direction.LOWER_IS_BETTER,
             description="95th percentile of the step time of the slowest rank",
         ),
         Metric(
             name="latency_p99",
+            title="99th percentile of the step time",
             unit="s",
             direction=Direction.LOWER_IS_BETTER,
             description="99th percentile of the step time of the slowest rank",
         ),
         Metric(
             name="fetch_share",
+            title="share of time waiting for batches",
             unit="1",
             direction=Direction.LOWER_IS_BETTER,
             description="share of the step time spent waiting for the batch",
         ),
         Metric(
             name="peak_memory",
+            title="peak memory of a rank",
             unit="bytes",
             direction=Direction.LOWER_IS_BETTER,
             description="largest peak memory of any rank",
@@ -135,21 +145,65 @@ class CaseVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """All cases of a run against a baseline."""
+class Difference:
+    """One thing that is not the same on both sides: a version, a driver, a GPU setting, a variable ("-" is absent)."""
 
-    run_id: str
+    name: str
     baseline: str
-    cases: tuple[CaseVerdict, ...]
+    measured: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """Accepted launches, with all raw samples, and why they were accepted."""
+class Comparison:
+    """All cases of a run against a baseline (or against another run), worst first.
+
+    `baseline` is a baseline's name or a run id; `baseline_run_id` is the run it was accepted from, None where there
+    is no baseline for this hardware. `differences` lists what else changed between the two sides.
+    """
+
+    schema_version: int
+    run_id: str
+    hardware_key: str
+    baseline: str
+    baseline_run_id: str | None
+    settings: Settings
+    cases: tuple[CaseVerdict, ...]
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFigure:
+    """The gated metric of one case on its own: `value` is the middle launch, `low` and `high` the extreme ones."""
+
+    case_key: str
+    title: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    launches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineHeader:
+    """First line of a baseline's file: its name, why it was accepted, and the run it comes from."""
 
     schema_version: int
     name: str
     reason: str
     accepted_at: str
     run_id: str
+    measured_at: str
+    suite: str
+    seed: int
+    command: tuple[str, ...]
+    hardware: Hardware
+    host: Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Accepted launches with all their raw samples, in the order of case key and launch."""
+
+    header: BaselineHeader
     records: tuple[Record, ...]

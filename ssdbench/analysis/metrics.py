@@ -1,0 +1,117 @@
+"""Measurement -> figures. Raw samples are kept, so that every figure can be derived again by a better rule.
+
+* Throughput is all images of all ranks over the wall seconds of the timed region (the slowest rank's), batch fetch
+  included: global, never per GPU.
+* Step times count from the timed steps only; warm-up steps are in the samples and are left out here.
+* A percentile is given only where at least 20 timed steps lie beyond it: p90 from 200 steps, p95 from 400, p99 from
+  2000. With fewer, the figure would be the luck of a handful of steps: it is absent, not invented. The median is
+  always given. Between two samples a percentile is interpolated linearly (type 7 of Hyndman and Fan 1996).
+* Times that cannot be (not finite, negative, or a region of no length) make a figure NaN: it stays in the table, and
+  `decide` answers it with a sentence.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from statistics import fmean
+
+from ssdbench.errors import UsageError
+from ssdbench.schema.case import WORKLOADS, Case
+from ssdbench.schema.record import Measurement
+from ssdbench.schema.verdict import METRICS, Metric
+
+STEPS_BEYOND_A_PERCENTILE = 20
+
+
+def gated_metric(case: Case) -> Metric:
+    """The one metric that a verdict on this case rests on.
+
+    Raises:
+        UsageError: a workload that this version does not know.
+    """
+    traits = WORKLOADS.get(case.workload)
+    if traits is None:
+        raise UsageError(
+            f"case {case.key}: workload {case.workload!r} is unknown here, known are {', '.join(WORKLOADS)}; "
+            "update ssdbench to compare it"
+        )
+    return METRICS[traits.gated_metric]
+
+
+def figure(name: str, measurement: Measurement) -> float | None:
+    """One metric of `schema.verdict.METRICS` in its unit; None where the samples do not support it."""
+    return _FIGURES[name](measurement)
+
+
+def figures(measurement: Measurement) -> dict[str, float]:
+    """All metrics that the samples support, by name, each in the unit that `METRICS` says."""
+    found = {name: derive(measurement) for name, derive in _FIGURES.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def throughput(measurement: Measurement) -> float:
+    """Images per second of all ranks together (global); NaN for a region of no length."""
+    return _ratio(measurement.images, measurement.wall_seconds)
+
+
+def percentile(samples: tuple[float, ...], share: float) -> float:
+    """The value with `share` (0 to 1) of the samples below it, interpolated linearly; samples must not be empty."""
+    ordered = sorted(samples)
+    position = share * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def _timed_steps(measurement: Measurement) -> tuple[float, ...]:
+    return measurement.step_seconds[measurement.warmup_steps :]
+
+
+def _latency(share: float, steps_beyond: int) -> Callable[[Measurement], float | None]:
+    needed = max(1, math.ceil(steps_beyond / (1 - share) - 1e-9))
+
+    def derive(measurement: Measurement) -> float | None:
+        steps = _timed_steps(measurement)
+        if len(steps) < needed:
+            return None
+        return percentile(steps, share) if _possible(steps) else math.nan
+
+    return derive
+
+
+def _latency_mean(measurement: Measurement) -> float | None:
+    steps = _timed_steps(measurement)
+    if not steps:
+        return None
+    return fmean(steps) if _possible(steps) else math.nan
+
+
+def _fetch_share(measurement: Measurement) -> float | None:
+    steps = _timed_steps(measurement)
+    fetches = measurement.fetch_seconds[measurement.warmup_steps :]
+    if not steps or len(fetches) != len(steps):
+        return None
+    return _ratio(math.fsum(fetches), math.fsum(steps)) if _possible(steps) and _possible(fetches) else math.nan
+
+
+def _peak_memory(measurement: Measurement) -> float | None:
+    return float(max(measurement.peak_memory_bytes)) if measurement.peak_memory_bytes else None
+
+
+def _possible(seconds: tuple[float, ...]) -> bool:
+    return all(0 <= value < math.inf for value in seconds)
+
+
+def _ratio(amount: float, seconds: float) -> float:
+    return amount / seconds if 0 < seconds < math.inf else math.nan
+
+
+_FIGURES: Mapping[str, Callable[[Measurement], float | None]] = {
+    "throughput": throughput,
+    "latency_p50": _latency(0.50, 0),
+    "latency_mean": _latency_mean,
+    "latency_p90": _latency(0.90, STEPS_BEYOND_A_PERCENTILE),
+    "latency_p95": _latency(0.95, STEPS_BEYOND_A_PERCENTILE),
+    "latency_p99": _latency(0.99, STEPS_BEYOND_A_PERCENTILE),
+    "fetch_share": _fetch_share,
+    "peak_memory": _peak_memory,
+}

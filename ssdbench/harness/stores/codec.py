@@ -1,0 +1,144 @@
+"""Records to one-line JSON and back: the only file that knows pydantic's adapters for what is stored.
+
+Reading is strict: no conversion between types, no unknown keys, so that a key with a typing error is never passed over
+in silence. Writing is canonical: keys sorted, no spaces, floats as the shortest text that reads back to the same bits,
+so that equal records are equal lines. A figure that is not finite is written as `NaN`, `Infinity` or `-Infinity`, as
+Python's own json does.
+
+Every top-level object says its `schema_version`. An older one is raised step by step by `RAISERS`, a newer one is
+refused. The history of the versions stands in results/README.md.
+
+    python -m ssdbench.harness.stores.codec results/schema    # export the JSON schemas
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ssdbench.errors import StoreError
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.record import Measurement, Record, RunHeader
+from ssdbench.schema.verdict import BaselineHeader, Comparison
+
+T = TypeVar("T")
+Document = dict[str, Any]
+Raiser = Callable[[Document], Document]
+
+# (kind, version it reads) -> the document as the next version writes it; a kind without a row did not change in that
+# step. `schema_version` itself is raised by the caller, and nested documents (`_NESTED`) before the one around them.
+RAISERS: Mapping[tuple[type, int], Raiser] = {}
+
+_NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement}}
+
+_EXPORTED: Mapping[str, type] = {
+    "run_header": RunHeader,
+    "record": Record,
+    "measurement": Measurement,
+    "launch_request": LaunchRequest,
+    "baseline_header": BaselineHeader,
+    "comparison": Comparison,
+}
+
+
+def dump(value: object) -> str:
+    """One line of canonical JSON, without a line feed, for any dataclass of `schema`."""
+    plain = _adapter(type(value)).dump_python(value)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def read(kind: type[T], text: str | bytes, source: str) -> T:
+    """The object of `kind` in one JSON text; `source` (file, line) begins the sentence of an error.
+
+    Raises:
+        StoreError: not JSON, a newer schema version, or a key that is missing, unknown or of the wrong type.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise StoreError(f"{source}: not a line of JSON ({error}); restore the file, or remove that line") from None
+    current = raised(kind, document, source)
+    try:
+        value: T = _adapter(kind).validate_json(text if current is document else json.dumps(current))
+    except ValidationError as error:
+        raise StoreError(f"{source}: {_first_fault(error)}; restore the file, or remove that line") from None
+    return value
+
+
+def read_measurement(text: str | bytes, source: str = "measurement.json") -> Measurement:
+    """A worker's measurement; errors as `read`."""
+    return read(Measurement, text, source)
+
+
+def raised(kind: type, found: Any, source: str) -> Document:
+    """The document that was found, in the current schema version: the same object where it already is.
+
+    Raises:
+        StoreError: no version, or a version that this program does not know.
+    """
+    document: Document = found if isinstance(found, dict) else {}
+    version = document.get("schema_version")
+    if type(version) is not int or version < 1:
+        raise StoreError(f"{source}: no schema_version, so this is not a {kind.__name__} of ssdbench; check the path")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{source}: written in schema version {version} by a newer ssdbench, this one reads up to "
+            f"{SCHEMA_VERSION}; update ssdbench"
+        )
+    for key, inner_kind in _NESTED.get(kind, {}).items():
+        inner = document.get(key)
+        if inner is not None and (current := raised(inner_kind, inner, f"{source}: {key}")) is not inner:
+            document = {**document, key: current}
+    for step in range(version, SCHEMA_VERSION):
+        raiser = RAISERS.get((kind, step))
+        document = {**(raiser(document) if raiser else document), "schema_version": step + 1}
+    return document
+
+
+def json_schemas() -> dict[str, str]:
+    """File name -> JSON schema of everything that is stored, crosses the door or is printed by `--json`."""
+    return {f"{name}.schema.json": _json_schema(kind) for name, kind in _EXPORTED.items()}
+
+
+def _json_schema(kind: type) -> str:
+    schema = _adapter(kind).json_schema()
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": f"#/$defs/{kind.__name__}",
+        "$defs": schema["$defs"],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # pydantic takes no configuration for a dataclass itself; inside a union the dataclasses inherit the adapter's.
+    return TypeAdapter(kind | None, config=ConfigDict(strict=True, extra="forbid"))
+
+
+def _first_fault(error: ValidationError) -> str:
+    faults = error.errors(include_url=False)
+    first = faults[0]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    if first["type"] == "unexpected_keyword_argument":
+        return f"unknown key {place}{more}"
+    if first["type"] == "missing":
+        return f"missing key {place}{more}"
+    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r:.40}{more}"
+
+
+def export(folder: Path) -> None:
+    """Write `json_schemas` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in json_schemas().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1] if len(sys.argv) > 1 else "results/schema"))
