@@ -14,7 +14,6 @@ refused. The history of the versions stands in results/README.md.
 import json
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +34,8 @@ Raiser = Callable[[Document], Document]
 RAISERS: Mapping[tuple[type, int], Raiser] = {}
 
 _NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement}}
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 _EXPORTED: Mapping[str, type] = {
     "run_header": RunHeader,
@@ -68,6 +69,15 @@ def read(kind: type[T], text: str | bytes, source: str) -> T:
     except ValidationError as error:
         raise StoreError(f"{source}: {_first_fault(error)}; restore the file, or remove that line") from None
     return value
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether this is a complete JSON text, of whatever content."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def read_measurement(text: str | bytes, source: str = "measurement.json") -> Measurement:
@@ -115,10 +125,12 @@ def _json_schema(kind: type) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: type) -> TypeAdapter[Any]:
     # pydantic takes no configuration for a dataclass itself; inside a union the dataclasses inherit the adapter's.
-    return TypeAdapter(kind | None, config=ConfigDict(strict=True, extra="forbid"))
+    if kind not in _ADAPTERS:
+        form: Any = kind | None
+        _ADAPTERS[kind] = TypeAdapter(form, config=ConfigDict(strict=True, extra="forbid"))
+    return _ADAPTERS[kind]
 
 
 def _first_fault(error: ValidationError) -> str:
