@@ -88,6 +88,7 @@ class RunHeader:
 class Record:
     """One launch: a measurement, or a failure. `order` is its place among the launches of its run.
 
+    `launch_seconds` is the whole launch, from the start of torchrun to its end; it serves to predict durations.
     `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.
     """
 
@@ -98,6 +99,7 @@ class Record:
     launch: int
     order: int
     hardware: Hardware
+    launch_seconds: float = 0.0
     dataset: Dataset | None = None
     measurement: Measurement | None = None
     failure: Failure | None = None

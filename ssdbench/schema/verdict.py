@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from ssdbench.errors import UsageError
 from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Record
 
@@ -106,10 +107,18 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Levels of the decision, recorded with every verdict; `margin` is a relative change (0.05 is 5 %)."""
+    """Levels of the decision, recorded with every verdict; `margin` is a relative change (0.05 is 5 %).
+
+    Raises:
+        UsageError: a margin outside of 0 to 1.
+    """
 
     margin: float
     minimum_launches: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise UsageError(f"--margin {self.margin:g} is no relative change between 0 and 1; write 0.05 for 5 %")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +126,8 @@ class Verdict:
     """The judgement of one metric of one case; every change is relative to the baseline (+0.02 is 2 % more).
 
     `low` and `high` bound the change. `smallest_detectable_change` and `launches_needed` (per side) say what these
-    data could have shown, and what it would take to show a change of the margin.
+    data could have shown, and what it would take to show a change of the margin (None: more launches do not help, or
+    there is nothing to judge; the sentence says which).
     """
 
     status: Status

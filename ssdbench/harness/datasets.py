@@ -1,0 +1,77 @@
+"""The images of a run: the user's own, or synthetic ones made once and cached; cleaned before anything is measured."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssdbench import __version__
+from ssdbench.harness.launchers.process import run_module
+from ssdbench.harness.suite import DataTable
+from ssdbench.schema.case import NOT_USED, Plan
+from ssdbench.schema.record import Dataset
+
+OnProgress = Callable[[dict[str, object]], None]
+
+# Pipelines that need no images on disk.
+_READS_NOTHING = {NOT_USED, "resident"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedData:
+    """A checked data set: its identity, the file that leads the workers to it, and what had to be repaired."""
+
+    dataset: Dataset
+    path: Path
+    warnings: tuple[dict[str, Any], ...] = ()
+
+
+def cache_folder() -> Path:
+    """Where synthetic and cleaned data are kept between runs: SSDBENCH_CACHE, else the user's cache folder."""
+    explicit = os.environ.get("SSDBENCH_CACHE")
+    if explicit:
+        return Path(explicit)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssdbench"
+
+
+def needs_images(plan: Plan) -> bool:
+    """Whether any case that will be measured reads images."""
+    return any(planned.skip_reason is None and planned.case.pipeline not in _READS_NOTHING for planned in plan.cases)
+
+
+def synthesise(python: str, folder: Path, table: DataTable, easy: bool, on_progress: OnProgress) -> dict[str, Any]:
+    """Make a synthetic COCO data set in `folder`; at once where it is there already."""
+    arguments = [
+        *("ssdbench.ssd", "synth", str(folder), "--train-images", str(table.train_images)),
+        *("--val-images", str(table.val_images), "--seed", str(table.seed), *(["--easy"] if easy else [])),
+    ]
+    return run_module(python, arguments, on_progress)
+
+
+def verify(python: str, folder: Path, on_progress: OnProgress) -> dict[str, Any]:
+    """Check every image and annotation of a data set; the findings as `ssdbench.ssd` reports them."""
+    return run_module(python, ["ssdbench.ssd", "verify", str(folder)], on_progress)
+
+
+def provide(python: str, folder: Path | None, table: DataTable, on_progress: OnProgress) -> PreparedData:
+    """Make ready the data set in `folder`, or the suite's synthetic one where it is None.
+
+    Raises:
+        WorkerError: the data set has a fault that would make a measurement wrong.
+    """
+    name = "user" if folder is not None else f"synthetic-{table.train_images}-{table.val_images}-seed{table.seed}"
+    if folder is None:
+        folder = cache_folder() / "synthetic" / f"{name}-ssdbench{__version__}"
+        synthesise(python, folder, table, False, on_progress)
+    result: dict[str, Any] = run_module(
+        python, ["ssdbench.ssd", "prepare", str(folder), "--cache", str(cache_folder() / "prepared")], on_progress
+    )
+    splits = {split: result["splits"][split] for split in ("train", "val")}
+    dataset = Dataset(
+        name=folder.name if name == "user" else name,
+        fingerprint="-".join(str(split["fingerprint"])[:16] for split in splits.values()),
+        train_images=int(splits["train"]["images"]),
+        val_images=int(splits["val"]["images"]),
+    )
+    return PreparedData(dataset=dataset, path=Path(result["prepared"]), warnings=tuple(result["warnings"]))

@@ -1,0 +1,88 @@
+"""From what a failed launch left behind to its cause: which rank, at which step, why."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from ssdbench.schema.record import Failure
+
+# What torchrun does to the other ranks when one has failed; never the cause.
+_CLEAN_UP_SIGNALS = {signal.SIGTERM}
+_LOG_LINES = 30
+
+
+def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_after_seconds: float | None) -> Failure:
+    """Name the cause of a failed launch.
+
+    In this order: our own time limit; a rank killed by a signal; a rank's own report (reports of lost peers last, as
+    their writers are witnesses); a rank that ended without a word; torchrun itself.
+    """
+    last_steps = {rank: _last_step(folder, rank) for rank in range(world_size)}
+    if timed_out_after_seconds is not None:
+        return _timeout(folder, last_steps, timed_out_after_seconds)
+    exits = {int(rank): code for rank, code in _read(folder / "exits.json").items()}
+    for rank, code in sorted(exits.items()):
+        if code < 0 and -code not in _CLEAN_UP_SIGNALS and not (folder / f"failure-{rank}.json").exists():
+            return _failure(folder, rank, last_steps[rank], "crash", f"rank {rank} ended by {_signal(code)}")
+    reports = [report for rank in range(world_size) if (report := _read(folder / f"failure-{rank}.json"))]
+    causes = sorted((r for r in reports if r["kind"] != "lost"), key=lambda report: report["failed_at"])
+    if causes:
+        cause = causes[0]
+        return _failure(folder, cause["rank"], cause["last_step"], cause["kind"], cause["message"])
+    silent = [rank for rank in range(world_size) if not (folder / f"failure-{rank}.json").exists()]
+    if reports and silent:
+        rank = silent[0]
+        return _failure(folder, rank, last_steps[rank], "crash", f"rank {rank} ended without a word")
+    if reports:
+        first = min(reports, key=lambda report: report["failed_at"])
+        return _failure(folder, first["rank"], first["last_step"], "lost", first["message"])
+    log = _tail(folder / "torchrun.log")
+    return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {_last_line(log)}", log=log)
+
+
+def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: float) -> Failure:
+    stand = ", ".join(
+        f"rank {rank} {'had no step' if step is None else f'was after step {step}'}"
+        for rank, step in last_steps.items()
+    )
+    behind = min(last_steps, key=lambda rank: -1 if (step := last_steps[rank]) is None else step)
+    message = f"not done after {limit_seconds:g} s: {stand} (stacks in the ranks' logs)"
+    return _failure(folder, behind, last_steps[behind], "timeout", message)
+
+
+def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message: str) -> Failure:
+    logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
+    log = _tail(logs[0]) if logs else _tail(folder / "torchrun.log")
+    return Failure(kind=kind, message=message, rank=rank, last_step=last_step, log=log)
+
+
+def _signal(code: int) -> str:
+    name = signal.Signals(-code).name
+    return f"{name} (killed from outside, most often by the kernel for lack of memory)" if name == "SIGKILL" else name
+
+
+def _last_step(folder: Path, rank: int) -> int | None:
+    path = folder / f"events-{rank}.jsonl"
+    if not path.exists():
+        return None
+    steps = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if '"step"' in line]
+    return int(steps[-1]["step"]) if steps else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _tail(path: Path) -> str:
+    if not path.exists():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-_LOG_LINES:])
+
+
+def _last_line(log: str) -> str:
+    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")

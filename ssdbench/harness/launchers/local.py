@@ -1,0 +1,107 @@
+"""Launches on this machine: a fresh torchrun for every launch, in a process tree that is watched to its end."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from ssdbench.harness.launchers.diagnosis import diagnose
+from ssdbench.harness.launchers.process import ProcessTree, worker_environment
+from ssdbench.harness.stores.codec import read_measurement
+from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.record import Failure, Measurement
+
+# Rare, because on a CPU the host's own work is foreign work beside the measurement.
+_POLL_SECONDS = 0.25
+_STACK_DUMP_SECONDS = 1.0
+
+Event = dict[str, object]
+
+
+class LocalLauncher:
+    """Starts workers with the interpreter `python` (its torch is the one that is measured)."""
+
+    def __init__(self, python: str) -> None:
+        self._python = python
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
+        """Run one launch to its end, its time limit, or an interruption (which ends it and is passed on).
+
+        `on_event` receives the events of rank 0 as they come. The folder `request.output` keeps case.json, the
+        events, the logs and the result.
+        """
+        folder = Path(request.output)
+        folder.mkdir(parents=True)
+        case_file = folder / "case.json"
+        case_file.write_text(json.dumps(asdict(request)), encoding="utf-8")
+        tree = ProcessTree(self._command(request, case_file), _environment(request), folder / "torchrun.log")
+        timed_out = False
+        try:
+            timed_out = not _follow(tree, folder, request.case.protocol.timeout_seconds, on_event)
+            if timed_out:
+                _ask_where_they_stand(tree)
+        finally:
+            tree.stop()
+        result = folder / "measurement.json"
+        if tree.exit_code() == 0 and result.is_file():
+            return read_measurement(result.read_text(encoding="utf-8"))
+        limit = request.case.protocol.timeout_seconds if timed_out else None
+        return diagnose(folder, request.case.world_size, exit_code=tree.exit_code(), timed_out_after_seconds=limit)
+
+    def _command(self, request: LaunchRequest, case_file: Path) -> list[str]:
+        return [
+            *(self._python, "-m", "ssdbench.worker.launch", request.output),
+            *("--nnodes=1", f"--nproc-per-node={request.case.world_size}"),
+            *("--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", f"--rdzv-id={case_file.parent.name}"),
+            *("--log-dir", f"{request.output}/ranks", "--redirects", "3"),
+            *("-m", "ssdbench.worker", str(case_file)),
+        ]
+
+
+def _environment(request: LaunchRequest) -> dict[str, str]:
+    case = request.case
+    additions = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
+    if case.device == "cpu":
+        # No context on a GPU that another measurement may use, and no search for a network interface.
+        additions |= {"CUDA_VISIBLE_DEVICES": "", "GLOO_SOCKET_IFNAME": "lo"}
+    return worker_environment(additions)
+
+
+def _follow(tree: ProcessTree, folder: Path, limit_seconds: float, on_event: Callable[[Event], None]) -> bool:
+    """Pass events on until the tree ends (True) or its time is up (False)."""
+    deadline = time.monotonic() + limit_seconds
+    events = _tail(folder / "events-0.jsonl")
+    while tree.exit_code() is None:
+        for event in next(events):
+            on_event(event)
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    for event in next(events):
+        on_event(event)
+    return True
+
+
+def _tail(path: Path) -> Iterator[list[Event]]:
+    """The events written since the last look; a line still being written is left for the next one."""
+    while not path.exists():
+        yield []
+    with path.open(encoding="utf-8") as file:
+        rest = ""
+        while True:
+            *lines, rest = (rest + file.read()).split("\n")
+            yield [json.loads(line) for line in lines]
+
+
+def _ask_where_they_stand(tree: ProcessTree) -> None:
+    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits."""
+    for process in tree.descendants():
+        with suppress(psutil.NoSuchProcess):
+            if "ssdbench.worker" in process.cmdline():
+                process.send_signal(signal.SIGUSR1)
+    time.sleep(_STACK_DUMP_SECONDS)

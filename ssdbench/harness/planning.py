@@ -1,0 +1,93 @@
+"""From a suite and a machine to a plan: what is measured, what is skipped and why, in which order."""
+
+from ssdbench.harness.probe import Machine
+from ssdbench.harness.suite import Suite, expand
+from ssdbench.harness.worker_python import WorkerPython
+from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
+
+
+def make_plan(suite: Suite, machine: Machine, worker: WorkerPython, seed: int) -> Plan:
+    """Plan a suite for a machine; nothing is started."""
+    device: DeviceKind = "cpu" if suite.device == "cpu" else "cuda"
+    if suite.device == "auto" and not machine.hardware.gpu_count:
+        device = "cpu"
+    cases = tuple(
+        PlannedCase(case=case, skip_reason=skip_reason(case, machine, worker) or _unwanted(case, below, machine))
+        for case, below in expand(suite, device, machine.hardware.cpu_count)
+    )
+    return Plan(suite=suite.name, seed=seed, cases=cases, order=_interleave(cases))
+
+
+def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
+    """Round robin, every second round backwards, so that a drift of the machine weighs on all cases alike."""
+    measured = [planned.case for planned in cases if planned.skip_reason is None]
+    rounds = max((case.protocol.launches for case in measured), default=0)
+    return tuple(
+        Slot(case_key=case.key, launch=launch)
+        for launch in range(rounds)
+        for case in (measured if launch % 2 == 0 else reversed(measured))
+        if launch < case.protocol.launches
+    )
+
+
+def skip_reason(case: Case, machine: Machine, worker: WorkerPython) -> str | None:
+    """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
+    return _device(case, machine) or _precision(case, machine) or _shape(case) or _packages(case, worker)
+
+
+def _device(case: Case, machine: Machine) -> str | None:
+    hardware = machine.hardware
+    if case.device == "cuda" and not hardware.gpu_count:
+        return f"needs a GPU, and {machine.no_gpu_reason}"
+    if case.device == "cuda" and case.world_size > hardware.gpu_count:
+        return f"needs {case.world_size} GPUs, this machine has {hardware.gpu_count}"
+    if case.device == "cpu" and case.world_size > hardware.cpu_count:
+        return f"needs a CPU for each of {case.world_size} processes, this machine has {hardware.cpu_count}"
+    return None
+
+
+def _precision(case: Case, machine: Machine) -> str | None:
+    rule = PRECISIONS[case.precision]
+    if case.device == "cpu":
+        if not rule.on_cpu:
+            return f"{case.precision} is a precision of GPUs, not of a CPU"
+        if case.precision == "bf16" and not machine.cpu_has_bf16:
+            return "this CPU has no vector arithmetic for bfloat16 (AVX-512 or better)"
+        return None
+    capability = machine.hardware.compute_capability
+    if capability is not None and capability < rule.minimum_capability:
+        have, need = _dotted(capability), _dotted(rule.minimum_capability)
+        return f"{case.precision} needs compute capability {need}, {machine.hardware.gpu_model} has {have}"
+    return None
+
+
+def _shape(case: Case) -> str | None:
+    if WORKLOADS[case.workload].trains and case.batch_size_per_gpu == 1:
+        return "training with one image per GPU is impossible: BatchNorm on the 1x1 map needs more than one value"
+    return None
+
+
+def _packages(case: Case, worker: WorkerPython) -> str | None:
+    if "torch" not in worker.packages:
+        return f"torch is not installed for {worker.executable}"
+    if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
+        return f"torchvision is not installed for {worker.executable}"
+    if case.pipeline == "dali" and "dali" not in worker.packages:
+        return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
+    if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
+        return "torch.compile on a CPU needs a C++ compiler (g++)"
+    return None
+
+
+def _unwanted(case: Case, below_capability: str | None, machine: Machine) -> str | None:
+    capability = machine.hardware.compute_capability
+    if below_capability is None or capability is None or case.device == "cpu":
+        return None
+    major, minor = below_capability.split(".")
+    if capability < (int(major), int(minor)):
+        return None
+    return f"the suite asks for {case.precision} below compute capability {below_capability} only"
+
+
+def _dotted(capability: tuple[int, int]) -> str:
+    return ".".join(map(str, capability))

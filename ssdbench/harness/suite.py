@@ -1,0 +1,227 @@
+"""Suites: TOML in, cases out. Every mistake in a suite is one sentence that names the file, the key and the remedy."""
+
+import difflib
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ssdbench.errors import UsageError
+from ssdbench.schema.case import (
+    BACKBONES,
+    LAYOUTS,
+    NOT_USED,
+    PIPELINES,
+    PRECISIONS,
+    WORKLOADS,
+    Case,
+    DeviceKind,
+    Layout,
+    OptionValue,
+    Protocol,
+)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SUITES_FOLDER = Path("benchmarks/suites")
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _one_of(*names: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if value in names:
+            return value
+        close = difflib.get_close_matches(str(value), names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"{value!r} is not known: {hint}choose from {', '.join(names)}")
+
+    return BeforeValidator(check)
+
+
+Count = Annotated[int, Field(ge=1)]
+WorkloadName = Annotated[str, _one_of(*WORKLOADS)]
+PrecisionName = Annotated[str, _one_of(*PRECISIONS)]
+BackboneName = Annotated[str, _one_of(*BACKBONES)]
+PipelineName = Annotated[str, _one_of(*PIPELINES)]
+LayoutName = Annotated[Layout, _one_of(*LAYOUTS)]
+OneOrMore = BeforeValidator(_as_list)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ProtocolTable(_Table):
+    """Overrides of the protocol; None keeps what stands above."""
+
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    steps: Count | None = None
+    launches: Count | None = None
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+
+    def over(self, other: Protocol) -> Protocol:
+        """`other` with what is set here."""
+        changes = {name: value for name, value in self.model_dump().items() if value is not None}
+        return Protocol(**{name: getattr(other, name) for name in Protocol.__dataclass_fields__} | changes)
+
+
+class DataTable(_Table):
+    """The synthetic data set that is made when no --data is given."""
+
+    train_images: Count = 256
+    val_images: Count = 64
+    seed: int = 1
+
+
+class MatrixTable(_Table):
+    """Axes of a grid: every key takes a value or a list; the cases are their product, less `exclude`."""
+
+    workload: Annotated[list[WorkloadName], OneOrMore]
+    world_size: Annotated[list[Count], OneOrMore] = [1]
+    batch_size_per_gpu: Annotated[list[Count], OneOrMore] = [32]
+    precision: Annotated[list[PrecisionName], OneOrMore] = ["fp32"]
+    backbone: Annotated[list[BackboneName], OneOrMore] = ["resnet50"]
+    pipeline: Annotated[list[PipelineName], OneOrMore] = ["dali"]
+    layout: Annotated[list[LayoutName], OneOrMore] = ["channels_last"]
+    compile: Annotated[list[bool], OneOrMore] = [False]
+    threads_per_rank: Annotated[int, Field(ge=0)] = 0
+    options: dict[str, OptionValue] = {}
+    protocol: ProtocolTable = ProtocolTable()
+    below_capability: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+    exclude: list[dict[str, OptionValue]] = []
+
+
+class Suite(_Table):
+    """A named set of cases; `device` "auto" is the GPU where there is one, else the CPU."""
+
+    name: str
+    description: str = ""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    protocol: ProtocolTable = ProtocolTable()
+    data: DataTable = DataTable()
+    matrix: Annotated[list[MatrixTable], Field(min_length=1)]
+
+
+AXES = (
+    "workload", "backbone", "pipeline", "layout", "compile", "world_size", "precision", "batch_size_per_gpu",
+)  # fmt: skip
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite given by its path, or by its name on the shelf (here, else beside the package).
+
+    Raises:
+        UsageError: there is none.
+    """
+    shelves = [SUITES_FOLDER, Path(__file__).parents[2] / SUITES_FOLDER, Path(__file__).parents[1] / "suites"]
+    for path in [Path(name), *(shelf / f"{name}.toml" for shelf in shelves)]:
+        if path.is_file():
+            return path
+    known = sorted({path.stem for shelf in shelves for path in shelf.glob("*.toml")})
+    raise UsageError(f"there is no suite {name!r}: give a .toml file or one of {', '.join(known) or '(none found)'}")
+
+
+def load_suite(path: Path) -> Suite:
+    """Read and check a suite.
+
+    Raises:
+        UsageError: not TOML, or a key or value that a suite does not have.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is no TOML that can be read: {error}") from None
+    return parse_suite(content, str(path))
+
+
+def parse_suite(content: dict[str, Any], origin: str) -> Suite:
+    """Check a suite's content; `origin` is what a message calls it.
+
+    Raises:
+        UsageError: a key or value that a suite does not have, or an exclude that never applies.
+    """
+    try:
+        suite = Suite.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{origin}: {_sentence(error)}") from None
+    for number, matrix in enumerate(suite.matrix, start=1):
+        for rule in matrix.exclude:
+            _check_exclude(rule, matrix, f"{origin}: matrix {number}")
+    return suite
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    *place, key = first["loc"] or ("",)
+    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        table = _table_at(place)
+        close = difflib.get_close_matches(str(key), table.model_fields, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"key {where!r} is not known: {hint}known here are {', '.join(table.model_fields)}"
+    if first["type"] == "missing":
+        return f"key {where!r} is missing"
+    return f"key {where!r}: {first['msg'].removeprefix('Value error, ')} (found {first['input']!r})"
+
+
+def _table_at(place: list[int | str]) -> type[_Table]:
+    names: dict[str, type[_Table]] = {"protocol": ProtocolTable, "data": DataTable, "matrix": MatrixTable}
+    return next((names[part] for part in reversed(place) if isinstance(part, str) and part in names), Suite)
+
+
+def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str) -> None:
+    for key, value in rule.items():
+        if key not in AXES:
+            raise UsageError(f"{where}: exclude names {key!r}, which is no axis: choose from {', '.join(AXES)}")
+        if value not in getattr(matrix, key):
+            raise UsageError(f"{where}: exclude never applies: {key} = {value!r} is not in {getattr(matrix, key)}")
+
+
+def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[Case, str | None]]:
+    """All cases in the suite's order, each with the capability below which alone it is wanted (None: everywhere).
+
+    `threads_per_rank` 0 becomes an equal share of the `cpu_count` logical CPUs (at most 8 a rank beside a GPU, as
+    the published recipe gives its pipeline).
+    """
+    seen: set[str] = set()
+    for matrix in suite.matrix:
+        protocol = matrix.protocol.over(suite.protocol.over(Protocol()))
+        for values in itertools.product(*(getattr(matrix, axis) for axis in AXES)):
+            axes = dict(zip(AXES, values, strict=True))
+            if any(all(axes[key] == value for key, value in rule.items()) for rule in matrix.exclude):
+                continue
+            threads = matrix.threads_per_rank or _share(cpu_count, axes["world_size"], device)
+            case = Case(
+                device=device,
+                threads_per_rank=threads,
+                options=matrix.options,
+                protocol=protocol,
+                **_without_unused(axes),
+            )
+            if case.key not in seen:
+                seen.add(case.key)
+                yield case, matrix.below_capability
+
+
+def _share(cpu_count: int, world_size: int, device: DeviceKind) -> int:
+    share = max(1, cpu_count // world_size)
+    return min(8, share) if device == "cuda" else share
+
+
+def _without_unused(axes: dict[str, Any]) -> dict[str, Any]:
+    """Name what a workload does not use as such: the input pipeline of a resnet18 and of a resnet50 are one case."""
+    if WORKLOADS[axes["workload"]].uses_model:
+        return axes
+    unused = {"backbone": NOT_USED, "precision": "fp32", "compile": False}
+    if axes["workload"] == "pace":
+        unused |= {"pipeline": NOT_USED, "layout": "channels_last"}
+    return axes | unused

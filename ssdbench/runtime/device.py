@@ -1,0 +1,192 @@
+"""The accelerator or the CPU behind one face; the only file that names CUDA.
+
+Nothing here synchronises unless it says so: a timed region may contain `Clock.mark` and nothing else of this file.
+"""
+
+import random
+import resource
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch
+
+from ssdbench.errors import EnvironmentLacksError
+from ssdbench.schema.case import DeviceKind
+
+
+class Clock(Protocol):
+    """Marks on a device's own time line."""
+
+    def mark(self) -> None:
+        """Place a mark behind the work submitted so far; does not wait for it."""
+
+    def seconds(self) -> list[float]:
+        """Seconds between neighbouring marks (one less than there are marks); waits for the last one."""
+
+
+class HostClock:
+    """Marks taken from the host's monotonic clock: exact where work is done when the call returns."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._marks: list[float] = []
+
+    def mark(self) -> None:
+        self._marks.append(self._now())
+
+    def seconds(self) -> list[float]:
+        return [end - start for start, end in zip(self._marks, self._marks[1:], strict=False)]
+
+
+class EventClock:
+    """Marks as CUDA events in the current stream."""
+
+    def __init__(self) -> None:
+        self._marks: list[torch.cuda.Event] = []
+
+    def mark(self) -> None:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        self._marks.append(event)
+
+    def seconds(self) -> list[float]:
+        if self._marks:
+            self._marks[-1].synchronize()
+        return [start.elapsed_time(end) / 1e3 for start, end in zip(self._marks, self._marks[1:], strict=False)]
+
+
+class Device(Protocol):
+    """What a rank computes on."""
+
+    kind: DeviceKind
+    timer: Literal["cuda_event", "perf_counter"]
+    torch_device: torch.device
+
+    def synchronize(self) -> None:
+        """Wait until all submitted work is done."""
+
+    def clock(self) -> Clock:
+        """A fresh clock."""
+
+    def allow_tf32(self, allowed: bool) -> None:
+        """Let float32 matrix products and convolutions round their operands to TF32, or forbid it."""
+
+    def reset_peak_memory(self) -> None:
+        """Begin to watch the peak anew, where the device can."""
+
+    def peak_memory_bytes(self) -> int:
+        """Most memory in use at once since the last reset: allocated on a GPU, resident in the process on a CPU."""
+
+    def capability(self) -> tuple[int, int] | None:
+        """CUDA compute capability, None on a CPU."""
+
+
+class Cpu:
+    """The host's processor, `threads` of it."""
+
+    kind: DeviceKind = "cpu"
+    timer: Literal["cuda_event", "perf_counter"] = "perf_counter"
+
+    def __init__(self, threads: int, now: Callable[[], float]) -> None:
+        torch.set_num_threads(threads)
+        self.torch_device = torch.device("cpu")
+        self._now = now
+
+    def synchronize(self) -> None:
+        pass
+
+    def clock(self) -> Clock:
+        return HostClock(self._now)
+
+    def allow_tf32(self, allowed: bool) -> None:
+        if allowed:
+            return  # a CPU has no TF32: there is nothing to switch on, and bf16's other half stays float32
+
+    def reset_peak_memory(self) -> None:
+        pass
+
+    def peak_memory_bytes(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def capability(self) -> tuple[int, int] | None:
+        return None
+
+
+class CudaGpu:
+    """One NVIDIA GPU, chosen by local rank."""
+
+    kind: DeviceKind = "cuda"
+    timer: Literal["cuda_event", "perf_counter"] = "cuda_event"
+
+    def __init__(self, local_rank: int) -> None:
+        if not torch.cuda.is_available():
+            raise EnvironmentLacksError("torch finds no NVIDIA GPU: check the driver, or measure with --device cpu")
+        if local_rank >= torch.cuda.device_count():
+            raise EnvironmentLacksError(
+                f"rank {local_rank} has no GPU: torch sees {torch.cuda.device_count()}; ask for fewer with --gpus"
+            )
+        self.torch_device = torch.device("cuda", local_rank)
+        torch.cuda.set_device(self.torch_device)
+        torch.backends.cudnn.benchmark = True  # shapes never change, so the search ends within the warm-up
+
+    def synchronize(self) -> None:
+        torch.cuda.synchronize(self.torch_device)
+
+    def clock(self) -> Clock:
+        return EventClock()
+
+    def allow_tf32(self, allowed: bool) -> None:
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        if hasattr(matmul, "fp32_precision"):  # torch 2.9 renamed the switch and warns of the old one
+            matmul.fp32_precision = "tf32" if allowed else "ieee"
+            cudnn.conv.fp32_precision = "tf32" if allowed else "ieee"  # type: ignore[attr-defined]
+        else:
+            matmul.allow_tf32 = allowed
+            cudnn.allow_tf32 = allowed
+
+    def reset_peak_memory(self) -> None:
+        torch.cuda.reset_peak_memory_stats(self.torch_device)
+
+    def peak_memory_bytes(self) -> int:
+        return torch.cuda.max_memory_allocated(self.torch_device)
+
+    def capability(self) -> tuple[int, int] | None:
+        return torch.cuda.get_device_capability(self.torch_device)
+
+
+def open_device(kind: DeviceKind, local_rank: int, threads: int, now: Callable[[], float]) -> Device:
+    """The device of this rank; `now` is the host clock in seconds (monotonic).
+
+    Raises:
+        EnvironmentLacksError: there is no such GPU.
+    """
+    return CudaGpu(local_rank) if kind == "cuda" else Cpu(threads, now)
+
+
+def supports_bf16(device: Device) -> bool:
+    """Whether bfloat16 is computed by the hardware and not imitated in float32."""
+    capability = device.capability()
+    if capability is not None:
+        return capability >= (8, 0)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators, those of the GPUs included."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is the device's or the host's allocator giving up."""
+    oom = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
+    return isinstance(error, (oom, MemoryError)) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
+def cuda_versions() -> tuple[str | None, str | None, str | None]:
+    """CUDA, cuDNN and NCCL as torch was built with them or loads them; None where it has none."""
+    cudnn = torch.backends.cudnn.version() if torch.version.cuda else None
+    nccl: tuple[int, ...] | None = None
+    if torch.version.cuda and torch.distributed.is_nccl_available():
+        nccl = torch.cuda.nccl.version()
+    return torch.version.cuda, str(cudnn) if cudnn else None, ".".join(map(str, nccl)) if nccl else None

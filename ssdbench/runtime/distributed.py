@@ -1,0 +1,73 @@
+"""The ranks of a launch; the only file that names torch.distributed. A world of one takes the same road as eight."""
+
+import os
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from ssdbench.errors import UsageError
+from ssdbench.runtime.device import Device
+
+T = TypeVar("T")
+
+
+class ProcessGroup:
+    """The process group that torchrun laid out in the environment."""
+
+    def __init__(self, device: Device, timeout_seconds: float) -> None:
+        # Samples and objects travel by gloo on the CPU, so that collecting them puts nothing on the GPU.
+        backend = "cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+        self.rank = dist.get_rank()
+        self.world_size = dist.get_world_size()
+        self._device = device
+
+    def barrier(self) -> None:
+        """Wait for all ranks (on the CPU; does not wait for a GPU)."""
+        dist.all_reduce(torch.zeros(1))
+
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, in rank order, on every rank."""
+        values: list[T | None] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return [value for value in values if value is not None]
+
+    def data_parallel(self, model: torch.nn.Module) -> torch.nn.Module:
+        """The model with gradients averaged over ranks in its backward pass."""
+        ids = [self._device.torch_device.index] if self._device.kind == "cuda" else None
+        return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+
+    def close(self) -> None:
+        """Leave the group."""
+        dist.destroy_process_group()
+
+
+def local_rank() -> int:
+    """This process's rank on its machine, as torchrun says.
+
+    Raises:
+        UsageError: not started by torchrun.
+    """
+    return _from_torchrun("LOCAL_RANK")
+
+
+def global_rank() -> int:
+    """This process's rank among all, as torchrun says."""
+    return _from_torchrun("RANK")
+
+
+def _from_torchrun(name: str) -> int:
+    try:
+        return int(os.environ[name])
+    except (KeyError, ValueError):
+        raise UsageError(f"{name} is not set: a worker is started by torchrun; use `ssdbench run`") from None
+
+
+def is_peer_lost(error: BaseException) -> bool:
+    """Whether a collective failed because another rank went away: this rank is a witness, not the culprit."""
+    text = str(error)
+    signs = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)

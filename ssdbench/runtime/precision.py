@@ -1,0 +1,43 @@
+"""Precision of the network's arithmetic: autocast and gradient scaling, as `schema.case.PRECISIONS` defines them."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from ssdbench.errors import EnvironmentLacksError
+from ssdbench.runtime.device import Device, supports_bf16
+from ssdbench.schema.case import PRECISIONS
+
+
+class Arithmetic:
+    """Applies one precision to one device.
+
+    Raises:
+        EnvironmentLacksError: the device cannot compute in it; measuring something else instead would be a lie.
+    """
+
+    def __init__(self, precision: str, device: Device) -> None:
+        self._rule = PRECISIONS[precision]
+        self._device = device
+        capability = device.capability()
+        if capability is None and not self._rule.on_cpu:
+            raise EnvironmentLacksError(f"{precision} is measured on GPUs only")
+        if capability is not None and capability < self._rule.minimum_capability:
+            raise EnvironmentLacksError(f"{precision} needs compute capability {self._rule.minimum_capability}")
+        if precision == "bf16" and not supports_bf16(device):
+            raise EnvironmentLacksError("this device has no bfloat16 arithmetic")
+        device.allow_tf32(self._rule.allow_tf32)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context for the network's forward pass."""
+        if self._rule.autocast_dtype is None:
+            return nullcontext()
+        return torch.autocast(self._device.kind, dtype=getattr(torch, self._rule.autocast_dtype))
+
+    def scaler(self) -> "torch.amp.GradScaler | None":
+        """A fresh gradient scaler, None where gradients need none."""
+        if not self._rule.scale_gradients:
+            return None
+        if hasattr(torch.amp, "GradScaler"):
+            return torch.amp.GradScaler(self._device.kind)
+        return torch.cuda.amp.GradScaler()  # torch before 2.3

@@ -1,0 +1,23 @@
+"""What a workload is given: the case, and this rank's place to measure it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdbench.runtime.device import Device
+from ssdbench.runtime.distributed import ProcessGroup
+from ssdbench.runtime.precision import Arithmetic
+from ssdbench.schema.case import Case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One rank of one launch, ready to measure."""
+
+    case: Case
+    device: Device
+    arithmetic: Arithmetic
+    group: ProcessGroup
+    seed: int
+    prepared_data: Path | None = None
+    backbone_weights: str | None = None
+    allow_download: bool = False

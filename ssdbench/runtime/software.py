@@ -1,0 +1,31 @@
+"""Versions of everything that may change a figure, as seen from inside the process that is measured."""
+
+import os
+import platform
+import sys
+
+import torch
+
+from ssdbench.runtime.device import cuda_versions
+from ssdbench.runtime.inventory import packages
+from ssdbench.schema.environment import Software
+
+
+def software() -> Software:
+    """What is installed here."""
+    installed = packages()
+    # Where several DALI wheels are installed only the imported module knows which one was measured.
+    dali = getattr(sys.modules.get("nvidia.dali"), "__version__", installed.get("dali"))
+    cuda, cudnn, nccl = cuda_versions()
+    return Software(
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        torchvision=installed.get("torchvision"),
+        dali=dali,
+        pycocotools=installed.get("pycocotools"),
+        numpy=installed.get("numpy"),
+        cuda=cuda,
+        cudnn=cudnn,
+        nccl=nccl,
+        container_release=os.environ.get("NVIDIA_PYTORCH_VERSION"),
+    )

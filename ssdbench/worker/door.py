@@ -1,0 +1,70 @@
+"""The door between the wings: case.json comes in, measurement.json or failure-<rank>.json goes out.
+
+Files are written beside their name and renamed: a file that exists is whole.
+"""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
+from ssdbench.runtime.device import is_out_of_memory
+from ssdbench.runtime.distributed import is_peer_lost
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import Case, LaunchRequest, Protocol
+from ssdbench.schema.record import Failure, FailureKind, Measurement
+
+
+def read_request(path: Path) -> LaunchRequest:
+    """Read case.json, which the host wing has validated before it wrote it.
+
+    Raises:
+        UsageError: host and worker are not of the same version of ssdbench.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} is of schema version {content['schema_version']}, this worker speaks {SCHEMA_VERSION}: "
+            "run host and worker from the same ssdbench"
+        )
+    case = content.pop("case")
+    protocol = Protocol(**case.pop("protocol"))
+    return LaunchRequest(case=Case(protocol=protocol, **case), **content)
+
+
+def write_measurement(folder: Path, measurement: Measurement) -> None:
+    """Hand the result of the launch to the host."""
+    _write(folder / "measurement.json", asdict(measurement))
+
+
+def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
+    """Tell the host how this rank failed, and when, so that it can tell the cause from its consequences."""
+    failure = Failure(kind=_kind(error), message=_message(error), rank=rank, last_step=last_step)
+    _write(folder / f"failure-{rank}.json", asdict(failure) | {"failed_at": time.time()})
+
+
+def _write(path: Path, content: object) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(path)
+
+
+def _kind(error: BaseException) -> FailureKind:
+    if is_out_of_memory(error):
+        return "out_of_memory"
+    if is_peer_lost(error):
+        return "lost"
+    kinds: dict[type[BaseException], FailureKind] = {
+        NotFiniteError: "not_finite",
+        DataError: "bad_data",
+        EnvironmentLacksError: "unsupported",
+        UsageError: "unsupported",
+        KeyboardInterrupt: "interrupted",
+    }
+    return next((kind for family, kind in kinds.items() if isinstance(error, family)), "crash")
+
+
+def _message(error: BaseException) -> str:
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first_line}"

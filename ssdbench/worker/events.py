@@ -1,0 +1,31 @@
+"""What a worker says while it works: a JSON line per event in `events-<rank>.jsonl`, for progress and post-mortems."""
+
+import json
+import time
+from pathlib import Path
+
+# A line costs some microseconds of the host's time: rare enough to vanish, often enough for a live display.
+_STEP_INTERVAL_SECONDS = 0.2
+
+
+class Events:
+    """The event stream of one rank."""
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._file = (folder / f"events-{rank}.jsonl").open("a", buffering=1, encoding="utf-8")
+        self._next_step_line = 0.0
+        self.last_step: int | None = None
+
+    def phase(self, name: str) -> None:
+        """A new phase begins: start, build, warm-up, measure, write, done."""
+        self._write({"event": "phase", "phase": name, "seconds": time.monotonic()})
+
+    def step(self, finished: int, now_seconds: float) -> None:
+        """Step `finished` (from 0, warm-up included) has been submitted; only some of them are written."""
+        self.last_step = finished
+        if now_seconds >= self._next_step_line:
+            self._next_step_line = now_seconds + _STEP_INTERVAL_SECONDS
+            self._write({"event": "step", "step": finished, "seconds": now_seconds})
+
+    def _write(self, event: dict[str, object]) -> None:
+        self._file.write(json.dumps(event) + "\n")

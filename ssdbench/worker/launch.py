@@ -1,0 +1,33 @@
+"""torchrun, with two things added: it dies with its parent, and it says how each rank ended.
+
+`python -m ssdbench.worker.launch OUTPUT TORCHRUN-ARGUMENTS...`. torchrun's own exit code is 1 whatever happened; the
+exit code or signal of each rank is written to OUTPUT/exits.json.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from torch.distributed import run
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+from ssdbench.runtime.process import die_with_parent
+
+
+def main() -> int:
+    """Run torchrun in this process."""
+    die_with_parent()
+    output, arguments = Path(sys.argv[1]), sys.argv[2:]
+    try:
+        run.run(run.parse_args(arguments))
+    except ChildFailedError as error:
+        exits = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        part = output / "exits.json.part"
+        part.write_text(json.dumps(exits), encoding="utf-8")
+        part.replace(output / "exits.json")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""From the samples of all ranks to those of the launch: the slowest rank sets the pace."""
+
+from dataclasses import dataclass
+
+from ssdbench.worker.loop import Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduced:
+    """The launch's samples, fields as in `schema.record.Measurement`."""
+
+    step_seconds: tuple[float, ...]
+    fetch_seconds: tuple[float, ...]
+    wall_seconds: float
+    rank_wall_seconds: tuple[float, ...]
+    images: int
+    losses: tuple[float, ...] | None
+
+
+def reduce_ranks(ranks: list[Samples]) -> Reduced:
+    """Reduce step by step to the slowest rank; images are added, losses averaged over the ranks."""
+    slowest = [
+        max(range(len(ranks)), key=times.__getitem__) for times in zip(*(r.step_seconds for r in ranks), strict=True)
+    ]
+    losses = [rank.losses for rank in ranks if rank.losses is not None]
+    return Reduced(
+        step_seconds=tuple(ranks[rank].step_seconds[step] for step, rank in enumerate(slowest)),
+        fetch_seconds=tuple(ranks[rank].fetch_seconds[step] for step, rank in enumerate(slowest)),
+        wall_seconds=max(rank.wall_seconds for rank in ranks),
+        rank_wall_seconds=tuple(rank.wall_seconds for rank in ranks),
+        images=sum(rank.images for rank in ranks),
+        losses=tuple(sum(values) / len(values) for values in zip(*losses, strict=True)) if losses else None,
+    )

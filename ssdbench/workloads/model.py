@@ -1,0 +1,17 @@
+"""The model as a case asks for it."""
+
+import torch
+
+from ssdbench.runtime.session import Session
+from ssdbench.ssd.model import SSD300
+
+
+def build_model(session: Session) -> torch.nn.Module:
+    """SSD300 with the case's backbone, on the rank's device, in the case's memory layout, compiled if asked."""
+    case = session.case
+    model: torch.nn.Module = SSD300(case.backbone, weights=session.backbone_weights, download=session.allow_download)
+    layout = torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
+    model = model.to(device=session.device.torch_device, memory_format=layout)
+    if case.compile:
+        model.compile()
+    return model

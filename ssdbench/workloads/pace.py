@@ -1,0 +1,56 @@
+"""A workload of known pace, to check the measurement itself: it sleeps, and its figures are known beforehand."""
+
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ssdbench.errors import UsageError
+from ssdbench.runtime.session import Session
+from ssdbench.schema.record import EpochCount
+from ssdbench.workloads.workload import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceOptions:
+    """Seconds that a step and the fetch of its batch take; `slow_rank` adds `slow_seconds` to one rank's steps."""
+
+    step_seconds: float = 0.1
+    fetch_seconds: float = 0.0
+    slow_rank: int = -1
+    slow_seconds: float = 0.0
+
+
+class Pace:
+    """Sleeps for `fetch_seconds`, then for `step_seconds`, a batch."""
+
+    version: ClassVar[int] = 1
+
+    def __init__(self, session: Session) -> None:
+        try:
+            options = PaceOptions(**session.case.options)  # type: ignore[arg-type]
+        except TypeError as error:
+            known = ", ".join(PaceOptions.__dataclass_fields__)
+            raise UsageError(f"workload pace: {error}; its options are {known}") from None
+        self._batch_size = session.case.batch_size_per_gpu
+        self._fetch_seconds = options.fetch_seconds
+        slowed = session.group.rank == options.slow_rank
+        self._step_seconds = options.step_seconds + (options.slow_seconds if slowed else 0.0)
+
+    def fetch(self) -> int:
+        time.sleep(self._fetch_seconds)
+        return self._batch_size
+
+    def step(self, batch: int) -> Step:
+        time.sleep(self._step_seconds)
+        return Step(images=batch)
+
+    def epochs(self) -> tuple[EpochCount, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+def open_workload(session: Session) -> Pace:
+    """This rank's paced workload."""
+    return Pace(session)

@@ -1,0 +1,76 @@
+"""What the timed loop needs of a workload, and the pipeline that most of them read from."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import torch
+
+from ssdbench.runtime.session import Session
+from ssdbench.schema.record import EpochCount
+from ssdbench.ssd.coco import load_prepared
+from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, endless
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step did on this rank; `loss` stays on the device, so that reading it costs the step nothing."""
+
+    images: int
+    loss: torch.Tensor | None = None
+
+
+class Workload(Protocol[B]):
+    """One rank's share of a workload. The loop owns the clock: `fetch` and `step` only do the work.
+
+    `version` is raised when old and new figures are no longer comparable.
+    """
+
+    version: ClassVar[int]
+
+    def fetch(self) -> B:
+        """The next batch, as a step takes it."""
+
+    def step(self, batch: B) -> Step:
+        """Do the work of one batch."""
+
+    def epochs(self) -> tuple[EpochCount, ...]:
+        """The passes over the data that have ended."""
+
+    def close(self) -> None:
+        """Release what runs in the background."""
+
+
+class FedWorkload(Generic[B]):
+    """What workloads have in common that are fed from the case's pipeline: an endless stream of its batches."""
+
+    def __init__(self, session: Session, *, training: bool) -> None:
+        case = session.case
+        options = PipelineOptions(
+            batch_size_per_gpu=case.batch_size_per_gpu,
+            device=session.device.torch_device,
+            rank=session.group.rank,
+            world_size=session.group.world_size,
+            seed=session.seed,
+            data=load_prepared(session.prepared_data, "train" if training else "val")
+            if session.prepared_data
+            else None,
+            channels_last=case.layout == "channels_last",
+            threads=case.threads_per_rank,
+        )
+        shelf = importlib.import_module(f"ssdbench.ssd.pipelines.{case.pipeline}")
+        self._pipeline: InputPipeline[B] = (shelf.training if training else shelf.validation)(options)
+        self._batches: Iterator[B] = endless(self._pipeline)
+
+    def fetch(self) -> B:
+        return next(self._batches)
+
+    def epochs(self) -> tuple[EpochCount, ...]:
+        expected = self._pipeline.images_per_epoch
+        return tuple(EpochCount(expected_images=expected, seen_images=seen) for seen in self._pipeline.epoch_images)
+
+    def close(self) -> None:
+        self._pipeline.close()
