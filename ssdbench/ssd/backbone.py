@@ -1,0 +1,99 @@
+"""ResNet backbones of SSD300 v1.1: torchvision's, cut after `layer3` (conv4_x), with conv4_x at stride 1.
+
+So 300x300 images give a 38x38 map. Source: NVIDIA, "SSD v1.1 for PyTorch" (NGC); Huang et al. (arXiv:1611.10012).
+"""
+
+import http.client
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
+from ssdbench.ssd import state
+
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+
+_DROPPED = ("layer4.", "fc.")  # conv5_x and the classifier; avgpool holds no state
+
+
+class ResNetFeatures(nn.Module):
+    """Normalised RGB images (N, 3, 300, 300) to the 38x38 map, (N, 256 or 1024, 38, 38).
+
+    `weights` as for `ssdbench.ssd.model.SSD300`. The nested name is that of the published checkpoints.
+    """
+
+    def __init__(self, backbone: str, weights: str | os.PathLike[str] | None, *, download: bool) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise UsageError(f"backbone {backbone!r} does not exist; choose one of {', '.join(BACKBONES)}")
+        resnet = torchvision.models.get_model(backbone, weights=None)
+        if weights is not None:
+            _load(resnet, _locate(backbone, os.fspath(weights), download=download), backbone)
+        for module in resnet.layer3[0].modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+        self.feature_extractor = nn.Sequential(*list(resnet.children())[:7])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The feature map of conv4_x."""
+        features: Tensor = self.feature_extractor(images)
+        return features
+
+
+def _load(resnet: nn.Module, path: Path, backbone: str) -> None:
+    """Load a file into a whole ResNet; what is dropped afterwards need not be in the file."""
+    found = state.read(path)
+    if not state.is_state_dict(found):
+        raise DataError(f"{path}: not a state dict of torchvision's {backbone}")
+    expected = _used(resnet.state_dict())
+    found = _used(found)
+    if differs := state.difference(expected, found):
+        raise DataError(f"{path}: not the weights of torchvision's {backbone} ({differs})")
+    resnet.load_state_dict(found, strict=False)
+
+
+def _used(state_dict: Any) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state_dict.items() if not name.startswith(_DROPPED)}
+
+
+def _locate(backbone: str, weights: str, *, download: bool) -> Path:
+    """The file behind a name from torchvision's enum of weights, or behind a path."""
+    names = torchvision.models.get_model_weights(backbone)
+    family, _, member = weights.rpartition(".")
+    if family in ("", names.__name__) and member in names.__members__:
+        return _cached(names[member], download=download)
+    if Path(weights).exists():
+        return Path(weights)
+    choices = ", ".join(f"{names.__name__}.{name}" for name in names.__members__)
+    if re.fullmatch(r"\w+_Weights", family) or re.fullmatch(r"[A-Z][A-Z0-9_]*", weights):
+        raise UsageError(f"weights {weights!r} do not exist for {backbone}; choose one of {choices}, or a file")
+    raise DataError(f"{weights}: no such file (weights are a file, or one of {choices})")
+
+
+def _cached(weights: Any, *, download: bool) -> Path:
+    """The file of torchvision weights in torch hub's cache, fetched only where that was asked for."""
+    name = Path(urlsplit(weights.url).path).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if path.exists():
+        return path
+    if not download:
+        raise EnvironmentLacksError(
+            f"the weights {weights} are not on this machine; allow the download of {weights.url}, "
+            f"put the file at {path}, or name a local file"
+        )
+    digest = re.search(r"-([a-f0-9]{8,})\.", name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(weights.url, str(path), digest and digest.group(1), progress=False)
+    except (OSError, http.client.HTTPException, RuntimeError) as error:  # no network or disk; cut off; wrong digest
+        raise EnvironmentLacksError(
+            f"the weights {weights} could not be downloaded from {weights.url} ({error}); "
+            f"put the file at {path}, or name a local file"
+        ) from error
+    return path

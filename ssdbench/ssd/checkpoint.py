@@ -1,0 +1,125 @@
+"""Checkpoints of SSD300 v1.1: the published ones, ours, and bare state dicts.
+
+A published checkpoint is a dict with `model`, the state dict, and may hold `epoch`, `iteration`, `optimizer`,
+`scheduler` and `label_map`; names from older releases begin with `module.`, once or more. Ours are the same.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssdbench.errors import DataError
+from ssdbench.ssd import state
+
+_WRAPPERS = re.compile(r"^(module\.)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a checkpoint holds: tensors on the CPU, names without leading `module.`; None is what it does not hold.
+
+    `epoch` and `iteration` are as stored: the published training loop writes the number of epochs done.
+    """
+
+    path: Path
+    model: dict[str, Tensor]
+    epoch: int | None = None
+    iteration: int | None = None
+    optimizer: dict[str, Any] | None = None
+    scheduler: dict[str, Any] | None = None
+    label_map: dict[int, str] | None = None
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint, or a bare state dict; tensors and plain data only, so that a file can run no code.
+
+    Raises DataError, one sentence that names the file, for anything else.
+    """
+    path = Path(path)
+    found = state.read(path)
+    if state.is_state_dict(found):
+        found = {"model": found}
+    if not isinstance(found, Mapping):
+        raise DataError(f"{path}: not a checkpoint but a {type(found).__name__}")
+    if "model" not in found:
+        raise DataError(f"{path}: not a checkpoint, has no entry `model` ({_entries(found)})")
+    if not state.is_state_dict(found["model"]):
+        raise DataError(f"{path}: not a checkpoint, its entry `model` is not a state dict of tensors")
+    return Checkpoint(
+        path=path,
+        model=_unwrapped(path, found["model"]),
+        epoch=_entry(path, found, "epoch", int),
+        iteration=_entry(path, found, "iteration", int),
+        optimizer=_entry(path, found, "optimizer", dict),
+        scheduler=_entry(path, found, "scheduler", dict),
+        label_map=_entry(path, found, "label_map", dict),
+    )
+
+
+def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Load the state dict into a model (not wrapped); DataError, with the model untouched, if it does not fit."""
+    if differs := state.difference(model.state_dict(), checkpoint.model):
+        raise DataError(f"{checkpoint.path}: not a checkpoint of this model ({differs})")
+    model.load_state_dict(checkpoint.model)
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    model: nn.Module,
+    *,
+    epoch: int | None = None,
+    iteration: int | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    scheduler: Mapping[str, Any] | None = None,
+    label_map: Mapping[int, str] | None = None,
+) -> None:
+    """Write a checkpoint in the published form, whole or not at all; a wrapped model is saved without its wrapper.
+
+    `scheduler` is a state dict. Raises OSError when the disk refuses.
+    """
+    path = Path(path)
+    entries = {
+        "model": {_WRAPPERS.sub("", name): tensor for name, tensor in model.state_dict().items()},
+        "epoch": epoch,
+        "iteration": iteration,
+        "optimizer": optimizer.state_dict() if optimizer is not None else None,
+        "scheduler": dict(scheduler) if scheduler is not None else None,
+        "label_map": dict(label_map) if label_map is not None else None,
+    }
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            torch.save({name: entry for name, entry in entries.items() if entry is not None}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _unwrapped(path: Path, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    names = {_WRAPPERS.sub("", name): tensor for name, tensor in state_dict.items()}
+    if len(names) < len(state_dict):
+        raise DataError(f"{path}: not a checkpoint, some names are there with and without `module.`")
+    return names
+
+
+def _entry(path: Path, found: Mapping[str, Any], name: str, kind: type) -> Any:
+    entry = found.get(name)
+    if entry is not None and not isinstance(entry, kind):
+        raise DataError(f"{path}: entry `{name}` is a {type(entry).__name__}, not a {kind.__name__}")
+    return entry
+
+
+def _entries(found: Mapping[Any, Any]) -> str:
+    shown = ", ".join(str(name) for name in list(found)[:5])
+    return f"it has {len(found)}: {shown}" if found else "it is empty"

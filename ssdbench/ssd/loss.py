@@ -1,0 +1,41 @@
+"""The MultiBox loss of SSD (Liu et al., arXiv:1512.02325, section 2.2), with hard-negative mining per image."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ssdbench.ssd.boxes import encode
+
+NEGATIVES_PER_POSITIVE = 3
+
+
+class MultiBoxLoss(nn.Module):
+    """Mean over the batch of (box loss + class loss) / P, with P the image's number of positives (labels above 0).
+
+    Box loss: smooth L1 (beta 1), summed over the coordinates of the positives. Class loss: cross entropy, summed over
+    the positives and over the 3 P negatives (or all there are) with the largest one. An image with P = 0 adds 0.
+
+    Computed in float32, whatever the precision of the network and inside an autocast region too: every operation
+    here takes float32 and none is on autocast's list of those to be lowered. No device synchronisation.
+    """
+
+    def forward(self, loc: Tensor, logits: Tensor, boxes_cxcywh: Tensor, labels: Tensor) -> Tensor:
+        """The scalar loss of box regression (N, 4, 8732) and class logits (N, 81, 8732).
+
+        The truth is as `ssdbench.ssd.boxes.match` gives it: boxes (N, 8732, 4), labels (N, 8732) of any integer type.
+        """
+        labels = labels.to(torch.int64)
+        positive = labels > 0
+        count = positive.sum(1)
+
+        targets = encode(boxes_cxcywh).transpose(1, 2)
+        box_loss = F.smooth_l1_loss(loc.float(), targets, reduction="none").sum(1)
+        class_loss = F.cross_entropy(logits.float(), labels, reduction="none")
+
+        # With 0 in the places of the positives, ranks beyond the last negative add nothing: no second limit is needed.
+        hardest = class_loss.masked_fill(positive, 0).sort(dim=1, descending=True).values
+        rank = torch.arange(hardest.shape[1], device=hardest.device)
+        mined = hardest.where(rank < NEGATIVES_PER_POSITIVE * count[:, None], 0)
+
+        of_positives = (box_loss + class_loss).where(positive, 0)
+        return ((of_positives.sum(1) + mined.sum(1)) / count.clamp(min=1)).mean()

@@ -1,0 +1,135 @@
+"""Training of SSD300 v1.1: the recipe's constants, its optimiser and learning rate, and the one train step.
+
+Sources: NVIDIA, "SSD v1.1 for PyTorch" (NGC); no weight decay on 1-D parameters: Jia et al. (arXiv:1807.11205); linear
+scaling and warm-up of the learning rate: Goyal et al. (arXiv:1706.02677).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ssdbench.ssd.loss import MultiBoxLoss
+
+if TYPE_CHECKING:
+    from torch.amp.grad_scaler import GradScaler  # torch 2.1 and 2.2 have it elsewhere; a caller hands it in
+
+BASE_LEARNING_RATE = 2.6e-3
+BASE_BATCH_SIZE = 32  # per GPU, where the base learning rate holds
+DECAY_EPOCHS = (43, 54)
+DECAY_FACTOR = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The constants of a published training run; epochs count from 0, `batch_size` is per GPU."""
+
+    batch_size: int = BASE_BATCH_SIZE
+    base_learning_rate: float = BASE_LEARNING_RATE
+    warmup_iterations: int = 300
+    epochs: int = 65
+    decay_epochs: tuple[int, ...] = DECAY_EPOCHS
+    validation_epochs: tuple[int, ...] = (21, 31, 37, 42, 48, 53, 59, 64)
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+
+DEFAULT_RECIPE = Recipe()
+A100_8GPU_RECIPE = Recipe(batch_size=128, base_learning_rate=2.7e-3, warmup_iterations=1200)
+
+
+def learning_rate(
+    epoch: int,
+    iteration: int,
+    world_size: int,
+    batch_size: int,
+    warmup_iterations: int,
+    base: float = BASE_LEARNING_RATE,
+) -> float:
+    """base * GPUs * (batch size per GPU / 32), times 0.1 from epoch 43 on and again from 54 on.
+
+    During the first `warmup_iterations` (0 for none) it is multiplied by iteration / warmup_iterations, so the very
+    first step has 0. `epoch` counts from 0, `iteration` from 0 since the start of training, over all epochs.
+    """
+    decays = sum(epoch >= decay_epoch for decay_epoch in DECAY_EPOCHS)
+    rate = base * world_size * (batch_size / BASE_BATCH_SIZE) * DECAY_FACTOR**decays
+    return rate * iteration / warmup_iterations if iteration < warmup_iterations else rate
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters for an optimiser: biases and 1-D parameters without weight decay, then the others with it.
+
+    In the order of the published checkpoints, so that their optimiser state fits. Frozen parameters are left out.
+    """
+    exempt: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (exempt if parameter.dim() <= 1 or name.endswith("bias") else decayed).append(parameter)
+    return [{"params": exempt, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay}]
+
+
+def optimizer(model: nn.Module, recipe: Recipe = DEFAULT_RECIPE, *, fused: bool | None = None) -> torch.optim.SGD:
+    """SGD with momentum and split weight decay, at learning rate 0: see `set_learning_rate`.
+
+    `fused`: one kernel for all parameters, and no synchronisation to ask whether gradients overflowed under gradient
+    scaling; None takes it for a model on CUDA where torch has it (2.3 and later).
+    """
+    if fused is None:
+        on_cuda = all(parameter.is_cuda for parameter in model.parameters())
+        fused = on_cuda and "fused" in inspect.signature(torch.optim.SGD).parameters
+    options: dict[str, Any] = {"fused": True} if fused else {}
+    sgd = torch.optim.SGD(parameter_groups(model, recipe.weight_decay), lr=0.0, momentum=recipe.momentum, **options)
+    if fused:
+        # torch (to 2.11 at least) leaves the momentum uninitialised when the first step under gradient scaling
+        # overflows, as it often does at the initial scale. From zeros the first step is the same as without a buffer.
+        for group in sgd.param_groups:
+            for parameter in group["params"]:
+                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainStep:
+    """One training step: forward under autocast, loss in float32, backward, optimiser. Benchmarks and training use it.
+
+    `model` may be wrapped in DistributedDataParallel. `autocast` makes a context for each step, such as
+    `lambda: torch.autocast("cuda", torch.float16)`; `scaler` is for float16 only. Nothing here waits for the device,
+    provided that the optimiser does not: with a scaler that takes a fused one.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = field(default_factory=MultiBoxLoss)
+    autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+    scaler: GradScaler | None = None
+
+    def __call__(self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor) -> Tensor:
+        """Train on images (N, 3, 300, 300), boxes (N, 8732, 4) and labels (N, 8732), N per GPU and at least 2.
+
+        Returns the loss before the update, a detached scalar on the device; reading it is the caller's synchronisation.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            loc, logits = self.model(images)
+        loss = self.loss(loc, logits, boxes_cxcywh, labels)
+        if self.scaler is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        else:
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        return loss.detach()
