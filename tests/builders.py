@@ -119,7 +119,6 @@ def a_header(
         schema_version=SCHEMA_VERSION,
         run_id=run_id,
         created_at="2026-01-05T12:00:00+00:00",
-        command=("ssdbench", "run", "smoke"),
         plan=Plan(suite="smoke", seed=1, cases=planned, order=order),
         hardware=HARDWARE,
         host=HOST,
@@ -164,7 +163,6 @@ def a_baseline(run: Run | None = None, *, name: str = "main", reason: str = "fir
         measured_at=run.header.created_at,
         suite=run.header.plan.suite,
         seed=run.header.plan.seed,
-        command=run.header.command,
         hardware=run.header.hardware,
         host=run.header.host,
     )

@@ -206,7 +206,6 @@ class BaselineHeader:
     measured_at: str
     suite: str
     seed: int
-    command: tuple[str, ...]
     hardware: Hardware
     host: Host
 

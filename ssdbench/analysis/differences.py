@@ -1,0 +1,76 @@
+"""What is not the same on both sides of a comparison: what forbids it, and what may explain it.
+
+*Conditions* have to agree before two launches may be compared: hardware, workload version, timer, protocol (warm-up
+and timed steps) and the images that were read. Everything else, the software, drivers, clock limits, power caps and
+variables, is what a benchmark is run to learn about: it is listed beside the verdicts as a *difference*, and forbids
+nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+
+from ssdbench.schema.environment import GpuState, Host, Software
+from ssdbench.schema.record import Record, Run
+from ssdbench.schema.verdict import Baseline, Difference
+
+ABSENT = "-"
+
+_SOFTWARE = tuple(field.name for field in fields(Software))
+_HOST = ("driver", "container_image", "ssdbench_version", "ssdbench_commit", "hostname", "os", "kernel")
+_GPU = tuple(field.name for field in fields(GpuState) if field.name not in ("index", "uuid", "model", "memory_bytes"))
+
+Facts = dict[str, set[str]]
+
+
+def what_forbids_comparison(baseline: Iterable[Record], measured: Iterable[Record]) -> list[Difference]:
+    """The conditions of one case that do not agree over all its launches, on both sides; empty where they do."""
+    there, here = _conditions(baseline), _conditions(measured)
+    return [_difference(name, there, here) for name in here if len(there[name] | here[name]) > 1]
+
+
+def differences(reference: Baseline | Run, run: Run) -> tuple[Difference, ...]:
+    """Versions, drivers, GPU settings and variables that are not the same on both sides."""
+    there, here = _facts(reference), _facts(run)
+    names = dict.fromkeys([*here, *there])
+    return tuple(_difference(name, there, here) for name in names if there.get(name) != here.get(name))
+
+
+def _conditions(records: Iterable[Record]) -> Facts:
+    conditions: Facts = {}
+    for record in records:
+        if measurement := record.measurement:
+            _add(conditions, "hardware", record.hardware.key)
+            _add(conditions, "workload version", measurement.workload_version)
+            _add(conditions, "timer", measurement.timer)
+            _add(conditions, "warm-up steps", measurement.warmup_steps)
+            _add(conditions, "timed steps", len(measurement.step_seconds) - measurement.warmup_steps)
+            _add(conditions, "images", record.dataset and f"{record.dataset.name} ({record.dataset.fingerprint})")
+    return conditions
+
+
+def _facts(side: Baseline | Run) -> Facts:
+    facts: Facts = {}
+    for software in {record.measurement.software for record in side.records if record.measurement}:
+        for name in _SOFTWARE:
+            _add(facts, name, getattr(software, name))
+    host: Host = side.header.host
+    for name in _HOST:
+        _add(facts, name.replace("_", " "), getattr(host, name))
+    for gpu in host.gpus:
+        for name in _GPU:
+            _add(facts, f"GPU {name.replace('_', ' ')}", getattr(gpu, name))
+    for name, value in sorted(host.variables.items()):
+        _add(facts, f"${name}", value)
+    return facts
+
+
+def _add(facts: Facts, name: str, value: object) -> None:
+    facts.setdefault(name, set()).add(ABSENT if value is None else str(value))
+
+
+def _difference(name: str, there: Mapping[str, set[str]], here: Mapping[str, set[str]]) -> Difference:
+    return Difference(
+        name=name,
+        baseline=", ".join(sorted(there.get(name, {ABSENT}))),
+        measured=", ".join(sorted(here.get(name, {ABSENT}))),
+    )
