@@ -1,0 +1,106 @@
+"""`python -m ssdbench.ssd synth|verify|prepare`: the data commands, run in the worker's interpreter.
+
+Events go to stdout, one JSON object a line: `progress` (phase, done, total) while it works, then one `result`. A
+user's mistake is one `error` event (message, exit_code) and that exit code.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ssdbench.errors import ExitCode, SsdbenchError
+from ssdbench.ssd.coco import Prepared, PreparedSplit, prepare
+from ssdbench.ssd.synthetic import Recipe, synthesise
+from ssdbench.ssd.verification import Report, verify
+
+PROGRESS_INTERVAL_S = 0.2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        result: dict[str, Any]
+        result, code = options.run(options)
+    except SsdbenchError as error:
+        _emit({"event": "error", "message": str(error), "exit_code": int(error.exit_code)})
+        return int(error.exit_code)
+    _emit({"event": "result", "command": options.command, **result})
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ssdbench.ssd", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    synth = commands.add_parser("synth", help="make a synthetic data set in the form of COCO 2017")
+    synth.add_argument("directory", type=Path)
+    synth.add_argument("--train-images", type=int, required=True)
+    synth.add_argument("--val-images", type=int, required=True)
+    synth.add_argument("--seed", type=int, default=0)
+    synth.add_argument("--easy", action="store_true", help="few large objects told apart by colour")
+    synth.set_defaults(run=_synth)
+    check = commands.add_parser("verify", help="check every annotation and decode every image")
+    check.add_argument("directory", type=Path)
+    check.set_defaults(run=_verify)
+    ready = commands.add_parser("prepare", help="write clean annotation files for the pipelines")
+    ready.add_argument("directory", type=Path)
+    ready.add_argument("--cache", type=Path, required=True)
+    ready.set_defaults(run=_prepare)
+    return parser
+
+
+def _synth(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
+    recipe = Recipe(
+        train_images=options.train_images,
+        val_images=options.val_images,
+        seed=options.seed,
+        easy=options.easy,
+    )
+    created = synthesise(options.directory, recipe, _progress())
+    return {"directory": str(options.directory.resolve()), "created": created, **asdict(recipe)}, ExitCode.OK
+
+
+def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
+    report: Report = verify(options.directory, _progress())
+    return asdict(report), ExitCode.BAD_DATA if report.errors else ExitCode.OK
+
+
+def _prepare(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
+    prepared: Prepared = prepare(options.directory, options.cache, _progress())
+    return {
+        "prepared": str(prepared.path),
+        "cache_hit": prepared.cache_hit,
+        "splits": {split.name: _split_as_json(split) for split in (prepared.train, prepared.val)},
+        "warnings": [asdict(finding) for finding in prepared.warnings],
+    }, ExitCode.OK
+
+
+def _split_as_json(split: PreparedSplit) -> dict[str, Any]:
+    return {key: str(v) if isinstance(v, Path) else v for key, v in asdict(split).items()}
+
+
+class _progress:  # noqa: N801 - called as the function it stands for
+    """Emits progress, at most every fifth of a second and at the end of a phase."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total or now - self._last >= PROGRESS_INTERVAL_S:
+            self._last = now
+            _emit({"event": "progress", "phase": phase, "done": done, "total": total})
+
+
+def _emit(event: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

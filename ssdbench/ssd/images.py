@@ -1,0 +1,94 @@
+"""The image files of a data set: are they there, do they decode, are they of the size that is annotated?"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image, UnidentifiedImageError
+
+Progress = Callable[[str, int, int], None]  # phase, done, total
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+EXIF_ORIENTATION = 0x0112
+CHUNK = 32  # fewer pieces of work than this a process are not worth its start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageState:
+    """What a look at one image file found; `fault` is a finding's code, or None for a sound file."""
+
+    file_name: str
+    file_bytes: int
+    fault: str | None
+    detail: str = ""
+
+
+def inspect_images(
+    root: Path,
+    file_names: Sequence[str],
+    sizes_wh: Sequence[tuple[int, int]],
+    *,
+    decode: bool,
+    progress: Progress,
+    phase: str,
+) -> list[ImageState]:
+    """One `ImageState` for each file, in order.
+
+    Without `decode` only the header is read (a fraction of a millisecond a file); with it every pixel is decoded, so
+    that a cut-off or corrupt scan is found.
+    """
+    inspect = partial(_inspect, root, decode)
+    states: list[ImageState] = []
+    for state in in_processes(inspect, list(zip(file_names, sizes_wh, strict=True))):
+        states.append(state)
+        progress(phase, len(states), len(file_names))
+    return states
+
+
+def in_processes(function: Callable[[Work], Result], work: Sequence[Work]) -> Iterator[Result]:
+    """Results in the order of `work`, computed by as many processes as this one may use cores."""
+    processes = min(len(os.sched_getaffinity(0)), len(work) // CHUNK)
+    if processes < 2:
+        yield from map(function, work)
+        return
+    # spawn: a fork of a process that has threads (torch's, a test's) may deadlock
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(function, work, chunksize=max(1, min(CHUNK, len(work) // (4 * processes))))
+
+
+def _inspect(root: Path, decode: bool, named_size: tuple[str, tuple[int, int]]) -> ImageState:
+    file_name, size_wh = named_size
+    path = root / file_name
+    try:
+        file_bytes = path.stat().st_size
+    except OSError:
+        return ImageState(file_name=file_name, file_bytes=0, fault="image-missing")
+    fault, detail = _fault(path, size_wh, decode)
+    return ImageState(file_name=file_name, file_bytes=file_bytes, fault=fault, detail=detail)
+
+
+def _fault(path: Path, size_wh: tuple[int, int], decode: bool) -> tuple[str | None, str]:
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # of damaged metadata: the pixels are what counts
+            if image.size != size_wh:
+                return "image-size-differs", f"{_by(image.size)} in the file, {_by(size_wh)} annotated"
+            orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+            if decode:
+                image.load()
+    except UnidentifiedImageError:
+        return "image-unreadable", "no image format is recognised"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return "image-unreadable", str(error)
+    return ("image-rotated", f"EXIF orientation {orientation}") if orientation != 1 else (None, "")
+
+
+def _by(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"

@@ -1,0 +1,90 @@
+"""Batches that stay on the device: compute can be measured apart from input, and without a data set.
+
+Images are uniform noise, normalised; each has seven boxes of a random category, matched as real ones are.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from ssdbench.ssd.boxes import CLASS_COUNT, match
+from ssdbench.ssd.pipelines.contract import (
+    IMAGE_SIDE,
+    MEAN_RGB,
+    STD_RGB,
+    InputPipeline,
+    PipelineOptions,
+    TrainingBatch,
+    ValidationBatch,
+)
+
+DISTINCT_BATCHES = 2
+BATCHES_PER_EPOCH = 100
+BOXES_PER_IMAGE = 7
+
+BatchT = TypeVar("BatchT")
+
+
+def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
+    """Training batches from the seed and the rank."""
+    return _Resident(options, _training_batch)
+
+
+def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
+    """Validation batches from the seed and the rank."""
+    return _Resident(options, _validation_batch)
+
+
+class _Resident(Generic[BatchT]):
+    def __init__(self, options: PipelineOptions, make: Callable[[PipelineOptions, torch.Generator], BatchT]) -> None:
+        generator = torch.Generator().manual_seed(options.seed * options.world_size + options.rank)
+        self._batches = [make(options, generator) for _ in range(DISTINCT_BATCHES)]
+        self.batches_per_epoch = BATCHES_PER_EPOCH
+        self.images_per_epoch = BATCHES_PER_EPOCH * options.batch_size_per_gpu
+        self.epoch_images: list[int] = []
+
+    def epoch(self) -> Iterator[BatchT]:
+        for number in range(self.batches_per_epoch):
+            yield self._batches[number % len(self._batches)]
+        self.epoch_images.append(self.images_per_epoch)
+
+    def close(self) -> None:
+        self._batches.clear()
+
+
+def _training_batch(options: PipelineOptions, generator: torch.Generator) -> TrainingBatch:
+    matched = [match(*_boxes(generator)) for _ in range(options.batch_size_per_gpu)]
+    boxes_cxcywh, labels = (torch.stack(part) for part in zip(*matched, strict=True))
+    return TrainingBatch(
+        images=_images(options, generator),
+        boxes_cxcywh=boxes_cxcywh.to(options.device),
+        labels=labels.to(options.device),
+    )
+
+
+def _validation_batch(options: PipelineOptions, generator: torch.Generator) -> ValidationBatch:
+    count = options.batch_size_per_gpu
+    boxes_ltrb, labels = zip(*(_boxes(generator) for _ in range(count)), strict=True)
+    return ValidationBatch(
+        images=_images(options, generator),
+        image_ids=torch.arange(count),
+        image_sizes_hw=torch.full((count, 2), IMAGE_SIDE, dtype=torch.int64),
+        boxes_ltrb=list(boxes_ltrb),
+        labels=list(labels),
+    )
+
+
+def _images(options: PipelineOptions, generator: torch.Generator) -> Tensor:
+    images = torch.rand(options.batch_size_per_gpu, 3, IMAGE_SIDE, IMAGE_SIDE, generator=generator)
+    images = (images - torch.tensor(MEAN_RGB).view(3, 1, 1)) / torch.tensor(STD_RGB).view(3, 1, 1)
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    return images.to(options.device, memory_format=layout)
+
+
+def _boxes(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    centre = torch.rand(BOXES_PER_IMAGE, 2, generator=generator) * 0.8 + 0.1
+    size = torch.rand(BOXES_PER_IMAGE, 2, generator=generator) * 0.3 + 0.05
+    boxes_ltrb = torch.cat([centre - size / 2, centre + size / 2], dim=1).clamp(0, 1)
+    return boxes_ltrb, torch.randint(1, CLASS_COUNT, (BOXES_PER_IMAGE,), generator=generator)

@@ -1,0 +1,254 @@
+"""A synthetic COCO: the layout, ids, image sizes and box statistics of COCO 2017, without a download.
+
+The figures it aims at, from COCO train2017: median image 640x480 and about 150 KB, about 7 boxes an image with a
+long tail, 41 / 34 / 24 % small / medium / large objects (areas below 32^2, below 96^2, above), 1 % of images without
+annotations, a third of all objects of the first category. Equal parameters give equal bytes, however many processes
+work on it (with the same versions of Pillow and NumPy).
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssdbench.errors import DataError, UsageError
+from ssdbench.ssd import drawing
+from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
+from ssdbench.ssd.images import Progress, in_processes
+
+GENERATOR_VERSION = 1
+MARKER = "ssdbench-synthetic.json"
+
+COCO_CATEGORIES = {
+    1: "person", 2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train", 8: "truck",
+    9: "boat", 10: "traffic light", 11: "fire hydrant", 13: "stop sign", 14: "parking meter", 15: "bench",
+    16: "bird", 17: "cat", 18: "dog", 19: "horse", 20: "sheep", 21: "cow", 22: "elephant", 23: "bear",
+    24: "zebra", 25: "giraffe", 27: "backpack", 28: "umbrella", 31: "handbag", 32: "tie", 33: "suitcase",
+    34: "frisbee", 35: "skis", 36: "snowboard", 37: "sports ball", 38: "kite", 39: "baseball bat",
+    40: "baseball glove", 41: "skateboard", 42: "surfboard", 43: "tennis racket", 44: "bottle",
+    46: "wine glass", 47: "cup", 48: "fork", 49: "knife", 50: "spoon", 51: "bowl", 52: "banana", 53: "apple",
+    54: "sandwich", 55: "orange", 56: "broccoli", 57: "carrot", 58: "hot dog", 59: "pizza", 60: "donut",
+    61: "cake", 62: "chair", 63: "couch", 64: "potted plant", 65: "bed", 67: "dining table", 70: "toilet",
+    72: "tv", 73: "laptop", 74: "mouse", 75: "remote", 76: "keyboard", 77: "cell phone", 78: "microwave",
+    79: "oven", 80: "toaster", 81: "sink", 82: "refrigerator", 84: "book", 85: "clock", 86: "vase",
+    87: "scissors", 88: "teddy bear", 89: "hair drier", 90: "toothbrush",
+}  # fmt: skip
+SIZES_WH = {  # with the share of images that have this size
+    (640, 480): 0.42, (480, 640): 0.16, (640, 427): 0.15, (427, 640): 0.06, (500, 375): 0.07, (375, 500): 0.03,
+    (640, 640): 0.03, (640, 360): 0.03, (612, 612): 0.02, (640, 512): 0.02, (333, 500): 0.01,
+}  # fmt: skip
+EASY_SIZES_WH = {(320, 240): 0.6, (240, 320): 0.3, (300, 300): 0.1}
+EASY_CATEGORIES = 8
+MAX_BOXES = 63  # an image of COCO rarely has more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What decides every byte of a synthetic data set.
+
+    `easy`: few categories, told apart by colour; one to three large objects an image on a quiet background; small
+    images. A detector learns it in minutes on a CPU.
+    """
+
+    train_images: int
+    val_images: int
+    seed: int
+    easy: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be made."""
+        if min(self.train_images, self.val_images) < 1 or self.seed < 0:
+            raise UsageError(
+                f"a synthetic data set needs at least one image in each split and a seed of 0 or more, not "
+                f"{self.train_images} train images, {self.val_images} val images, seed {self.seed}."
+            )
+
+
+def synthesise(directory: Path, recipe: Recipe, progress: Progress) -> bool:
+    """Write the data set, whole or not at all; returns False if it was there already.
+
+    `DataError` if `directory` holds anything else.
+    """
+    directory = directory.resolve()
+    if directory.exists() and any(directory.iterdir()):
+        if _marker(directory) == _marker_content(recipe):
+            return False
+        raise DataError(
+            f"{directory} exists and was not made with these parameters by this version: remove it or choose "
+            "another directory."
+        )
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", suffix=".part", dir=directory.parent))
+    try:
+        _write(part, recipe, progress)
+        (part / MARKER).write_text(json.dumps(_marker_content(recipe), indent=2) + "\n", encoding="utf-8")
+        part.chmod(0o755)
+        part.rename(directory)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return True
+
+
+def _marker(directory: Path) -> Any:
+    try:
+        return json.loads((directory / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _marker_content(recipe: Recipe) -> dict[str, Any]:
+    return {"generator_version": GENERATOR_VERSION, **asdict(recipe)}
+
+
+def _write(root: Path, recipe: Recipe, progress: Progress) -> None:
+    counts = {"train": recipe.train_images, "val": recipe.val_images}
+    work = [(split, index) for split in SPLITS for index in range(counts[split])]
+    (root / "annotations").mkdir()
+    for split in SPLITS:
+        image_root(root, split).mkdir()
+    written: dict[str, list[tuple[dict[str, Any], list[dict[str, Any]]]]] = {split: [] for split in SPLITS}
+    results = in_processes(partial(_write_image, root, recipe), work)
+    for done, ((split, _), result) in enumerate(zip(work, results, strict=True), start=1):
+        written[split].append(result)
+        progress("drawing images", done, len(work))
+    for split in SPLITS:
+        _write_annotations(annotation_path(root, split), written[split], easy=recipe.easy)
+
+
+def _write_annotations(path: Path, written: list[tuple[dict[str, Any], list[dict[str, Any]]]], *, easy: bool) -> None:
+    categories = list(COCO_CATEGORIES.items())[: EASY_CATEGORIES if easy else None]
+    boxes = [box for _, boxes in written for box in boxes]
+    document = {
+        "info": {"description": "synthetic data in the form of COCO 2017, made by ssdbench"},
+        "images": [image for image, _ in written],
+        "annotations": [{"id": 10_001 + row, **box} for row, box in enumerate(boxes)],
+        "categories": [{"id": number, "name": name} for number, name in categories],
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _write_image(
+    root: Path, recipe: Recipe, split_index: tuple[str, int]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    split, index = split_index
+    rng = np.random.default_rng([recipe.seed, SPLITS.index(split), index])
+    sizes = EASY_SIZES_WH if recipe.easy else SIZES_WH
+    width, height = list(sizes)[rng.choice(len(sizes), p=np.array(list(sizes.values())))]
+    roughness = 3.0 if recipe.easy else float(np.clip(rng.lognormal(np.log(16), 0.5), 2, 40))
+    canvas = drawing.background(rng, (width, height), roughness=roughness)
+    image_id = 2 * (3 * index + int(rng.integers(3))) + SPLITS.index(split) + 1
+    boxes = _draw_objects(rng, canvas, recipe, index)
+    picture = Image.fromarray(canvas)
+    if not recipe.easy and index % 100 == 61:
+        picture = picture.convert("L")
+    file_name = f"{image_id:012d}.jpg"
+    picture.save(image_root(root, split) / file_name, quality=92, subsampling=int(rng.choice([0, 2], p=[0.1, 0.9])))
+    image = {"id": image_id, "file_name": file_name, "width": width, "height": height}
+    return image, [{"image_id": image_id, **box} for box in boxes]
+
+
+def _draw_objects(rng: np.random.Generator, canvas: drawing.Pixels, recipe: Recipe, index: int) -> list[dict[str, Any]]:
+    """Draw the objects of one image, the largest first, and give their annotations in a random order."""
+    if recipe.easy:
+        count = int(rng.integers(1, 4))
+    elif index % 100 == 37:
+        count = 0
+    else:
+        count = min(MAX_BOXES, 1 + int(rng.lognormal(np.log(4.5), 0.9)))
+    ids = list(COCO_CATEGORIES)
+    rows = rng.choice(len(_shares(recipe.easy)), size=count, p=_shares(recipe.easy))
+    sizes = [_object_size(rng, drawing.style(int(row)), canvas, easy=recipe.easy) for row in rows]
+    placed: list[tuple[int, int, int, int]] = []
+    annotations = []
+    for row, (width, height) in sorted(
+        zip(rows.tolist(), sizes, strict=True), key=lambda item: -item[1][0] * item[1][1]
+    ):
+        box = _place(rng, canvas, (width, height), placed)
+        placed.append(box)
+        area = drawing.draw(rng, canvas, drawing.style(row), box)
+        outline = drawing.SHAPES[drawing.style(row).shape] * box[2:] + box[:2]
+        annotations.append(_annotation(ids[row], box, area, [outline.round(2).ravel().tolist()]))
+    if not recipe.easy and index % 50 == 23:
+        annotations.append(_draw_crowd(rng, canvas, ids))
+    return [annotations[i] for i in rng.permutation(len(annotations))]
+
+
+def _shares(easy: bool) -> Any:
+    """How often each category occurs: the first about a third of the time, as people do in COCO."""
+    if easy:
+        return np.full(EASY_CATEGORIES, 1 / EASY_CATEGORIES)
+    weights = 1 / (np.arange(len(COCO_CATEGORIES)) + 8.0)
+    weights[0] = weights[1:].sum() * 0.45
+    return weights / weights.sum()
+
+
+def _object_size(
+    rng: np.random.Generator, look: drawing.Style, canvas: drawing.Pixels, *, easy: bool
+) -> tuple[int, int]:
+    height, width = canvas.shape[:2]
+    if easy:
+        area = rng.uniform(0.08, 0.3) * width * height
+    else:
+        lowest, highest = [(7, 32), (32, 96), (96, 330)][rng.choice(3, p=[0.41, 0.34, 0.25])]
+        area = np.exp(rng.uniform(2 * np.log(lowest), 2 * np.log(highest)))
+    box_area = area / drawing.filled_fraction(look.shape)
+    aspect = float(np.exp(rng.normal(0, 0.2 if easy else 0.4)))
+    return (
+        int(np.clip(np.sqrt(box_area * aspect), 6, width)),
+        int(np.clip(np.sqrt(box_area / aspect), 6, height)),
+    )
+
+
+def _place(
+    rng: np.random.Generator,
+    canvas: drawing.Pixels,
+    size_wh: tuple[int, int],
+    placed: list[tuple[int, int, int, int]],
+) -> tuple[int, int, int, int]:
+    """The one of ten random places that covers least of what is there."""
+    height, width = canvas.shape[:2]
+    x = rng.integers(0, width - size_wh[0], 10, endpoint=True)
+    y = rng.integers(0, height - size_wh[1], 10, endpoint=True)
+    others = np.array(placed, np.int64).reshape(-1, 4)
+    overlap_w = np.minimum(x[:, None] + size_wh[0], others[:, 0] + others[:, 2]) - np.maximum(x[:, None], others[:, 0])
+    overlap_h = np.minimum(y[:, None] + size_wh[1], others[:, 1] + others[:, 3]) - np.maximum(y[:, None], others[:, 1])
+    covered = overlap_w.clip(0) * overlap_h.clip(0) / (others[:, 2] * others[:, 3])
+    best = int(np.argmin(covered.max(axis=1, initial=0)))
+    return int(x[best]), int(y[best]), *size_wh
+
+
+def _draw_crowd(rng: np.random.Generator, canvas: drawing.Pixels, ids: list[int]) -> dict[str, Any]:
+    """Many small objects side by side, annotated as one region with `iscrowd`."""
+    height, width = canvas.shape[:2]
+    region_w, region_h = width // 3, height // 4
+    left, top = int(rng.integers(0, width - region_w)), int(rng.integers(0, height - region_h))
+    row, side = int(rng.integers(0, 20)), 20
+    for y in range(top, top + region_h - side + 1, side):
+        for x in range(left, left + region_w - side + 1, side):
+            drawing.draw(rng, canvas, drawing.style(row), (x, y, side - 2, side - 2))
+    region_w, region_h = region_w // side * side - 2, region_h // side * side - 2
+    mask = np.zeros((width, height), np.bool_)
+    mask[left : left + region_w, top : top + region_h] = True
+    turns = np.flatnonzero(np.diff(mask.ravel())) + 1
+    counts = np.diff(np.concatenate([[0], turns, [mask.size]])).tolist()
+    segmentation = {"size": [height, width], "counts": counts}
+    box = (left, top, region_w, region_h)
+    return _annotation(ids[row], box, region_w * region_h, segmentation, crowd=True)
+
+
+def _annotation(
+    category_id: int, box_xywh: tuple[int, int, int, int], area: int, segmentation: Any, *, crowd: bool = False
+) -> dict[str, Any]:
+    return {
+        "category_id": category_id,
+        "bbox": [float(side) for side in box_xywh],
+        "area": float(area),
+        "iscrowd": int(crowd),
+        "segmentation": segmentation,
+    }
