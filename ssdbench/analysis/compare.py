@@ -20,7 +20,6 @@ Not covered goes before inconclusive, because a nightly run repairs it by measur
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from ssdbench.analysis.decide import decide, middle
 from ssdbench.analysis.differences import differences, what_forbids_comparison
@@ -153,9 +152,12 @@ def _judge_case(
         )
     else:
         verdict = decide(metric, baseline_values, measured_values, settings)
-        sentence = "; ".join([verdict.sentence, *_left_out(planned, launches, reference)])
-        verdict = replace(verdict, sentence=sentence)
-    return CaseVerdict(case_key=planned.case.key, title=planned.case.title, verdict=verdict)
+    return CaseVerdict(
+        case_key=planned.case.key,
+        title=planned.case.title,
+        verdict=verdict,
+        notes=() if obstacle else _left_out(planned, launches, reference),
+    )
 
 
 def _obstacle(
@@ -192,7 +194,7 @@ def _failed(broken: Sequence[tuple[Record, Failure]], ended: int) -> str:
     )
 
 
-def _left_out(planned: PlannedCase, launches: Sequence[Record], reference: Sequence[Record]) -> list[str]:
+def _left_out(planned: PlannedCase, launches: Sequence[Record], reference: Sequence[Record]) -> tuple[str, ...]:
     notes = []
     for side, records in (("measured", launches), ("baseline", reference)):
         invalid = [record.invalid_reason for record in records if record.invalid_reason]
@@ -201,10 +203,11 @@ def _left_out(planned: PlannedCase, launches: Sequence[Record], reference: Seque
         broken = failures(records)
         if broken:
             notes.append(f"{_counted(len(broken), f'{side} launch')} left out as failed")
-    missing = planned.case.protocol.launches - len({record.launch for record in launches if record.measurement})
+    asked = planned.case.protocol.launches
+    missing = asked - len({record.launch for record in launches if record.measurement})
     if missing > 0:
-        notes.append(f"{missing} of {planned.case.protocol.launches} planned launches not measured yet")
-    return notes
+        notes.append(f"{missing} of {asked} planned launches not measured")
+    return tuple(notes)
 
 
 def _vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseVerdict | None:

@@ -126,7 +126,7 @@ def _status(bounds: _Bounds, margin: float, direction: Direction) -> Status:
 def _sentence(verdict: Verdict, metric: Metric) -> str:
     change, low, high = verdict.change or 0.0, verdict.low or 0.0, verdict.high or 0.0
     between = f"between {_percent(low)} and {_percent(high)}"
-    margin = f"the margin of {100 * verdict.settings.margin:g} %"
+    margin = f"the margin of {100 * verdict.settings.margin:g}%"
     if verdict.status is Status.UNCHANGED:
         return f"{metric.title} changed by {_percent(change)}, {between}: within {margin}"
     if verdict.status is Status.INCONCLUSIVE:
@@ -156,8 +156,8 @@ def _change(log_ratio: float) -> float:
 
 
 def _percent(change: float, sign: str = "+") -> str:
-    text = f"{100 * change:{sign}.1f} %"
-    return text.lstrip("+-") if float(text[:-2]) == 0 else text
+    text = f"{100 * change:{sign}.1f}%"
+    return text.lstrip("+-") if float(text[:-1]) == 0 else text
 
 
 def _launches(count: int) -> str:

@@ -147,11 +147,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerdict:
-    """A case and what is said of it."""
+    """A case and what is said of it; `notes` tell which launches were left out of the judgement, and why."""
 
     case_key: str
     title: str
     verdict: Verdict
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

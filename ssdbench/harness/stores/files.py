@@ -23,6 +23,7 @@ from ssdbench.schema.verdict import Baseline, BaselineHeader
 T = TypeVar("T")
 
 LATEST = "latest"
+DEFAULT_BASELINE = "main"
 _SUFFIX = ".jsonl"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -68,8 +69,7 @@ class FileStore:
         Raises:
             StoreError: no such run, several of them, or a line that cannot be read.
         """
-        path = Path(run) if run.endswith(_SUFFIX) else self._find(run)
-        return self._read_run(path)
+        return self._read_run(self._path_of(run))
 
     def headers(self) -> list[RunHeader]:
         """The headers of all runs, oldest first."""
@@ -105,6 +105,27 @@ class FileStore:
         """Whether there is a baseline of this name for this hardware."""
         return self._baseline_path(hardware_key, name).exists()
 
+    def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
+        """What `name` means for this hardware: its baseline, else a run (as `load` takes it).
+
+        None where there is no such baseline for this hardware yet: another machine has one, or it is the default.
+
+        Raises:
+            StoreError: `name` is neither a baseline anywhere nor a run, or a line cannot be read.
+        """
+        if _NAME.fullmatch(name):
+            if self.has_baseline(hardware_key, name):
+                return self.load_baseline(hardware_key, name)
+            if any(header.name == name for header in self.list_baselines()):
+                return None
+        try:
+            path = self._path_of(name)
+        except StoreError as error:
+            if name == DEFAULT_BASELINE:
+                return None
+            raise StoreError(f"no baseline {name!r} in {self.root / 'baselines'}, and as a run: {error}") from None
+        return self._read_run(path)
+
     def list_baselines(self) -> list[BaselineHeader]:
         """The headers of all baselines, by hardware and name."""
         headers = [_read_header(BaselineHeader, path) for path in self._files("baselines/*")]
@@ -120,7 +141,9 @@ class FileStore:
         folder = self.root / "baselines" / _checked(hardware_key, "hardware key")
         return folder / f"{_checked(name, 'baseline name')}{_SUFFIX}"
 
-    def _find(self, run: str) -> Path:
+    def _path_of(self, run: str) -> Path:
+        if run.endswith(_SUFFIX):
+            return Path(run)
         if run == LATEST and (headers := self.headers()):
             return self._run_path(headers[-1].run_id)
         paths = {path.name.removesuffix(_SUFFIX): path for path in self._files("records")}

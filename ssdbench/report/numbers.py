@@ -1,0 +1,65 @@
+"""Figures as text: in the unit a reader knows, with no more digits than the spread of the launches supports."""
+
+import math
+
+from ssdbench.schema.verdict import Metric, Verdict
+
+_DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%")}
+
+
+def significant_digits(relative_spread: float | None) -> int:
+    """Digits down to one below the first uncertain one, from 2 to 5; 3 where the spread is not known."""
+    if relative_spread is None or not math.isfinite(relative_spread):
+        return 3
+    if relative_spread <= 0:
+        return 5
+    return min(5, max(2, 1 + math.ceil(-math.log10(relative_spread))))
+
+
+def value_text(metric: Metric, value: float, digits: int) -> str:
+    """A value of the metric's unit as a number of `shown_unit`."""
+    factor, _ = _DISPLAY.get(metric.unit, (1.0, metric.unit))
+    return rounded(value * factor, digits)
+
+
+def shown_unit(metric: Metric) -> str:
+    """The unit in which the metric is shown."""
+    return _DISPLAY.get(metric.unit, (1.0, metric.unit))[1]
+
+
+def rounded(value: float, digits: int) -> str:
+    """`value` with so many significant digits, never in powers of ten."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, decimals):.{max(0, decimals)}f}"
+
+
+def change_text(verdict: Verdict) -> str:
+    """The change in per cent with its sign; empty where there is none."""
+    return "" if verdict.change is None else f"{_percent(verdict.change, _decimals(verdict))}%"
+
+
+def interval_text(verdict: Verdict) -> str:
+    """The bounds of the change in per cent, without the unit; empty where there are none."""
+    if verdict.low is None or verdict.high is None:
+        return ""
+    decimals = _decimals(verdict)
+    return f"{_percent(verdict.low, decimals)}..{_percent(verdict.high, decimals)}"
+
+
+def spread(verdict: Verdict) -> float | None:
+    """Half the width of the change's interval, relative to the baseline; None where it is not known."""
+    return None if verdict.low is None or verdict.high is None else (verdict.high - verdict.low) / 2
+
+
+def _decimals(verdict: Verdict) -> int:
+    half_width = spread(verdict)
+    if half_width is None:
+        return 1
+    return min(2, max(0, significant_digits(half_width) - 2))
+
+
+def _percent(change: float, decimals: int) -> str:
+    text = f"{100 * change:+.{decimals}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
