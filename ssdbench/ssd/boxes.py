@@ -181,11 +181,11 @@ def _to_ltrb(boxes_cxcywh: Tensor) -> Tensor:
 @functools.cache
 def _default_boxes(order: Order, device: torch.device) -> Tensor:
     """The shared copy on a device: read only. Kept, so that a step neither builds nor copies them again."""
-    if order == "ltrb":
-        return _to_ltrb(_default_boxes("cxcywh", device))
     # A tensor made under inference mode could not be used in training afterwards.
     with torch.inference_mode(False):
-        levels = zip(MAP_SIDES, STEPS, SCALES, SCALES[1:], ASPECT_RATIOS, strict=False)
+        if order == "ltrb":
+            return _to_ltrb(_default_boxes("cxcywh", device))
+        levels = zip(MAP_SIDES, STEPS, SCALES[:-1], SCALES[1:], ASPECT_RATIOS, strict=True)
         boxes_cxcywh = torch.cat([_level(*level) for level in levels])
         return boxes_cxcywh.float().clamp(0, 1).to(device)
 

@@ -1,0 +1,134 @@
+"""COCO evaluation of decoded detections."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ssdbench.errors import DataError, UsageError
+from ssdbench.ssd.evaluate import detection_rows, evaluate, load_annotations
+
+CATEGORIES = (1, 18, 90)
+
+
+def annotation(identity, image, category, bbox):
+    return {
+        "id": identity,
+        "image_id": image,
+        "category_id": category,
+        "bbox": bbox,
+        "area": bbox[2] * bbox[3],
+        "iscrowd": 0,
+    }
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """Three images, the last without annotation; objects of all three sizes."""
+    content = {
+        "images": [{"id": i, "width": 640, "height": 480, "file_name": f"{i}.jpg"} for i in (11, 12, 13)],
+        "categories": [{"id": i, "name": str(i)} for i in CATEGORIES],
+        "annotations": [
+            annotation(1, 11, 1, [64, 48, 320, 240]),
+            annotation(2, 11, 18, [0, 0, 20, 20]),
+            annotation(3, 12, 90, [100, 100, 64, 48]),
+        ],
+    }
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    return load_annotations(path)
+
+
+def perfect(truth):
+    return np.array([[a["image_id"], *a["bbox"], 0.9, a["category_id"]] for a in truth.dataset["annotations"]])
+
+
+def test_detections_become_rows_in_pixels_of_their_own_image_with_category_ids():
+    first = (
+        torch.tensor([[0.1, 0.2, 0.5, 0.6], [0.0, 0.0, 1.0, 1.0]]),
+        torch.tensor([3, 1]),
+        torch.tensor([0.75, 0.5]),
+    )
+    none = (torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.empty(0))
+    last = (torch.tensor([[-0.5, 0.25, 0.5, 0.75]]), torch.tensor([2]), torch.tensor([0.25]))
+    rows = detection_rows([first, none, last], [11, 12, 2**40], [(480, 640), (1, 1), (100, 200)], CATEGORIES)
+    expected = [
+        [11, 64, 96, 256, 192, 0.75, 90],
+        [11, 0, 0, 640, 480, 0.5, 1],
+        [2**40, -100, 25, 200, 50, 0.25, 18],
+    ]
+    assert rows.dtype == np.float64
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-4)
+    assert rows[2, 0] == 2**40
+
+
+def test_no_images_and_no_detections_give_no_rows():
+    none = (torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.empty(0))
+    assert detection_rows([], [], [], CATEGORIES).shape == (0, 7)
+    assert detection_rows([none, none], [1, 2], [(480, 640)] * 2, CATEGORIES).shape == (0, 7)
+
+
+def test_detections_ids_and_sizes_must_be_of_one_length():
+    with pytest.raises(ValueError, match="0 images, 1 ids and 0 sizes"):
+        detection_rows([], [1], [], CATEGORIES)
+
+
+def test_perfect_detections_score_one_in_all_twelve_figures(truth, capsys):
+    found = evaluate(truth, perfect(truth))
+    for name in ("ap", "ap_50", "ap_75", "ap_small", "ap_medium", "ap_large"):
+        assert getattr(found, name) == pytest.approx(1.0), name
+    for name in ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"):
+        assert getattr(found, name) == pytest.approx(1.0), name
+    assert (found.protocol, found.images, found.detections) == ("every-image", 3, 3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_figures_go_by_their_names(truth):
+    # Only the small one of three objects is found, with an overlap of .64: enough at .50, .55 and .60, three of ten.
+    rows = perfect(truth)[1:2]
+    rows[0, 3:5] = 16
+    found = evaluate(truth, rows)
+    assert found.ap_50 == pytest.approx(1 / 3)
+    assert found.ap_75 == 0
+    assert found.ap == pytest.approx(1 / 3 * 3 / 10)
+    assert found.ap_small == pytest.approx(3 / 10)
+    assert found.ap_medium == found.ap_large == found.ar_medium == found.ar_large == 0
+    assert found.ar_1 == found.ar_10 == found.ar_100 == pytest.approx(1 / 3 * 3 / 10)
+    assert found.ar_small == pytest.approx(3 / 10)
+
+
+def test_no_detections_score_zero(truth, capsys):
+    found = evaluate(truth, np.empty((0, 7)))
+    assert (found.ap, found.ap_50, found.ar_100, found.detections) == (0, 0, 0, 0)
+    assert capsys.readouterr() == ("", "")
+    assert evaluate(truth, np.array([[13, 0, 0, 9, 9, 0.9, 1]]), protocol="published").ap == 0
+
+
+def test_the_published_protocol_counts_no_false_positive_on_images_without_annotation(truth):
+    rows = np.concatenate([[[13, 0, 0, 100, 100, 0.95, category] for category in CATEGORIES], perfect(truth)])
+    everywhere, published = evaluate(truth, rows), evaluate(truth, rows, protocol="published")
+    assert everywhere.ap == pytest.approx(0.5)
+    assert published.ap == pytest.approx(1.0)
+    assert (everywhere.protocol, everywhere.detections) == ("every-image", 6)
+    assert (published.protocol, published.detections) == ("published", 3)
+    assert everywhere.images == published.images == 3
+
+
+def test_a_protocol_that_does_not_exist_gets_the_choices(truth):
+    with pytest.raises(UsageError, match="'official' does not exist; choose one of every-image, published"):
+        evaluate(truth, perfect(truth), protocol="official")
+
+
+def test_detections_on_an_image_that_the_annotations_lack_get_a_sentence(truth):
+    with pytest.raises(DataError, match="detections on 1 images without a record in the annotations: 99"):
+        evaluate(truth, np.array([[99, 0, 0, 1, 1, 0.5, 1]]))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"images": [', '{"images": [], "annotations": [{}]}'])
+def test_a_file_that_is_no_annotation_file_gets_a_sentence(content, tmp_path):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(DataError, match=r"a\.json: not a COCO annotation file"):
+        load_annotations(tmp_path / "a.json")
+    with pytest.raises(DataError, match=r"b\.json: cannot be read \(No such file or directory\)"):
+        load_annotations(tmp_path / "b.json")
