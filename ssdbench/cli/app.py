@@ -5,6 +5,11 @@ import sys
 import typer
 
 from ssdbench import __version__
+from ssdbench.cli import baseline, data
+from ssdbench.cli.compare import compare
+from ssdbench.cli.env import env
+from ssdbench.cli.plan import plan
+from ssdbench.cli.run import run
 from ssdbench.errors import ExitCode, SsdbenchError
 
 EPILOG = """Exit codes: 0 all is well; 1 a defect of ssdbench (with traceback); 2 wrong usage, suite or stored file;
@@ -20,6 +25,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(env)
+app.command()(plan)
+app.command()(run)
+app.add_typer(data.app, name="data")
+app.command()(compare)
+app.add_typer(baseline.app, name="baseline")
 
 
 def _print_version(value: bool) -> None:

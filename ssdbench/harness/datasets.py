@@ -8,9 +8,8 @@ from typing import Any
 
 from ssdbench import __version__
 from ssdbench.harness.launchers.process import run_module
-from ssdbench.harness.suite import DataTable
 from ssdbench.schema.case import NOT_USED, Plan
-from ssdbench.schema.record import Dataset
+from ssdbench.schema.record import Dataset, RunOptions, SyntheticData
 
 OnProgress = Callable[[dict[str, object]], None]
 
@@ -40,11 +39,11 @@ def needs_images(plan: Plan) -> bool:
     return any(planned.skip_reason is None and planned.case.pipeline not in _READS_NOTHING for planned in plan.cases)
 
 
-def synthesise(python: str, folder: Path, table: DataTable, easy: bool, on_progress: OnProgress) -> dict[str, Any]:
+def synthesise(python: str, folder: Path, recipe: SyntheticData, easy: bool, on_progress: OnProgress) -> dict[str, Any]:
     """Make a synthetic COCO data set in `folder`; at once where it is there already."""
     arguments = [
-        *("ssdbench.ssd", "synth", str(folder), "--train-images", str(table.train_images)),
-        *("--val-images", str(table.val_images), "--seed", str(table.seed), *(["--easy"] if easy else [])),
+        *("ssdbench.ssd", "synth", str(folder), "--train-images", str(recipe.train_images)),
+        *("--val-images", str(recipe.val_images), "--seed", str(recipe.seed), *(["--easy"] if easy else [])),
     ]
     return run_module(python, arguments, on_progress)
 
@@ -54,22 +53,26 @@ def verify(python: str, folder: Path, on_progress: OnProgress) -> dict[str, Any]
     return run_module(python, ["ssdbench.ssd", "verify", str(folder)], on_progress)
 
 
-def provide(python: str, folder: Path | None, table: DataTable, on_progress: OnProgress) -> PreparedData:
-    """Make ready the data set in `folder`, or the suite's synthetic one where it is None.
+def provide(python: str, options: RunOptions, on_progress: OnProgress) -> PreparedData:
+    """Make ready the run's data set: the user's folder, or the synthetic one.
 
     Raises:
         WorkerError: the data set has a fault that would make a measurement wrong.
     """
-    name = "user" if folder is not None else f"synthetic-{table.train_images}-{table.val_images}-seed{table.seed}"
-    if folder is None:
+    if options.data_folder is not None:
+        folder = Path(options.data_folder)
+        name = folder.resolve().name
+    else:
+        recipe = options.synthetic
+        name = f"synthetic-{recipe.train_images}-{recipe.val_images}-seed{recipe.seed}"
         folder = cache_folder() / "synthetic" / f"{name}-ssdbench{__version__}"
-        synthesise(python, folder, table, False, on_progress)
+        synthesise(python, folder, recipe, False, on_progress)
     result: dict[str, Any] = run_module(
         python, ["ssdbench.ssd", "prepare", str(folder), "--cache", str(cache_folder() / "prepared")], on_progress
     )
     splits = {split: result["splits"][split] for split in ("train", "val")}
     dataset = Dataset(
-        name=folder.name if name == "user" else name,
+        name=name,
         fingerprint="-".join(str(split["fingerprint"])[:16] for split in splits.values()),
         train_images=int(splits["train"]["images"]),
         val_images=int(splits["val"]["images"]),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.case import Case, LaunchRequest, Plan, Slot
+from ssdbench.schema.case import Case, LaunchRequest, Slot
 from ssdbench.schema.record import Failure, Measurement, Record, Run, RunHeader
 
 Event = dict[str, object]
@@ -30,8 +30,8 @@ class Sink(Protocol):
 class Observer(Protocol):
     """Watches a run, for progress."""
 
-    def started(self, plan: Plan, done: int) -> None:
-        """The run begins; `done` launches were measured earlier."""
+    def started(self, left: list[Slot]) -> None:
+        """The run begins; these launches are to be measured."""
 
     def launch_started(self, case: Case, launch: int, order: int) -> None:
         """A launch begins."""
@@ -52,14 +52,13 @@ class Runner:
         self._work_folder = work_folder
         self._observer = observer
 
-    def run(self, run: Run, data: PreparedData | None, *, weights: str | None, allow_download: bool) -> None:
+    def run(self, run: Run, data: PreparedData | None) -> None:
         """Measure the launches of the run's plan that have no record."""
         plan = run.header.plan
         done = {(record.case.key, record.launch) for record in run.records}
-        self._observer.started(plan, len(done))
-        for order, slot in enumerate(plan.order):
-            if (slot.case_key, slot.launch) in done:
-                continue
+        left = [(order, slot) for order, slot in enumerate(plan.order) if (slot.case_key, slot.launch) not in done]
+        self._observer.started([slot for _, slot in left])
+        for order, slot in left:
             case = plan.case(slot.case_key)
             self._observer.launch_started(case, slot.launch, order)
             request = LaunchRequest(
@@ -69,8 +68,8 @@ class Runner:
                 seed=plan.seed + slot.launch,
                 output=str(self._fresh_folder(run.header.run_id, slot, order)),
                 prepared_data=str(data.path) if data else None,
-                backbone_weights=weights,
-                allow_download=allow_download,
+                backbone_weights=run.header.options.backbone_weights,
+                allow_download=run.header.options.allow_download,
             )
             begin = time.monotonic()
             outcome = self._launcher.launch(request, self._observer.event)

@@ -23,6 +23,7 @@ from ssdbench.schema.case import (
     OptionValue,
     Protocol,
 )
+from ssdbench.schema.record import SyntheticData
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -77,9 +78,13 @@ class ProtocolTable(_Table):
 class DataTable(_Table):
     """The synthetic data set that is made when no --data is given."""
 
-    train_images: Count = 256
-    val_images: Count = 64
-    seed: int = 1
+    train_images: Count = SyntheticData().train_images
+    val_images: Count = SyntheticData().val_images
+    seed: Annotated[int, Field(ge=0)] = SyntheticData().seed
+
+    def recipe(self) -> SyntheticData:
+        """The same as the record keeps it."""
+        return SyntheticData(**self.model_dump())
 
 
 class MatrixTable(_Table):
@@ -170,7 +175,9 @@ def _sentence(error: ValidationError) -> str:
         return f"key {where!r} is not known: {hint}known here are {', '.join(table.model_fields)}"
     if first["type"] == "missing":
         return f"key {where!r} is missing"
-    return f"key {where!r}: {first['msg'].removeprefix('Value error, ')} (found {first['input']!r})"
+    if first["type"] == "value_error":
+        return f"key {where!r}: {first['msg'].removeprefix('Value error, ')}"
+    return f"key {where!r}: {first['msg']} (found {first['input']!r})"
 
 
 def _table_at(place: list[int | str]) -> type[_Table]:

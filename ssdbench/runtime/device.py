@@ -45,7 +45,7 @@ class EventClock:
         self._marks: list[torch.cuda.Event] = []
 
     def mark(self) -> None:
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         self._marks.append(event)
 
@@ -185,8 +185,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def cuda_versions() -> tuple[str | None, str | None, str | None]:
     """CUDA, cuDNN and NCCL as torch was built with them or loads them; None where it has none."""
-    cudnn = torch.backends.cudnn.version() if torch.version.cuda else None
+    cudnn = torch.backends.cudnn.version() if torch.version.cuda else None  # type: ignore[no-untyped-call]
     nccl: tuple[int, ...] | None = None
     if torch.version.cuda and torch.distributed.is_nccl_available():
-        nccl = torch.cuda.nccl.version()
+        nccl = torch.cuda.nccl.version()  # type: ignore[no-untyped-call]
     return torch.version.cuda, str(cudnn) if cudnn else None, ".".join(map(str, nccl)) if nccl else None

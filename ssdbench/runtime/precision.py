@@ -1,12 +1,16 @@
 """Precision of the network's arithmetic: autocast and gradient scaling, as `schema.case.PRECISIONS` defines them."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 
 from ssdbench.errors import EnvironmentLacksError
 from ssdbench.runtime.device import Device, supports_bf16
 from ssdbench.schema.case import PRECISIONS
+
+if TYPE_CHECKING:
+    from torch.amp.grad_scaler import GradScaler  # torch before 2.3 has it under torch.cuda.amp
 
 
 class Arithmetic:
@@ -34,10 +38,10 @@ class Arithmetic:
             return nullcontext()
         return torch.autocast(self._device.kind, dtype=getattr(torch, self._rule.autocast_dtype))
 
-    def scaler(self) -> "torch.amp.GradScaler | None":
+    def scaler(self) -> "GradScaler | None":
         """A fresh gradient scaler, None where gradients need none."""
         if not self._rule.scale_gradients:
             return None
-        if hasattr(torch.amp, "GradScaler"):
-            return torch.amp.GradScaler(self._device.kind)
-        return torch.cuda.amp.GradScaler()  # torch before 2.3
+        make = getattr(torch.amp, "GradScaler", None)
+        scaler: GradScaler = make(self._device.kind) if make else torch.cuda.amp.GradScaler()  # torch before 2.3
+        return scaler

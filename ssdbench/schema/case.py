@@ -121,14 +121,15 @@ class Case:
 
     @property
     def title(self) -> str:
-        """Short name for tables: what a reader needs to tell the cases of one run apart."""
-        ranks = f"{self.world_size} GPU" if self.device == "cuda" else f"{self.world_size} proc"
-        parts = [self.workload, self.backbone, self.pipeline, self.precision]
-        named = " ".join(part for part in parts if part != NOT_USED)
+        """Short name for tables: what a reader needs to tell the cases of one run apart; batch size is per GPU."""
+        traits = WORKLOADS.get(self.workload)
+        precision = self.precision if traits is None or traits.uses_model else NOT_USED
+        named = " ".join(p for p in (self.workload, self.backbone, self.pipeline, precision) if p != NOT_USED)
+        ranks = f"{self.world_size} {'GPU' if self.device == 'cuda' else 'proc'} × batch {self.batch_size_per_gpu}"
         extras: list[str] = [self.layout] if self.layout != "channels_last" else []
         extras += ["compiled"] if self.compile else []
         extras += [f"{name}={value}" for name, value in sorted(self.options.items())]
-        return " · ".join([named, ranks, f"batch {self.batch_size_per_gpu}/GPU", *extras])
+        return " · ".join([named, ranks, *extras])
 
     @property
     def global_batch_size(self) -> int:

@@ -71,14 +71,37 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticData:
+    """What decides every byte of a synthetic data set, given the generator's version."""
+
+    train_images: int = 256
+    val_images: int = 64
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run was given beside its plan, so that it can be resumed as it began; paths as the user wrote them.
+
+    `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself.
+    """
+
+    data_folder: str | None = None
+    synthetic: SyntheticData = SyntheticData()
+    python: str | None = None
+    backbone_weights: str | None = None
+    allow_download: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
     """First line of a run's file: what was asked, of which machine, over which data."""
 
     schema_version: int
     run_id: str
     created_at: str
-    command: tuple[str, ...]
     plan: Plan
+    options: RunOptions = RunOptions()
     hardware: Hardware
     host: Host
     dataset: Dataset | None = None

@@ -19,7 +19,7 @@ def main() -> int:
     die_with_parent()
     output, arguments = Path(sys.argv[1]), sys.argv[2:]
     try:
-        run.run(run.parse_args(arguments))
+        run.run(run.parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         exits = {rank: failure.exitcode for rank, failure in error.failures.items()}
         part = output / "exits.json.part"

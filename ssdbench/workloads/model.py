@@ -11,7 +11,7 @@ def build_model(session: Session) -> torch.nn.Module:
     case = session.case
     model: torch.nn.Module = SSD300(case.backbone, weights=session.backbone_weights, download=session.allow_download)
     layout = torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
-    model = model.to(device=session.device.torch_device, memory_format=layout)
+    model = model.to(session.device.torch_device).to(memory_format=layout)  # type: ignore[call-overload]
     if case.compile:
         model.compile()
     return model

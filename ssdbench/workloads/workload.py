@@ -9,7 +9,7 @@ import torch
 
 from ssdbench.runtime.session import Session
 from ssdbench.schema.record import EpochCount
-from ssdbench.ssd.coco import load_prepared
+from ssdbench.ssd.coco import PreparedSplit, load_prepared
 from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, endless
 
 B = TypeVar("B")
@@ -55,9 +55,7 @@ class FedWorkload(Generic[B]):
             rank=session.group.rank,
             world_size=session.group.world_size,
             seed=session.seed,
-            data=load_prepared(session.prepared_data, "train" if training else "val")
-            if session.prepared_data
-            else None,
+            data=_split(session, training),
             channels_last=case.layout == "channels_last",
             threads=case.threads_per_rank,
         )
@@ -74,3 +72,10 @@ class FedWorkload(Generic[B]):
 
     def close(self) -> None:
         self._pipeline.close()
+
+
+def _split(session: Session, training: bool) -> PreparedSplit | None:
+    if session.prepared_data is None:
+        return None
+    prepared = load_prepared(session.prepared_data)
+    return prepared.train if training else prepared.val

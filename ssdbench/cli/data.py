@@ -1,0 +1,81 @@
+"""`ssdbench data`: make a synthetic data set, or check one."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ssdbench.cli.progress import data_progress
+from ssdbench.cli.text import size
+from ssdbench.errors import ExitCode
+from ssdbench.harness import datasets
+from ssdbench.harness.worker_python import inspect_python
+from ssdbench.schema.record import SyntheticData
+
+app = typer.Typer(help="Make a synthetic data set in the layout of COCO 2017, or check one.", no_args_is_help=True)
+_DEFAULTS = SyntheticData()
+
+Folder = Annotated[Path, typer.Argument(help="Folder with annotations/, train2017/ and val2017/.")]
+Python = Annotated[str | None, typer.Option(help="Interpreter that does the work; default: our own.")]
+
+
+@app.command()
+def synth(
+    folder: Folder,
+    train_images: Annotated[int, typer.Option(help="Images to train on.")] = _DEFAULTS.train_images,
+    val_images: Annotated[int, typer.Option(help="Images to validate on.")] = _DEFAULTS.val_images,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = _DEFAULTS.seed,
+    easy: Annotated[bool, typer.Option("--easy", help="Few large objects, told apart by colour.")] = False,
+    python: Python = None,
+) -> None:
+    """Draw a data set that a detector can learn; no download."""
+    recipe = SyntheticData(train_images=train_images, val_images=val_images, seed=seed)
+    with data_progress() as on_progress:
+        result = datasets.synthesise(inspect_python(python).executable, folder, recipe, easy, on_progress)
+    done = "made" if result["created"] else "is there already, made with these very parameters"
+    typer.echo(f"{result['directory']}: {train_images} train and {val_images} val images, seed {seed}: {done}")
+
+
+@app.command()
+def verify(folder: Folder, python: Python = None) -> None:
+    """Check annotations and decode every image; exit code 7 where a fault would make a measurement wrong."""
+    with data_progress() as on_progress:
+        report = datasets.verify(inspect_python(python).executable, folder, on_progress)
+    console = Console()
+    console.print(_summary(report))
+    for finding in report["findings"]:
+        colour = "red" if finding["severity"] == "error" else "yellow"
+        more = ", ..." if finding["count"] > len(finding["examples"]) else ""
+        examples = escape(f" ({', '.join(finding['examples'])}{more})") if finding["examples"] else ""
+        text = f"{escape(finding['message'])}{examples}: {escape(finding['remedy'])}"
+        console.print(f"[{colour}]{finding['severity']}[/{colour}] {text}", highlight=False, soft_wrap=True)
+    kinds = f"{report['errors']} kinds of error, {report['warnings']} of warning"
+    console.print(f"{escape(report['directory'])}: {kinds if report['findings'] else 'sound'}", highlight=False)
+    if report["errors"]:
+        raise typer.Exit(ExitCode.BAD_DATA)
+
+
+def _summary(report: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    splits = report["splits"]
+    for name in splits:
+        table.add_column(name, justify="right")
+
+    def row(title: str, cell: Any) -> None:
+        table.add_row(title, *(str(cell(split)) for split in splits.values()))
+
+    row("images", lambda s: s["images"])
+    row("with annotations", lambda s: s["annotated_images"])
+    row("boxes", lambda s: s["boxes"])
+    row("of them crowds", lambda s: s["crowd_boxes"])
+    row("categories", lambda s: f"{s['categories']} (ids {s['category_ids']})")
+    row("median size", lambda s: "{}x{}".format(*s["median_size_wh"]))
+    row("median file", lambda s: size(s["median_file_bytes"]))
+    row("boxes an image: mean, median, most", lambda s: f"{s['boxes_per_image_mean']:.1f}, "
+        f"{s['boxes_per_image_median']:g}, {s['boxes_per_image_max']}")  # fmt: skip
+    row("small, medium, large boxes", lambda s: ", ".join(f"{share:.0%}" for share in s["small_medium_large"]))
+    return table

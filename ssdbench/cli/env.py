@@ -1,0 +1,85 @@
+"""`ssdbench env`: what can be measured on this machine, and what is missing."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ssdbench.cli.text import size
+from ssdbench.harness.planning import skip_reason
+from ssdbench.harness.probe import Machine, probe_machine
+from ssdbench.harness.worker_python import WorkerPython, inspect_python
+from ssdbench.schema.case import PIPELINES, PRECISIONS, WORKLOADS, Case, DeviceKind
+
+_NOT_FOR_USERS = "pace"
+
+
+def env(
+    python: Annotated[str | None, typer.Option(help="Interpreter that would measure; default: our own.")] = None,
+) -> None:
+    """Say in plain words what can be measured on this machine, and what is missing."""
+    machine, worker, console = probe_machine(), inspect_python(python), Console()
+    for line in [*_machine_lines(machine), *_worker_lines(worker)]:
+        console.print(line, highlight=False, soft_wrap=True)
+    kinds: dict[str, DeviceKind] = {"a GPU": "cuda", "the CPU": "cpu"}
+    for place, kind in kinds.items():
+        for line in _ability_lines(place, _abilities(kind, machine, worker)):
+            console.print(line, highlight=False, soft_wrap=True)
+
+
+def _machine_lines(machine: Machine) -> list[str]:
+    hardware, host = machine.hardware, machine.host
+    lines = [
+        f"{host.os}, kernel {host.kernel}, {hardware.cpu_model}, {hardware.cpu_count} logical CPUs, "
+        f"{size(host.memory_bytes)} memory",
+    ]
+    lines += [f"GPU {gpu.index}: {gpu.model}, {size(gpu.memory_bytes)}, {gpu.uuid}" for gpu in host.gpus]
+    lines.append(
+        f"NVIDIA driver {host.driver}" if machine.no_gpu_reason is None else f"No GPU: {machine.no_gpu_reason}"
+    )
+    lines.append(f"Baselines of this hardware are kept under {hardware.key}")
+    return lines
+
+
+def _worker_lines(worker: WorkerPython) -> list[str]:
+    installed = ", ".join(f"{name} {version}" for name, version in worker.packages.items()) or "nothing it needs"
+    return [f"Measuring interpreter: {worker.executable} (Python {worker.version}) with {installed}"]
+
+
+def _ability_lines(place: str, abilities: dict[str, dict[str, str | None]]) -> list[str]:
+    able = {kind: [name for name, reason in names.items() if reason is None] for kind, names in abilities.items()}
+    if not able["workloads"]:
+        reason = next(iter(abilities["workloads"].values()))
+        return [f"\n[b]On {place}[/b] nothing can be measured: {escape(str(reason))}"]
+    lines = [f"\n[b]On {place}[/b] can be measured:"]
+    lines += [f"  {kind:12}[green]{', '.join(names)}[/green]" for kind, names in able.items()]
+    lines += [
+        f"  [yellow]not {name}[/yellow]: {escape(reason)}"
+        for names in abilities.values()
+        for name, reason in names.items()
+        if reason is not None
+    ]
+    return lines
+
+
+def _abilities(kind: DeviceKind, machine: Machine, worker: WorkerPython) -> dict[str, dict[str, str | None]]:
+    """The reason against every workload, precision and pipeline (None: it can be), each in its plainest case."""
+
+    def ask(workload: str = "train", precision: str = "fp32", pipeline: str = "resident") -> str | None:
+        case = Case(
+            workload=workload,
+            device=kind,
+            world_size=1,
+            batch_size_per_gpu=2,
+            precision=precision,
+            backbone="resnet50",
+            pipeline=pipeline,
+        )
+        return skip_reason(case, machine, worker)
+
+    return {
+        "workloads": {name: ask(workload=name) for name in WORKLOADS if name != _NOT_FOR_USERS},
+        "precisions": {name: ask(precision=name) for name in PRECISIONS},
+        "pipelines": {name: ask(pipeline=name) for name in PIPELINES},
+    }

@@ -1,0 +1,48 @@
+"""`ssdbench plan`: what would be measured, what would be skipped and why, and how long it would take."""
+
+from rich.console import Console
+from rich.table import Table
+
+from ssdbench.cli.request import Request, takes_request
+from ssdbench.cli.text import duration
+from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign
+from ssdbench.harness.forecast import Forecast, forecast
+from ssdbench.harness.stores.files import FileStore
+
+
+@takes_request
+def plan(request: Request) -> None:
+    """Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."""
+    suite = request.suite()
+    campaign = new_campaign(suite, request.run_options(suite), request.seed)
+    print_plan(
+        campaign, forecast(campaign.plan, campaign.machine.hardware, earlier_records(FileStore(request.results)))
+    )
+
+
+def print_plan(campaign: Campaign, prediction: Forecast) -> None:
+    """Print cases, launches, reasons of those skipped, and the predicted duration."""
+    plan, console = campaign.plan, Console()
+    measured = [planned.case for planned in plan.cases if planned.skip_reason is None]
+    skipped = [planned for planned in plan.cases if planned.skip_reason is not None]
+    console.print(f"Suite [b]{plan.suite}[/b] on {campaign.machine.hardware.key}", highlight=False)
+    if measured:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):
+            table.add_column(heading, justify="left" if justify == "left" else "right", overflow="fold")
+        for case in measured:
+            seconds = prediction.launch_seconds[case.key] * case.protocol.launches
+            steps = f"{case.protocol.warmup_steps} + {case.protocol.steps}"
+            about = "~" if case.key in prediction.guessed else ""
+            table.add_row(case.title, str(case.protocol.launches), steps, about + duration(seconds))
+        console.print(table)
+    for planned in skipped:
+        console.print(
+            f"[yellow]skipped[/yellow]  {planned.case.title}: {planned.skip_reason}", highlight=False, soft_wrap=True
+        )
+    total = duration(prediction.total_seconds(plan))
+    basis = f"; {len(prediction.guessed)} guessed (~), not measured before" if prediction.guessed else ""
+    console.print(
+        f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}",
+        highlight=False,
+    )

@@ -1,0 +1,139 @@
+"""A run as it goes: a live display in a terminal, plain lines elsewhere (a CI log)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from ssdbench.analysis.metrics import throughput
+from ssdbench.cli.text import duration
+from ssdbench.harness.forecast import Forecast
+from ssdbench.harness.runner import Event, Observer
+from ssdbench.schema.case import Case, Plan, Slot
+from ssdbench.schema.record import Record, RunHeader
+
+# Redrawing costs CPU time next to a measurement; twice a second is live enough.
+_REDRAWS_PER_SECOND = 2
+
+
+@contextmanager
+def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
+    """Shows the making and checking of images."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_progress(event: dict[str, object]) -> None:
+            phase = str(event["phase"])
+            if phase not in tasks:
+                tasks[phase] = progress.add_task(phase)
+                if not console.is_terminal:
+                    console.print(phase, highlight=False, soft_wrap=True)
+            progress.update(tasks[phase], completed=int(str(event["done"])), total=int(str(event["total"])))
+
+        yield on_progress
+
+
+@contextmanager
+def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
+    """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
+    console = Console()
+    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=True)
+    watch = _Watch(console, header.plan, prediction)
+    try:
+        with watch.display:
+            yield watch
+    finally:
+        left = watch.launches_left
+        if left:
+            console.print(
+                f"{left} launches not measured; go on with `ssdbench run --resume --run {header.run_id}`",
+                highlight=False,
+            )
+
+
+class _Watch:
+    """Counts launches and steps, and prints a line for each launch that ended."""
+
+    def __init__(self, console: Console, plan: Plan, prediction: Forecast) -> None:
+        self._console = console
+        self._prediction = prediction
+        self._total = len(plan.order)
+        self._left: list[Slot] = list(plan.order)
+        self._case: Case | None = None
+        self._last_step: tuple[int, float] | None = None
+        self.display = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            refresh_per_second=_REDRAWS_PER_SECOND,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._run = self.display.add_task("launches", total=len(plan.order), note="")
+        self._launch = self.display.add_task("", total=1, note="", visible=False)
+        for planned in plan.cases:
+            if planned.skip_reason is not None:
+                console.print(
+                    f"[yellow]skipped[/yellow] {planned.case.title}: {planned.skip_reason}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+    @property
+    def launches_left(self) -> int:
+        return len(self._left)
+
+    def started(self, left: list[Slot]) -> None:
+        self._left = left
+        if len(left) < self._total:
+            done = self._total - len(left)
+            self._console.print(
+                f"{done} of {self._total} launches were measured before", highlight=False, soft_wrap=True
+            )
+
+    def launch_started(self, case: Case, launch: int, order: int) -> None:
+        self._case, self._last_step = case, None
+        steps = case.protocol.warmup_steps + case.protocol.steps
+        title = escape(f"{case.title} · launch {launch + 1} of {case.protocol.launches}")
+        self.display.update(self._launch, description=title, completed=0, total=steps, note="starting", visible=True)
+        note = f"{order + 1} of {self._total} · {duration(self._seconds_left())} left"
+        self.display.update(self._run, completed=order, note=note)
+
+    def event(self, event: Event) -> None:
+        if event["event"] == "phase":
+            self.display.update(self._launch, note=str(event["phase"]))
+            return
+        step, seconds = int(str(event["step"])), float(str(event["seconds"]))
+        note = f"step {step + 1}"
+        if self._last_step is not None and self._case is not None and seconds > self._last_step[1]:
+            images = (step - self._last_step[0]) * self._case.global_batch_size
+            note += f" · {images / (seconds - self._last_step[1]):.4g} images/s"
+        self._last_step = (step, seconds)
+        self.display.update(self._launch, completed=step + 1, note=note)
+
+    def launch_finished(self, record: Record) -> None:
+        case = record.case
+        self._left = [slot for slot in self._left if slot != Slot(case_key=case.key, launch=record.launch)]
+        name = escape(f"{case.title} · launch {record.launch + 1} of {case.protocol.launches}")
+        if record.measurement is not None:
+            result = f"[green]{throughput(record.measurement):10.4g} images/s[/green]"
+        else:
+            assert record.failure is not None
+            result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
+        self._console.print(
+            f"{result}  {name}  [dim]{duration(record.launch_seconds)}[/dim]", highlight=False, soft_wrap=True
+        )
+
+    def _seconds_left(self) -> float:
+        return sum(self._prediction.launch_seconds[slot.case_key] for slot in self._left)

@@ -1,0 +1,143 @@
+"""What `plan` and `run` are asked: one set of options for both, and the suite that comes out of them."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ssdbench.errors import UsageError
+from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
+from ssdbench.schema.record import RunOptions
+
+DEFAULT_RESULTS = Path("results")
+
+_AXES = ("workload", "world_size", "batch_size_per_gpu", "precision", "backbone", "pipeline", "layout", "compile")
+_NUMBERS = ("world_size", "batch_size_per_gpu")
+_PROTOCOL = ("warmup_steps", "steps", "launches", "timeout_seconds")
+
+
+def _option(help: str, *names: str) -> Any:
+    return typer.Option(*names, help=help)
+
+
+_NAME = typer.Argument(metavar="[SUITE]", help="A suite by name (smoke, nightly, monthly) or a .toml file.")
+_SEVERAL = "several by commas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The options as given; None was not given."""
+
+    name: Annotated[str | None, _NAME] = None
+    workload: Annotated[str | None, _option(f"Ad hoc grid: train, infer, detect, input; {_SEVERAL}.")] = None
+    world_size: Annotated[str | None, _option("Ranks: GPUs, or processes on a CPU, e.g. 1,2.", "--gpus")] = None
+    batch_size_per_gpu: Annotated[str | None, _option("Images per GPU, e.g. 32,64.", "--batch-size")] = None
+    precision: Annotated[str | None, _option(f"fp32, tf32, amp, bf16; {_SEVERAL}.")] = None
+    backbone: Annotated[str | None, _option(f"resnet18, resnet34, resnet50, resnet101, resnet152; {_SEVERAL}.")] = None
+    pipeline: Annotated[str | None, _option(f"dali, torchvision, resident; {_SEVERAL}.")] = None
+    layout: Annotated[str | None, _option(f"channels_last, contiguous; {_SEVERAL}.")] = None
+    compile: Annotated[bool | None, _option("Compile the model with torch.compile.", "--compile/--eager")] = None
+    option: Annotated[list[str] | None, _option("The workload's own option, as name=value.")] = None
+    device: Annotated[str | None, _option("cuda, cpu, or auto: the GPU where there is one.")] = None
+    warmup_steps: Annotated[int | None, _option("Steps before the timed ones.", "--warmup")] = None
+    steps: Annotated[int | None, _option("Timed steps of a launch.")] = None
+    launches: Annotated[int | None, _option("Launches (fresh process groups) of each case.")] = None
+    timeout_seconds: Annotated[float | None, _option("Seconds one launch may take.", "--timeout")] = None
+    data: Annotated[Path | None, _option("Images laid out as COCO 2017; default: synthetic ones.")] = None
+    weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
+    download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
+    python: Annotated[str | None, _option("Interpreter that measures; default: the one of ssdbench.")] = None
+    results: Annotated[Path, _option("Folder of records and baselines.")] = DEFAULT_RESULTS
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, augmentation and order of images.")] = 1
+
+    def suite(self) -> Suite:
+        """The named suite, or the ad hoc one, with device and protocol as given.
+
+        Raises:
+            UsageError: neither or both are asked for, or a value does not exist.
+        """
+        axes = {axis: value for axis in _AXES if (value := getattr(self, axis)) is not None}
+        if (self.name is None) == (self.workload is None):
+            raise UsageError("give either a suite (`ssdbench run smoke`) or an ad hoc grid (`--workload train ...`)")
+        if self.name is not None and (axes or self.option):
+            raise UsageError(
+                f"{next(iter(axes), 'option')} is of an ad hoc grid and does not go with suite {self.name}"
+            )
+        content: dict[str, Any] = (
+            self._stored() if self.name is not None else {"name": "ad-hoc", "matrix": [self._matrix(axes)]}
+        )
+        changes = {key: value for key in _PROTOCOL if (value := getattr(self, key)) is not None}
+        content["protocol"] = content.get("protocol", {}) | changes
+        for matrix in content["matrix"]:
+            matrix["protocol"] = {k: v for k, v in matrix.get("protocol", {}).items() if k not in changes}
+        if self.device is not None:
+            content["device"] = self.device
+        return parse_suite(content, self.name or "command line")
+
+    def run_options(self, suite: Suite) -> RunOptions:
+        """What is kept in the run's header beside its plan."""
+        return RunOptions(
+            data_folder=str(self.data) if self.data else None,
+            synthetic=suite.data.recipe(),
+            python=self.python,
+            backbone_weights=self.weights,
+            allow_download=self.download,
+        )
+
+    def _stored(self) -> dict[str, Any]:
+        assert self.name is not None
+        return load_suite(find_suite(self.name)).model_dump(exclude_unset=True)
+
+    def _matrix(self, axes: dict[str, Any]) -> dict[str, Any]:
+        matrix: dict[str, Any] = {"options": dict(_assignment(text) for text in self.option or [])}
+        for axis, value in axes.items():
+            if isinstance(value, bool):
+                matrix[axis] = value
+                continue
+            parts = [part.strip() for part in value.split(",") if part.strip()]
+            matrix[axis] = [_number(part) if axis in _NUMBERS else part for part in parts]
+        return matrix
+
+
+def takes_request(verb: Callable[..., None]) -> Callable[..., None]:
+    """A command whose options are those of `Request` and the verb's own; the verb gets the request as `request`."""
+
+    def command(**given: Any) -> None:
+        asked = {field.name: given.pop(field.name) for field in fields(Request)}
+        verb(request=Request(**asked), **given)
+
+    own = [parameter for parameter in inspect.signature(verb).parameters.values() if parameter.name != "request"]
+    shared = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default if field.default is not MISSING else inspect.Parameter.empty,
+            annotation=field.type,
+        )
+        for field in fields(Request)
+    ]
+    parameters = [*shared, *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__ = verb.__doc__
+    command.__name__ = verb.__name__
+    return command
+
+
+def _assignment(text: str) -> tuple[str, int | float | str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--option {text}: write it as name=value")
+    return name.strip(), _number(value.strip())
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

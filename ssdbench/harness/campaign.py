@@ -1,0 +1,130 @@
+"""A run's beginning and its end: what is asked, of this machine, by which interpreter, over which images."""
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
+from ssdbench.harness.datasets import OnProgress, PreparedData, needs_images, provide
+from ssdbench.harness.planning import make_plan
+from ssdbench.harness.probe import Machine, probe_machine
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.suite import Suite
+from ssdbench.harness.worker_python import WorkerPython, inspect_python
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import Plan
+from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
+
+_RUNS_TO_LEARN_FROM = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A run that can begin or go on: nothing is measured or made yet."""
+
+    machine: Machine
+    worker: WorkerPython
+    plan: Plan
+    options: RunOptions
+    resumed: Run | None = None
+
+
+def new_campaign(suite: Suite, options: RunOptions, seed: int) -> Campaign:
+    """Plan a suite for this machine.
+
+    Raises:
+        EnvironmentLacksError: the interpreter that shall measure is missing.
+    """
+    machine, worker = probe_machine(), inspect_python(options.python)
+    plan = make_plan(suite, machine, worker, seed)
+    return Campaign(machine=machine, worker=worker, plan=plan, options=options)
+
+
+def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Campaign:
+    """Take up a run (None: the newest one, of the suite if that is given) where it stopped.
+
+    Raises:
+        StoreError: there is no such run, or none that is unfinished.
+        UsageError: it was begun on other hardware.
+    """
+    resumed = store.load(run) if run is not None else _newest_unfinished(store, suite)
+    machine = probe_machine()
+    if resumed.header.hardware != machine.hardware:
+        raise UsageError(
+            f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
+            "resume it there, or begin a new run here"
+        )
+    return Campaign(
+        machine=machine,
+        worker=inspect_python(resumed.header.options.python),
+        plan=resumed.header.plan,
+        options=resumed.header.options,
+        resumed=resumed,
+    )
+
+
+def require_something_to_measure(plan: Plan) -> None:
+    """Raises EnvironmentLacksError with the first reason where every case is skipped."""
+    if not plan.order:
+        reasons = sorted({planned.skip_reason for planned in plan.cases if planned.skip_reason})
+        raise EnvironmentLacksError(
+            f"nothing of {plan.suite} can be measured here: {'; '.join(reasons)} (see `ssdbench env`)"
+        )
+
+
+def prepare_images(campaign: Campaign, on_progress: OnProgress) -> PreparedData | None:
+    """Make and check the images of the run; None where no case reads any.
+
+    Raises:
+        WorkerError: the data set has a fault.
+        DataError: the run was begun over other images.
+    """
+    if not needs_images(campaign.plan):
+        return None
+    data = provide(campaign.worker.executable, campaign.options, on_progress)
+    if campaign.resumed is not None and campaign.resumed.header.dataset != data.dataset:
+        raise DataError(
+            f"the images of run {campaign.resumed.header.run_id} have changed since it was begun "
+            f"({campaign.resumed.header.dataset} then, {data.dataset} now): begin a new run"
+        )
+    return data
+
+
+def begin(store: FileStore, campaign: Campaign, data: PreparedData | None) -> Run:
+    """Write the header of a new run, or return the resumed one as it stands."""
+    if campaign.resumed is not None:
+        return campaign.resumed
+    now = datetime.now(timezone.utc)
+    header = RunHeader(
+        schema_version=SCHEMA_VERSION,
+        run_id=f"{now:%Y%m%dT%H%M%S}-{campaign.plan.suite}-{secrets.token_hex(2)}",
+        created_at=now.isoformat(timespec="seconds"),
+        plan=campaign.plan,
+        options=campaign.options,
+        hardware=campaign.machine.hardware,
+        host=campaign.machine.host,
+        dataset=data.dataset if data else None,
+    )
+    store.begin(header)
+    return Run(header=header, records=())
+
+
+def earlier_records(store: FileStore) -> list[Record]:
+    """Records of the newest runs, to predict durations from."""
+    records: list[Record] = []
+    # A prediction is no reason to stop: whoever asks for a run that cannot be read will be told so.
+    with suppress(StoreError):
+        for header in store.headers()[-_RUNS_TO_LEARN_FROM:]:
+            records += store.load(header.run_id).records
+    return records
+
+
+def _newest_unfinished(store: FileStore, suite: str | None) -> Run:
+    headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
+    for header in reversed(headers):
+        run = store.load(header.run_id)
+        if len(run.records) < len(header.plan.order):
+            return run
+    of_suite = f" of suite {suite}" if suite else ""
+    raise StoreError(f"{store.root} holds no unfinished run{of_suite}: begin one without --resume")
