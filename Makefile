@@ -1,0 +1,68 @@
+# make test: environment, lint, types, tests.   make demo: the smoke suite twice, and a comparison.
+PYTHON ?= python3
+# The DALI wheels follow the CUDA major version: dali-cuda110, dali-cuda120, dali-cuda130.
+DALI ?= dali-cuda130
+
+VENV := .venv
+RUN := $(VENV)/bin
+CONSTRAINTS := constraints/environment.txt
+OLD_DALI := .environments/dali-1.34
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+INSTALL := uv pip install --quiet --python $(RUN)/python
+else
+INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: environment test lint types tests demo benchmark format clean
+
+environment: $(VENV)/.complete $(OLD_DALI)/.complete
+
+$(VENV)/.complete: pyproject.toml $(CONSTRAINTS)
+	@echo "making $(VENV) (several GB the first time)"
+ifdef UV
+	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+else
+	$(PYTHON) -m venv $(VENV)
+endif
+	$(INSTALL) --constraint $(CONSTRAINTS) --editable ".[worker,$(DALI),dev]"
+	@touch $@
+
+# DALI's older API, beside the environment: its wheel's name differs, so both could not be in one (up to Python 3.12).
+$(OLD_DALI)/.complete: constraints/dali-1.34.txt $(VENV)/.complete
+	@if $(RUN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
+	  rm -rf $(OLD_DALI) && mkdir -p $(OLD_DALI) && echo "making $(OLD_DALI)" && \
+	  $(INSTALL) --target $(OLD_DALI) --no-deps --only-binary :all: --requirement constraints/dali-1.34.txt; \
+	else mkdir -p $(OLD_DALI); fi
+	@touch $@
+
+test: environment lint types tests
+
+lint: environment
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+types: environment
+	$(RUN)/mypy
+
+tests: environment
+	$(RUN)/pytest
+
+format: environment
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+benchmark: environment
+	$(RUN)/pytest benchmarks/micro --benchmark-only
+
+# The whole job on a fresh machine: measure, accept as the baseline, measure again, compare. Two launches a case on a
+# busy CPU seldom support a verdict; the exit code says which one it was and is not an error of the demo.
+demo: environment
+	$(RUN)/ssdbench env
+	$(RUN)/ssdbench run smoke --results demo-results
+	$(RUN)/ssdbench baseline accept latest --reason "first run of the demo" --results demo-results
+	$(RUN)/ssdbench run smoke --results demo-results
+	-@$(RUN)/ssdbench compare latest --results demo-results
+
+clean:
+	rm -rf $(VENV) .environments demo-results

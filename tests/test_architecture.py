@@ -1,0 +1,149 @@
+"""The law of the house: which room may import which, and one door for each dependency."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssdbench.schema.case import PIPELINES, WORKLOADS
+
+PACKAGE = Path(__file__).parents[1] / "ssdbench"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Each room and the rooms it may import besides itself.
+ROOMS = {
+    "errors": set(),
+    "schema": {"errors"},
+    "harness": {"errors", "schema"},
+    "analysis": {"errors", "schema"},
+    "report": {"errors", "schema"},
+    "cli": {"errors", "schema", "harness", "analysis", "report"},
+    "runtime": {"errors", "schema"},
+    "ssd": {"errors"},
+    "workloads": {"errors", "schema", "runtime", "ssd"},
+    "worker": {"errors", "schema", "runtime", "workloads"},
+}
+STANDARD_LIBRARY = set(sys.stdlib_module_names)
+# What an NVIDIA PyTorch container has; PIL comes with its torchvision.
+CONTAINER = {"torch", "torchvision", "nvidia", "pycocotools", "numpy", "pynvml", "PIL"}
+HOST = {"psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "statsmodels", "ruptures"}
+ALLOWED = {
+    "errors": set(),
+    "schema": set(),
+    **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
+    **dict.fromkeys(("runtime", "ssd", "workloads", "worker"), CONTAINER),
+}
+DOORS = {
+    "pynvml": {"harness/probe.py", "harness/monitor.py"},
+    "subprocess": {"harness/launchers/process.py"},
+    "tomllib": {"harness/suite.py"},
+    "tomli": {"harness/suite.py"},
+    "nvidia.dali": {"ssd/pipelines/dali.py"},
+    "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
+    "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
+    "scipy": {"analysis"},
+    "sqlite3": {"harness/stores/sql.py"},
+    "sqlalchemy": {"harness/stores/sql.py"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, also inside functions; what only a type checker reads is left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unread = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in unread:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_room_imports_only_what_the_law_allows(path: Path) -> None:
+    if room(path) == "__init__":
+        return
+    allowed = ROOMS[room(path)] | {room(path)}
+    ours = {parts[1] for module in imports(path) if (parts := module.split("."))[0] == "ssdbench" and len(parts) > 1}
+    assert ours - {"__version__"} <= allowed
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_wing_imports_only_the_packages_it_may_count_on(path: Path) -> None:
+    if room(path) == "__init__":
+        return
+    foreign = {module.split(".")[0] for module in imports(path)} - STANDARD_LIBRARY - {"ssdbench"}
+    assert foreign <= ALLOWED[room(path)]
+
+
+@pytest.mark.parametrize("dependency", DOORS)
+def test_a_dependency_has_one_door(dependency: str) -> None:
+    users = {name(path) for path in FILES if any(f"{m}.".startswith(f"{dependency}.") for m in imports(path))}
+    assert all(user in DOORS[dependency] or user.split("/")[0] in DOORS[dependency] for user in users)
+
+
+def test_only_the_device_file_names_cuda() -> None:
+    users = {name(path) for path in FILES if "torch.cuda" in _code(path)}
+    # GradScaler of torch before 2.3 lives under torch.cuda and nowhere else.
+    assert users <= {"runtime/device.py", "runtime/precision.py"}
+
+
+def _code(path: Path) -> str:
+    """The file without comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize("shelf", ["workloads", "ssd/pipelines"])
+def test_no_item_of_a_shelf_imports_another(shelf: str) -> None:
+    items = {"workloads": set(WORKLOADS), "ssd/pipelines": set(PIPELINES)}[shelf]
+    prefix = f"ssdbench.{shelf.replace('/', '.')}."
+    for path in (PACKAGE / shelf).glob("*.py"):
+        others = {module.removeprefix(prefix).split(".")[0] for module in imports(path) if module.startswith(prefix)}
+        assert not others & items - {path.stem}, path
+
+
+def test_every_item_that_a_case_can_name_is_on_its_shelf() -> None:
+    assert set(WORKLOADS) <= {path.stem for path in (PACKAGE / "workloads").glob("*.py")}
+    assert set(PIPELINES) <= {path.stem for path in (PACKAGE / "ssd/pipelines").glob("*.py")}
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    code = "import sys, ssdbench.cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_room_is_part_of_an_import_circle() -> None:
+    seen: set[str] = set()
+    while ready := {room for room in ROOMS if room not in seen and ROOMS[room] <= seen}:
+        seen |= ready
+    assert seen == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_only_harness_and_runtime_read_environment_variables(path: Path) -> None:
+    if "os.environ" in _code(path) or "os.getenv" in _code(path):
+        assert room(path) in {"harness", "runtime"}
