@@ -9,7 +9,8 @@ from rich.console import Console
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.acceptance import baseline_from, refuse_to_drop_cases
 from ssdbench.analysis.decide import DEFAULT_MARGIN
-from ssdbench.cli.compare import DEFAULT_RESULTS, Results, RunName, load_run
+from ssdbench.cli.compare import Results, RunName, load_run
+from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.terminal import render_baseline, render_baselines, render_comparison

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.decide import DEFAULT_MARGIN
+from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.terminal import render_comparison
@@ -17,7 +18,6 @@ from ssdbench.schema.verdict import Settings
 
 RunName = Annotated[str, typer.Argument(help="A run id, its unique beginning, a .jsonl file, or latest.")]
 Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
-DEFAULT_RESULTS = Path("results")
 
 
 def compare(

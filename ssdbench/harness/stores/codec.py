@@ -62,12 +62,12 @@ def read(kind: type[T], text: str | bytes, source: str) -> T:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise StoreError(f"{source}: not a line of JSON ({error}); restore the file, or remove that line") from None
+        raise StoreError(f"{source}: not a line of JSON ({error}); repair or remove it") from None
     current = raised(kind, document, source)
     try:
         value: T = _adapter(kind).validate_json(text if current is document else json.dumps(current))
     except ValidationError as error:
-        raise StoreError(f"{source}: {_first_fault(error)}; restore the file, or remove that line") from None
+        raise StoreError(f"{source}: {_first_fault(error)}; repair or remove it") from None
     return value
 
 

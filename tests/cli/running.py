@@ -1,0 +1,48 @@
+"""The command line as a user meets it: arguments in, exit code and text out."""
+
+import contextlib
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from ssdbench.cli import main
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.record import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        """Standard output without its line breaks and gaps, for a sentence that the terminal has wrapped."""
+        return " ".join(self.out.split())
+
+
+def ssdbench(*arguments: str | Path, columns: int = 80) -> Outcome:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["ssdbench", *map(str, arguments)]),
+        mock.patch.dict("os.environ", {"COLUMNS": str(columns)}),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Outcome(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def keep(results: Path, *runs: Run) -> None:
+    store = FileStore(results)
+    for run in runs:
+        store.begin(run.header)
+        for record in run.records:
+            store.append(record)
