@@ -165,7 +165,9 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    faults = error.errors()
+    # A key with a typing error is also a key that is missing: name the one that the user wrote.
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     *place, key = first["loc"] or ("",)
     where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

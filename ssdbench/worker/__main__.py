@@ -32,14 +32,14 @@ def main() -> int:
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # the host asks a stalled rank where it stands
     request = read_request(Path(sys.argv[1]))
     folder, rank = Path(request.output), global_rank()
-    events = Events(folder, rank)
-    try:
-        _launch(request, folder, events)
-    except BaseException as error:
-        traceback.print_exc()
-        write_failure(folder, rank, events.last_step, error)
-        return 1
-    events.phase("done")
+    with Events(folder, rank) as events:
+        try:
+            _launch(request, folder, events)
+        except BaseException as error:
+            traceback.print_exc()
+            write_failure(folder, rank, events.last_step, error)
+            return 1
+        events.phase("done")
     return 0
 
 

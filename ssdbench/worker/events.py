@@ -16,6 +16,12 @@ class Events:
         self._next_step_line = 0.0
         self.last_step: int | None = None
 
+    def __enter__(self) -> "Events":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
     def phase(self, name: str) -> None:
         """A new phase begins: start, build, warm-up, measure, write, done."""
         self._write({"event": "phase", "phase": name, "seconds": time.monotonic()})

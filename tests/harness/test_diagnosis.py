@@ -1,0 +1,64 @@
+"""The cause of a failed launch, told apart from its consequences; laid out as launches left it on disk."""
+
+import json
+from pathlib import Path
+
+from ssdbench.harness.launchers.diagnosis import diagnose
+
+
+def report(folder: Path, rank: int, kind: str, failed_at: float, message: str = "because") -> None:
+    content = {"kind": kind, "message": message, "rank": rank, "last_step": 7, "log": None, "failed_at": failed_at}
+    (folder / f"failure-{rank}.json").write_text(json.dumps(content))
+
+
+def exits(folder: Path, codes: dict[int, int]) -> None:
+    (folder / "exits.json").write_text(json.dumps(codes))
+
+
+def steps(folder: Path, rank: int, last: int) -> None:
+    lines = [{"event": "phase", "phase": "measure", "seconds": 0.0}, {"event": "step", "step": last, "seconds": 1.0}]
+    (folder / f"events-{rank}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_killed_rank_is_the_cause_and_its_peers_are_witnesses(tmp_path: Path) -> None:
+    report(tmp_path, 0, "lost", 1.0, "Connection closed by peer")
+    exits(tmp_path, {0: 1, 1: -9})
+    steps(tmp_path, 1, 12)
+    failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
+    assert (failure.kind, failure.rank, failure.last_step) == ("crash", 1, 12)
+    assert "SIGKILL" in failure.message
+
+
+def test_torchruns_own_clean_up_is_never_the_cause(tmp_path: Path) -> None:
+    report(tmp_path, 1, "out_of_memory", 1.0, "OutOfMemoryError: CUDA out of memory")
+    exits(tmp_path, {0: -15, 1: 1})
+    failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
+    assert (failure.kind, failure.rank, failure.last_step) == ("out_of_memory", 1, 7)
+
+
+def test_the_first_of_several_causes_is_named(tmp_path: Path) -> None:
+    report(tmp_path, 0, "bad_data", 20.0, "late")
+    report(tmp_path, 1, "bad_data", 10.0, "early")
+    assert diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None).message == "early"
+
+
+def test_a_rank_that_left_without_a_word_is_the_cause_when_the_others_only_lost_it(tmp_path: Path) -> None:
+    report(tmp_path, 0, "lost", 1.0)
+    exits(tmp_path, {0: 1})
+    failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
+    assert (failure.rank, failure.message) == (1, "rank 1 ended without a word")
+
+
+def test_a_time_limit_names_the_rank_that_is_behind(tmp_path: Path) -> None:
+    steps(tmp_path, 0, 9)
+    steps(tmp_path, 1, 4)
+    failure = diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0)
+    assert (failure.kind, failure.rank, failure.last_step) == ("timeout", 1, 4)
+    assert "rank 0 was after step 9, rank 1 was after step 4" in failure.message
+
+
+def test_a_launch_that_never_began_shows_torchruns_last_words(tmp_path: Path) -> None:
+    (tmp_path / "torchrun.log").write_text("Traceback\nModuleNotFoundError: No module named 'torch'\n\n")
+    failure = diagnose(tmp_path, 1, exit_code=1, timed_out_after_seconds=None)
+    assert failure.kind == "crash"
+    assert "No module named 'torch'" in failure.message

@@ -1,0 +1,130 @@
+"""What a machine can measure is planned, the rest is skipped with a reason; launches take turns."""
+
+from dataclasses import replace
+
+import pytest
+
+from ssdbench.harness.planning import make_plan, skip_reason
+from ssdbench.harness.probe import Machine
+from ssdbench.harness.suite import parse_suite
+from ssdbench.harness.worker_python import WorkerPython
+from ssdbench.schema.case import Case
+from ssdbench.schema.environment import Hardware, Host
+
+HOST = Host(hostname="bench", os="Linux", kernel="6", memory_bytes=2**34, ssdbench_version="0")
+WORKER = WorkerPython(
+    executable="python", version="3.11", packages={"torch": "2", "torchvision": "0", "dali": "2"}, has_cpp_compiler=True
+)
+
+
+def machine(gpu: str | None, capability: tuple[int, int] | None, gpus: int = 1, *, bf16: bool = True) -> Machine:
+    hardware = Hardware(
+        cpu_model="CPU",
+        cpu_count=4,
+        gpu_model=gpu,
+        gpu_count=gpus if gpu else 0,
+        gpu_memory_bytes=2**34 if gpu else None,
+        compute_capability=capability,
+    )
+    reason = None if gpu else "no NVIDIA driver answers here"
+    return Machine(hardware=hardware, host=HOST, cpu_has_bf16=bf16, no_gpu_reason=reason)
+
+
+VOLTA = machine("Tesla V100", (7, 0))
+TURING = machine("Tesla T4", (7, 5))
+AMPERE = machine("NVIDIA A100", (8, 0), gpus=8)
+HOPPER = machine("NVIDIA H100", (9, 0))
+LAPTOP = machine(None, None)
+OLD_LAPTOP = machine(None, None, bf16=False)
+
+
+def case(**changes: object) -> Case:
+    plain = Case(
+        workload="train",
+        device="cuda",
+        world_size=1,
+        batch_size_per_gpu=32,
+        precision="fp32",
+        backbone="resnet50",
+        pipeline="dali",
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("where", "changes", "reason"),
+    [
+        (VOLTA, {}, None),
+        (VOLTA, {"precision": "amp"}, None),
+        (VOLTA, {"precision": "tf32"}, "tf32 needs compute capability 8.0, Tesla V100 has 7.0"),
+        (TURING, {"precision": "tf32"}, "has 7.5"),
+        (TURING, {"precision": "bf16"}, "bf16 needs compute capability 8.0"),
+        (AMPERE, {"precision": "tf32", "world_size": 8}, None),
+        (HOPPER, {"precision": "bf16"}, None),
+        (HOPPER, {"world_size": 8}, "needs 8 GPUs, this machine has 1"),
+        (LAPTOP, {}, "needs a GPU, and no NVIDIA driver answers here"),
+        (LAPTOP, {"device": "cpu"}, None),
+        (LAPTOP, {"device": "cpu", "precision": "bf16"}, None),
+        (OLD_LAPTOP, {"device": "cpu", "precision": "bf16"}, "no vector arithmetic for bfloat16"),
+        (LAPTOP, {"device": "cpu", "precision": "tf32"}, "a precision of GPUs"),
+        (LAPTOP, {"device": "cpu", "precision": "amp"}, "a precision of GPUs"),
+        (LAPTOP, {"device": "cpu", "world_size": 8}, "needs a CPU for each of 8 processes"),
+        (HOPPER, {"batch_size_per_gpu": 1}, "one image per GPU is impossible"),
+        (HOPPER, {"batch_size_per_gpu": 1, "workload": "infer"}, None),
+    ],
+)
+def test_what_cannot_be_measured_as_asked_is_skipped_with_its_reason(
+    where: Machine, changes: dict[str, object], reason: str | None
+) -> None:
+    found = skip_reason(case(**changes), where, WORKER)
+    assert (found is None) if reason is None else (found is not None and reason in found)
+
+
+@pytest.mark.parametrize(
+    ("missing", "changes", "says"),
+    [("torch", {}, "torch is not"), ("torchvision", {}, "torchvision is not"), ("dali", {}, "dali-cuda110")],
+)
+def test_a_missing_package_is_a_reason(missing: str, changes: dict[str, object], says: str) -> None:
+    worker = replace(WORKER, packages={name: v for name, v in WORKER.packages.items() if name != missing})
+    assert says in str(skip_reason(case(**changes), HOPPER, worker))
+
+
+def test_without_dali_the_other_pipelines_are_measured() -> None:
+    worker = replace(WORKER, packages={"torch": "2", "torchvision": "0"})
+    assert skip_reason(case(pipeline="torchvision"), HOPPER, worker) is None
+
+
+def test_launches_take_turns_and_every_second_round_goes_backwards() -> None:
+    suite = parse_suite(
+        {
+            "name": "s",
+            "protocol": {"launches": 3},
+            "matrix": [{"workload": "infer", "batch_size_per_gpu": [1, 2]}, {"workload": "train", "precision": "tf32"}],
+        },
+        "here",
+    )
+    plan = make_plan(suite, VOLTA, WORKER, seed=1)
+    sizes = [(plan.case(slot.case_key).batch_size_per_gpu, slot.launch) for slot in plan.order]
+    assert sizes == [(1, 0), (2, 0), (2, 1), (1, 1), (1, 2), (2, 2)]
+    assert [planned.skip_reason is None for planned in plan.cases] == [True, True, False]
+
+
+def test_nightly_measures_fp32_where_there_is_no_tf32_and_tf32_where_there_is() -> None:
+    matrices = [
+        {"workload": "train", "precision": ["tf32", "amp"]},
+        {"workload": "train", "precision": "fp32", "below_capability": "8.0"},
+    ]
+    suite = parse_suite({"name": "s", "matrix": matrices}, "here")
+
+    def measured(where: Machine) -> list[str]:
+        plan = make_plan(suite, where, WORKER, seed=1)
+        return [planned.case.precision for planned in plan.cases if planned.skip_reason is None]
+
+    assert measured(VOLTA) == ["amp", "fp32"]
+    assert measured(HOPPER) == ["tf32", "amp"]
+
+
+@pytest.mark.parametrize(("where", "device"), [(HOPPER, "cuda"), (LAPTOP, "cpu")])
+def test_device_auto_is_the_gpu_where_there_is_one(where: Machine, device: str) -> None:
+    plan = make_plan(parse_suite({"name": "s", "matrix": [{"workload": "train"}]}, "here"), where, WORKER, seed=1)
+    assert plan.cases[0].case.device == device

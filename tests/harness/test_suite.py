@@ -1,0 +1,123 @@
+"""Suites: what a user writes, what comes out, and what a mistake is answered with."""
+
+from pathlib import Path
+
+import pytest
+
+from ssdbench.errors import UsageError
+from ssdbench.harness.suite import expand, find_suite, load_suite, parse_suite
+from ssdbench.schema.case import Case
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def cases(content: str, tmp_path: Path, *, cpu_count: int = 8) -> list[Case]:
+    path = tmp_path / "my.toml"
+    path.write_text('name = "my"\n' + content)
+    return [case for case, _ in expand(load_suite(path), "cuda", cpu_count)]
+
+
+def test_the_cases_are_the_product_of_the_axes_less_the_excluded(tmp_path: Path) -> None:
+    found = cases(
+        """
+        [[matrix]]
+        workload = "train"
+        world_size = [1, 8]
+        batch_size_per_gpu = [32, 64]
+        precision = ["tf32", "amp"]
+        exclude = [{ world_size = 8, precision = "tf32" }]
+        """,
+        tmp_path,
+    )
+    assert [(case.world_size, case.precision, case.batch_size_per_gpu) for case in found] == [
+        (1, "tf32", 32), (1, "tf32", 64), (1, "amp", 32), (1, "amp", 64), (8, "amp", 32), (8, "amp", 64),
+    ]  # fmt: skip
+
+
+def test_a_case_named_by_two_matrices_is_measured_once(tmp_path: Path) -> None:
+    assert len(cases('[[matrix]]\nworkload = "train"\n[[matrix]]\nworkload = ["train", "infer"]', tmp_path)) == 2
+
+
+def test_the_input_pipeline_has_no_backbone_and_no_precision(tmp_path: Path) -> None:
+    found = cases('[[matrix]]\nworkload = "input"\nbackbone = ["resnet18", "resnet50"]\nprecision = "amp"', tmp_path)
+    assert [(case.backbone, case.precision) for case in found] == [("none", "fp32")]
+
+
+def test_a_matrix_changes_the_protocol_of_its_suite(tmp_path: Path) -> None:
+    (case,) = cases(
+        'protocol = { steps = 7, launches = 2 }\n[[matrix]]\nworkload = "train"\nprotocol = { steps = 9 }', tmp_path
+    )
+    assert (case.protocol.steps, case.protocol.launches, case.protocol.warmup_steps) == (9, 2, 10)
+
+
+def test_ranks_share_the_processors(tmp_path: Path) -> None:
+    found = cases('[[matrix]]\nworkload = "train"\nworld_size = [1, 2, 16]', tmp_path, cpu_count=12)
+    assert [case.threads_per_rank for case in found] == [8, 6, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('[[matrix]]\nworklaod = "train"', "key 'matrix.1.worklaod' is not known: did you mean 'workload'"),
+        ('[[matrix]]\nworkload = "trian"', "did you mean 'train'?"),
+        (
+            '[[matrix]]\nworkload = "train"\nprecision = ["fp32", "fp8"]',
+            "key 'matrix.1.precision.2': 'fp8' is not known",
+        ),
+        ('[[matrix]]\nworkload = "train"\nbatch_size_per_gpu = 0', "key 'matrix.1.batch_size_per_gpu.1'"),
+        ('[[matrix]]\nworkload = "train"\nbatch_size_per_gpu = "32"', "found '32'"),
+        ('[[matrix]]\nprecision = "amp"', "key 'matrix.1.workload' is missing"),
+        ("matrix = []", "key 'matrix'"),
+        ('protocol = { step = 3 }\n[[matrix]]\nworkload = "train"', "did you mean 'steps'?"),
+        ('[[matrix]]\nworkload = "train"\nexclude = [{ gpus = 8 }]', "exclude names 'gpus', which is no axis"),
+        ('[[matrix]]\nworkload = "train"\nexclude = [{ world_size = 8 }]', "exclude never applies"),
+        ("[[matrix]", "is no TOML that can be read"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_file_and_key(content: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        cases(content, tmp_path)
+    message = str(caught.value)
+    assert says in message
+    assert str(tmp_path / "my.toml") in message
+    assert "\n" not in message.removesuffix("\n") or "TOML" in message
+
+
+def test_an_unknown_suite_is_answered_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="monthly, nightly, smoke"):
+        find_suite("weekly")
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "benchmarks/suites").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_suites_on_the_shelf_are_sound_and_have_images_enough_for_their_largest_batch(path: Path) -> None:
+    suite = load_suite(path)
+    found = [case for case, _ in expand(suite, "cuda", 64)]
+    assert suite.name == path.stem
+    assert max(case.global_batch_size for case in found) <= suite.data.train_images
+    assert (
+        max(case.global_batch_size for case in found if case.workload in ("infer", "detect")) <= suite.data.val_images
+    )
+
+
+def test_nightly_holds_the_published_grid() -> None:
+    found = {
+        (case.workload, case.world_size, case.batch_size_per_gpu, case.precision)
+        for case, _ in expand(load_suite(find_suite("nightly")), "cuda", 64)
+    }
+    training = {("train", n, b, p) for n in (1, 4, 8) for b in (32, 64, 128) for p in ("fp32", "tf32", "amp")}
+    inference = {("infer", 1, b, p) for b in (1, 2, 4, 8, 16, 32, 64) for p in ("fp32", "tf32", "amp")}
+    assert found == training | inference
+
+
+def test_smoke_has_every_workload_at_one_and_two_processes_in_two_precisions() -> None:
+    found = [case for case, _ in expand(load_suite(find_suite("smoke")), "cpu", 2)]
+    assert {case.workload for case in found} == {"train", "infer", "detect", "input"}
+    assert {case.world_size for case in found if case.workload == "train"} == {1, 2}
+    assert {case.precision for case in found} == {"fp32", "bf16"}
+
+
+def test_options_reach_the_case_and_its_key() -> None:
+    suite = parse_suite({"name": "x", "matrix": [{"workload": "pace", "options": {"step_seconds": 0.5}}]}, "here")
+    ((case, _),) = expand(suite, "cpu", 2)
+    assert case.options == {"step_seconds": 0.5}
+    assert "step_seconds=0.5" in case.key
