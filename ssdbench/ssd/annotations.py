@@ -57,6 +57,7 @@ class AnnotationTable:
     box_image_ids: Int64Array  # (B,)
     box_category_ids: Int64Array  # (B,)
     boxes_xywh: Float64Array  # (B, 4) pixels
+    areas: Float64Array  # (B,) square pixels of the object, of its box where the file does not say
     crowd: BoolArray  # (B,)
 
 
@@ -82,6 +83,7 @@ def read_annotations(path: Path) -> AnnotationTable:
         box_image_ids=column(boxes, "annotations", lambda a: a["image_id"], np.int64),
         box_category_ids=column(boxes, "annotations", lambda a: a["category_id"], np.int64),
         boxes_xywh=boxes_xywh.reshape(-1, 4),
+        areas=column(boxes, "annotations", lambda a: float(a.get("area", a["bbox"][2] * a["bbox"][3])), np.float64),
         crowd=column(boxes, "annotations", lambda a: a.get("iscrowd", 0), np.int64).astype(np.bool_),
     )
 

@@ -42,6 +42,7 @@ COLOURS_RGB = np.array(
     ],
     np.float32,
 )  # fmt: skip
+GRAIN_PX = 64  # the noise on an object repeats after so many pixels
 TEXTURES = ("plain", "rows", "columns", "checks", "dots")
 
 
@@ -112,7 +113,8 @@ def draw(rng: np.random.Generator, canvas: Pixels, look: Style, box_xywh: tuple[
     mask = np.array(mask_image)
     light = np.linspace(rng.uniform(0.8, 1.15), rng.uniform(0.8, 1.15), height, dtype=np.float32)[:, None]
     light = light * _pattern(look.texture, width, height)
-    light = light + 0.04 * rng.standard_normal((height, width), np.float32)
+    grain = rng.standard_normal((GRAIN_PX, GRAIN_PX), np.float32)
+    light = light + 0.04 * np.tile(grain, (height // GRAIN_PX + 1, width // GRAIN_PX + 1))[:height, :width]
     light = np.where(_rim(mask), 0.35 * light, light)
     colour = look.colour_rgb + rng.normal(0, 8, 3).astype(np.float32)
     pixels = np.clip(light[..., None] * colour, 0, 255).astype(np.uint8)

@@ -45,6 +45,10 @@ SIZES_WH = {  # with the share of images that have this size
 }  # fmt: skip
 EASY_SIZES_WH = {(320, 240): 0.6, (240, 320): 0.3, (300, 300): 0.1}
 EASY_CATEGORIES = 8
+AREA_BANDS_PX = ((7, 32), (32, 96), (96, 330))  # sides of squares as large as small, medium, large objects
+AREA_SHARES = (0.40, 0.33, 0.27)
+QUALITY = 95
+ROUGHNESS = 40.0  # grey levels; with QUALITY it sets the size of the files
 MAX_BOXES = 63  # an image of COCO rarely has more
 
 
@@ -140,7 +144,7 @@ def _write_image(
     rng = np.random.default_rng([recipe.seed, SPLITS.index(split), index])
     sizes = EASY_SIZES_WH if recipe.easy else SIZES_WH
     width, height = list(sizes)[rng.choice(len(sizes), p=np.array(list(sizes.values())))]
-    roughness = 3.0 if recipe.easy else float(np.clip(rng.lognormal(np.log(16), 0.5), 2, 40))
+    roughness = 3.0 if recipe.easy else float(np.clip(rng.lognormal(np.log(ROUGHNESS), 0.9), 2, 120))
     canvas = drawing.background(rng, (width, height), roughness=roughness)
     image_id = 2 * (3 * index + int(rng.integers(3))) + SPLITS.index(split) + 1
     boxes = _draw_objects(rng, canvas, recipe, index)
@@ -148,7 +152,9 @@ def _write_image(
     if not recipe.easy and index % 100 == 61:
         picture = picture.convert("L")
     file_name = f"{image_id:012d}.jpg"
-    picture.save(image_root(root, split) / file_name, quality=92, subsampling=int(rng.choice([0, 2], p=[0.1, 0.9])))
+    picture.save(
+        image_root(root, split) / file_name, quality=QUALITY, subsampling=int(rng.choice([0, 2], p=[0.1, 0.9]))
+    )
     image = {"id": image_id, "file_name": file_name, "width": width, "height": height}
     return image, [{"image_id": image_id, **box} for box in boxes]
 
@@ -163,7 +169,7 @@ def _draw_objects(rng: np.random.Generator, canvas: drawing.Pixels, recipe: Reci
         count = min(MAX_BOXES, 1 + int(rng.lognormal(np.log(4.5), 0.9)))
     ids = list(COCO_CATEGORIES)
     rows = rng.choice(len(_shares(recipe.easy)), size=count, p=_shares(recipe.easy))
-    sizes = [_object_size(rng, drawing.style(int(row)), canvas, easy=recipe.easy) for row in rows]
+    sizes = _object_sizes(rng, [drawing.style(int(row)) for row in rows], canvas, easy=recipe.easy)
     placed: list[tuple[int, int, int, int]] = []
     annotations = []
     for row, (width, height) in sorted(
@@ -188,21 +194,37 @@ def _shares(easy: bool) -> Any:
     return weights / weights.sum()
 
 
-def _object_size(
-    rng: np.random.Generator, look: drawing.Style, canvas: drawing.Pixels, *, easy: bool
-) -> tuple[int, int]:
+def _object_sizes(
+    rng: np.random.Generator, looks: list[drawing.Style], canvas: drawing.Pixels, *, easy: bool
+) -> list[tuple[int, int]]:
+    """Widths and heights in pixels; large objects only while there is room for them."""
     height, width = canvas.shape[:2]
-    if easy:
-        area = rng.uniform(0.08, 0.3) * width * height
-    else:
-        lowest, highest = [(7, 32), (32, 96), (96, 330)][rng.choice(3, p=[0.41, 0.34, 0.25])]
-        area = np.exp(rng.uniform(2 * np.log(lowest), 2 * np.log(highest)))
-    box_area = area / drawing.filled_fraction(look.shape)
-    aspect = float(np.exp(rng.normal(0, 0.2 if easy else 0.4)))
-    return (
-        int(np.clip(np.sqrt(box_area * aspect), 6, width)),
-        int(np.clip(np.sqrt(box_area / aspect), 6, height)),
-    )
+    room = 0.8 * width * height
+    sizes = []
+    for look in looks:
+        if easy:
+            area = rng.uniform(0.06, 0.2) * width * height
+        else:
+            band = rng.choice(3, p=AREA_SHARES)
+            area = _area(rng, band)
+            while area > room and band == 2:
+                band = rng.choice(2)
+                area = _area(rng, band)
+        room -= area
+        box_area = area / drawing.filled_fraction(look.shape)
+        aspect = float(np.exp(rng.normal(0, 0.2 if easy else 0.4)))
+        sizes.append(
+            (
+                int(np.clip(np.sqrt(box_area * aspect), 6, width)),
+                int(np.clip(np.sqrt(box_area / aspect), 6, height)),
+            )
+        )
+    return sizes
+
+
+def _area(rng: np.random.Generator, band: int) -> float:
+    lowest_side, highest_side = AREA_BANDS_PX[band]
+    return float(np.exp(rng.uniform(2 * np.log(lowest_side), 2 * np.log(highest_side))))
 
 
 def _place(

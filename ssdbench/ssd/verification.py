@@ -29,7 +29,7 @@ class SplitSummary:
     boxes_per_image_mean: float
     boxes_per_image_median: float
     boxes_per_image_max: int
-    small_medium_large: tuple[float, float, float]  # shares of the boxes, by area of the box
+    small_medium_large: tuple[float, float, float]  # shares of the boxes, by the object's area
     median_file_bytes: int
 
 
@@ -104,7 +104,7 @@ def _summary(split: str, table: AnnotationTable, file_bytes: list[int]) -> Split
     repaired = repair_boxes(table)
     kept = ~repaired.dropped & (repaired.image_rows >= 0)
     boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))
-    areas = repaired.boxes_xywh[kept, 2] * repaired.boxes_xywh[kept, 3]
+    areas = table.areas[kept]
     shares = np.histogram(areas, [0, SMALL_PX**2, MEDIUM_PX**2, np.inf])[0] / max(1, len(areas))
     ids = table.category_ids
     return SplitSummary(

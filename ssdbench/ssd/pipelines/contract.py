@@ -109,15 +109,3 @@ def require_data(options: PipelineOptions) -> PreparedSplit:
     if options.data is None:
         raise DataError("this pipeline reads a data set and none is given: prepare one, or use the resident one.")
     return options.data
-
-
-def training_batches_per_epoch(options: PipelineOptions) -> int:
-    """Full batches in one epoch, the same number on every rank; `DataError` if there is not even one."""
-    split = require_data(options)
-    batches = split.annotated_images // options.world_size // options.batch_size_per_gpu
-    if not batches:
-        raise DataError(
-            f"{split.source_annotations} has {split.annotated_images} annotated images, fewer than one global batch "
-            f"({options.world_size} x {options.batch_size_per_gpu}): take a smaller batch or more images."
-        )
-    return batches

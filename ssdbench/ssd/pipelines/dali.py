@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from ssdbench.errors import DataError, EnvironmentLacksError
 from ssdbench.ssd.boxes import default_boxes
@@ -32,9 +32,15 @@ from ssdbench.ssd.pipelines.contract import (
     TrainingBatch,
     ValidationBatch,
     require_data,
-    training_batches_per_epoch,
 )
-from ssdbench.ssd.pipelines.shards import PassCheck, shard, shuffled
+from ssdbench.ssd.pipelines.epochs import (
+    ReadImages,
+    TrainingEpochs,
+    ValidationEpochs,
+    batches_per_training_epoch,
+    shard,
+    shuffled,
+)
 
 try:
     from nvidia import dali as untyped_dali
@@ -57,12 +63,26 @@ OUTPUTS = ("images", "boxes", "labels", "rows")  # rows: of the images in `Colum
 
 def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
     """Augmented and matched batches; see `contract.InputPipeline`."""
-    return _Training(options)
+    split = require_data(options)
+    batches_per_training_epoch(options)  # refuses too small a data set before DALI loads it
+    reading = _Reading(training_graph(options, load_columns(split)), split, split.annotated_images)
+
+    def read() -> tuple[list[int], TrainingBatch]:
+        tensors = reading.next()
+        return tensors["rows"].flatten().tolist(), TrainingBatch(
+            images=_nchw(tensors["images"], options),
+            boxes_cxcywh=tensors["boxes"],
+            labels=tensors["labels"].flatten(1).long(),
+        )
+
+    return TrainingEpochs(options, read)
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
     """Whole images with their ground truth; see `contract.InputPipeline`."""
-    return _Validation(options)
+    split = require_data(options)
+    reading = _Reading(validation_graph(options), split, split.images)
+    return ValidationEpochs(options, load_columns(split), _ShardReader(reading, options, split.images))
 
 
 def training_graph(options: PipelineOptions, columns: Columns) -> Graph:
@@ -186,16 +206,15 @@ def _normalised(images: Node, options: PipelineOptions, **mirror: Node) -> Node:
 
 
 class _Reading:
-    """A running DALI pipeline of one rank, up to its first error."""
+    """A built DALI pipeline of one rank, read until its first error."""
 
     def __init__(self, graph: Graph, split: PreparedSplit, images: int) -> None:
         self._split = split
-        self._error: DataError | None = None
         try:
             graph.build()
             found = graph.reader_meta(READER)["epoch_size"]
         except RuntimeError as error:
-            raise self._data_error(error) from error
+            raise self._translated(error) from error
         if found != images:
             raise DataError(
                 f"DALI finds {found} images in {split.annotations} where {images} were prepared: delete its "
@@ -203,128 +222,67 @@ class _Reading:
             )
         self._iterator = DALIGenericIterator([graph], list(OUTPUTS), size=-1, prepare_first_batch=False)
 
-    def next(self) -> dict[str, torch.Tensor]:
-        if self._error is not None:
-            raise self._error
+    def next(self) -> dict[str, Tensor]:
+        """The next batch; `DataError` if DALI fails, after which it must not be asked again."""
         try:
-            batch: dict[str, torch.Tensor] = next(self._iterator)[0]
+            batch: dict[str, Tensor] = next(self._iterator)[0]
         except RuntimeError as error:
-            self._error = self._data_error(error)
-            raise self._error from error
+            raise self._translated(error) from error
         return batch
 
-    def fail(self, error: DataError) -> None:
-        self._error = error
-
-    def _data_error(self, error: RuntimeError) -> DataError:
+    def _translated(self, error: RuntimeError) -> Exception:
+        """All of DALI's errors are RuntimeErrors; those that speak of an image or a box are the data's."""
         text = str(error)
-        file_name = re.search(r"Failed to decode sample #\d+ ?: ?(\S+)|File mapping failed: ?(\S+)", text)
-        what = next((name for name in file_name.groups() if name), "") if file_name else ""
-        first_line = next((line.strip() for line in text.splitlines() if line.strip()), "no text")
+        if not re.search(r"decod|nvimagecodec|jpeg|file mapping|no files found|out of bounds", text, re.IGNORECASE):
+            return error
+        named = re.search(r"Failed to decode sample #\d+ *: *(\S+)|File mapping failed: *(\S+)", text)
+        what = next(filter(None, named.groups())) if named else "an image that it does not name"
+        fault = next((line.strip() for line in text.splitlines() if "rror" in line), "no reason given")
         return DataError(
-            f"DALI failed on {what or 'an image'} of {self._split.image_root} ({first_line}): run "
+            f"DALI failed on {what} of {self._split.image_root} ({fault}): run "
             f"`ssdbench data verify {self._split.image_root.parent}`."
         )
 
 
-class _Training:
-    def __init__(self, options: PipelineOptions) -> None:
-        split = require_data(options)
-        self.batches_per_epoch = training_batches_per_epoch(options)
-        self.images_per_epoch = self.batches_per_epoch * options.batch_size_per_gpu
-        self.epoch_images: list[int] = []
+class _ShardReader:
+    """The images of one rank's shard in order, again at each call; DALI pads the shard to whole batches."""
+
+    def __init__(self, reading: _Reading, options: PipelineOptions, images: int) -> None:
+        self._reading = reading
         self._options = options
-        self._check = PassCheck(split, len(shard(split.annotated_images, options.rank, options.world_size)))
-        graph = training_graph(options, load_columns(split))
-        self._reading: _Reading | None = _Reading(graph, split, split.annotated_images)
+        self._shard = len(shard(images, options.rank, options.world_size))
+        largest_shard = -(-images // options.world_size)
+        self._padded_batches = -(-largest_shard // options.batch_size_per_gpu)
+        self._batches_read = 0
 
-    def epoch(self) -> Iterator[TrainingBatch]:
-        images = 0
-        for _ in range(self.batches_per_epoch):
-            batch = self._next()
-            images += len(batch)
+    def __call__(self) -> Iterator[ReadImages]:
+        self._rewind()
+        left = self._shard
+        while left:
+            tensors = self._reading.next()
+            self._batches_read += 1
+            batch = _read_images(tensors, min(left, self._options.batch_size_per_gpu), self._options)
+            left -= len(batch.rows)
             yield batch
-        self.epoch_images.append(images)
+        self._rewind()
 
-    def _next(self) -> TrainingBatch:
-        reading = _open(self._reading)
-        tensors = reading.next()
-        try:
-            self._check.take(tensors["rows"].flatten().tolist())
-        except DataError as error:
-            reading.fail(error)
-            raise
-        return TrainingBatch(
-            images=_nchw(tensors["images"], self._options),
-            boxes_cxcywh=tensors["boxes"],
-            labels=tensors["labels"].flatten(1).long(),
-        )
-
-    def close(self) -> None:
-        self._reading = None
+    def _rewind(self) -> None:
+        while 0 < self._batches_read < self._padded_batches:
+            self._reading.next()
+            self._batches_read += 1
+        self._batches_read = 0
 
 
-class _Validation:
-    def __init__(self, options: PipelineOptions) -> None:
-        split = require_data(options)
-        self._options = options
-        self._columns = load_columns(split)
-        self._shard = shard(split.images, options.rank, options.world_size)
-        self.images_per_epoch = len(self._shard)
-        self.batches_per_epoch = -(-len(self._shard) // options.batch_size_per_gpu)
-        largest_shard = -(-split.images // options.world_size)
-        self._batches_read = -(-largest_shard // options.batch_size_per_gpu)  # DALI pads every shard to this
-        self._position = 0
-        self.epoch_images: list[int] = []
-        self._split = split
-        self._reading: _Reading | None = _Reading(validation_graph(options), split, split.images)
-
-    def epoch(self) -> Iterator[ValidationBatch]:
-        self._finish_epoch()
-        images = 0
-        while self._position < self.batches_per_epoch:
-            batch = self._next(self._shard[images : images + self._options.batch_size_per_gpu])
-            images += len(batch)
-            yield batch
-        self._finish_epoch()
-        self.epoch_images.append(images)
-
-    def _finish_epoch(self) -> None:
-        while 0 < self._position < self._batches_read:
-            _open(self._reading).next()
-            self._position += 1
-        self._position = 0
-
-    def _next(self, expected_rows: range) -> ValidationBatch:
-        reading = _open(self._reading)
-        tensors = reading.next()
-        self._position += 1
-        rows = tensors["rows"].flatten()[: len(expected_rows)]
-        if rows.tolist() != list(expected_rows):
-            error = DataError(
-                f"the reader gave other images than {self._split.annotations} had when it was prepared: delete its "
-                "directory and prepare the data again."
-            )
-            reading.fail(error)
-            raise error
-        counts = [self._columns.first_box[row + 1] - self._columns.first_box[row] for row in rows.tolist()]
-        return ValidationBatch(
-            images=_nchw(tensors["images"], self._options)[: len(rows)],
-            image_ids=torch.from_numpy(self._columns.image_ids[rows]),
-            image_sizes_hw=torch.from_numpy(self._columns.sizes_hw[rows]),
-            boxes_ltrb=[boxes[:count] for boxes, count in zip(tensors["boxes"], counts, strict=False)],
-            labels=[labels.flatten()[:count].long() for labels, count in zip(tensors["labels"], counts, strict=False)],
-        )
-
-    def close(self) -> None:
-        self._reading = None
+def _read_images(tensors: dict[str, Tensor], count: int, options: PipelineOptions) -> ReadImages:
+    labels = tensors["labels"].flatten(1)[:count].long()
+    real = labels > 0  # the rest is padding
+    return ReadImages(
+        rows=tensors["rows"].flatten()[:count].tolist(),
+        images=_nchw(tensors["images"], options)[:count],
+        boxes_ltrb=[boxes[mask] for boxes, mask in zip(tensors["boxes"][:count], real, strict=True)],
+        labels=[image_labels[mask] for image_labels, mask in zip(labels, real, strict=True)],
+    )
 
 
-def _open(reading: _Reading | None) -> _Reading:
-    if reading is None:
-        raise RuntimeError("this pipeline is closed")
-    return reading
-
-
-def _nchw(images: torch.Tensor, options: PipelineOptions) -> torch.Tensor:
+def _nchw(images: Tensor, options: PipelineOptions) -> Tensor:
     return images.permute(0, 3, 1, 2) if options.channels_last else images

@@ -1,0 +1,164 @@
+"""Streams of batches cut into epochs, and the proof that an epoch had the images it should have."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssdbench.errors import DataError
+from ssdbench.ssd.coco import Columns, PreparedSplit
+from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch, ValidationBatch, require_data
+
+
+class ReadImages(NamedTuple):
+    """Whole images as a reader gives them; `rows` are their rows in `Columns`."""
+
+    rows: list[int]
+    images: Tensor
+    boxes_ltrb: list[Tensor]
+    labels: list[Tensor]
+
+
+def shard(count: int, rank: int, world_size: int) -> range:
+    """The positions of one rank among `count`; the shards cover all, disjoint, and differ by at most one in size.
+
+    The bounds are those of DALI's readers, so that every pipeline gives a rank the same images in validation.
+    """
+    return range(count * rank // world_size, count * (rank + 1) // world_size)
+
+
+def shuffled(count: int, *seed: int) -> list[int]:
+    """The numbers below `count` in an order that depends on the seed alone."""
+    order: list[int] = np.random.default_rng(seed).permutation(count).tolist()
+    return order
+
+
+class PassCheck:
+    """Watches the image rows of a shard go by: each pass must hold `size` different ones.
+
+    A reader that skips images in silence, because its annotation file was cut off or changed after it was prepared,
+    comes to a repetition too early; one that reads an image twice does as well.
+    """
+
+    def __init__(self, split: PreparedSplit, size: int) -> None:
+        self._split = split
+        self._size = size
+        self._seen: set[int] = set()
+
+    def take(self, rows: list[int]) -> None:
+        """Note the images of a batch; `DataError` if one came twice in a pass."""
+        for row in rows:
+            if row in self._seen:
+                raise DataError(
+                    f"the reader began anew after {len(self._seen)} of its {self._size} images: "
+                    f"{self._split.annotations} is not what was prepared; delete its directory and prepare the "
+                    "data again."
+                )
+            self._seen.add(row)
+            if len(self._seen) == self._size:
+                self._seen.clear()
+
+
+class TrainingEpochs:
+    """An `InputPipeline[TrainingBatch]` over an endless reader of batches and the rows of their images."""
+
+    def __init__(self, options: PipelineOptions, read: Callable[[], tuple[list[int], TrainingBatch]]) -> None:
+        split = require_data(options)
+        self.batches_per_epoch = batches_per_training_epoch(options)
+        self.images_per_epoch = self.batches_per_epoch * options.batch_size_per_gpu
+        self.epoch_images: list[int] = []
+        self._check = PassCheck(split, len(shard(split.annotated_images, options.rank, options.world_size)))
+        self._read: Callable[[], tuple[list[int], TrainingBatch]] | None = read
+        self._error: Exception | None = None
+
+    def epoch(self) -> Iterator[TrainingBatch]:
+        """See `contract.InputPipeline`."""
+        images = 0
+        for _ in range(self.batches_per_epoch):
+            batch = self._next()
+            images += len(batch)
+            yield batch
+        self.epoch_images.append(images)
+
+    def _next(self) -> TrainingBatch:
+        if self._error is not None:
+            raise self._error
+        if self._read is None:
+            raise RuntimeError("this pipeline is closed")
+        try:
+            rows, batch = self._read()
+            self._check.take(rows)
+        except Exception as error:
+            self._error = error
+            raise
+        return batch
+
+    def close(self) -> None:
+        """See `contract.InputPipeline`."""
+        self._read = None
+
+
+class ValidationEpochs:
+    """An `InputPipeline[ValidationBatch]` over a reader that starts its shard anew at each call."""
+
+    def __init__(self, options: PipelineOptions, columns: Columns, start: Callable[[], Iterator[ReadImages]]) -> None:
+        self._split = require_data(options)
+        self._columns = columns
+        self._shard = shard(self._split.images, options.rank, options.world_size)
+        self.images_per_epoch = len(self._shard)
+        self.batches_per_epoch = -(-len(self._shard) // options.batch_size_per_gpu)
+        self.epoch_images: list[int] = []
+        self._start: Callable[[], Iterator[ReadImages]] | None = start
+        self._error: Exception | None = None
+
+    def epoch(self) -> Iterator[ValidationBatch]:
+        """See `contract.InputPipeline`."""
+        if self._error is not None:
+            raise self._error
+        if self._start is None:
+            raise RuntimeError("this pipeline is closed")
+        images = 0
+        try:
+            for read in self._start():
+                self._require(read.rows, self._shard[images : images + len(read.rows)])
+                images += len(read.rows)
+                yield self._batch(read)
+            self._require([], self._shard[images:])
+        except Exception as error:
+            self._error = error
+            raise
+        self.epoch_images.append(images)
+
+    def _require(self, rows: list[int], expected: range) -> None:
+        if rows != list(expected):
+            raise DataError(
+                f"the reader gave other images than {self._split.annotations} had when it was prepared: delete its "
+                "directory and prepare the data again."
+            )
+
+    def _batch(self, read: ReadImages) -> ValidationBatch:
+        return ValidationBatch(
+            images=read.images,
+            image_ids=torch.from_numpy(self._columns.image_ids[read.rows]),
+            image_sizes_hw=torch.from_numpy(self._columns.sizes_hw[read.rows]),
+            boxes_ltrb=read.boxes_ltrb,
+            labels=read.labels,
+        )
+
+    def close(self) -> None:
+        """See `contract.InputPipeline`."""
+        self._start = None
+
+
+def batches_per_training_epoch(options: PipelineOptions) -> int:
+    """Full batches in one epoch, the same number on every rank; `DataError` if there is not even one."""
+    split = require_data(options)
+    batches = split.annotated_images // options.world_size // options.batch_size_per_gpu
+    if not batches:
+        raise DataError(
+            f"{split.source_annotations} has {split.annotated_images} annotated images, fewer than one global "
+            f"batch ({options.world_size} x {options.batch_size_per_gpu}): take a smaller batch or more images."
+        )
+    return batches

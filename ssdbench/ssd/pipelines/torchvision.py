@@ -1,0 +1,225 @@
+"""Pillow, torchvision v2 transforms and DataLoader workers: for machines and containers without DALI.
+
+The augmentation is the published one (see `augmentation`). Two things differ from DALI in cost, not in result: the
+whole image is decoded before it is cropped, and the images are normalised on the device, after the transfer. Every
+image has random numbers of its own, from the seed and its place in the stream: the number of workers changes nothing.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional
+
+from ssdbench.errors import DataError
+from ssdbench.ssd.boxes import match
+from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
+from ssdbench.ssd.pipelines.augmentation import resize_transform, training_transform
+from ssdbench.ssd.pipelines.contract import (
+    MEAN_RGB,
+    STD_RGB,
+    InputPipeline,
+    PipelineOptions,
+    TrainingBatch,
+    ValidationBatch,
+    require_data,
+)
+from ssdbench.ssd.pipelines.epochs import (
+    ReadImages,
+    TrainingEpochs,
+    ValidationEpochs,
+    batches_per_training_epoch,
+    shard,
+    shuffled,
+)
+
+Place = tuple[int, int]  # row in `Columns`, seed of the random numbers
+Truth = tuple[Tensor, Tensor, Tensor]  # image (3, 300, 300) uint8, boxes, labels
+
+
+class _Item(NamedTuple):
+    """One image as a worker makes it."""
+
+    row: int
+    image: Tensor  # (3, 300, 300) uint8
+    boxes: Tensor  # matched (8732, 4) cxcywh in training, (M, 4) ltrb in validation
+    labels: Tensor
+
+
+class _Items(NamedTuple):
+    """A batch as a worker collates it: few large tensors cross processes faster than many small ones."""
+
+    rows: list[int]
+    images: Tensor  # (N, 3, 300, 300) uint8, in the memory format asked for
+    boxes: Tensor  # of all images, one after the other
+    labels: Tensor
+    counts: list[int]  # boxes of each image
+
+
+def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
+    """Augmented and matched batches; see `contract.InputPipeline`."""
+    split = require_data(options)
+    batches_per_training_epoch(options)  # refuses too small a data set before workers start
+    columns = load_columns(split)
+    annotated_rows = np.flatnonzero(np.diff(columns.first_box)).tolist()
+    loader = _loader(_Images(split, columns, _augmented), _Passes(annotated_rows, options), options)
+    batches = _batches(loader)
+
+    def read() -> tuple[list[int], TrainingBatch]:
+        items = next(batches)
+        return items.rows, TrainingBatch(
+            images=_normalised(items.images, options.device),
+            boxes_cxcywh=items.boxes.to(options.device, non_blocking=True).view(len(items.rows), -1, 4),
+            labels=items.labels.to(options.device, non_blocking=True).view(len(items.rows), -1),
+        )
+
+    return TrainingEpochs(options, read)
+
+
+def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
+    """Whole images with their ground truth; see `contract.InputPipeline`."""
+    split = require_data(options)
+    columns = load_columns(split)
+    loader = _loader(_Images(split, columns, _whole), _Shard(split.images, options), options)
+
+    def start() -> Iterator[ReadImages]:
+        for items in _batches(loader):
+            yield ReadImages(
+                rows=items.rows,
+                images=_normalised(items.images, options.device),
+                boxes_ltrb=list(torch.split(items.boxes, items.counts)),
+                labels=list(torch.split(items.labels, items.counts)),
+            )
+
+    return ValidationEpochs(options, columns, start)
+
+
+def _augmented(image: Tensor, boxes_ltrb: Tensor, labels: Tensor, seed: int) -> Truth:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        image, boxes_ltrb, labels = training_transform()(image, boxes_ltrb, labels)
+    return image, *match(boxes_ltrb, labels)
+
+
+def _whole(image: Tensor, boxes_ltrb: Tensor, labels: Tensor, _seed: int) -> Truth:
+    return resize_transform()(image), boxes_ltrb, labels
+
+
+class _Images(Dataset[_Item | DataError]):
+    """The images of a split with their ground truth; a fault is an item, so that it crosses from a worker whole."""
+
+    def __init__(
+        self,
+        split: PreparedSplit,
+        columns: Columns,
+        transform: Callable[[Tensor, Tensor, Tensor, int], Truth],
+    ) -> None:
+        self._root = split.image_root
+        self._columns = columns
+        self._transform = transform
+
+    def __getitem__(self, place: Place) -> _Item | DataError:
+        row, seed = place
+        try:
+            image = self._decode(self._columns.file_names[row])
+        except DataError as error:
+            return error
+        boxes = slice(self._columns.first_box[row], self._columns.first_box[row + 1])
+        boxes_ltrb = torch.from_numpy(self._columns.boxes_ltrb[boxes])
+        labels = torch.from_numpy(self._columns.labels[boxes])
+        return _Item(row, *self._transform(tv_tensors.Image(image), boxes_ltrb, labels, seed))
+
+    def _decode(self, file_name: str) -> Tensor:
+        path = self._root / file_name
+        try:
+            with Image.open(path) as image:
+                pixels: Tensor = functional.pil_to_tensor(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(
+                f"{path} cannot be decoded ({error}): run `ssdbench data verify {self._root.parent}`."
+            ) from error
+        return pixels
+
+
+class _Passes:
+    """The training batches of one rank, without end: pass after pass, reshuffled over all ranks before each."""
+
+    def __init__(self, rows: list[int], options: PipelineOptions) -> None:
+        self._rows = rows
+        self._options = options
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        options = self._options
+        batch: list[Place] = []
+        drawn = count()
+        for number in count():
+            order = shuffled(len(self._rows), options.seed, number)
+            for position in shard(len(order), options.rank, options.world_size):
+                entropy = np.random.SeedSequence([options.seed, options.rank, next(drawn)])
+                batch.append((self._rows[order[position]], int(entropy.generate_state(1)[0])))
+                if len(batch) == options.batch_size_per_gpu:
+                    yield batch
+                    batch = []
+
+
+class _Shard:
+    """The validation batches of one rank, in order."""
+
+    def __init__(self, images: int, options: PipelineOptions) -> None:
+        self._rows = shard(images, options.rank, options.world_size)
+        self._batch_size = options.batch_size_per_gpu
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        for first in range(0, len(self._rows), self._batch_size):
+            yield [(row, 0) for row in self._rows[first : first + self._batch_size]]
+
+
+def _collated(memory_format: torch.memory_format, items: list[_Item | DataError]) -> _Items | DataError:
+    sound = [item for item in items if isinstance(item, _Item)]
+    if len(sound) < len(items):
+        return next(item for item in items if isinstance(item, DataError))
+    rows, images, boxes, labels = zip(*sound, strict=True)
+    stacked = torch.stack([image.as_subclass(Tensor) for image in images])
+    return _Items(
+        rows=list(rows),
+        images=stacked.contiguous(memory_format=memory_format),
+        boxes=torch.cat(boxes),
+        labels=torch.cat(labels),
+        counts=[len(image_boxes) for image_boxes in boxes],
+    )
+
+
+def _loader(images: _Images, batches: Iterable[list[Place]], options: PipelineOptions) -> "DataLoader[Any]":
+    memory_format = torch.channels_last if options.channels_last else torch.contiguous_format
+    return DataLoader(
+        images,
+        batch_sampler=batches,
+        collate_fn=partial(_collated, memory_format),
+        num_workers=options.threads,
+        persistent_workers=options.threads > 0,
+        pin_memory=options.device.type == "cuda",
+    )
+
+
+def _batches(loader: "DataLoader[Any]") -> Iterator[_Items]:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads; the workers touch nothing but their own images.
+        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+        batches = iter(loader)
+    for items in batches:
+        if isinstance(items, DataError):
+            raise items
+        yield items
+
+
+def _normalised(images: Tensor, device: torch.device) -> Tensor:
+    mean, std = (255 * torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN_RGB, STD_RGB))
+    return images.to(device, non_blocking=True).float().sub_(mean).div_(std)
