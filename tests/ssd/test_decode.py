@@ -177,14 +177,28 @@ def test_each_image_of_a_large_batch_is_decoded_as_if_it_were_alone():
             torch.testing.assert_close(part, expected, rtol=0, atol=0)
 
 
-def test_a_group_does_not_reach_into_another_by_negative_or_giant_coordinates():
-    # Moved by multiples of the largest coordinate alone, the box left of the image would fall onto the class before;
-    # and beside a giant's offset the two close boxes of label 2 would be one point.
-    left, right = [-3.0, 0.2, -2.5, 0.4], [0.2, 0.2, 0.3, 0.3]
-    close, giant = [0.26, 0.2, 0.36, 0.3], [-1e20, -1e20, 1e20, 1e20]
-    boxes_ltrb = torch.tensor([[0.0, 0.2, 0.5, 0.4], left, right, close, giant])
-    groups = torch.tensor([0, 1, 2, 2, 3])
-    assert boxes._suppress(boxes_ltrb, torch.linspace(0.9, 0.5, 5), groups, 0.5).tolist() == [0, 1, 2, 3, 4]
+def test_a_box_left_of_and_above_the_image_does_not_fall_onto_the_class_before():
+    box = torch.tensor([0.1, 0.2, 0.5, 0.4])
+    lower = box - 1.5  # moved by the largest coordinate and 1, it would be `box` again
+    kept = boxes._suppress(torch.stack([box, lower]), torch.tensor([0.9, 0.8]), torch.tensor([0, 1]), 0.5)
+    assert kept.tolist() == [0, 1]
+
+
+def test_a_giant_box_does_not_swallow_the_coordinates_of_the_others():
+    giant = [-1e20, -1e20, 1e20, 1e20]
+    boxes_ltrb = torch.tensor([giant, [0.2, 0.2, 0.3, 0.3], [0.21, 0.2, 0.31, 0.3], [0.26, 0.2, 0.36, 0.3]])
+    kept = boxes._suppress(boxes_ltrb, torch.linspace(0.9, 0.6, 4), torch.tensor([0, 1, 1, 1]), 0.5)
+    assert kept.tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize("first_group", [0, 128 * 80])
+def test_overlaps_a_ten_thousandth_from_one_half_are_told_apart_in_any_image_of_a_large_batch(first_group):
+    height = 0.1
+    shift = height * torch.tensor([0.3332, 0.3334])  # of a square by a third of its side: an overlap of one half
+    boxes_ltrb = torch.tensor([0.2, 0.2, 0.3, 0.3]).repeat(4, 1)
+    boxes_ltrb[[1, 3]] += torch.stack([shift, torch.zeros(2)], dim=1).repeat(1, 2)
+    groups = first_group + torch.tensor([0, 0, 1, 1])
+    assert boxes._suppress(boxes_ltrb, torch.linspace(0.9, 0.6, 4), groups, 0.5).tolist() == [0, 2, 3]
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
