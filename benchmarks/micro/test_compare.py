@@ -1,0 +1,45 @@
+"""How long it takes to load and to compare 10,000 launches: both must stay under two seconds.
+
+pytest benchmarks/micro/test_compare.py
+"""
+
+from pathlib import Path
+
+import pytest
+
+from ssdbench.analysis.compare import compare
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.case import Protocol
+from ssdbench.schema.record import Run
+from ssdbench.schema.verdict import Settings
+from tests.builders import a_baseline, a_case, a_run
+
+LAUNCHES = 5
+CASES = 1000
+PROTOCOL = Protocol(warmup_steps=10, steps=60, launches=LAUNCHES)
+
+
+def five_thousand_launches(run_id: str) -> Run:
+    cases = [a_case(batch_size_per_gpu=size, protocol=PROTOCOL) for size in range(1, CASES + 1)]
+    return a_run(*((case, (0.1,) * LAUNCHES) for case in cases), run_id=run_id)
+
+
+@pytest.mark.benchmark(max_time=5)
+def test_compare_5000_launches_with_5000_of_a_baseline(benchmark):
+    run, baseline = five_thousand_launches("run-1"), a_baseline(five_thousand_launches("run-0"))
+    comparison = benchmark(compare, run, baseline, "main", Settings(margin=0.05))
+    assert len(comparison.cases) == CASES
+    assert benchmark.stats["median"] < 2.0
+
+
+@pytest.mark.benchmark(max_time=5)
+def test_load_10000_launches(benchmark, tmp_path: Path):
+    store = FileStore(tmp_path)
+    store.save_baseline(a_baseline(five_thousand_launches("run-0")))
+    header = store.list_baselines()[0]
+
+    def load_twice() -> int:
+        return sum(len(store.load_baseline(header.hardware.key, header.name).records) for _ in range(2))
+
+    assert benchmark(load_twice) == 10_000
+    assert benchmark.stats["median"] < 2.0
