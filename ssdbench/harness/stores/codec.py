@@ -116,11 +116,16 @@ def json_schemas() -> dict[str, str]:
 
 
 def _json_schema(kind: type) -> str:
-    schema = _adapter(kind).json_schema()
+    definitions: dict[str, Document] = _adapter(kind).json_schema()["$defs"]
+    for definition in definitions.values():
+        # Versions of pydantic differ in both; the words stand in results/README.md.
+        definition.pop("description", None)
+        if definition["type"] == "object":
+            definition["additionalProperties"] = False
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$ref": f"#/$defs/{kind.__name__}",
-        "$defs": schema["$defs"],
+        "$defs": {name: dict(sorted(definition.items())) for name, definition in sorted(definitions.items())},
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
