@@ -61,17 +61,17 @@ def _synth(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
         seed=options.seed,
         easy=options.easy,
     )
-    created = synthesise(options.directory, recipe, _progress())
+    created = synthesise(options.directory, recipe, _Announcer())
     return {"directory": str(options.directory.resolve()), "created": created, **asdict(recipe)}, ExitCode.OK
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    report: Report = verify(options.directory, _progress())
+    report: Report = verify(options.directory, _Announcer())
     return asdict(report), ExitCode.BAD_DATA if report.errors else ExitCode.OK
 
 
 def _prepare(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    prepared: Prepared = prepare(options.directory, options.cache, _progress())
+    prepared: Prepared = prepare(options.directory, options.cache, _Announcer())
     return {
         "prepared": str(prepared.path),
         "cache_hit": prepared.cache_hit,
@@ -84,8 +84,8 @@ def _split_as_json(split: PreparedSplit) -> dict[str, Any]:
     return {key: str(v) if isinstance(v, Path) else v for key, v in asdict(split).items()}
 
 
-class _progress:  # noqa: N801 - called as the function it stands for
-    """Emits progress, at most every fifth of a second and at the end of a phase."""
+class _Announcer:
+    """Emits progress, at most five times a second and at the end of a phase."""
 
     def __init__(self) -> None:
         self._last = 0.0

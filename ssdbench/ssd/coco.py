@@ -18,36 +18,13 @@ from typing import Any
 import numpy as np
 
 from ssdbench.errors import DataError
-from ssdbench.ssd.annotations import (
-    MAX_EXAMPLES,
-    AnnotationTable,
-    Finding,
-    Float32Array,
-    Int64Array,
-    RepairedBoxes,
-    examine,
-    read_annotations,
-    repair_boxes,
-)
+from ssdbench.ssd.annotations import AnnotationTable, Float32Array, Int64Array, read_annotations
+from ssdbench.ssd.findings import Finding, annotation_findings, category_findings, image_findings
 from ssdbench.ssd.images import ImageState, Progress, inspect_images
+from ssdbench.ssd.repair import RepairedBoxes, repair_boxes, rows_of
 
 SPLITS = ("train", "val")
 PREPARED_VERSION = 1
-
-_IMAGE_FAULTS = {
-    "image-missing": ("error", "are missing", "download the images again or correct the annotation file"),
-    "image-unreadable": ("error", "cannot be read as an image", "download them again"),
-    "image-size-differs": (
-        "error",
-        "are of another size than annotated",
-        "the boxes would be wrong: restore the original images",
-    ),
-    "image-rotated": (
-        "warning",
-        "carry an EXIF rotation",
-        "it is ignored, boxes are taken for the pixels as stored; check that they were annotated so",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,47 +136,6 @@ def image_root(directory: Path, split: str) -> Path:
     return directory / f"{split}2017"
 
 
-def image_findings(states: list[ImageState], table: AnnotationTable, split: str) -> list[Finding]:
-    """What a look at the image files found, one finding for each kind of fault."""
-    findings = []
-    for code, (severity, what, remedy) in _IMAGE_FAULTS.items():
-        faulty = [state for state in states if state.fault == code]
-        if faulty:
-            findings.append(
-                Finding(
-                    severity="error" if severity == "error" else "warning",
-                    code=code,
-                    split=split,
-                    count=len(faulty),
-                    message=f"{len(faulty)} of the {len(states)} images listed in {table.path.name} {what}",
-                    examples=tuple(
-                        f"{state.file_name}: {state.detail}" if state.detail else state.file_name
-                        for state in faulty[:MAX_EXAMPLES]
-                    ),
-                    remedy=remedy,
-                )
-            )
-    return findings
-
-
-def category_findings(tables: dict[str, AnnotationTable]) -> list[Finding]:
-    """Categories that differ between the splits: a label would mean two things."""
-    train, val = (tables[name] for name in SPLITS)
-    if train.category_ids.tolist() == val.category_ids.tolist():
-        return []
-    return [
-        Finding(
-            severity="error",
-            code="categories-differ",
-            split="val",
-            count=1,
-            message=f"{val.path.name} lists other categories, or in another order, than {train.path.name}",
-            examples=(),
-            remedy="labels follow that order: write both files with the same categories",
-        )
-    ]
-
-
 def _key(directory: Path) -> str:
     """Changes with an annotation file, and with the list of files in an image directory."""
     facts = [f"version {PREPARED_VERSION}"]
@@ -221,7 +157,7 @@ def _write_prepared(directory: Path, part: Path, target: Path, progress: Progres
     for done, split in enumerate(SPLITS):
         progress("reading annotations", done, len(SPLITS))
         tables[split] = read_annotations(annotation_path(directory, split))
-        _refuse(directory, examine(tables[split], split))
+        _refuse(directory, annotation_findings(tables[split], split))
     _refuse(directory, category_findings(tables))
     splits, findings = {}, []
     for split, table in tables.items():
@@ -236,7 +172,7 @@ def _write_prepared(directory: Path, part: Path, target: Path, progress: Progres
         )
         faults = image_findings(states, table, split)
         _refuse(directory, faults)
-        findings += [f for f in (*examine(table, split), *faults) if f.severity == "warning"]
+        findings += [f for f in (*annotation_findings(table, split), *faults) if f.severity == "warning"]
         prepared = _write_split(split, table, root, states, part, target)
         splits[split] = {key: str(v) if isinstance(v, Path) else v for key, v in asdict(prepared).items()}
     document = {"version": PREPARED_VERSION, "splits": splits, "warnings": [asdict(f) for f in findings]}
@@ -247,7 +183,7 @@ def _refuse(directory: Path, findings: list[Finding]) -> None:
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         more = f" There is more: `ssdbench data verify {directory}` lists it." if len(errors) > 1 else ""
-        raise DataError(f"{errors[0].sentence()}.{more}")
+        raise DataError(f"{errors[0].sentence()}{more}")
 
 
 def _write_split(
@@ -257,9 +193,8 @@ def _write_split(
     kept = np.flatnonzero(~repaired.dropped)
     kept = kept[np.argsort(repaired.image_rows[kept], kind="stable")]
     if not len(kept):
-        raise DataError(f"{table.path} has no box with an area inside an image: there is nothing to train on.")
-    label_of = {int(category): row + 1 for row, category in enumerate(table.category_ids)}
-    labels = np.array([label_of[int(c)] for c in table.box_category_ids[kept]], np.int64)
+        raise DataError(f"{table.path} has no box with an area inside an image: there is nothing to measure with.")
+    labels = 1 + rows_of(table.box_category_ids[kept], table.category_ids)
     clean = json.dumps(_clean_document(table, repaired, kept, labels), ensure_ascii=False, separators=(",", ":"))
     (part / f"{name}.json").write_text(clean, encoding="utf-8")
     boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))

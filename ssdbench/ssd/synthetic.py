@@ -2,8 +2,8 @@
 
 The figures it aims at, from COCO train2017: median image 640x480 and about 150 KB, about 7 boxes an image with a
 long tail, 41 / 34 / 24 % small / medium / large objects (areas below 32^2, below 96^2, above), 1 % of images without
-annotations, a third of all objects of the first category. Equal parameters give equal bytes, however many processes
-work on it (with the same versions of Pillow and NumPy).
+annotations, nearly a third of all objects of the first category. Equal parameters give equal bytes, however many
+processes work on it (with the same versions of Pillow and NumPy).
 """
 
 import json
@@ -21,6 +21,7 @@ from ssdbench.errors import DataError, UsageError
 from ssdbench.ssd import drawing
 from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
 from ssdbench.ssd.images import Progress, in_processes
+from ssdbench.ssd.verification import verify
 
 GENERATOR_VERSION = 1
 MARKER = "ssdbench-synthetic.json"
@@ -92,7 +93,10 @@ def synthesise(directory: Path, recipe: Recipe, progress: Progress) -> bool:
     try:
         _write(part, recipe, progress)
         (part / MARKER).write_text(json.dumps(_marker_content(recipe), indent=2) + "\n", encoding="utf-8")
-        part.chmod(0o755)
+        report = verify(part, progress)
+        if report.findings:
+            raise RuntimeError(f"the synthetic data are faulty: {report.findings[0].sentence()}")
+        part.chmod(0o755)  # mkdtemp makes it ours alone
         part.rename(directory)
     finally:
         shutil.rmtree(part, ignore_errors=True)

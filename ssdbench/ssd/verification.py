@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ssdbench.errors import DataError
-from ssdbench.ssd.annotations import AnnotationTable, Finding, examine, read_annotations, repair_boxes
-from ssdbench.ssd.coco import SPLITS, annotation_path, category_findings, image_findings, image_root
+from ssdbench.ssd.annotations import AnnotationFileError, AnnotationTable, read_annotations
+from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
+from ssdbench.ssd.findings import Finding, annotation_findings, category_findings, image_findings
 from ssdbench.ssd.images import Progress, inspect_images
+from ssdbench.ssd.repair import repair_boxes
 
 SMALL_PX, MEDIUM_PX = 32, 96  # COCO: a small object's area is below 32^2, a medium one's below 96^2
 
@@ -57,11 +59,11 @@ def verify(directory: Path, progress: Progress) -> Report:
     for split in SPLITS:
         try:
             tables[split] = read_annotations(annotation_path(directory, split))
-        except DataError as error:
-            findings.append(_unreadable(split, str(error)))
+        except AnnotationFileError as error:
+            findings.append(_unreadable(split, error))
     summaries = {}
     for split, table in tables.items():
-        findings += examine(table, split)
+        findings += annotation_findings(table, split)
         states = inspect_images(
             image_root(directory, split),
             table.file_names,
@@ -83,16 +85,15 @@ def verify(directory: Path, progress: Progress) -> Report:
     )
 
 
-def _unreadable(split: str, message: str) -> Finding:
-    fault, _, remedy = message.rpartition(": ")
+def _unreadable(split: str, error: AnnotationFileError) -> Finding:
     return Finding(
         severity="error",
         code="annotations-unreadable",
         split=split,
         count=1,
-        message=fault,
+        message=error.fault,
         examples=(),
-        remedy=remedy.rstrip("."),
+        remedy=error.remedy,
     )
 
 

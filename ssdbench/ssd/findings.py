@@ -1,0 +1,178 @@
+"""Judgement on a data set: what is wrong with its annotations and image files, and what to do about it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Int64Array
+from ssdbench.ssd.images import ImageState
+from ssdbench.ssd.repair import MIN_SIDE_PX, repair_boxes, rows_of
+
+Severity = Literal["error", "warning"]  # an error cannot be measured with; a warning is repaired or harmless
+
+MAX_CATEGORIES = 80  # SSD300's class head has 81 outputs, one of them the background
+MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One kind of fault in a split: how often, where for example, and what to do about it."""
+
+    severity: Severity
+    code: str
+    split: str
+    count: int
+    message: str
+    examples: tuple[str, ...]  # at most five, each names a file or an id
+    remedy: str
+
+    def sentence(self) -> str:
+        """The finding as one sentence for an error message."""
+        more = ", ..." if self.count > len(self.examples) else ""
+        where = f" ({', '.join(self.examples)}{more})" if self.examples else ""
+        return f"{self.message}{where}: {self.remedy}."
+
+
+def annotation_findings(table: AnnotationTable, split: str) -> list[Finding]:
+    """Every fault that an annotation file shows by itself, without a look at the images."""
+    judge = _Judge(table.path.name, split)
+    candidates = (*_structure(table, judge), *_references(table, judge), *_boxes(table, judge))
+    return [finding for finding in candidates if finding.count]
+
+
+def category_findings(tables: Mapping[str, AnnotationTable]) -> list[Finding]:
+    """Categories that differ between the splits, so that a label would mean two things."""
+    first, *others = tables.items()
+    return [
+        _Judge(table.path.name, split).of(
+            "error",
+            "categories-differ",
+            ["categories"],
+            f"lists other categories, or in another order, than {first[1].path.name}",
+            "labels follow that order: write both files with the same categories",
+            show=None,
+        )
+        for split, table in others
+        if table.category_ids.tolist() != first[1].category_ids.tolist()
+    ]
+
+
+def image_findings(states: Sequence[ImageState], table: AnnotationTable, split: str) -> list[Finding]:
+    """What a look at the image files found, one finding for each kind of fault."""
+    judge = _Judge(table.path.name, split)
+    kinds: tuple[tuple[Severity, str, str, str], ...] = (
+        ("error", "image-missing", "are missing", "download them again or correct the annotation file"),
+        ("error", "image-unreadable", "cannot be decoded", "download them again"),
+        ("error", "image-size-differs", "are of another size than annotated", "restore the original images"),
+        ("warning", "image-rotated", "carry an EXIF rotation",
+         "it is ignored and boxes are taken for the pixels as stored: check that they were annotated so"),
+    )  # fmt: skip
+    findings = []
+    for severity, code, what, remedy in kinds:
+        faulty = [f"{state.file_name}{state.detail and f': {state.detail}'}" for state in states if state.fault == code]
+        what = f"lists {len(faulty)} image(s) that {what}"
+        findings.append(judge.of(severity, code, faulty, what, remedy))
+    return [finding for finding in findings if finding.count]
+
+
+class _Judge:
+    """Words findings about one annotation file."""
+
+    def __init__(self, file_name: str, split: str) -> None:
+        self._file_name = file_name
+        self._split = split
+
+    def of(
+        self,
+        severity: Severity,
+        code: str,
+        faulty: Sequence[Any] | npt.NDArray[Any],
+        what: str,
+        remedy: str,
+        show: Callable[[Any], str] | None = str,
+    ) -> Finding:
+        return Finding(
+            severity=severity,
+            code=code,
+            split=self._split,
+            count=len(faulty),
+            message=f"{self._file_name} {what}",
+            examples=tuple(show(thing) for thing in faulty[:MAX_EXAMPLES]) if show else (),
+            remedy=remedy,
+        )
+
+
+def _structure(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
+    for kind, values in (
+        ("file", np.array(table.file_names, np.str_)),
+        ("image", table.image_ids),
+        ("annotation", table.box_ids),
+        ("category", table.category_ids),
+    ):
+        repeated = _repeated(values)
+        what = f"gives {len(repeated)} {kind}(s) more than once"
+        yield judge.of("error", f"duplicate-{kind}", repeated, what, f"list every {kind} once")
+        if not len(values) and kind != "file":
+            yield judge.of("error", f"no-{kind}", [kind], f"holds no {kind}", "download or write it again", show=None)
+    surplus = table.category_names[MAX_CATEGORIES:]
+    what = f"has {len(table.category_ids)} categories where SSD300 tells {MAX_CATEGORIES} apart"
+    yield judge.of("error", "too-many-categories", surplus, what, "leave the others out")
+    unordered = np.flatnonzero(np.diff(table.category_ids) < 0)
+    yield judge.of(
+        "warning",
+        "category-order",
+        unordered,
+        "does not list its categories in the order of their ids",
+        "labels follow the order of the file: a checkpoint trained on another order names its classes wrongly",
+        show=lambda row: f"{table.category_ids[row]} before {table.category_ids[row + 1]}",
+    )
+    sizeless = np.flatnonzero((table.sizes_wh < 1).any(axis=1))
+    what = f"gives {len(sizeless)} image(s) a width or height below one pixel"
+    yield judge.of("error", "image-size", sizeless, what, "write their true sizes", lambda i: table.file_names[i])
+
+
+def _references(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
+    yield _astray(table, judge, "category", table.box_category_ids, table.category_ids)
+    yield _astray(table, judge, "image", table.box_image_ids, table.image_ids)
+
+
+def _astray(table: AnnotationTable, judge: _Judge, kind: str, references: Int64Array, known_ids: Int64Array) -> Finding:
+    rows = np.flatnonzero(rows_of(references, known_ids) < 0)
+    return judge.of(
+        "error",
+        f"unknown-{kind}",
+        rows,
+        f"has {len(rows)} annotation(s) of a {kind} that it does not list",
+        f"list the {kind} or remove the annotations",
+        show=lambda row: f"annotation {table.box_ids[row]}: {kind} {references[row]}",
+    )
+
+
+def _boxes(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
+    repaired = repair_boxes(table)
+    not_finite: BoolArray = np.logical_not(np.isfinite(table.boxes_xywh).all(axis=1))
+    known = repaired.image_rows >= 0
+    kinds: tuple[tuple[Severity, str, BoolArray, str, str], ...] = (
+        ("error", "box-not-finite", not_finite, "that are not finite numbers", "correct or remove them"),
+        ("warning", "box-outside", repaired.clipped, "that reach beyond their image", "they are clipped before use"),
+        ("warning", "box-without-area", repaired.dropped & known & ~not_finite,
+         f"with a side below {MIN_SIDE_PX} pixels inside their image", "they are left out before use"),
+    )  # fmt: skip
+    for severity, code, faulty, what, remedy in kinds:
+        rows = np.flatnonzero(faulty)
+        yield judge.of(
+            severity,
+            code,
+            rows,
+            f"has {len(rows)} box(es) {what}",
+            remedy,
+            show=lambda row: f"annotation {table.box_ids[row]}: {table.boxes_xywh[row].tolist()}",
+        )
+
+
+def _repeated(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    unique, counts = np.unique(values, return_counts=True)
+    return unique[counts > 1]

@@ -1,0 +1,59 @@
+"""Boxes made fit for the pipelines: clipped to their image, or left out where nothing remains."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Float32Array, Float64Array, Int64Array
+
+MIN_SIDE_PX = 0.1  # the published pipeline leaves smaller boxes out (DALI's size_threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairedBoxes:
+    """The boxes (B) of a table, which of them were changed, and which must go."""
+
+    boxes_xywh: Float64Array  # (B, 4) pixels
+    boxes_ltrb: Float32Array  # (B, 4) relative to the image, within [0, 1]
+    clipped: BoolArray  # (B,)
+    dropped: BoolArray  # (B,)
+    image_rows: Int64Array  # (B,) row of the box's image in the table, -1 if it has none
+
+
+def repair_boxes(table: AnnotationTable) -> RepairedBoxes:
+    """Clip every box to its image, and mark those that have no area left.
+
+    The arithmetic is float32 and in DALI's order of steps, right = left + width, then divided by the width of the
+    image: a box is clipped until that result is within [0, 1], because a thousandth of a pixel beyond the edge stops
+    `random_bbox_crop`. Boxes that need no repair keep every digit.
+    """
+    image_rows = rows_of(table.box_image_ids, table.image_ids)
+    known = image_rows >= 0
+    sizes_wh = np.ones((len(image_rows), 2), np.float32)
+    sizes_wh[known] = table.sizes_wh[image_rows[known]]
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # not finite boxes are found, not repaired
+        start, extent = np.split(table.boxes_xywh.astype(np.float32), 2, axis=1)
+        end = start + extent
+        inner_start = start.clip(0, sizes_wh)
+        inner_extent = end.clip(0, sizes_wh) - inner_start
+        while (beyond := inner_start + inner_extent > sizes_wh).any():
+            inner_extent = np.where(beyond, np.nextafter(inner_extent, np.float32(-1)), inner_extent)
+        boxes_ltrb = np.concatenate([inner_start / sizes_wh, (inner_start + inner_extent) / sizes_wh], axis=1)
+        outside = ((start < 0) | (end > sizes_wh)).any(axis=1)
+        dropped = ~(inner_extent >= np.float32(MIN_SIDE_PX)).all(axis=1)
+    clipped = outside & ~dropped & known
+    boxes_xywh = table.boxes_xywh.copy()
+    boxes_xywh[clipped] = np.concatenate([inner_start, inner_extent], axis=1)[clipped]
+    return RepairedBoxes(
+        boxes_xywh=boxes_xywh, boxes_ltrb=boxes_ltrb, clipped=clipped, dropped=dropped, image_rows=image_rows
+    )
+
+
+def rows_of(ids: Int64Array, known_ids: Int64Array) -> Int64Array:
+    """For each id its row in `known_ids`, -1 where there is none."""
+    if not len(known_ids):
+        return np.full(len(ids), -1, np.int64)
+    order = np.argsort(known_ids, kind="stable")
+    place = np.searchsorted(known_ids, ids, sorter=order).clip(max=len(known_ids) - 1)
+    rows = order[place]
+    return np.where(known_ids[rows] == ids, rows, -1)
