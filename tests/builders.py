@@ -148,7 +148,8 @@ def a_run(
         for launch, outcome in enumerate(outcomes)
     ]
     header = a_header(run_id=run_id, cases=[planned for planned, _ in asked], **changes)
-    return Run(header=header, records=tuple(replace(record, order=n) for n, record in enumerate(records)))
+    placed = (replace(record, order=n, hardware=header.hardware) for n, record in enumerate(records))
+    return Run(header=header, records=tuple(placed))
 
 
 def a_baseline(run: Run | None = None, *, name: str = "main", reason: str = "first figures") -> Baseline:

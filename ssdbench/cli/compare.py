@@ -31,8 +31,7 @@ def compare(
 ) -> None:
     """Judge a run against a baseline of the same hardware, or against another run.
 
-    Exit code: 3 a case regressed, else 4 one failed, else 6 one is not covered (not run, no baseline, not comparable,
-    vanished, skipped although the baseline has it), else 5 inconclusive, else 0. See `ssdbench --help`.
+    Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
     settings = Settings(margin=margin)
     store = FileStore(results)

@@ -57,7 +57,7 @@ def _decimals(verdict: Verdict) -> int:
     half_width = spread(verdict)
     if half_width is None:
         return 1
-    return min(2, max(0, significant_digits(half_width) - 2))
+    return 0 if half_width >= 0.1 else 1 if half_width >= 0.001 else 2
 
 
 def _percent(change: float, decimals: int) -> str:

@@ -47,7 +47,7 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     cases = comparison.cases
     parts: list[RenderableType] = [_headline(comparison, code), _context(comparison), Text(), _table(cases, wide)]
     parts += [Text(), _units(case.verdict.metric for case in cases)] if cases else []
-    unexplained = [case for case in cases if case.notes or case.verdict.status not in _PASSES]
+    unexplained = [case for case in cases if _needs_words(case, comparison)]
     if unexplained and not wide:
         parts += [Text(), _reasons(unexplained)]
     if comparison.differences:
@@ -107,7 +107,7 @@ def _headline(comparison: Comparison, code: ExitCode) -> Text:
 def _context(comparison: Comparison) -> Text:
     against = f"against {comparison.baseline}"
     if comparison.baseline_run_id is None:
-        against = f"no baseline {comparison.baseline} for this hardware"
+        against = f"no baseline {comparison.baseline} for this hardware yet: see `ssdbench baseline accept --help`"
     elif comparison.baseline_run_id == comparison.run_id:
         against += ", which is this very run"
     elif comparison.baseline_run_id != comparison.baseline:
@@ -133,6 +133,11 @@ def _table(cases: Sequence[CaseVerdict], wide: bool) -> Table:
         ]
         table.add_row(*row, *([Text(_because(case))] if wide else []))
     return table
+
+
+def _needs_words(case: CaseVerdict, comparison: Comparison) -> bool:
+    said_above = case.verdict.status is Status.NO_BASELINE and comparison.baseline_run_id is None
+    return bool(case.notes) or not (said_above or case.verdict.status in _PASSES)
 
 
 def _reasons(cases: Iterable[CaseVerdict]) -> Table:
