@@ -40,7 +40,8 @@ class Checkpoint:
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint, or a bare state dict; tensors and plain data only, so that a file can run no code.
 
-    Raises DataError, one sentence that names the file, for anything else.
+    Raises DataError, one sentence that names the file, for anything else. To torch 2.1 the `Counter` in a published
+    `scheduler` is something else; later releases read it.
     """
     path = Path(path)
     found = state.read(path)

@@ -212,7 +212,7 @@ def test_a_step_of_the_whole_model_never_reads_a_value_back_from_the_device():
         labels = torch.empty(2, 8732, dtype=torch.int32)
     loss = step_of(model)(images, boxes_cxcywh, labels)
     assert loss.device.type == "meta"
-    with pytest.raises(RuntimeError, match="meta"):
+    with pytest.raises((RuntimeError, NotImplementedError), match=r"(?i)meta"):
         loss.item()
 
 
@@ -240,8 +240,8 @@ def test_the_whole_model_learns_one_batch():
     torch.manual_seed(0)
     images, boxes_cxcywh, labels = batch(side=300)
     step = step_of(SSD300("resnet18"), rate=1e-3)
-    losses = [step(images, boxes_cxcywh, labels).item() for _ in range(4)]
-    assert losses[-1] < losses[0]
+    losses = [step(images, boxes_cxcywh, labels).item() for _ in range(2)]
+    assert losses[1] < losses[0]
 
 
 def test_a_model_wrapped_for_data_parallel_training_takes_the_same_step(tmp_path, monkeypatch):
