@@ -1,0 +1,173 @@
+"""`ssdbench run`, whole: real torchrun, real process groups, real faults; slow, because a launch takes ten seconds."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ssdbench.analysis.metrics import figure, throughput
+from ssdbench.errors import ExitCode
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.record import Measurement, Record, Run
+from tests.cli.conftest import Ssdbench, Start
+
+pytestmark = pytest.mark.slow
+
+PACE = ("run", "--workload", "pace", "--warmup", "2", "--launches", "1")
+
+
+def latest(tmp_path: Path) -> Run:
+    return FileStore(tmp_path / "results").load("latest")
+
+
+def only(run: Run) -> Record:
+    (record,) = run.records
+    return record
+
+
+def measured(record: Record) -> Measurement:
+    assert record.failure is None
+    assert record.measurement is not None
+    return record.measurement
+
+
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.1)
+
+
+def ranks_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The worker processes below a started command, by rank; empty until all of two are there."""
+    ranks = {}
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if "ssdbench.worker" in child.cmdline() and "RANK" in (variables := child.environ()):
+                ranks[int(variables["RANK"])] = child
+        except psutil.Error:
+            continue
+    return [ranks[rank] for rank in sorted(ranks)] if len(ranks) == 2 else []
+
+
+def stepping(tmp_path: Path) -> bool:
+    """Whether every rank of the launch in progress has finished a step."""
+    files = list(Path(latest_work(tmp_path)).glob("events-*.jsonl"))
+    return len(files) == 2 and all('"step":' in file.read_text() for file in files)
+
+
+def latest_work(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "work").glob("*/0000-*")
+    return folder
+
+
+def test_a_known_pace_at_global_batch_2_gives_20_images_a_second_on_one_and_on_two_ranks(
+    ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    for gpus, batch_size in (("1", "2"), ("2", "1")):
+        done = ssdbench(*PACE, "--gpus", gpus, "--batch-size", batch_size, "--steps", "40")
+        assert done.returncode == 0, done.stderr
+        measurement = measured(only(latest(tmp_path)))
+        assert measurement.images == 80
+        assert measurement.global_batch_size == 2
+        # A sleep never ends early and on a busy machine a little late.
+        assert 18.0 < throughput(measurement) <= 20.0
+        assert 0.1 <= (figure("latency_p50", measurement) or 0.0) < 0.11
+
+
+def test_a_stall_in_the_batch_fetch_halves_the_throughput(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    done = ssdbench(*PACE, "--batch-size", "2", "--steps", "20", "--option", "fetch_seconds=0.1")
+    assert done.returncode == 0, done.stderr
+    measurement = measured(only(latest(tmp_path)))
+    assert 9.0 < throughput(measurement) <= 10.0
+    assert 0.45 < (figure("fetch_share", measurement) or 0.0) < 0.55
+
+
+def test_the_slowest_rank_sets_the_pace(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    slow = ("--option", "slow_rank=1", "--option", "slow_seconds=0.1")
+    done = ssdbench(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "20", *slow)
+    assert done.returncode == 0, done.stderr
+    measurement = measured(only(latest(tmp_path)))
+    assert 9.0 < throughput(measurement) <= 10.0
+    assert measurement.rank_wall_seconds[0] < 3.0 < 4.0 <= measurement.rank_wall_seconds[1]
+
+
+def test_a_killed_rank_is_a_failure_record_that_names_it(
+    start: Start, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    environment["SSDBENCH_CACHE"] = str(tmp_path)
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "400")
+    eventually(lambda: ranks_of(process) and stepping(tmp_path))
+    ranks_of(process)[1].kill()
+    assert process.wait(60) == ExitCode.CASE_FAILED
+    failure = only(latest(tmp_path)).failure
+    assert failure is not None
+    assert (failure.kind, failure.rank) == ("crash", 1)
+    assert "SIGKILL" in failure.message
+    assert failure.last_step is not None
+
+
+def test_a_stalled_rank_runs_into_the_time_limit_and_its_stack_is_kept(
+    start: Start, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    environment["SSDBENCH_CACHE"] = str(tmp_path)
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000", "--timeout", "25")
+    eventually(lambda: ranks_of(process) and stepping(tmp_path))
+    ranks = ranks_of(process)
+    ranks[1].suspend()
+    assert process.wait(120) == ExitCode.CASE_FAILED
+    failure = only(latest(tmp_path)).failure
+    assert failure is not None
+    assert (failure.kind, failure.rank) == ("timeout", 1)
+    assert "not done after 25 s" in failure.message
+    (log,) = latest_work(tmp_path).glob("ranks/*/attempt_0/0/stderr.log")
+    assert "pace.py" in log.read_text()  # where rank 0 stood, by faulthandler
+    assert not any(rank.is_running() and rank.status() != psutil.STATUS_ZOMBIE for rank in ranks)
+
+
+def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
+    start: Start, ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    process = start("run", "--workload", "pace", "--warmup", "0", "--launches", "2", "--steps", "30")
+    eventually(lambda: (tmp_path / "results").exists() and len(latest(tmp_path).records) == 1)
+    first = only(latest(tmp_path))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "1 launches not measured; go on with `ssdbench run --resume" in output
+
+    resumed = ssdbench("run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "1 of 2 launches were measured before" in resumed.stdout
+    run = latest(tmp_path)
+    assert run.records[0] == first
+    assert [record.launch for record in run.records] == [0, 1]
+
+    again = ssdbench("run", "--resume")
+    assert again.returncode == ExitCode.USAGE
+    assert "no unfinished run" in again.stderr
+
+
+def test_nothing_outlives_a_host_that_is_killed(start: Start, tmp_path: Path, environment: dict[str, str]) -> None:
+    environment["SSDBENCH_CACHE"] = str(tmp_path)
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000")
+    eventually(lambda: ranks_of(process) and stepping(tmp_path))
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
+def test_an_unknown_option_of_a_workload_is_a_failure_that_names_the_known_ones(
+    ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    done = ssdbench(*PACE, "--option", "speed=3")
+    assert done.returncode == ExitCode.CASE_FAILED
+    failure = only(latest(tmp_path)).failure
+    assert failure is not None
+    assert failure.kind == "unsupported"
+    assert "step_seconds" in failure.message
