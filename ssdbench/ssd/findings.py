@@ -145,20 +145,22 @@ def _astray(table: AnnotationTable, judge: _Judge, kind: str, references: Int64A
         "error",
         f"unknown-{kind}",
         rows,
-        f"has {len(rows)} annotation(s) of a {kind} that it does not list",
+        f"has {len(rows)} annotation(s) whose {kind} it does not list",
         f"list the {kind} or remove the annotations",
         show=lambda row: f"annotation {table.box_ids[row]}: {kind} {references[row]}",
     )
 
 
 def _boxes(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
+    if not len(table.image_ids):
+        return
     repaired = repair_boxes(table)
     not_finite: BoolArray = np.logical_not(np.isfinite(table.boxes_xywh).all(axis=1))
-    known = repaired.image_rows >= 0
+    placed = (repaired.image_rows >= 0) & (table.sizes_wh[repaired.image_rows] > 0).all(axis=1)
     kinds: tuple[tuple[Severity, str, BoolArray, str, str], ...] = (
         ("error", "box-not-finite", not_finite, "that are not finite numbers", "correct or remove them"),
-        ("warning", "box-outside", repaired.clipped, "that reach beyond their image", "they are clipped before use"),
-        ("warning", "box-without-area", repaired.dropped & known & ~not_finite,
+        ("warning", "box-outside", repaired.clipped & placed, "that reach beyond their image", "they are clipped before use"),
+        ("warning", "box-without-area", repaired.dropped & placed & ~not_finite,
          f"with a side below {MIN_SIDE_PX} pixels inside their image", "they are left out before use"),
     )  # fmt: skip
     for severity, code, faulty, what, remedy in kinds:
