@@ -1,18 +1,19 @@
 """What the timed loop needs of a workload, and the pipeline that most of them read from."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 
+from ssdbench.errors import DataError
 from ssdbench.runtime.session import Session
 from ssdbench.schema.record import EpochCount
 from ssdbench.ssd.coco import PreparedSplit, load_prepared
 from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, endless
 
-B = TypeVar("B")
+B = TypeVar("B", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class FedWorkload(Generic[B]):
         )
         shelf = importlib.import_module(f"ssdbench.ssd.pipelines.{case.pipeline}")
         self._pipeline: InputPipeline[B] = (shelf.training if training else shelf.validation)(options)
-        self._batches: Iterator[B] = endless(self._pipeline)
+        self._batches: Iterator[B] = _whole(self._pipeline, case.batch_size_per_gpu)
 
     def fetch(self) -> B:
         return next(self._batches)
@@ -79,3 +80,13 @@ def _split(session: Session, training: bool) -> PreparedSplit | None:
         return None
     prepared = load_prepared(session.prepared_data)
     return prepared.train if training else prepared.val
+
+
+def _whole(pipeline: InputPipeline[B], batch_size_per_gpu: int) -> Iterator[B]:
+    """Endless batches without the smaller last one of a validation epoch: every step shall do the same work."""
+    if pipeline.images_per_epoch < batch_size_per_gpu:
+        raise DataError(
+            f"an epoch has {pipeline.images_per_epoch} images per GPU, fewer than one batch of {batch_size_per_gpu}: "
+            "take a smaller batch, fewer GPUs, or more images"
+        )
+    return (batch for batch in endless(pipeline) if len(batch) == batch_size_per_gpu)
