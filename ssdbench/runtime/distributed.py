@@ -1,4 +1,7 @@
-"""The ranks of a launch; the only file that names torch.distributed. A world of one takes the same road as eight."""
+"""The ranks of a launch; the only file that names torch.distributed.
+
+A world of one takes the same road as a world of eight, up to the gradient average, of which it has none.
+"""
 
 import os
 from datetime import timedelta
@@ -36,7 +39,12 @@ class ProcessGroup:
         return [value for value in values if value is not None]
 
     def data_parallel(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The model with gradients averaged over ranks in its backward pass."""
+        """The model with gradients averaged over ranks in its backward pass.
+
+        A single rank has nothing to average: it trains the bare model, as the published one-GPU figures do.
+        """
+        if self.world_size == 1:
+            return model
         ids = [self._device.torch_device.index] if self._device.kind == "cuda" else None
         return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
 
