@@ -22,6 +22,20 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+EXIT_CODES: dict[ExitCode, str] = {
+    ExitCode.OK: "all is well",
+    ExitCode.INTERNAL: "a defect of ssdbench (with traceback)",
+    ExitCode.USAGE: "wrong usage, suite or stored file",
+    ExitCode.REGRESSED: "a case regressed",
+    ExitCode.CASE_FAILED: "a case failed",
+    ExitCode.INCONCLUSIVE: "inconclusive: the data support no verdict",
+    ExitCode.NOT_COVERED: "not covered: no baseline, not comparable, or not measured",
+    ExitCode.BAD_DATA: "a data set or a checkpoint is wrong",
+    ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
+    ExitCode.INTERRUPTED: "interrupted; what was measured is kept, `run --resume` goes on",
+}
+
+
 class SsdbenchError(Exception):
     """Base class: the message is one sentence that names the place, the fault and the remedy."""
 

@@ -10,12 +10,9 @@ from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
-from ssdbench.errors import ExitCode, SsdbenchError
+from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
 
-EPILOG = """Exit codes: 0 all is well; 1 a defect of ssdbench (with traceback); 2 wrong usage, suite or stored file;
-3 a case regressed; 4 a case failed; 5 inconclusive: the data support no verdict; 6 not covered: no baseline, not
-comparable, or not measured; 7 a data set or checkpoint is wrong; 8 this machine lacks something needed; 130
-interrupted (what was measured is kept, `run --resume` goes on)."""
+EPILOG = "\n\n".join(["Exit codes:", *(f"{code:d}  {meaning}" for code, meaning in EXIT_CODES.items())])
 
 app = typer.Typer(
     name="ssdbench",
@@ -23,6 +20,7 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 
