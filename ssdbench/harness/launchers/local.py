@@ -1,6 +1,7 @@
 """Launches on this machine: a fresh torchrun for every launch, in a process tree that is watched to its end."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -66,9 +67,10 @@ class LocalLauncher:
 def _environment(request: LaunchRequest) -> dict[str, str]:
     case = request.case
     additions = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
+    # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
+    additions["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
     if case.device == "cpu":
-        # No context on a GPU that another measurement may use, and no search for a network interface.
-        additions |= {"CUDA_VISIBLE_DEVICES": "", "GLOO_SOCKET_IFNAME": "lo"}
+        additions["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
     return worker_environment(additions)
 
 
