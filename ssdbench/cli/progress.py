@@ -1,6 +1,6 @@
 """A run as it goes: a live display in a terminal, plain lines elsewhere (a CI log)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ssdbench.analysis.metrics import throughput
 from ssdbench.cli.text import duration
 from ssdbench.harness.forecast import Forecast
-from ssdbench.harness.runner import Event, Observer
-from ssdbench.schema.case import Case, Plan, Slot
+from ssdbench.harness.bench import Event, Observer
+from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
 
 # Redrawing costs CPU time next to a measurement; twice a second is live enough.
@@ -48,27 +48,32 @@ def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
     """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
     console = Console()
     console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=True)
-    watch = _Watch(console, header.plan, prediction)
+    for planned in header.plan.cases:
+        if planned.skip_reason is not None:
+            skipped = f"[yellow]skipped[/yellow] {planned.case.title}: {escape(planned.skip_reason)}"
+            console.print(skipped, highlight=False, soft_wrap=True)
+    watch = _Watch(console, prediction)
     try:
         with watch.display:
             yield watch
     finally:
-        left = watch.launches_left
-        if left:
+        if watch.launches_left:
             console.print(
-                f"{left} launches not measured; go on with `ssdbench run --resume --run {header.run_id}`",
+                f"{watch.launches_left} launches not measured; go on with "
+                f"`ssdbench run --resume --run {header.run_id}`",
                 highlight=False,
+                soft_wrap=True,
             )
 
 
 class _Watch:
     """Counts launches and steps, and prints a line for each launch that ended."""
 
-    def __init__(self, console: Console, plan: Plan, prediction: Forecast) -> None:
+    def __init__(self, console: Console, prediction: Forecast) -> None:
         self._console = console
         self._prediction = prediction
-        self._total = len(plan.order)
-        self._left: list[Slot] = list(plan.order)
+        self._left: list[str] = []
+        self._ended = 0
         self._case: Case | None = None
         self._last_step: tuple[int, float] | None = None
         self.display = Progress(
@@ -80,35 +85,24 @@ class _Watch:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._run = self.display.add_task("launches", total=len(plan.order), note="")
+        self._run = self.display.add_task("launches", total=None, note="")
         self._launch = self.display.add_task("", total=1, note="", visible=False)
-        for planned in plan.cases:
-            if planned.skip_reason is not None:
-                console.print(
-                    f"[yellow]skipped[/yellow] {planned.case.title}: {planned.skip_reason}",
-                    highlight=False,
-                    soft_wrap=True,
-                )
 
     @property
     def launches_left(self) -> int:
         return len(self._left)
 
-    def started(self, left: list[Slot]) -> None:
-        self._left = left
-        if len(left) < self._total:
-            done = self._total - len(left)
-            self._console.print(
-                f"{done} of {self._total} launches were measured before", highlight=False, soft_wrap=True
-            )
+    def left(self, case_keys: Sequence[str]) -> None:
+        self._left = list(case_keys)
+        seconds = sum(self._prediction.launch_seconds[key] for key in self._left)
+        note = f"{len(self._left)} to go in {len(set(self._left))} cases, {duration(seconds)}"
+        self.display.update(self._run, completed=self._ended, total=self._ended + len(self._left), note=note)
 
-    def launch_started(self, case: Case, launch: int, order: int) -> None:
+    def launch_started(self, case: Case, name: str) -> None:
         self._case, self._last_step = case, None
         steps = case.protocol.warmup_steps + case.protocol.steps
-        title = escape(f"{case.title} · launch {launch + 1} of {case.protocol.launches}")
+        title = escape(f"{case.title} · {name}")
         self.display.update(self._launch, description=title, completed=0, total=steps, note="starting", visible=True)
-        note = f"{order + 1} of {self._total} · {duration(self._seconds_left())} left"
-        self.display.update(self._run, completed=order, note=note)
 
     def event(self, event: Event) -> None:
         if event["event"] == "phase":
@@ -122,18 +116,17 @@ class _Watch:
         self._last_step = (step, seconds)
         self.display.update(self._launch, completed=step + 1, note=note)
 
-    def launch_finished(self, record: Record) -> None:
-        case = record.case
-        self._left = [slot for slot in self._left if slot != Slot(case_key=case.key, launch=record.launch)]
-        name = escape(f"{case.title} · launch {record.launch + 1} of {case.protocol.launches}")
+    def launch_finished(self, record: Record, name: str) -> None:
+        self._ended += 1
+        if record.case.key in self._left:
+            self._left.remove(record.case.key)
+        self.left(self._left)
         if record.measurement is not None:
             result = f"[green]{throughput(record.measurement):10.4g} images/s[/green]"
         else:
             assert record.failure is not None
             result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
-        self._console.print(
-            f"{result}  {name}  [dim]{duration(record.launch_seconds)}[/dim]", highlight=False, soft_wrap=True
-        )
-
-    def _seconds_left(self) -> float:
-        return sum(self._prediction.launch_seconds[slot.case_key] for slot in self._left)
+        invalid = f" [yellow]invalid: {escape(record.invalid_reason)}[/yellow]" if record.invalid_reason else ""
+        title = escape(f"{record.case.title} · {name}")
+        line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}"
+        self._console.print(line, highlight=False, soft_wrap=True)

@@ -46,6 +46,9 @@ class Request:
     steps: Annotated[int | None, _option("Timed steps of a launch.")] = None
     launches: Annotated[int | None, _option("Launches (fresh process groups) of each case.")] = None
     timeout_seconds: Annotated[float | None, _option("Seconds one launch may take.", "--timeout")] = None
+    foreign_cpu_limit_cores: Annotated[
+        float | None, _option("Cores others may keep busy before a launch is invalid.", "--foreign-cpu")
+    ] = None
     data: Annotated[Path | None, _option("Images laid out as COCO 2017; default: synthetic ones.")] = None
     weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
     download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
@@ -73,8 +76,9 @@ class Request:
         content["protocol"] = content.get("protocol", {}) | changes
         for matrix in content["matrix"]:
             matrix["protocol"] = {k: v for k, v in matrix.get("protocol", {}).items() if k not in changes}
-        if self.device is not None:
-            content["device"] = self.device
+        for key in ("device", "foreign_cpu_limit_cores"):
+            if getattr(self, key) is not None:
+                content[key] = getattr(self, key)
         return parse_suite(content, self.name or "command line")
 
     def run_options(self, suite: Suite) -> RunOptions:
@@ -85,6 +89,7 @@ class Request:
             python=self.python,
             backbone_weights=self.weights,
             allow_download=self.download,
+            foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores,
         )
 
     def _stored(self) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
+from ssdbench.harness.bench import Launcher
 from ssdbench.harness.datasets import OnProgress, PreparedData, needs_images, provide
+from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.process import SOURCE
 from ssdbench.harness.planning import make_plan
 from ssdbench.harness.probe import Machine, probe_machine
 from ssdbench.harness.stores.files import FileStore
@@ -14,7 +18,7 @@ from ssdbench.harness.suite import Suite
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
-from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
+from ssdbench.schema.record import Arm, Control, Record, Run, RunHeader, RunOptions
 
 _RUNS_TO_LEARN_FROM = 20
 
@@ -27,18 +31,20 @@ class Campaign:
     worker: WorkerPython
     plan: Plan
     options: RunOptions
+    control: Control | None = None
     resumed: Run | None = None
 
 
-def new_campaign(suite: Suite, options: RunOptions, seed: int) -> Campaign:
-    """Plan a suite for this machine.
+def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control | None = None) -> Campaign:
+    """Plan a suite for this machine; with `control`, to be measured in pairs with that baseline.
 
     Raises:
         EnvironmentLacksError: the interpreter that shall measure is missing.
     """
     machine, worker = probe_machine(), inspect_python(options.python)
     plan = make_plan(suite, machine, worker, seed)
-    return Campaign(machine=machine, worker=worker, plan=plan, options=options)
+    options = replace(options, measured_by=worker.executable, source=str(SOURCE))
+    return Campaign(machine=machine, worker=worker, plan=plan, options=options, control=control)
 
 
 def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Campaign:
@@ -60,6 +66,7 @@ def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Ca
         worker=inspect_python(resumed.header.options.python),
         plan=resumed.header.plan,
         options=resumed.header.options,
+        control=resumed.header.control,
         resumed=resumed,
     )
 
@@ -105,6 +112,7 @@ def begin(store: FileStore, campaign: Campaign, data: PreparedData | None) -> Ru
         hardware=campaign.machine.hardware,
         host=campaign.machine.host,
         dataset=data.dataset if data else None,
+        control=campaign.control,
     )
     store.begin(header)
     return Run(header=header, records=())
@@ -120,11 +128,24 @@ def earlier_records(store: FileStore) -> list[Record]:
     return records
 
 
+def launchers(campaign: Campaign) -> dict[Arm, Launcher]:
+    """What measures as each arm."""
+    found: dict[Arm, Launcher] = {"candidate": LocalLauncher(campaign.worker.executable)}
+    if campaign.control is not None:
+        found["baseline"] = LocalLauncher(campaign.control.python, Path(campaign.control.source))
+    return found
+
+
 def _newest_unfinished(store: FileStore, suite: str | None) -> Run:
     headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
     for header in reversed(headers):
         run = store.load(header.run_id)
-        if len(run.records) < len(header.plan.order):
+        # Only the verdict rule knows whether an interleaved run is done: it is asked again, and may want nothing.
+        if header.control is not None or len(_launches(run)) < len(header.plan.order):
             return run
     of_suite = f" of suite {suite}" if suite else ""
     raise StoreError(f"{store.root} holds no unfinished run{of_suite}: begin one without --resume")
+
+
+def _launches(run: Run) -> set[tuple[str, int]]:
+    return {(record.case.key, record.launch) for record in run.records}

@@ -10,7 +10,7 @@ import psutil
 import pynvml
 
 from ssdbench import __version__
-from ssdbench.harness.launchers.process import SOURCE, ask
+from ssdbench.harness.launchers.process import SOURCE, source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
 
 # Variables that change what is measured; recorded by value, so nothing that could hold a secret belongs here.
@@ -48,7 +48,7 @@ def probe_machine() -> Machine:
         driver=driver,
         container_image=os.environ.get("SSDBENCH_CONTAINER_IMAGE"),
         ssdbench_version=__version__,
-        ssdbench_commit=_commit(),
+        ssdbench_commit=source_commit(SOURCE),
         variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_RELEVANT_PREFIXES)},
         gpus=gpus,
     )
@@ -58,6 +58,11 @@ def probe_machine() -> Machine:
         cpu_has_bf16=bool(_BF16_CPU_FLAGS & cpu_flags),
         no_gpu_reason=no_gpu_reason,
     )
+
+
+def gpu_states() -> tuple[GpuState, ...]:
+    """The GPUs as they are now; none where there is no driver."""
+    return _probe_gpus()[0]
 
 
 def _probe_gpus() -> tuple[tuple[GpuState, ...], tuple[int, int] | None, str | None, str | None]:
@@ -144,9 +149,3 @@ def _os_name() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.platform()
-
-
-def _commit() -> str | None:
-    """Commit of the measured source, "+dirty" with local changes; None outside a checkout."""
-    command = ["git", "-C", str(SOURCE), "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]
-    return ask(command) or None

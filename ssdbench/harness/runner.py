@@ -1,104 +1,71 @@
-"""A plan becomes records: launches in the plan's order, each stored before the next begins; what is done stays done."""
+"""In which order a run's launches are measured: as its plan says, or in pairs for as long as the verdict rule asks."""
 
+import random
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from ssdbench.harness.datasets import PreparedData
-from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.case import Case, LaunchRequest, Slot
-from ssdbench.schema.record import Failure, Measurement, Record, Run, RunHeader
+from ssdbench.harness.bench import Bench
+from ssdbench.schema.case import Plan
+from ssdbench.schema.night import Wanted
+from ssdbench.schema.record import Arm, Record, StageName
 
-Event = dict[str, object]
-
-
-class Launcher(Protocol):
-    """Starts the worker of one launch, somewhere, and follows it to its end."""
-
-    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
-        """Run one launch; its files stay in `request.output`."""
+AskRule = Callable[[Sequence[Record]], Mapping[str, Wanted]]
+"""All records so far -> the pairs that each case still needs, none where it is decided."""
 
 
-class Sink(Protocol):
-    """Keeps records, each whole or not at all."""
-
-    def append(self, record: Record) -> bool:
-        """Keep a record."""
-
-
-class Observer(Protocol):
-    """Watches a run, for progress."""
-
-    def started(self, left: list[Slot]) -> None:
-        """The run begins; these launches are to be measured."""
-
-    def launch_started(self, case: Case, launch: int, order: int) -> None:
-        """A launch begins."""
-
-    def event(self, event: Event) -> None:
-        """The launch's rank 0 said something (see `worker.events`)."""
-
-    def launch_finished(self, record: Record) -> None:
-        """A launch ended and its record is stored."""
+def run_plan(bench: Bench, plan: Plan) -> None:
+    """Measure the launches of the plan that are not measured yet, in the plan's order."""
+    left = [slot for slot in plan.order if not bench.is_measured(slot.case_key, "candidate", "B", slot.launch)]
+    for number, slot in enumerate(left):
+        bench.observer.left([other.case_key for other in left[number:]])
+        case = plan.case(slot.case_key)
+        name = f"launch {slot.launch + 1} of {case.protocol.launches}"
+        bench.measure(case, "candidate", "B", slot.launch, name)
+    bench.observer.left([])
 
 
-class Runner:
-    """Measures what of a run is not yet measured; an interruption loses the launch in progress and nothing else."""
+def run_pairs(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
+    """Measure pairs (a launch of the baseline, one of the candidate) until the rule asks for no more.
 
-    def __init__(self, launcher: Launcher, sink: Sink, work_folder: Path, observer: Observer) -> None:
-        self._launcher = launcher
-        self._sink = sink
-        self._work_folder = work_folder
-        self._observer = observer
-
-    def run(self, run: Run, data: PreparedData | None) -> None:
-        """Measure the launches of the run's plan that have no record."""
-        plan = run.header.plan
-        done = {(record.case.key, record.launch) for record in run.records}
-        left = [(order, slot) for order, slot in enumerate(plan.order) if (slot.case_key, slot.launch) not in done]
-        self._observer.started([slot for _, slot in left])
-        for order, slot in left:
-            case = plan.case(slot.case_key)
-            self._observer.launch_started(case, slot.launch, order)
-            request = LaunchRequest(
-                schema_version=SCHEMA_VERSION,
-                case=case,
-                launch=slot.launch,
-                seed=plan.seed + slot.launch,
-                output=str(self._fresh_folder(run.header.run_id, slot, order)),
-                prepared_data=str(data.path) if data else None,
-                backbone_weights=run.header.options.backbone_weights,
-                allow_download=run.header.options.allow_download,
-            )
-            begin = time.monotonic()
-            outcome = self._launcher.launch(request, self._observer.event)
-            record = _record(run.header, case, slot, order, time.monotonic() - begin, outcome)
-            self._sink.append(record)
-            self._observer.launch_finished(record)
-
-    def _fresh_folder(self, run_id: str, slot: Slot, order: int) -> Path:
-        # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
-        name = f"{order:04d}-{slot.case_key}-{slot.launch}"
-        tries = (
-            self._work_folder / run_id / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))]
-        )
-        return next(folder.absolute() for folder in tries if not folder.exists())
+    Cases take turns, a pair each; the order within a pair is drawn at random, from the plan's seed, so that neither
+    arm profits from a drift. The rule is asked between rounds and sees only what was measured. No pair begins after
+    `deadline_seconds` (of the monotonic clock).
+    """
+    while wanted := ask(bench.records):
+        bench.observer.left([key for key, more in wanted.items() for _ in range(2 * more.pairs)])
+        for key, more in wanted.items():
+            if deadline_seconds is not None and time.monotonic() > deadline_seconds:
+                return
+            stage: StageName = more.stage.value
+            pair = _first_open_pair(bench, key, stage)
+            for arm in _order(plan.seed, key, stage, pair):
+                name = f"{'fresh ' if stage == 'C' else ''}pair {pair + 1}, {arm}"
+                bench.measure(plan.case(key), arm, stage, pair, name)
+    bench.observer.left([])
 
 
-def _record(
-    header: RunHeader, case: Case, slot: Slot, order: int, launch_seconds: float, outcome: Measurement | Failure
-) -> Record:
-    return Record(
-        schema_version=SCHEMA_VERSION,
-        id=f"{header.run_id}/{slot.case_key}/{slot.launch}",
-        run_id=header.run_id,
-        case=case,
-        launch=slot.launch,
-        order=order,
-        hardware=header.hardware,
-        launch_seconds=launch_seconds,
-        dataset=header.dataset,
-        measurement=outcome if isinstance(outcome, Measurement) else None,
-        failure=outcome if isinstance(outcome, Failure) else None,
-    )
+def run_more(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
+    """Like `run_pairs` with the candidate alone: its launches are paired with those of a stored baseline."""
+    while wanted := ask(bench.records):
+        bench.observer.left([key for key, more in wanted.items() for _ in range(more.pairs)])
+        for key in wanted:
+            if deadline_seconds is not None and time.monotonic() > deadline_seconds:
+                return
+            launch = 0
+            while bench.is_measured(key, "candidate", "B", launch):
+                launch += 1
+            bench.measure(plan.case(key), "candidate", "B", launch, f"launch {launch + 1}")
+    bench.observer.left([])
+
+
+def _first_open_pair(bench: Bench, key: str, stage: StageName) -> int:
+    arms: tuple[Arm, ...] = ("baseline", "candidate")
+    pair = 0
+    while all(bench.is_measured(key, arm, stage, pair) for arm in arms):
+        pair += 1
+    return pair
+
+
+def _order(seed: int, key: str, stage: StageName, pair: int) -> tuple[Arm, Arm]:
+    first_is_baseline = random.Random(f"{seed}/{key}/{stage}/{pair}").random() < 0.5
+    return ("baseline", "candidate") if first_is_baseline else ("candidate", "baseline")

@@ -23,7 +23,7 @@ from ssdbench.schema.case import (
     OptionValue,
     Protocol,
 )
-from ssdbench.schema.record import SyntheticData
+from ssdbench.schema.record import RunOptions, SyntheticData
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -106,11 +106,15 @@ class MatrixTable(_Table):
 
 
 class Suite(_Table):
-    """A named set of cases; `device` "auto" is the GPU where there is one, else the CPU."""
+    """A named set of cases; `device` "auto" is the GPU where there is one, else the CPU.
+
+    A launch beside which other processes kept more than `foreign_cpu_limit_cores` busy is invalid and replaced.
+    """
 
     name: str
     description: str = ""
     device: Literal["auto", "cuda", "cpu"] = "auto"
+    foreign_cpu_limit_cores: Annotated[float, Field(ge=0)] = RunOptions().foreign_cpu_limit_cores
     protocol: ProtocolTable = ProtocolTable()
     data: DataTable = DataTable()
     matrix: Annotated[list[MatrixTable], Field(min_length=1)]

@@ -10,6 +10,9 @@ FailureKind = Literal[
     "crash", "out_of_memory", "timeout", "not_finite", "bad_data", "unsupported", "interrupted", "lost"
 ]
 
+Arm = Literal["candidate", "baseline"]
+StageName = Literal["B", "C"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochCount:
@@ -83,7 +86,9 @@ class SyntheticData:
 class RunOptions:
     """What a run was given beside its plan, so that it can be resumed as it began; paths as the user wrote them.
 
-    `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself.
+    `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself. `measured_by` and
+    `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
+    invalid where other processes kept more than `foreign_cpu_limit_cores` busy.
     """
 
     data_folder: str | None = None
@@ -91,6 +96,22 @@ class RunOptions:
     python: str | None = None
     backbone_weights: str | None = None
     allow_download: bool = False
+    foreign_cpu_limit_cores: float = 0.15
+    measured_by: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline.
+
+    `margin` is the relative change that the plan of pairs is made for; `budget_seconds` None is no limit.
+    """
+
+    python: str
+    source: str
+    margin: float
+    budget_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +126,7 @@ class RunHeader:
     hardware: Hardware
     host: Host
     dataset: Dataset | None = None
+    control: Control | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +134,8 @@ class Record:
     """One launch: a measurement, or a failure. `order` is its place among the launches of its run.
 
     `launch_seconds` is the whole launch, from the start of torchrun to its end; it serves to predict durations.
+    In an interleaved run `launch` numbers the pairs of a stage: B measures all cases, C the suspects afresh.
+    `replacement` counts the invalid launches that this one stands for.
     `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.
     """
 
@@ -127,6 +151,9 @@ class Record:
     measurement: Measurement | None = None
     failure: Failure | None = None
     invalid_reason: str | None = None
+    arm: Arm = "candidate"
+    stage: StageName = "B"
+    replacement: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

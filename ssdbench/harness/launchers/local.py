@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from ssdbench.harness.launchers.diagnosis import diagnose
-from ssdbench.harness.launchers.process import ProcessTree, worker_environment
+from ssdbench.harness.launchers.process import SOURCE, ProcessTree, worker_environment
 from ssdbench.harness.stores.codec import read_measurement
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.record import Failure, Measurement
@@ -25,10 +25,11 @@ Event = dict[str, object]
 
 
 class LocalLauncher:
-    """Starts workers with the interpreter `python` (its torch is the one that is measured)."""
+    """Starts workers with the interpreter `python` and the ssdbench of `source`: together, the thing under test."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, source: Path = SOURCE) -> None:
         self._python = python
+        self._source = source
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
         """Run one launch to its end, its time limit, or an interruption (which ends it and is passed on).
@@ -40,7 +41,9 @@ class LocalLauncher:
         folder.mkdir(parents=True)
         case_file = folder / "case.json"
         case_file.write_text(json.dumps(asdict(request)), encoding="utf-8")
-        tree = ProcessTree(self._command(request, case_file), _environment(request), folder / "torchrun.log")
+        tree = ProcessTree(
+            self._command(request, case_file), _environment(request, self._source), folder / "torchrun.log"
+        )
         timed_out = False
         try:
             timed_out = not _follow(tree, folder, request.case.protocol.timeout_seconds, on_event)
@@ -64,14 +67,14 @@ class LocalLauncher:
         ]
 
 
-def _environment(request: LaunchRequest) -> dict[str, str]:
+def _environment(request: LaunchRequest, source: Path) -> dict[str, str]:
     case = request.case
     additions = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
     # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
     additions["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
     if case.device == "cpu":
         additions["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
-    return worker_environment(additions)
+    return worker_environment(additions, source)
 
 
 def _follow(tree: ProcessTree, folder: Path, limit_seconds: float, on_event: Callable[[Event], None]) -> bool:

@@ -24,10 +24,10 @@ class WorkerError(SsdbenchError):
         self.exit_code = ExitCode(exit_code)
 
 
-def worker_environment(additions: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with our source in front of the import path."""
+def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> dict[str, str]:
+    """This process's environment with a source tree of ssdbench in front of the import path."""
     inherited = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(SOURCE), *([inherited] if inherited else [])])
+    path = os.pathsep.join([str(source), *([inherited] if inherited else [])])
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **additions}
 
 
@@ -38,6 +38,13 @@ def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+def source_commit(source: Path) -> str | None:
+    """Commit of a source tree, "+dirty" with local changes; None outside a checkout."""
+    return (
+        ask(["git", "-C", str(source), "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]) or None
+    )
 
 
 def run_module(

@@ -1,0 +1,67 @@
+"""Records of an interleaved run -> the night that the verdict rule judges, and its comparison."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ssdbench.analysis.metrics import figure, gated_metric
+from ssdbench.schema.case import Case, Plan
+from ssdbench.schema.night import Arms, CaseLaunches
+from ssdbench.schema.record import Arm, Record, Run, StageName
+from ssdbench.schema.verdict import Metric
+
+
+def night_of(plan: Plan, records: Iterable[Record], stored: Iterable[Record] = ()) -> dict[str, CaseLaunches]:
+    """Every case that is measured, by key, with its whole pairs so far, invalid launches left out.
+
+    A case of which a launch failed, or stayed invalid to the last replacement, is abandoned. `stored` are launches
+    of a baseline that is not measured now: they are the baseline's arm of stage B, in their order.
+    """
+    found = {}
+    for case in (planned.case for planned in plan.cases if planned.skip_reason is None):
+        own = [record for record in records if record.case.key == case.key]
+        kept = [record for record in stored if record.case.key == case.key]
+        found[case.key] = _launches(case, own, kept)
+    return found
+
+
+def sides(run: Run) -> tuple[Run, Run]:
+    """The two arms of an interleaved run as runs of their own: baseline, candidate."""
+    baseline, candidate = (
+        replace(run, records=tuple(record for record in run.records if record.arm == arm))
+        for arm in ("baseline", "candidate")
+    )
+    return baseline, candidate
+
+
+def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record]) -> CaseLaunches:
+    metric = gated_metric(case)
+    last = {(record.arm, record.stage, record.launch): record for record in records}
+    if stored:
+        last |= {("baseline", "B", number): record for number, record in enumerate(stored)}
+    return CaseLaunches(
+        metric=metric,
+        measured=_arms(metric, last, "B"),
+        fresh=_arms(metric, last, "C"),
+        abandoned=next(filter(None, map(_fault, last.values())), None),
+    )
+
+
+def _arms(metric: Metric, last: Mapping[tuple[Arm, StageName, int], Record], stage: StageName) -> Arms:
+    values: dict[Arm, list[float]] = {"baseline": [], "candidate": []}
+    pair = 0
+    while all((arm, stage, pair) in last for arm in values):
+        for arm, column in values.items():
+            measurement = last[arm, stage, pair].measurement
+            value = figure(metric.name, measurement) if measurement else None
+            column.append(float("nan") if value is None else value)
+        pair += 1
+    return Arms(baseline=tuple(values["baseline"]), candidate=tuple(values["candidate"]))
+
+
+def _fault(record: Record) -> str | None:
+    name = f"{record.arm} launch {record.launch + 1}"
+    if record.failure is not None:
+        return f"{name} failed: {record.failure.message}"
+    if record.invalid_reason is not None:
+        return f"{name} stayed invalid: {record.invalid_reason}"
+    return None

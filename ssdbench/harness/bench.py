@@ -1,0 +1,128 @@
+"""One launch after another, each stored before the next begins; an invalid one is replaced, a few times."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from ssdbench.harness.datasets import PreparedData
+from ssdbench.harness.validity import Validity
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
+
+Event = dict[str, object]
+
+MOST_REPLACEMENTS = 3
+"""Invalid launches of a case that are measured again, per arm; then its environment is what it is."""
+
+
+class Launcher(Protocol):
+    """Starts the worker of one launch, somewhere, and follows it to its end."""
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
+        """Run one launch; its files stay in `request.output`."""
+
+
+class Sink(Protocol):
+    """Keeps records, each whole or not at all."""
+
+    def append(self, record: Record) -> bool:
+        """Keep a record."""
+
+
+class Observer(Protocol):
+    """Watches a run, for progress."""
+
+    def left(self, case_keys: Sequence[str]) -> None:
+        """What is known to be left: the case of every launch."""
+
+    def launch_started(self, case: Case, name: str) -> None:
+        """A launch begins."""
+
+    def event(self, event: Event) -> None:
+        """The launch's rank 0 said something (see `worker.events`)."""
+
+    def launch_finished(self, record: Record, name: str) -> None:
+        """A launch ended and its record is stored."""
+
+
+class Bench:
+    """Measures launches of one run; an interruption loses the launch in progress and nothing else."""
+
+    def __init__(
+        self, run: Run, data: PreparedData | None, launchers: Mapping[Arm, Launcher], sink: Sink, work_folder: Path,
+        observer: Observer,
+    ) -> None:  # fmt: skip
+        self.records = list(run.records)
+        self.observer = observer
+        self._header = run.header
+        self._data = data
+        self._launchers = launchers
+        self._sink = sink
+        self._work_folder = work_folder / run.header.run_id
+        limit = run.header.options.foreign_cpu_limit_cores
+        self._validity = Validity(gpus=run.header.host.gpus, foreign_cpu_limit_cores=limit)
+
+    def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
+        """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
+        last = self._last(case_key, arm, stage, launch)
+        return last is not None and (last.invalid_reason is None or not self._may_replace(case_key, arm))
+
+    def measure(self, case: Case, arm: Arm, stage: StageName, launch: int, name: str) -> None:
+        """Measure one launch, and again where its conditions were not those of the run."""
+        while not self.is_measured(case.key, arm, stage, launch):
+            earlier = self._last(case.key, arm, stage, launch)
+            self.observer.launch_started(case, name)
+            record = self._measure(case, arm, stage, launch, earlier.replacement + 1 if earlier else 0)
+            self._sink.append(record)
+            self.records.append(record)
+            self.observer.launch_finished(record, name)
+
+    def _measure(self, case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> Record:
+        header, order = self._header, len(self.records)
+        request = LaunchRequest(
+            schema_version=SCHEMA_VERSION,
+            case=case,
+            launch=launch,
+            # Both arms of a pair draw the same weights and the same images.
+            seed=header.plan.seed + launch,
+            output=str(self._fresh_folder(f"{order:04d}-{case.key}-{stage}-{arm}-{launch}")),
+            prepared_data=str(self._data.path) if self._data else None,
+            backbone_weights=header.options.backbone_weights,
+            allow_download=header.options.allow_download,
+        )
+        begin = time.monotonic()
+        outcome = self._launchers[arm].launch(request, self.observer.event)
+        record = Record(
+            schema_version=SCHEMA_VERSION,
+            id=f"{header.run_id}/{case.key}/{stage}/{arm}/{launch}/{replacement}",
+            run_id=header.run_id,
+            case=case,
+            launch=launch,
+            order=order,
+            hardware=header.hardware,
+            launch_seconds=time.monotonic() - begin,
+            dataset=header.dataset,
+            arm=arm,
+            stage=stage,
+            replacement=replacement,
+        )
+        if isinstance(outcome, Failure):
+            return replace(record, failure=outcome)
+        return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome))
+
+    def _last(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> Record | None:
+        place = (case_key, arm, stage, launch)
+        same = (r for r in reversed(self.records) if (r.case.key, r.arm, r.stage, r.launch) == place)
+        return next(same, None)
+
+    def _may_replace(self, case_key: str, arm: Arm) -> bool:
+        replaced = [r for r in self.records if (r.case.key, r.arm) == (case_key, arm) and r.replacement]
+        return len(replaced) < MOST_REPLACEMENTS
+
+    def _fresh_folder(self, name: str) -> Path:
+        # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
+        tries = (self._work_folder / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))])
+        return next(folder.absolute() for folder in tries if not folder.exists())

@@ -1,0 +1,57 @@
+"""The baseline arm of an interleaved run: another interpreter, another source tree, or those of a stored run."""
+
+import re
+from pathlib import Path
+
+from ssdbench.errors import EnvironmentLacksError, UsageError
+from ssdbench.harness.launchers.process import SOURCE, source_commit
+from ssdbench.harness.worker_python import inspect_python
+from ssdbench.schema.record import Control, RunHeader
+
+_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def control_from(
+    python: str | None, checkout: Path | None, stored: RunHeader | None, *, margin: float, budget: str | None
+) -> Control:
+    """What measures as the baseline; what is not given is as in the candidate.
+
+    Raises:
+        UsageError: nothing is given, a checkout without ssdbench, or a budget that is no duration.
+        EnvironmentLacksError: the interpreter cannot run, or a stored run's environment no longer exists.
+    """
+    budget_seconds = None if budget is None else _seconds(budget)
+    if stored is not None:
+        python, checkout = _environment_of(stored)
+    if python is None and checkout is None:
+        raise UsageError(
+            "--decide needs a baseline that runs now: --baseline-python, --baseline-checkout or --baseline-run"
+        )
+    source = SOURCE if checkout is None else checkout.resolve()
+    if not (source / "ssdbench" / "worker").is_dir():
+        raise UsageError(f"--baseline-checkout {checkout} holds no ssdbench: give the folder of a checkout")
+    executable = inspect_python(python).executable
+    return Control(python=executable, source=str(source), margin=margin, budget_seconds=budget_seconds)
+
+
+def _environment_of(stored: RunHeader) -> tuple[str, Path]:
+    python, source = stored.options.measured_by, stored.options.source
+    if python is None or source is None or not Path(python).exists() or not Path(source).exists():
+        raise EnvironmentLacksError(
+            f"the environment of run {stored.run_id} no longer exists here ({python}, {source}): give "
+            "--baseline-python or --baseline-checkout"
+        )
+    commit = source_commit(Path(source))
+    if commit != stored.host.ssdbench_commit:
+        raise EnvironmentLacksError(
+            f"{source} is now at {commit}, run {stored.run_id} was measured at {stored.host.ssdbench_commit}: check "
+            "that commit out elsewhere and give it as --baseline-checkout"
+        )
+    return python, Path(source)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)", text.strip())
+    if not found:
+        raise UsageError(f"--budget {text} is no duration: write 90s, 30m or 2h")
+    return float(found[1]) * _UNIT_SECONDS[found[2]]
