@@ -89,13 +89,12 @@ def test_images_are_of_the_size_and_weight_of_coco(synthetic: Path) -> None:
     assert 110_000 < found.median_file_bytes < 190_000
 
 
-@pytest.mark.slow
 def test_box_statistics_are_those_of_coco(tmp_path: Path) -> None:
-    found = summary(make(tmp_path / "coco", train_images=250))
-    assert 6.3 < found.boxes_per_image_mean < 8.0
-    assert found.boxes_per_image_max > 30
-    assert found.small_medium_large == pytest.approx((0.41, 0.34, 0.24), abs=0.05)
-    assert found.images - found.annotated_images == 3
+    found = summary(make(tmp_path / "coco", train_images=150))
+    assert 6.0 < found.boxes_per_image_mean < 8.0
+    assert found.boxes_per_image_max > 25
+    assert found.small_medium_large == pytest.approx((0.41, 0.34, 0.24), abs=0.06)
+    assert found.images - found.annotated_images == 2
     assert found.categories == 80
     assert 120_000 < found.median_file_bytes < 180_000
 
