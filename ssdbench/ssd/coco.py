@@ -86,6 +86,7 @@ def prepare(directory: Path, cache: Path, progress: Progress) -> Prepared:
     part = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent))
     try:
         _write_prepared(directory, part, target, progress)
+        part.chmod(0o755)  # mkdtemp makes it ours alone; a container may run as another user
         try:
             part.rename(target)
         except OSError:
@@ -206,10 +207,10 @@ def _write_split(
     if not len(kept):
         raise DataError(f"{table.path} has no box with an area inside an image: there is nothing to measure with.")
     labels = 1 + rows_of(table.box_category_ids[kept], table.category_ids)
-    document = _clean_document(table, repaired, kept, labels)
-    clean_bytes = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    (part / f"{name}.json").write_bytes(clean_bytes)
     boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))
+    document = _clean_document(table, repaired, kept, labels)
+    clean = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    (part / f"{name}.json").write_bytes(clean)
     np.savez(
         part / f"{name}.npz",
         image_ids=table.image_ids,
@@ -225,7 +226,7 @@ def _write_split(
         image_root=root,
         source_annotations=table.path,
         annotations=target / f"{name}.json",
-        annotations_bytes=len(clean_bytes),
+        annotations_bytes=len(clean),
         columns=target / f"{name}.npz",
         images=len(table.image_ids),
         annotated_images=int(np.count_nonzero(boxes_in_image)),
@@ -236,7 +237,7 @@ def _write_split(
         image_bytes=int(file_bytes.sum()),
         clipped_boxes=int(repaired.clipped.sum()),
         dropped_boxes=int(repaired.dropped.sum()),
-        fingerprint=hashlib.sha256(clean_bytes + file_bytes.tobytes()).hexdigest(),
+        fingerprint=hashlib.sha256(clean + file_bytes.tobytes()).hexdigest(),
     )
 
 

@@ -110,6 +110,18 @@ def test_an_epoch_has_the_batches_it_promises(train: Any) -> None:
     assert pipeline.epoch_images == [60, 60]
 
 
+def test_a_batch_is_not_overwritten_by_later_ones(train: Any) -> None:
+    batches = endless(train())
+    kept = [next(batches) for _ in range(2)]
+    copies = [(batch.images.clone(), batch.boxes_cxcywh.clone(), batch.labels.clone()) for batch in kept]
+    for _ in range(6):
+        next(batches)
+    for batch, (images, boxes_cxcywh, labels) in zip(kept, copies, strict=True):
+        assert torch.equal(batch.images, images)
+        assert torch.equal(batch.boxes_cxcywh, boxes_cxcywh)
+        assert torch.equal(batch.labels, labels)
+
+
 def test_the_seed_decides_every_bit_of_a_batch(train: Any) -> None:
     first, again, other = (next(train(seed=seed).epoch()) for seed in (3, 3, 4))
     assert torch.equal(first.images, again.images)

@@ -150,8 +150,25 @@ def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path) -> 
         make(directory, seed=9)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(DataError, match="choose another directory"):
-        make(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    for place in ("mine", "file"):
+        with pytest.raises(DataError, match="choose another directory"):
+            make(tmp_path / place)
+
+
+def test_another_process_may_have_been_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make(tmp_path / "coco")
+    before = content(directory)
+    directory.rename(tmp_path / "theirs")
+
+    def arrive(part: Path, progress: Any) -> Any:
+        (tmp_path / "theirs").rename(directory)
+        return verify(part, progress)
+
+    monkeypatch.setattr(subject, "verify", arrive)
+    assert not synthesise(directory, Recipe(train_images=6, val_images=2, seed=1), ignore_progress)
+    assert content(directory) == before
+    assert list(tmp_path.iterdir()) == [directory]
 
 
 def test_an_interrupted_making_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.ops import box_iou
 from torchvision.transforms import v2
 
+from ssdbench.ssd.boxes import IMAGE_SIDE
 from ssdbench.ssd.pipelines.contract import (
     BRIGHTNESS,
     CONTRAST,
@@ -21,7 +22,6 @@ from ssdbench.ssd.pipelines.contract import (
     CROP_THRESHOLDS_IOU,
     FLIP_PROBABILITY,
     HUE_DEGREES,
-    IMAGE_SIDE,
     SATURATION,
 )
 

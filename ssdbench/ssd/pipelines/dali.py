@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ssdbench.errors import DataError, EnvironmentLacksError
-from ssdbench.ssd.boxes import default_boxes
+from ssdbench.ssd.boxes import IMAGE_SIDE, MATCH_IOU, default_boxes
 from ssdbench.ssd.coco import PreparedSplit, load_columns, require_whole
 from ssdbench.ssd.pipelines.contract import (
     BRIGHTNESS,
@@ -24,7 +24,6 @@ from ssdbench.ssd.pipelines.contract import (
     CROP_THRESHOLDS_IOU,
     FLIP_PROBABILITY,
     HUE_DEGREES,
-    IMAGE_SIDE,
     MEAN_RGB,
     SATURATION,
     STD_RGB,
@@ -94,20 +93,11 @@ def _resources(options: PipelineOptions) -> dict[str, Any]:
 
 def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Node, ...]:
     """What DALI does for a training batch: images, boxes_cxcywh (8732, 4), labels (8732), rows."""
-    split = require_data(options)
-    jpegs, boxes, labels, rows = fn.readers.coco(
-        name=READER,
-        file_root=str(split.image_root),
-        annotations_file=str(split.annotations),
+    jpegs, boxes, labels, rows = _shard_of_coco(
+        options,
         images=file_names,  # the seed's order; `shuffle_after_epoch` alone knows no seed in DALI 1.34
-        image_ids=True,
-        ltrb=True,
-        ratio=True,
-        size_threshold=0.0,  # small boxes went, counted, when the data were prepared
-        skip_empty=True,
-        shard_id=options.rank,
-        num_shards=options.world_size,
         shuffle_after_epoch=True,
+        skip_empty=True,
     )
     # A coordinate beyond the edge by one rounding stops random_bbox_crop.
     crop_begin, crop_size, boxes, labels = fn.random_bbox_crop(
@@ -121,23 +111,11 @@ def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Nod
         num_attempts=1,
     )
     images = fn.decoders.image_slice(jpegs, crop_begin, crop_size, **_decoding(options))
-    images = fn.hsv(
-        _resized(images),
-        dtype=types.FLOAT,
-        hue=fn.random.uniform(range=HUE_DEGREES),
-        saturation=fn.random.uniform(range=SATURATION),
-    )
-    images = fn.brightness_contrast(
-        images,
-        dtype=types.UINT8,
-        brightness=fn.random.uniform(range=BRIGHTNESS),
-        contrast=fn.random.uniform(range=CONTRAST),
-        contrast_center=CONTRAST_CENTRE,
-    )
+    images = _coloured(_resized(images))
     flip = fn.random.coin_flip(probability=FLIP_PROBABILITY)
     boxes = fn.bb_flip(boxes, ltrb=True, horizontal=flip)
     anchors = default_boxes("ltrb").flatten().tolist()
-    boxes, labels = fn.box_encoder(boxes, labels, criteria=0.5, anchors=anchors)
+    boxes, labels = fn.box_encoder(boxes, labels, criteria=MATCH_IOU, anchors=anchors)
     if options.device.type == "cuda":
         boxes, labels = boxes.gpu(), labels.gpu()
     return _normalised(images, options, mirror=flip), boxes, labels, rows
@@ -145,6 +123,13 @@ def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Nod
 
 def validation_graph(options: PipelineOptions) -> tuple[Node, ...]:
     """What DALI does for a validation batch: images, boxes_ltrb and labels padded with 0, rows."""
+    jpegs, boxes, labels, rows = _shard_of_coco(options, stick_to_shard=True, pad_last_batch=True)
+    images = fn.decoders.image(jpegs, **_decoding(options))
+    images = _normalised(_resized(images), options)
+    return images, fn.pad(boxes, fill_value=0), fn.pad(labels, fill_value=0), rows
+
+
+def _shard_of_coco(options: PipelineOptions, **order: Any) -> tuple[Node, Node, Node, Node]:
     split = require_data(options)
     jpegs, boxes, labels, rows = fn.readers.coco(
         name=READER,
@@ -153,15 +138,12 @@ def validation_graph(options: PipelineOptions) -> tuple[Node, ...]:
         image_ids=True,
         ltrb=True,
         ratio=True,
-        size_threshold=0.0,
+        size_threshold=0.0,  # small boxes went, counted, when the data were prepared
         shard_id=options.rank,
         num_shards=options.world_size,
-        stick_to_shard=True,
-        pad_last_batch=True,
+        **order,
     )
-    images = fn.decoders.image(jpegs, **_decoding(options))
-    images = _normalised(_resized(images), options)
-    return images, fn.pad(boxes, fill_value=0), fn.pad(labels, fill_value=0), rows
+    return jpegs, boxes, labels, rows
 
 
 def _decoding(options: PipelineOptions) -> dict[str, Any]:
@@ -175,6 +157,23 @@ def _decoding(options: PipelineOptions) -> dict[str, Any]:
 def _resized(images: Node) -> Node:
     return fn.resize(
         images, resize_x=IMAGE_SIDE, resize_y=IMAGE_SIDE, min_filter=types.DALIInterpType.INTERP_TRIANGULAR
+    )
+
+
+def _coloured(images: Node) -> Node:
+    # Float between the two operators: nothing is clipped or rounded twice.
+    images = fn.hsv(
+        images,
+        dtype=types.FLOAT,
+        hue=fn.random.uniform(range=HUE_DEGREES),
+        saturation=fn.random.uniform(range=SATURATION),
+    )
+    return fn.brightness_contrast(
+        images,
+        dtype=types.UINT8,
+        brightness=fn.random.uniform(range=BRIGHTNESS),
+        contrast=fn.random.uniform(range=CONTRAST),
+        contrast_center=CONTRAST_CENTRE,
     )
 
 
