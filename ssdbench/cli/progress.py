@@ -37,7 +37,7 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase)
                 if not console.is_terminal:
-                    console.print(phase, highlight=False, soft_wrap=True)
+                    console.print(phase, highlight=False, soft_wrap=not console.is_terminal)
             progress.update(tasks[phase], completed=int(str(event["done"])), total=int(str(event["total"])))
 
         yield on_progress
@@ -47,7 +47,9 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
     """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
     console = Console()
-    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=True)
+    console.print(
+        f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=not console.is_terminal
+    )
     watch = _Watch(console, header.plan, prediction)
     try:
         with watch.display:
@@ -87,7 +89,7 @@ class _Watch:
                 console.print(
                     f"[yellow]skipped[/yellow] {planned.case.title}: {planned.skip_reason}",
                     highlight=False,
-                    soft_wrap=True,
+                    soft_wrap=not self._console.is_terminal,
                 )
 
     @property
@@ -99,7 +101,9 @@ class _Watch:
         if len(left) < self._total:
             done = self._total - len(left)
             self._console.print(
-                f"{done} of {self._total} launches were measured before", highlight=False, soft_wrap=True
+                f"{done} of {self._total} launches were measured before",
+                highlight=False,
+                soft_wrap=not self._console.is_terminal,
             )
 
     def launch_started(self, case: Case, launch: int, order: int) -> None:
@@ -132,7 +136,9 @@ class _Watch:
             assert record.failure is not None
             result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
         self._console.print(
-            f"{result}  {name}  [dim]{duration(record.launch_seconds)}[/dim]", highlight=False, soft_wrap=True
+            f"{result}  {name}  [dim]{duration(record.launch_seconds)}[/dim]",
+            highlight=False,
+            soft_wrap=not self._console.is_terminal,
         )
 
     def _seconds_left(self) -> float:
