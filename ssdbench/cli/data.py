@@ -51,7 +51,9 @@ def verify(folder: Folder, python: Python = None) -> None:
         more = ", ..." if finding["count"] > len(finding["examples"]) else ""
         examples = escape(f" ({', '.join(finding['examples'])}{more})") if finding["examples"] else ""
         text = f"{escape(finding['message'])}{examples}: {escape(finding['remedy'])}"
-        console.print(f"[{colour}]{finding['severity']}[/{colour}] {text}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[{colour}]{finding['severity']}[/{colour}] {text}", highlight=False, soft_wrap=not console.is_terminal
+        )
     kinds = f"{report['errors']} kinds of error, {report['warnings']} of warning"
     console.print(f"{escape(report['directory'])}: {kinds if report['findings'] else 'sound'}", highlight=False)
     if report["errors"]:

@@ -21,11 +21,11 @@ def env(
     """Say in plain words what can be measured on this machine, and what is missing."""
     machine, worker, console = probe_machine(), inspect_python(python), Console()
     for line in [*_machine_lines(machine), *_worker_lines(worker)]:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=not console.is_terminal)
     kinds: dict[str, DeviceKind] = {"a GPU": "cuda", "the CPU": "cpu"}
     for place, kind in kinds.items():
         for line in _ability_lines(place, _abilities(kind, machine, worker)):
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(line, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _machine_lines(machine: Machine) -> list[str]:

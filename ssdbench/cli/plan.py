@@ -38,7 +38,9 @@ def print_plan(campaign: Campaign, prediction: Forecast) -> None:
         console.print(table)
     for planned in skipped:
         console.print(
-            f"[yellow]skipped[/yellow]  {planned.case.title}: {planned.skip_reason}", highlight=False, soft_wrap=True
+            f"[yellow]skipped[/yellow]  {planned.case.title}: {planned.skip_reason}",
+            highlight=False,
+            soft_wrap=not console.is_terminal,
         )
     total = duration(prediction.total_seconds(plan))
     basis = f"; {len(prediction.guessed)} guessed (~), not measured before" if prediction.guessed else ""

@@ -37,7 +37,7 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase)
                 if not console.is_terminal:
-                    console.print(phase, highlight=False, soft_wrap=True)
+                    console.print(phase, highlight=False, soft_wrap=not console.is_terminal)
             progress.update(tasks[phase], completed=int(str(event["done"])), total=int(str(event["total"])))
 
         yield on_progress
@@ -47,11 +47,11 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
     """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
     console = Console()
-    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=True)
+    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=not console.is_terminal)
     for planned in header.plan.cases:
         if planned.skip_reason is not None:
             skipped = f"[yellow]skipped[/yellow] {planned.case.title}: {escape(planned.skip_reason)}"
-            console.print(skipped, highlight=False, soft_wrap=True)
+            console.print(skipped, highlight=False, soft_wrap=not console.is_terminal)
     watch = _Watch(console, prediction)
     try:
         with watch.display:
@@ -62,7 +62,7 @@ def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
                 f"{watch.launches_left} launches not measured; go on with "
                 f"`ssdbench run --resume --run {header.run_id}`",
                 highlight=False,
-                soft_wrap=True,
+                soft_wrap=not console.is_terminal,
             )
 
 
@@ -129,4 +129,4 @@ class _Watch:
         invalid = f" [yellow]invalid: {escape(record.invalid_reason)}[/yellow]" if record.invalid_reason else ""
         title = escape(f"{record.case.title} · {name}")
         line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)

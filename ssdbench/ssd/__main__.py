@@ -28,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: dict[str, Any]
         result, code = options.run(options)
     except SsdbenchError as error:
-        _emit({"event": "error", "message": str(error), "exit_code": int(error.exit_code)})
-        return int(error.exit_code)
+        return _refuse(str(error), error.exit_code)
+    except OSError as error:
+        return _refuse(f"{error.filename} cannot be used: {error.strerror}.", ExitCode.ENVIRONMENT)
     _emit({"event": "result", "command": options.command, **result})
     return int(code)
 
@@ -95,6 +96,11 @@ class _Announcer:
         if done == total or now - self._last >= PROGRESS_INTERVAL_S:
             self._last = now
             _emit({"event": "progress", "phase": phase, "done": done, "total": total})
+
+
+def _refuse(message: str, code: ExitCode) -> int:
+    _emit({"event": "error", "message": message, "exit_code": int(code)})
+    return int(code)
 
 
 def _emit(event: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ class PreparedSplit:
     image_root: Path
     source_annotations: Path  # the user's own file, for evaluation with the original ids
     annotations: Path  # clean COCO file, for DALI
+    annotations_bytes: int  # its size: a reader would take a file cut off for a small data set
     columns: Path  # the same in columns, see `Columns`
     images: int
     annotated_images: int
@@ -85,6 +86,7 @@ def prepare(directory: Path, cache: Path, progress: Progress) -> Prepared:
     part = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent))
     try:
         _write_prepared(directory, part, target, progress)
+        part.chmod(0o755)  # mkdtemp makes it ours alone; a container may run as another user
         try:
             part.rename(target)
         except OSError:
@@ -126,6 +128,16 @@ def load_columns(split: PreparedSplit) -> Columns:
         raise DataError(f"{split.columns} cannot be read ({error}): prepare the data again.") from error
 
 
+def require_whole(split: PreparedSplit) -> None:
+    """Refuse a clean annotation file that was cut off or changed after it was written."""
+    size = split.annotations.stat().st_size if split.annotations.is_file() else 0
+    if size != split.annotations_bytes:
+        raise DataError(
+            f"{split.annotations} has {size} bytes where {split.annotations_bytes} were written: delete its directory "
+            "and prepare the data again."
+        )
+
+
 def annotation_path(directory: Path, split: str) -> Path:
     """Where the annotations of a split are."""
     return directory / "annotations" / f"instances_{split}2017.json"
@@ -154,10 +166,10 @@ def _key(directory: Path) -> str:
 
 def _write_prepared(directory: Path, part: Path, target: Path, progress: Progress) -> None:
     tables = {}
-    for done, split in enumerate(SPLITS):
-        progress("reading annotations", done, len(SPLITS))
+    for done, split in enumerate(SPLITS, start=1):
         tables[split] = read_annotations(annotation_path(directory, split))
         _refuse(directory, annotation_findings(tables[split], split))
+        progress("reading annotations", done, len(SPLITS))
     _refuse(directory, category_findings(tables))
     splits, findings = {}, []
     for split, table in tables.items():
@@ -195,9 +207,10 @@ def _write_split(
     if not len(kept):
         raise DataError(f"{table.path} has no box with an area inside an image: there is nothing to measure with.")
     labels = 1 + rows_of(table.box_category_ids[kept], table.category_ids)
-    clean = json.dumps(_clean_document(table, repaired, kept, labels), ensure_ascii=False, separators=(",", ":"))
-    (part / f"{name}.json").write_text(clean, encoding="utf-8")
     boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))
+    document = _clean_document(table, repaired, kept, labels)
+    clean = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    (part / f"{name}.json").write_bytes(clean)
     np.savez(
         part / f"{name}.npz",
         image_ids=table.image_ids,
@@ -213,6 +226,7 @@ def _write_split(
         image_root=root,
         source_annotations=table.path,
         annotations=target / f"{name}.json",
+        annotations_bytes=len(clean),
         columns=target / f"{name}.npz",
         images=len(table.image_ids),
         annotated_images=int(np.count_nonzero(boxes_in_image)),
@@ -223,7 +237,7 @@ def _write_split(
         image_bytes=int(file_bytes.sum()),
         clipped_boxes=int(repaired.clipped.sum()),
         dropped_boxes=int(repaired.dropped.sum()),
-        fingerprint=hashlib.sha256(clean.encode() + file_bytes.tobytes()).hexdigest(),
+        fingerprint=hashlib.sha256(clean + file_bytes.tobytes()).hexdigest(),
     )
 
 

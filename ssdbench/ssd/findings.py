@@ -159,7 +159,8 @@ def _boxes(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
     placed = (repaired.image_rows >= 0) & (table.sizes_wh[repaired.image_rows] > 0).all(axis=1)
     kinds: tuple[tuple[Severity, str, BoolArray, str, str], ...] = (
         ("error", "box-not-finite", not_finite, "that are not finite numbers", "correct or remove them"),
-        ("warning", "box-outside", repaired.clipped & placed, "that reach beyond their image", "they are clipped before use"),
+        ("warning", "box-outside", repaired.clipped & placed, "that reach beyond their image",
+         "they are clipped before use"),
         ("warning", "box-without-area", repaired.dropped & placed & ~not_finite,
          f"with a side below {MIN_SIDE_PX} pixels inside their image", "they are left out before use"),
     )  # fmt: skip

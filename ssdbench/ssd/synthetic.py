@@ -81,36 +81,41 @@ def synthesise(directory: Path, recipe: Recipe, progress: Progress) -> bool:
     `DataError` if `directory` holds anything else.
     """
     directory = directory.resolve()
-    if directory.exists() and any(directory.iterdir()):
-        if _marker(directory) == _marker_content(recipe):
-            return False
-        raise DataError(
-            f"{directory} exists and was not made with these parameters by this version: remove it or choose "
-            "another directory."
-        )
+    if _is_there(directory, recipe):
+        return False
     directory.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", suffix=".part", dir=directory.parent))
     try:
         _write(part, recipe, progress)
-        (part / MARKER).write_text(json.dumps(_marker_content(recipe), indent=2) + "\n", encoding="utf-8")
+        (part / MARKER).write_text(json.dumps(_marker(recipe), indent=2) + "\n", encoding="utf-8")
         report = verify(part, progress)
         if report.findings:
             raise RuntimeError(f"the synthetic data are faulty: {report.findings[0].sentence()}")
-        part.chmod(0o755)  # mkdtemp makes it ours alone
+        part.chmod(0o755)  # mkdtemp makes it ours alone; a container may run as another user
+        if _is_there(directory, recipe):  # another process was first
+            return False
         part.rename(directory)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return True
 
 
-def _marker(directory: Path) -> Any:
+def _is_there(directory: Path, recipe: Recipe) -> bool:
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        return False
     try:
-        return json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        found = json.loads((directory / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
+        found = None
+    if found != _marker(recipe):
+        raise DataError(
+            f"{directory} exists and was not made with these parameters by this version: remove it or choose "
+            "another directory."
+        )
+    return True
 
 
-def _marker_content(recipe: Recipe) -> dict[str, Any]:
+def _marker(recipe: Recipe) -> dict[str, Any]:
     return {"generator_version": GENERATOR_VERSION, **asdict(recipe)}
 
 

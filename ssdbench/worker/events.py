@@ -1,6 +1,13 @@
-"""What a worker says while it works: a JSON line per event in `events-<rank>.jsonl`, for progress and post-mortems."""
+"""What a worker says while it works, for progress and post-mortems.
+
+`events-<rank>.jsonl` has a JSON line per event. `step-<rank>` holds the number of the last finished step (8 bytes,
+little-endian, -1 before the first), written through memory in less than a microsecond: every step is in it even when
+the rank is killed, so the host can tell which of several stalled ranks is behind.
+"""
 
 import json
+import mmap
+import struct
 import time
 from pathlib import Path
 
@@ -13,6 +20,10 @@ class Events:
 
     def __init__(self, folder: Path, rank: int) -> None:
         self._file = (folder / f"events-{rank}.jsonl").open("a", buffering=1, encoding="utf-8")
+        heartbeat = folder / f"step-{rank}"
+        heartbeat.write_bytes(struct.pack("<q", -1))
+        with heartbeat.open("r+b") as file:
+            self._heartbeat = mmap.mmap(file.fileno(), 8)
         self._next_step_line = 0.0
         self.last_step: int | None = None
 
@@ -21,14 +32,16 @@ class Events:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
+        self._heartbeat.close()
 
     def phase(self, name: str) -> None:
         """A new phase begins: start, build, warm-up, measure, write, done."""
         self._write({"event": "phase", "phase": name, "seconds": time.monotonic()})
 
     def step(self, finished: int, now_seconds: float) -> None:
-        """Step `finished` (from 0, warm-up included) has been submitted; only some of them are written."""
+        """Step `finished` (from 0, warm-up included) has been submitted; only some of them become a line."""
         self.last_step = finished
+        struct.pack_into("<q", self._heartbeat, 0, finished)
         if now_seconds >= self._next_step_line:
             self._next_step_line = now_seconds + _STEP_INTERVAL_SECONDS
             self._write({"event": "step", "step": finished, "seconds": now_seconds})

@@ -115,7 +115,7 @@ def test_a_stalled_rank_runs_into_the_time_limit_and_its_stack_is_kept(
     start: Start, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     environment["SSDBENCH_CACHE"] = str(tmp_path)
-    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000", "--timeout", "25")
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000", "--timeout", "40")
     eventually(lambda: ranks_of(process) and stepping(tmp_path))
     ranks = ranks_of(process)
     ranks[1].suspend()
@@ -123,9 +123,9 @@ def test_a_stalled_rank_runs_into_the_time_limit_and_its_stack_is_kept(
     failure = only(latest(tmp_path)).failure
     assert failure is not None
     assert (failure.kind, failure.rank) == ("timeout", 1)
-    assert "not done after 25 s" in failure.message
+    assert "not done after 40 s" in failure.message
     (log,) = latest_work(tmp_path).glob("ranks/*/attempt_0/0/stderr.log")
-    assert "pace.py" in log.read_text()  # where rank 0 stood, by faulthandler
+    assert "in barrier" in log.read_text()  # rank 0 waited for the other, and its stack says so
     assert not any(rank.is_running() and rank.status() != psutil.STATUS_ZOMBIE for rank in ranks)
 
 

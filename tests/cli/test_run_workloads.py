@@ -1,6 +1,7 @@
 """The real workloads through the command line: JPEG files, DALI, the train step, torchrun; small, but all real."""
 
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
-from tests.cli.conftest import Ssdbench
+from tests.cli.conftest import Ssdbench, Start
 
 pytestmark = pytest.mark.slow
 
@@ -110,16 +111,19 @@ def test_a_loss_that_is_not_finite_is_that_outcome_at_that_step(ssdbench: Ssdben
     assert "the loss of step 0 is nan" in record.failure.message
 
 
-def test_an_image_that_breaks_after_the_check_is_bad_data_and_the_rest_of_the_run_goes_on(
-    ssdbench: Ssdbench, tmp_path: Path
+def test_an_image_that_breaks_after_the_check_is_bad_data_and_the_rest_of_the_run_is_kept(
+    ssdbench: Ssdbench, start: Start, tmp_path: Path
 ) -> None:
     made = ssdbench("data", "synth", "images", "--train-images", "8", "--val-images", "4")
     assert made.returncode == 0, made.stderr
+    grid = ("--workload", "pace,input", "--batch-size", "4", "--warmup", "0", "--steps", "2", "--launches", "1")
+    process = start("run", *grid, "--data", "images")
+    while not list((tmp_path / "results/records").glob("*.jsonl")):  # begun, so checked
+        assert process.poll() is None
+        time.sleep(0.1)
     for image in (tmp_path / "images/train2017").iterdir():
         image.write_bytes(image.read_bytes()[:2000])
-    grid = ("--workload", "input,pace", "--batch-size", "4", "--warmup", "0", "--steps", "2", "--launches", "1")
-    done = ssdbench("run", *grid, "--data", "images")
-    assert done.returncode == ExitCode.CASE_FAILED, done.stderr
+    assert process.wait(120) == ExitCode.CASE_FAILED
     records = {record.case.workload: record for record in FileStore(tmp_path / "results").load("latest").records}
     assert records["pace"].measurement is not None
     failure = records["input"].failure

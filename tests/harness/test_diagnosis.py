@@ -1,6 +1,7 @@
 """The cause of a failed launch, told apart from its consequences; laid out as launches left it on disk."""
 
 import json
+import struct
 from pathlib import Path
 
 from ssdbench.harness.launchers.diagnosis import diagnose
@@ -16,8 +17,13 @@ def exits(folder: Path, codes: dict[int, int]) -> None:
 
 
 def steps(folder: Path, rank: int, last: int) -> None:
-    lines = [{"event": "phase", "phase": "measure", "seconds": 0.0}, {"event": "step", "step": last, "seconds": 1.0}]
-    (folder / f"events-{rank}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / f"step-{rank}").write_bytes(struct.pack("<q", last))
+
+
+def stack(folder: Path, rank: int, file: str) -> None:
+    log = folder / f"ranks/run/attempt_0/{rank}/stderr.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f'Current thread (most recent call first):\n  File "{file}", line 1 in function\n')
 
 
 def test_a_killed_rank_is_the_cause_and_its_peers_are_witnesses(tmp_path: Path) -> None:
@@ -62,3 +68,17 @@ def test_a_launch_that_never_began_shows_torchruns_last_words(tmp_path: Path) ->
     failure = diagnose(tmp_path, 1, exit_code=1, timed_out_after_seconds=None)
     assert failure.kind == "crash"
     assert "No module named 'torch'" in failure.message
+
+
+def test_of_ranks_at_the_same_step_the_one_outside_the_collective_is_behind(tmp_path: Path) -> None:
+    for rank, file in ((0, "torch/distributed/distributed_c10d.py"), (1, "ssdbench/workloads/train.py")):
+        steps(tmp_path, rank, 4)
+        stack(tmp_path, rank, file)
+    assert diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0).rank == 1
+
+
+def test_a_rank_without_a_step_is_behind_all_others(tmp_path: Path) -> None:
+    steps(tmp_path, 0, 0)
+    steps(tmp_path, 1, -1)
+    failure = diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0)
+    assert (failure.rank, failure.last_step) == (1, None)

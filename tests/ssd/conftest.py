@@ -58,7 +58,7 @@ def options(prepared: Prepared) -> Options:
 
     def make(**overrides: Any) -> PipelineOptions:
         defaults: dict[str, Any] = {
-            "batch_size_per_gpu": 8,
+            "batch_size_per_gpu": 4,
             "device": torch.device("cpu"),
             "data": prepared.train,
             "threads": 2,

@@ -76,6 +76,14 @@ def test_a_mistake_of_the_user_is_one_error_event_with_its_exit_code(
     assert (code, events[-1]["exit_code"]) == (2, 2)
 
 
+def test_a_place_that_cannot_be_written_is_an_error_of_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    code, events = run(capsys, "synth", tmp_path / "file" / "coco", "--train-images", 1, "--val-images", 1)
+    assert (code, events[-1]["message"]) == (8, f"{tmp_path / 'file'} cannot be used: File exists.")
+
+
 def test_the_commands_start_without_torch() -> None:
     program = "import sys, ssdbench.ssd.__main__; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

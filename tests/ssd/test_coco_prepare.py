@@ -99,6 +99,18 @@ def test_a_file_that_is_no_image_is_refused(plant: Plant, content: bytes) -> Non
     assert f"1 image(s) that cannot be decoded ({first_image(directory).name}" in refusal(directory)
 
 
+def test_a_jpeg_cut_in_half_is_refused(plant: Plant) -> None:
+    directory = plant()
+    cut(first_image(directory))
+    assert f"cannot be decoded ({first_image(directory).name}: image file is truncated" in refusal(directory)
+
+
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(plant: Plant) -> None:
+    directory = plant()
+    first_image(directory).write_bytes(first_image(directory).read_bytes() + bytes(5000))
+    assert ready(directory).train.images == 8
+
+
 def test_a_directory_of_another_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"instances_train2017\.json does not exist: give a directory with annotations/"

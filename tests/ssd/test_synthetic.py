@@ -89,13 +89,12 @@ def test_images_are_of_the_size_and_weight_of_coco(synthetic: Path) -> None:
     assert 110_000 < found.median_file_bytes < 190_000
 
 
-@pytest.mark.slow
 def test_box_statistics_are_those_of_coco(tmp_path: Path) -> None:
-    found = summary(make(tmp_path / "coco", train_images=250))
-    assert 6.3 < found.boxes_per_image_mean < 8.0
-    assert found.boxes_per_image_max > 30
-    assert found.small_medium_large == pytest.approx((0.41, 0.34, 0.24), abs=0.05)
-    assert found.images - found.annotated_images == 3
+    found = summary(make(tmp_path / "coco", train_images=150))
+    assert 6.0 < found.boxes_per_image_mean < 8.0
+    assert found.boxes_per_image_max > 25
+    assert found.small_medium_large == pytest.approx((0.41, 0.34, 0.24), abs=0.06)
+    assert found.images - found.annotated_images == 2
     assert found.categories == 80
     assert 120_000 < found.median_file_bytes < 180_000
 
@@ -151,8 +150,25 @@ def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path) -> 
         make(directory, seed=9)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(DataError, match="choose another directory"):
-        make(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    for place in ("mine", "file"):
+        with pytest.raises(DataError, match="choose another directory"):
+            make(tmp_path / place)
+
+
+def test_another_process_may_have_been_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make(tmp_path / "coco")
+    before = content(directory)
+    directory.rename(tmp_path / "theirs")
+
+    def arrive(part: Path, progress: Any) -> Any:
+        (tmp_path / "theirs").rename(directory)
+        return verify(part, progress)
+
+    monkeypatch.setattr(subject, "verify", arrive)
+    assert not synthesise(directory, Recipe(train_images=6, val_images=2, seed=1), ignore_progress)
+    assert content(directory) == before
+    assert list(tmp_path.iterdir()) == [directory]
 
 
 def test_an_interrupted_making_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

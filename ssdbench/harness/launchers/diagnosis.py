@@ -2,6 +2,7 @@
 
 import json
 import signal
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ssdbench.schema.record import Failure
 # What torchrun does to the other ranks when one has failed; never the cause.
 _CLEAN_UP_SIGNALS = {signal.SIGTERM}
 _LOG_LINES = 30
+_WAITS = "torch/distributed/distributed_c10d.py"
 
 
 def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_after_seconds: float | None) -> Failure:
@@ -46,15 +48,24 @@ def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: flo
         f"rank {rank} {'had no step' if step is None else f'was after step {step}'}"
         for rank, step in last_steps.items()
     )
-    behind = min(last_steps, key=lambda rank: -1 if (step := last_steps[rank]) is None else step)
+    # Of ranks at the same step, those inside a collective wait for the one that is elsewhere.
+    behind = min(last_steps, key=lambda rank: (_number(last_steps[rank]), _WAITS in _log(folder, rank)))
     message = f"not done after {limit_seconds:g} s: {stand} (stacks in the ranks' logs)"
     return _failure(folder, behind, last_steps[behind], "timeout", message)
 
 
 def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message: str) -> Failure:
+    return Failure(kind=kind, message=message, rank=rank, last_step=last_step, log=_log(folder, rank))
+
+
+def _log(folder: Path, rank: int) -> str:
+    """The end of what the rank wrote to stderr, of torchrun's log where it has none."""
     logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
-    log = _tail(logs[0]) if logs else _tail(folder / "torchrun.log")
-    return Failure(kind=kind, message=message, rank=rank, last_step=last_step, log=log)
+    return _tail(logs[0] if logs else folder / "torchrun.log")
+
+
+def _number(step: int | None) -> int:
+    return -1 if step is None else step
 
 
 def _signal(code: int) -> str:
@@ -63,11 +74,11 @@ def _signal(code: int) -> str:
 
 
 def _last_step(folder: Path, rank: int) -> int | None:
-    path = folder / f"events-{rank}.jsonl"
+    path = folder / f"step-{rank}"
     if not path.exists():
         return None
-    steps = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if '"step"' in line]
-    return int(steps[-1]["step"]) if steps else None
+    (step,) = struct.unpack("<q", path.read_bytes())
+    return step if step >= 0 else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.ops import box_iou
 from torchvision.transforms import v2
 
+from ssdbench.ssd.boxes import IMAGE_SIDE
 from ssdbench.ssd.pipelines.contract import (
     BRIGHTNESS,
     CONTRAST,
@@ -21,15 +22,13 @@ from ssdbench.ssd.pipelines.contract import (
     CROP_THRESHOLDS_IOU,
     FLIP_PROBABILITY,
     HUE_DEGREES,
-    IMAGE_SIDE,
     SATURATION,
 )
 
 Sample = tuple[Tensor, Tensor, Tensor]
 
-# Rounded to three digits, and so not quite each other's inverse, as in DALI's `hsv`.
-RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.321), (0.211, -0.523, 0.311))
-YIQ_TO_RGB = ((1.0, 0.956, 0.621), (1.0, -0.272, -0.647), (1.0, -1.107, 1.705))
+# The digits are those of DALI's `hsv`.
+RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
 
 
 def training_transform() -> v2.Transform:
@@ -94,10 +93,8 @@ class LinearColour(v2.Transform):  # type: ignore[misc]  # torchvision has no ty
         hue_degrees, saturation, contrast, brightness = (
             float(torch.empty(()).uniform_(*bounds)) for bounds in (HUE_DEGREES, SATURATION, CONTRAST, BRIGHTNESS)
         )
-        colour = colour_matrix(hue_degrees, saturation) * (brightness * contrast)
-        offset = brightness * CONTRAST_CENTRE * (1 - contrast)
-        twisted = (colour @ image.flatten(1).float() + offset).view(image.shape)
-        return tv_tensors.Image(twisted.round_().clamp_(0, 255).to(torch.uint8)), boxes_ltrb, labels
+        twisted = twist(image, hue_degrees, saturation, contrast, brightness)
+        return tv_tensors.Image(twisted), boxes_ltrb, labels
 
 
 class Flip(v2.Transform):  # type: ignore[misc]  # torchvision has no types
@@ -111,12 +108,21 @@ class Flip(v2.Transform):  # type: ignore[misc]  # torchvision has no types
         return image.flip(-1), torch.stack([1 - right, top, 1 - left, bottom], dim=1), labels
 
 
+def twist(image: Tensor, hue_degrees: float, saturation: float, contrast: float, brightness: float) -> Tensor:
+    """The colours of an image (3, H, W) uint8 changed by the four amounts; 0, 1, 1, 1 change nothing."""
+    colour = colour_matrix(hue_degrees, saturation) * (brightness * contrast)
+    offset = brightness * CONTRAST_CENTRE * (1 - contrast)
+    twisted = (colour @ image.flatten(1).float() + offset).view(image.shape)
+    return twisted.round_().clamp_(0, 255).to(torch.uint8)
+
+
 def colour_matrix(hue_degrees: float, saturation: float) -> Tensor:
     """The 3x3 map of RGB values that turns the hue and scales the saturation."""
     cosine = math.cos(math.radians(hue_degrees)) * saturation
     sine = math.sin(math.radians(hue_degrees)) * saturation
     chroma = torch.tensor([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]])
-    return torch.tensor(YIQ_TO_RGB) @ chroma @ torch.tensor(RGB_TO_YIQ)
+    turned: Tensor = torch.linalg.solve(RGB_TO_YIQ, chroma @ RGB_TO_YIQ)
+    return turned
 
 
 def _round(value: float) -> int:

@@ -16,7 +16,6 @@ from torch import Tensor
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import PreparedSplit
 
-IMAGE_SIDE = 300  # pixels
 MEAN_RGB = (0.485, 0.456, 0.406)  # of images scaled to [0, 1]; source: torchvision's ImageNet weights
 STD_RGB = (0.229, 0.224, 0.225)
 

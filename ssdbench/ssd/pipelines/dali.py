@@ -2,7 +2,8 @@
 
 Runs on DALI 1.34 (the last with a wheel for CUDA 11) and 2.x. What DALI passes in silence is caught before (see
 `coco.prepare`) and watched here: every pass over the images is checked, and the first error is the last, because
-DALI would go on with a short epoch.
+DALI would go on with a short epoch. What neither sees is a JPEG whose scan was corrupted but still parses, and on
+1.34 one that was cut off after it was prepared; `ssdbench data verify` finds the latter, and mostly the former.
 """
 
 import re
@@ -12,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from ssdbench.errors import DataError, EnvironmentLacksError
-from ssdbench.ssd.boxes import default_boxes
-from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
+from ssdbench.ssd.boxes import IMAGE_SIDE, MATCH_IOU, default_boxes
+from ssdbench.ssd.coco import PreparedSplit, load_columns, require_whole
 from ssdbench.ssd.pipelines.contract import (
     BRIGHTNESS,
     CONTRAST,
@@ -23,7 +24,6 @@ from ssdbench.ssd.pipelines.contract import (
     CROP_THRESHOLDS_IOU,
     FLIP_PROBABILITY,
     HUE_DEGREES,
-    IMAGE_SIDE,
     MEAN_RGB,
     SATURATION,
     STD_RGB,
@@ -65,40 +65,19 @@ def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
     """Augmented and matched batches; see `contract.InputPipeline`."""
     split = require_data(options)
     batches_per_training_epoch(options)  # refuses too small a data set before DALI loads it
-    reading = _Reading(training_graph(options, load_columns(split)), split, split.annotated_images)
-
-    def read() -> tuple[list[int], TrainingBatch]:
-        tensors = reading.next()
-        return tensors["rows"].flatten().tolist(), TrainingBatch(
-            images=_nchw(tensors["images"], options),
-            boxes_cxcywh=tensors["boxes"],
-            labels=tensors["labels"].flatten(1).long(),
-        )
-
-    return TrainingEpochs(options, read)
+    file_names = load_columns(split).file_names
+    ordered = [file_names[row] for row in shuffled(len(file_names), options.seed)]
+    graph = dali.pipeline_def(training_graph)(**_resources(options), options=options, file_names=ordered)
+    reading = _Reading(graph, split, split.annotated_images)
+    return TrainingEpochs(options, _EndlessReader(reading, options))
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
     """Whole images with their ground truth; see `contract.InputPipeline`."""
     split = require_data(options)
-    reading = _Reading(validation_graph(options), split, split.images)
+    graph = dali.pipeline_def(validation_graph)(**_resources(options), options=options)
+    reading = _Reading(graph, split, split.images)
     return ValidationEpochs(options, load_columns(split), _ShardReader(reading, options, split.images))
-
-
-def training_graph(options: PipelineOptions, columns: Columns) -> Graph:
-    """The training pipeline, not yet built: batches (images, boxes_cxcywh, labels, rows)."""
-    order = shuffled(len(columns.file_names), options.seed)
-    return dali.pipeline_def(_define_training)(
-        **_resources(options),
-        split=require_data(options),
-        options=options,
-        file_names=[columns.file_names[row] for row in order],
-    )
-
-
-def validation_graph(options: PipelineOptions) -> Graph:
-    """The validation pipeline, not yet built: batches (images, boxes_ltrb, labels, rows), boxes padded with 0."""
-    return dali.pipeline_def(_define_validation)(**_resources(options), split=require_data(options), options=options)
 
 
 def _resources(options: PipelineOptions) -> dict[str, Any]:
@@ -112,20 +91,13 @@ def _resources(options: PipelineOptions) -> dict[str, Any]:
     }
 
 
-def _define_training(split: PreparedSplit, options: PipelineOptions, file_names: list[str]) -> tuple[Node, ...]:
-    jpegs, boxes, labels, rows = fn.readers.coco(
-        name=READER,
-        file_root=str(split.image_root),
-        annotations_file=str(split.annotations),
+def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Node, ...]:
+    """What DALI does for a training batch: images, boxes_cxcywh (8732, 4), labels (8732), rows."""
+    jpegs, boxes, labels, rows = _shard_of_coco(
+        options,
         images=file_names,  # the seed's order; `shuffle_after_epoch` alone knows no seed in DALI 1.34
-        image_ids=True,
-        ltrb=True,
-        ratio=True,
-        size_threshold=0.0,  # small boxes went, counted, when the data were prepared
-        skip_empty=True,
-        shard_id=options.rank,
-        num_shards=options.world_size,
         shuffle_after_epoch=True,
+        skip_empty=True,
     )
     # A coordinate beyond the edge by one rounding stops random_bbox_crop.
     crop_begin, crop_size, boxes, labels = fn.random_bbox_crop(
@@ -139,29 +111,26 @@ def _define_training(split: PreparedSplit, options: PipelineOptions, file_names:
         num_attempts=1,
     )
     images = fn.decoders.image_slice(jpegs, crop_begin, crop_size, **_decoding(options))
-    images = fn.hsv(
-        _resized(images),
-        dtype=types.FLOAT,
-        hue=fn.random.uniform(range=HUE_DEGREES),
-        saturation=fn.random.uniform(range=SATURATION),
-    )
-    images = fn.brightness_contrast(
-        images,
-        dtype=types.UINT8,
-        brightness=fn.random.uniform(range=BRIGHTNESS),
-        contrast=fn.random.uniform(range=CONTRAST),
-        contrast_center=CONTRAST_CENTRE,
-    )
+    images = _coloured(_resized(images))
     flip = fn.random.coin_flip(probability=FLIP_PROBABILITY)
     boxes = fn.bb_flip(boxes, ltrb=True, horizontal=flip)
     anchors = default_boxes("ltrb").flatten().tolist()
-    boxes, labels = fn.box_encoder(boxes, labels, criteria=0.5, anchors=anchors)
+    boxes, labels = fn.box_encoder(boxes, labels, criteria=MATCH_IOU, anchors=anchors)
     if options.device.type == "cuda":
         boxes, labels = boxes.gpu(), labels.gpu()
     return _normalised(images, options, mirror=flip), boxes, labels, rows
 
 
-def _define_validation(split: PreparedSplit, options: PipelineOptions) -> tuple[Node, ...]:
+def validation_graph(options: PipelineOptions) -> tuple[Node, ...]:
+    """What DALI does for a validation batch: images, boxes_ltrb and labels padded with 0, rows."""
+    jpegs, boxes, labels, rows = _shard_of_coco(options, stick_to_shard=True, pad_last_batch=True)
+    images = fn.decoders.image(jpegs, **_decoding(options))
+    images = _normalised(_resized(images), options)
+    return images, fn.pad(boxes, fill_value=0), fn.pad(labels, fill_value=0), rows
+
+
+def _shard_of_coco(options: PipelineOptions, **order: Any) -> tuple[Node, Node, Node, Node]:
+    split = require_data(options)
     jpegs, boxes, labels, rows = fn.readers.coco(
         name=READER,
         file_root=str(split.image_root),
@@ -169,15 +138,12 @@ def _define_validation(split: PreparedSplit, options: PipelineOptions) -> tuple[
         image_ids=True,
         ltrb=True,
         ratio=True,
-        size_threshold=0.0,
+        size_threshold=0.0,  # small boxes went, counted, when the data were prepared
         shard_id=options.rank,
         num_shards=options.world_size,
-        stick_to_shard=True,
-        pad_last_batch=True,
+        **order,
     )
-    images = fn.decoders.image(jpegs, **_decoding(options))
-    images = _normalised(_resized(images), options)
-    return images, fn.pad(boxes, fill_value=0), fn.pad(labels, fill_value=0), rows
+    return jpegs, boxes, labels, rows
 
 
 def _decoding(options: PipelineOptions) -> dict[str, Any]:
@@ -191,6 +157,23 @@ def _decoding(options: PipelineOptions) -> dict[str, Any]:
 def _resized(images: Node) -> Node:
     return fn.resize(
         images, resize_x=IMAGE_SIDE, resize_y=IMAGE_SIDE, min_filter=types.DALIInterpType.INTERP_TRIANGULAR
+    )
+
+
+def _coloured(images: Node) -> Node:
+    # Float between the two operators: nothing is clipped or rounded twice.
+    images = fn.hsv(
+        images,
+        dtype=types.FLOAT,
+        hue=fn.random.uniform(range=HUE_DEGREES),
+        saturation=fn.random.uniform(range=SATURATION),
+    )
+    return fn.brightness_contrast(
+        images,
+        dtype=types.UINT8,
+        brightness=fn.random.uniform(range=BRIGHTNESS),
+        contrast=fn.random.uniform(range=CONTRAST),
+        contrast_center=CONTRAST_CENTRE,
     )
 
 
@@ -210,6 +193,7 @@ class _Reading:
 
     def __init__(self, graph: Graph, split: PreparedSplit, images: int) -> None:
         self._split = split
+        require_whole(split)
         try:
             graph.build()
             found = graph.reader_meta(READER)["epoch_size"]
@@ -220,42 +204,61 @@ class _Reading:
                 f"DALI finds {found} images in {split.annotations} where {images} were prepared: delete its "
                 "directory and prepare the data again."
             )
-        self._iterator = DALIGenericIterator([graph], list(OUTPUTS), size=-1, prepare_first_batch=False)
+        self._iterator: Any = DALIGenericIterator([graph], list(OUTPUTS), size=-1, prepare_first_batch=False)
 
     def next(self) -> dict[str, Tensor]:
-        """The next batch; `DataError` if DALI fails, after which it must not be asked again."""
+        """The next batch; after an exception DALI must not be asked again."""
         try:
             batch: dict[str, Tensor] = next(self._iterator)[0]
         except RuntimeError as error:
             raise self._translated(error) from error
         return batch
 
+    def close(self) -> None:
+        self._iterator = None
+
     def _translated(self, error: RuntimeError) -> Exception:
         """All of DALI's errors are RuntimeErrors; those that speak of an image or a box are the data's."""
         text = str(error)
         if not re.search(r"decod|nvimagecodec|jpeg|file mapping|no files found|out of bounds", text, re.IGNORECASE):
             return error
-        named = re.search(r"Failed to decode sample #\d+ *: *(\S+)|File mapping failed: *(\S+)", text)
-        what = next(filter(None, named.groups())) if named else "an image that it does not name"
-        fault = next((line.strip() for line in text.splitlines() if "rror" in line), "no reason given")
+        reason = re.search(r"encountered:\s*(?:Error in thread \d+: )?(?:\[[^]]*\] ?)*(.+)", text)
         return DataError(
-            f"DALI failed on {what} of {self._split.image_root} ({fault}): run "
-            f"`ssdbench data verify {self._split.image_root.parent}`."
+            f"DALI cannot read the images in {self._split.image_root} ({reason[1] if reason else 'no reason given'}): "
+            f"run `ssdbench data verify {self._split.image_root.parent}`."
+        )
+
+
+class _EndlessReader:
+    """An `epochs.TrainingReader`."""
+
+    def __init__(self, reading: _Reading, options: PipelineOptions) -> None:
+        self._reading = reading
+        self._options = options
+        self.close = reading.close
+
+    def read(self) -> tuple[list[int], TrainingBatch]:
+        tensors = self._reading.next()
+        return tensors["rows"].flatten().tolist(), TrainingBatch(
+            images=_nchw(tensors["images"], self._options),
+            boxes_cxcywh=tensors["boxes"],
+            labels=tensors["labels"].flatten(1).long(),
         )
 
 
 class _ShardReader:
-    """The images of one rank's shard in order, again at each call; DALI pads the shard to whole batches."""
+    """An `epochs.ValidationReader`; DALI pads each shard to whole batches, and all to the same number of them."""
 
     def __init__(self, reading: _Reading, options: PipelineOptions, images: int) -> None:
         self._reading = reading
         self._options = options
+        self.close = reading.close
         self._shard = len(shard(images, options.rank, options.world_size))
         largest_shard = -(-images // options.world_size)
         self._padded_batches = -(-largest_shard // options.batch_size_per_gpu)
         self._batches_read = 0
 
-    def __call__(self) -> Iterator[ReadImages]:
+    def read_shard(self) -> Iterator[ReadImages]:
         self._rewind()
         left = self._shard
         while left:

@@ -1,7 +1,7 @@
 """Streams of batches cut into epochs, and the proof that an epoch had the images it should have."""
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,26 @@ class ReadImages(NamedTuple):
     images: Tensor
     boxes_ltrb: list[Tensor]
     labels: list[Tensor]
+
+
+class TrainingReader(Protocol):
+    """Reads its rank's shard of the annotated images pass after pass, without end."""
+
+    def read(self) -> tuple[list[int], TrainingBatch]:
+        """The rows of the next images, and the batch made of them."""
+
+    def close(self) -> None:
+        """Give up threads, processes and memory."""
+
+
+class ValidationReader(Protocol):
+    """Reads its rank's shard of all images in order."""
+
+    def read_shard(self) -> Iterator[ReadImages]:
+        """The whole shard from its start, wherever an earlier call was left."""
+
+    def close(self) -> None:
+        """Give up threads, processes and memory."""
 
 
 def shard(count: int, rank: int, world_size: int) -> range:
@@ -62,16 +82,16 @@ class PassCheck:
 
 
 class TrainingEpochs:
-    """An `InputPipeline[TrainingBatch]` over an endless reader of batches and the rows of their images."""
+    """An `InputPipeline[TrainingBatch]` over an endless reader."""
 
-    def __init__(self, options: PipelineOptions, read: Callable[[], tuple[list[int], TrainingBatch]]) -> None:
+    def __init__(self, options: PipelineOptions, reader: TrainingReader) -> None:
         split = require_data(options)
         self.batches_per_epoch = batches_per_training_epoch(options)
         self.images_per_epoch = self.batches_per_epoch * options.batch_size_per_gpu
         self.epoch_images: list[int] = []
         self._check = PassCheck(split, len(shard(split.annotated_images, options.rank, options.world_size)))
-        self._read: Callable[[], tuple[list[int], TrainingBatch]] | None = read
-        self._error: Exception | None = None
+        self._reader = reader
+        self._end: Exception | None = None
 
     def epoch(self) -> Iterator[TrainingBatch]:
         """See `contract.InputPipeline`."""
@@ -83,51 +103,52 @@ class TrainingEpochs:
         self.epoch_images.append(images)
 
     def _next(self) -> TrainingBatch:
-        if self._error is not None:
-            raise self._error
-        if self._read is None:
-            raise RuntimeError("this pipeline is closed")
+        if self._end is not None:
+            raise self._end
         try:
-            rows, batch = self._read()
+            rows, batch = self._reader.read()
             self._check.take(rows)
         except Exception as error:
-            self._error = error
+            self._finish(error)
             raise
         return batch
 
     def close(self) -> None:
         """See `contract.InputPipeline`."""
-        self._read = None
+        self._finish(RuntimeError("this pipeline is closed"))
+
+    def _finish(self, end: Exception) -> None:
+        if self._end is None:
+            self._end = end
+            self._reader.close()
 
 
 class ValidationEpochs:
-    """An `InputPipeline[ValidationBatch]` over a reader that starts its shard anew at each call."""
+    """An `InputPipeline[ValidationBatch]` over a reader of whole shards."""
 
-    def __init__(self, options: PipelineOptions, columns: Columns, start: Callable[[], Iterator[ReadImages]]) -> None:
+    def __init__(self, options: PipelineOptions, columns: Columns, reader: ValidationReader) -> None:
         self._split = require_data(options)
         self._columns = columns
         self._shard = shard(self._split.images, options.rank, options.world_size)
         self.images_per_epoch = len(self._shard)
         self.batches_per_epoch = -(-len(self._shard) // options.batch_size_per_gpu)
         self.epoch_images: list[int] = []
-        self._start: Callable[[], Iterator[ReadImages]] | None = start
-        self._error: Exception | None = None
+        self._reader = reader
+        self._end: Exception | None = None
 
     def epoch(self) -> Iterator[ValidationBatch]:
         """See `contract.InputPipeline`."""
-        if self._error is not None:
-            raise self._error
-        if self._start is None:
-            raise RuntimeError("this pipeline is closed")
+        if self._end is not None:
+            raise self._end
         images = 0
         try:
-            for read in self._start():
+            for read in self._reader.read_shard():
                 self._require(read.rows, self._shard[images : images + len(read.rows)])
                 images += len(read.rows)
                 yield self._batch(read)
             self._require([], self._shard[images:])
         except Exception as error:
-            self._error = error
+            self._finish(error)
             raise
         self.epoch_images.append(images)
 
@@ -149,7 +170,12 @@ class ValidationEpochs:
 
     def close(self) -> None:
         """See `contract.InputPipeline`."""
-        self._start = None
+        self._finish(RuntimeError("this pipeline is closed"))
+
+    def _finish(self, end: Exception) -> None:
+        if self._end is None:
+            self._end = end
+            self._reader.close()
 
 
 def batches_per_training_epoch(options: PipelineOptions) -> int:

@@ -9,9 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from ssdbench.ssd.boxes import CLASS_COUNT, match
+from ssdbench.ssd.boxes import CLASS_COUNT, IMAGE_SIDE, match
 from ssdbench.ssd.pipelines.contract import (
-    IMAGE_SIDE,
     MEAN_RGB,
     STD_RGB,
     InputPipeline,

@@ -70,36 +70,16 @@ def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
     batches_per_training_epoch(options)  # refuses too small a data set before workers start
     columns = load_columns(split)
     annotated_rows = np.flatnonzero(np.diff(columns.first_box)).tolist()
-    loader = _loader(_Images(split, columns, _augmented), _Passes(annotated_rows, options), options)
-    batches = _batches(loader)
-
-    def read() -> tuple[list[int], TrainingBatch]:
-        items = next(batches)
-        return items.rows, TrainingBatch(
-            images=_normalised(items.images, options.device),
-            boxes_cxcywh=items.boxes.to(options.device, non_blocking=True).view(len(items.rows), -1, 4),
-            labels=items.labels.to(options.device, non_blocking=True).view(len(items.rows), -1),
-        )
-
-    return TrainingEpochs(options, read)
+    images = _Images(split, columns, _augmented)
+    return TrainingEpochs(options, _Reader(images, _Passes(annotated_rows, options), options))
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
     """Whole images with their ground truth; see `contract.InputPipeline`."""
     split = require_data(options)
     columns = load_columns(split)
-    loader = _loader(_Images(split, columns, _whole), _Shard(split.images, options), options)
-
-    def start() -> Iterator[ReadImages]:
-        for items in _batches(loader):
-            yield ReadImages(
-                rows=items.rows,
-                images=_normalised(items.images, options.device),
-                boxes_ltrb=list(torch.split(items.boxes, items.counts)),
-                labels=list(torch.split(items.labels, items.counts)),
-            )
-
-    return ValidationEpochs(options, columns, start)
+    images = _Images(split, columns, _whole)
+    return ValidationEpochs(options, columns, _Reader(images, _Shard(split.images, options), options))
 
 
 def _augmented(image: Tensor, boxes_ltrb: Tensor, labels: Tensor, seed: int) -> Truth:
@@ -197,27 +177,58 @@ def _collated(memory_format: torch.memory_format, items: list[_Item | DataError]
     )
 
 
-def _loader(images: _Images, batches: Iterable[list[Place]], options: PipelineOptions) -> "DataLoader[Any]":
-    memory_format = torch.channels_last if options.channels_last else torch.contiguous_format
-    return DataLoader(
-        images,
-        batch_sampler=batches,
-        collate_fn=partial(_collated, memory_format),
-        num_workers=options.threads,
-        persistent_workers=options.threads > 0,
-        pin_memory=options.device.type == "cuda",
-    )
+class _Reader:
+    """A DataLoader and its running workers: an `epochs.TrainingReader` and an `epochs.ValidationReader`."""
+
+    def __init__(self, images: _Images, places: Iterable[list[Place]], options: PipelineOptions) -> None:
+        memory_format = torch.channels_last if options.channels_last else torch.contiguous_format
+        self._device = options.device
+        self._loader: DataLoader[Any] | None = DataLoader(
+            images,
+            batch_sampler=places,
+            collate_fn=partial(_collated, memory_format),
+            num_workers=options.threads,
+            persistent_workers=options.threads > 0,
+            pin_memory=options.device.type == "cuda",
+        )
+        self._running: Iterator[_Items | DataError] | None = None
+
+    def read(self) -> tuple[list[int], TrainingBatch]:
+        if self._running is None:
+            self._running = self._start()
+        items = _sound(next(self._running))
+        return items.rows, TrainingBatch(
+            images=_normalised(items.images, self._device),
+            boxes_cxcywh=items.boxes.to(self._device, non_blocking=True).view(len(items.rows), -1, 4),
+            labels=items.labels.to(self._device, non_blocking=True).view(len(items.rows), -1),
+        )
+
+    def read_shard(self) -> Iterator[ReadImages]:
+        self._running = self._start()
+        while (fetched := next(self._running, None)) is not None:
+            items = _sound(fetched)
+            yield ReadImages(
+                rows=items.rows,
+                images=_normalised(items.images, self._device),
+                boxes_ltrb=list(torch.split(items.boxes, items.counts)),
+                labels=list(torch.split(items.labels, items.counts)),
+            )
+
+    def _start(self) -> Iterator[_Items | DataError]:
+        assert self._loader is not None
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forks beside threads; the workers touch nothing but their own images.
+            warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+            return iter(self._loader)
+
+    def close(self) -> None:
+        self._running = self._loader = None
 
 
-def _batches(loader: "DataLoader[Any]") -> Iterator[_Items]:
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads; the workers touch nothing but their own images.
-        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-        batches = iter(loader)
-    for items in batches:
-        if isinstance(items, DataError):
-            raise items
-        yield items
+def _sound(items: _Items | DataError) -> _Items:
+    if isinstance(items, DataError):
+        raise items
+    return items
 
 
 def _normalised(images: Tensor, device: torch.device) -> Tensor:
