@@ -10,6 +10,7 @@ from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
+from ssdbench.cli.verdict import verdict
 from ssdbench.errors import ExitCode, SsdbenchError
 
 EPILOG = """Exit codes: 0 all is well; 1 a defect of ssdbench (with traceback); 2 wrong usage, suite or stored file;
@@ -32,6 +33,7 @@ app.command()(run)
 app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
+app.command()(verdict)
 
 
 def _print_version(value: bool) -> None:

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.decide import DEFAULT_MARGIN
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
@@ -23,9 +22,10 @@ Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
 def compare(
     run: RunName,
     baseline: Annotated[str, typer.Option(metavar="NAME|RUN", help="What to compare with.")] = DEFAULT_BASELINE,
-    margin: Annotated[
-        float, typer.Option(help="Relative change that matters, 0.05 for 5 %. The default is provisional.")
-    ] = DEFAULT_MARGIN,
+    margin: Annotated[float, typer.Option(help="Relative change that matters, 0.05 for 5 %.")] = Settings().margin,
+    maximum_age_days: Annotated[
+        int, typer.Option("--max-age", help="Days from which a baseline is stale.")
+    ] = Settings().maximum_age_days,
     results: Results = DEFAULT_RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one line of JSON.")] = False,
 ) -> None:
@@ -33,7 +33,7 @@ def compare(
 
     Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
-    settings = Settings(margin=margin)
+    settings = Settings(margin=margin, maximum_age_days=maximum_age_days)
     store = FileStore(results)
     measured = load_run(store, run)
     reference = store.find_reference(measured.header.hardware.key, baseline)

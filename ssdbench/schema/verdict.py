@@ -99,41 +99,98 @@ class Status(str, Enum):
     INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
     NO_BASELINE = "no_baseline"
+    STALE = "stale"
     INCOMPARABLE = "incomparable"
     NOT_RUN = "not_run"
     SKIPPED = "skipped"
     VANISHED = "vanished"
 
 
+class Mode(str, Enum):
+    """What the launches allow: see docs/verdicts.md."""
+
+    INTERLEAVED = "interleaved"
+    SINGLE_SHOT = "single-shot"
+    STORED = "stored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Levels of the decision, recorded with every verdict; `margin` is a relative change (0.05 is 5 %).
+    """Levels and caps of the decision, recorded with every verdict.
+
+    margin: relative change that matters (0.01 is 1 %); smaller ones are "unchanged".
+    alpha: chance of a false verdict of change over all cases of a night; also the level of a suspicion in stage B.
+    plan_power, power: chance of finding a change of the margin that a plan aims at, and the one behind the smallest
+        detectable change.
+    pilot_pairs, replans: pairs of the pilot, and how often its plan may be revised.
+    pair_cap, fresh_pair_cap: most pairs of a case in stage B, and in stage C.
+    trim: share of launches that the estimate leaves out at each end (none below 5 launches).
+    noise_floor: least relative SD that a launch is taken to have, against timers that are quantised or mocked.
+    drift_cap: relative change between sessions that no drift of one build is taken to exceed.
+    minimum_sessions: stored sessions from which their spread is estimated; with fewer nothing is "unchanged".
+    minimum_launches: launches that each side needs for any verdict.
+    maximum_age_days: age from which a baseline is stale.
 
     Raises:
-        UsageError: a margin outside of 0 to 1.
+        UsageError: a value outside of its range.
     """
 
-    margin: float
+    margin: float = 0.01
+    alpha: float = 0.01
+    plan_power: float = 0.99
+    power: float = 0.95
+    pilot_pairs: int = 3
+    replans: int = 3
+    pair_cap: int = 15
+    fresh_pair_cap: int = 18
+    trim: float = 0.2
+    noise_floor: float = 2e-4
+    drift_cap: float = 0.05
+    minimum_sessions: int = 5
     minimum_launches: int = 2
+    maximum_age_days: int = 90
 
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
             raise UsageError(f"--margin {self.margin:g} is no relative change between 0 and 1; write 0.05 for 5 %")
+        for name, least, below in _RANGES:
+            value = getattr(self, name)
+            if not least <= value < below:
+                raise UsageError(f"verdict setting {name} = {value:g} is not from {least:g} to below {below:g}")
+        if min(self.pair_cap, self.fresh_pair_cap) < self.pilot_pairs:
+            raise UsageError(f"verdict settings: a cap is below the {self.pilot_pairs} pairs of the pilot")
+
+
+_RANGES = (
+    ("alpha", 1e-9, 0.5),
+    ("plan_power", 0.5, 1.0),
+    ("power", 0.5, 1.0),
+    ("pilot_pairs", 2, 1000),
+    ("replans", 0, 1000),
+    ("trim", 0.0, 0.5),
+    ("noise_floor", 1e-9, 1.0),
+    ("drift_cap", 0.0, 1.0),
+    ("minimum_sessions", 2, 1000),
+    ("minimum_launches", 2, 1000),
+    ("maximum_age_days", 0, 100_000),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The judgement of one metric of one case; every change is relative to the baseline (+0.02 is 2 % more).
 
-    `low` and `high` bound the change. `smallest_detectable_change` and `launches_needed` (per side) say what these
-    data could have shown, and what it would take to show a change of the margin (None: more launches do not help, or
-    there is nothing to judge; the sentence says which).
+    `low` and `high` bound the change with a confidence of 1 - alpha (99 %). The launches are those that the rule used;
+    `fresh_pairs` of them were stage C, on which alone the figures then rest. `smallest_detectable_change` is what these
+    data would have shown with the settings' power, `launches_needed` (per side, interleaved) what it would take to
+    decide on a change of the margin; None where the data cannot say. `mode` is None where nothing could be judged.
     """
 
     status: Status
     metric: str
     sentence: str
     settings: Settings
+    mode: Mode | None = None
     baseline_value: float | None = None
     measured_value: float | None = None
     change: float | None = None
@@ -141,6 +198,7 @@ class Verdict:
     high: float | None = None
     baseline_launches: int = 0
     measured_launches: int = 0
+    fresh_pairs: int = 0
     smallest_detectable_change: float | None = None
     launches_needed: int | None = None
 
