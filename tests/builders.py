@@ -170,5 +170,27 @@ def a_baseline(run: Run | None = None, *, name: str = "main", reason: str = "fir
     return Baseline(header=header, records=run.records)
 
 
+def stored_sessions(run: Run | None = None, *, sessions: int = 5, **changes: str) -> Baseline:
+    """A baseline of the run measured in several sessions, 0.01 % apart from one another in time."""
+    baseline = a_baseline(run, **changes)
+    records = [
+        replace(
+            _slowed(record, 1 + 1e-4 * (number - sessions // 2)), run_id=f"session-{number}", id=f"{number}/{record.id}"
+        )
+        for number in range(sessions)
+        for record in baseline.records
+    ]
+    return replace(baseline, records=tuple(records))
+
+
+def _slowed(record: Record, factor: float) -> Record:
+    measurement = record.measurement
+    if measurement is None:
+        return record
+    steps = tuple(factor * seconds for seconds in measurement.step_seconds)
+    slowed = replace(measurement, step_seconds=steps, wall_seconds=factor * measurement.wall_seconds)
+    return replace(record, measurement=slowed)
+
+
 def _case(planned: Case | PlannedCase) -> Case:
     return planned if isinstance(planned, Case) else planned.case

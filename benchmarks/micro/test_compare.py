@@ -11,7 +11,7 @@ from ssdbench.analysis.compare import compare
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Run
-from ssdbench.schema.verdict import Settings
+from ssdbench.schema.settings import Settings
 from tests.builders import a_baseline, a_case, a_run
 
 LAUNCHES = 5

@@ -1,164 +1,197 @@
-"""The verdict rule, first version: bounds from the most extreme pair of launches.
+"""The verdict rule for interleaved launches: the baseline's build is run again, in pairs with the candidate's.
 
-A launch is the unit: iterations inside one are not independent. With b and m the values of a metric, one per launch of
-the baseline and of the run, and d the logarithm of a ratio,
+    stage B   every case, pairs as `plan` asks. A case is suspect where it differs at level alpha in one direction and
+              may differ by the margin: p < alpha and the far bound beyond the margin.
+    stage C   every suspect again, on fresh pairs planned at alpha / number of suspects. Only these say what happened to
+              a suspect; Holm at alpha over the suspects bounds the chance of any false alarm of a night.
 
-    estimate   d  = ln(middle m) - ln(middle b)      the middle launch; of two middle ones their geometric mean
-    bounds     low = ln(min m) - ln(max b),  high = ln(max m) - ln(min b)
-    margin     M  = ln(1 + margin): a factor, alike in both directions
+    regressed, improved   suspect, rejected in C by Holm in the direction of B, far bound of C beyond the margin
+    unchanged             the interval lies within the margin: that of B, of a suspect that of C
+    inconclusive          everything else
 
-The case is *regressed* or *improved* where the whole interval lies beyond the margin on the worse or better side,
-*unchanged* where it lies within, and *inconclusive* everywhere else, with fewer than two launches on a side, and where
-a value is not a positive finite number. Swapping the two sides mirrors the verdict exactly.
-
-Limits: the bounds hold every ratio that was seen, not a stated share of those that could have been; there is no
-correction for the number of cases, and launches of the two sides were not interleaved. The bounds can only widen with
-more launches, so where the spread is too large the rule cannot say how many would be needed. The margin is a choice:
-the default is provisional until noise on real machines has been measured.
+Intervals have a confidence of 1 - alpha. Swapping the arms mirrors every verdict. Single shots and stored baselines:
+`single_shot`, `sessions`. Derivation and figures: docs/verdicts.md.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from statistics import median
 
-from ssdbench.schema.verdict import Direction, Metric, Settings, Status, Verdict
+from ssdbench.analysis.answer import (
+    EQUAL_LAUNCHES,
+    Evidence,
+    detectable_change,
+    obstacle,
+    pairs,
+    too_few,
+    wide,
+    within,
+)
+from ssdbench.analysis.contrast import Contrast, holm
+from ssdbench.analysis.plan import Planned, pairs_for, plan
+from ssdbench.schema.night import Arms, CaseLaunches, Night, Stage, Wanted
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Mode, Status, Verdict
 
-DEFAULT_MARGIN = 0.05
+
+def next_pairs(night: Night, settings: Settings) -> dict[str, Wanted]:
+    """The pairs that each case still needs; empty when the night is done.
+
+    Stage C begins when stage B is complete, because its plan depends on the number of suspects. A case that was
+    abandoned, or that has an impossible value, needs nothing more.
+    """
+    state = _State.of(night, settings)
+    for stage, planned in ((Stage.MEASURE, state.measured), (Stage.CONFIRM, state.fresh)):
+        wanted = {
+            name: Wanted(stage=stage, pairs=case.wanted)
+            for name, case in planned.items()
+            if case.wanted > 0 and night[name].abandoned is None
+        }
+        if wanted:
+            return wanted
+    return {}
+
+
+def judge(night: Night, settings: Settings) -> dict[str, Verdict]:
+    """The verdict on each case by the pairs that its plan asks for; pairs beyond are not looked at.
+
+    A night that ended early (a budget, an interruption) is judged by the pairs there are.
+    """
+    state = _State.of(night, settings)
+    p_values = {
+        name: _towards(state.suspects[name], case.contrast).p_beyond() if case.contrast else 1.0
+        for name, case in state.fresh.items()
+    }
+    confirmed = holm(p_values, settings.alpha)
+    return {name: _verdict(name, case, state, confirmed, settings) for name, case in night.items()}
+
+
+def direction(contrast: Contrast, settings: Settings) -> int:
+    """+1 where a case is suspected to be worse, -1 where better, 0 where not suspect."""
+    margin, reach = math.log1p(settings.margin), contrast.half_width(1 - settings.alpha)
+    for sign in (1, -1):
+        seen = _towards(sign, contrast)
+        if seen.p_beyond() < settings.alpha and seen.estimate + reach >= margin:
+            return sign
+    return 0
+
+
+def is_within(contrast: Contrast, settings: Settings) -> bool:
+    """Whether the whole interval lies inside the margin."""
+    return abs(contrast.estimate) + contrast.half_width(1 - settings.alpha) < math.log1p(settings.margin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bounds:
-    """Logarithms of measured / baseline: the middle launches, and the most extreme pairs of launches."""
+class _State:
+    """Both stages of the cases that can be judged; `suspects` holds +1 (worse) or -1 (better)."""
 
-    estimate: float
-    low: float
-    high: float
+    measured: Mapping[str, Planned]
+    suspects: Mapping[str, int]
+    fresh: Mapping[str, Planned]
+
+    @staticmethod
+    def of(night: Night, settings: Settings) -> "_State":
+        sound = {name: case for name, case in night.items() if _is_possible(case)}
+        measured = _planned(sound, Stage.MEASURE, settings, settings.alpha, settings.pair_cap)
+        signs = {
+            name: direction(case.contrast, settings)
+            for name, case in measured.items()
+            if case.contrast and case.contrast.varies
+        }
+        suspects = {name: sign for name, sign in signs.items() if sign}
+        suspected = {name: sound[name] for name in suspects}
+        level = settings.alpha / max(1, len(suspects))
+        fresh = _planned(suspected, Stage.CONFIRM, settings, level, settings.fresh_pair_cap)
+        return _State(measured=measured, suspects=suspects, fresh=fresh)
 
 
-def decide(
-    metric: Metric, baseline_values: Sequence[float], measured_values: Sequence[float], settings: Settings
-) -> Verdict:
-    """The judgement of one metric of one case.
+def _planned(
+    cases: Mapping[str, CaseLaunches], stage: Stage, settings: Settings, alpha: float, cap: int
+) -> dict[str, Planned]:
+    found = plan([(case.metric, case.of(stage)) for case in cases.values()], settings, alpha, cap)
+    return dict(zip(cases, found, strict=True))
 
-    Args:
-        metric: says which direction is better.
-        baseline_values: one value per launch of the baseline, in the metric's unit.
-        measured_values: one value per launch of the run, in the metric's unit.
-        settings: the margin, and how many launches each side needs (never fewer than two).
-    """
-    minimum = max(2, settings.minimum_launches)
-    open_verdict = Verdict(
-        status=Status.INCONCLUSIVE,
-        metric=metric.name,
-        sentence="",
+
+def _is_possible(case: CaseLaunches) -> bool:
+    values = case.measured.baseline + case.measured.candidate + case.fresh.baseline + case.fresh.candidate
+    return all(0 < value < math.inf for value in values)
+
+
+def _towards(sign: int, contrast: Contrast) -> Contrast:
+    return contrast if sign > 0 else contrast.mirrored()
+
+
+def _verdict(name: str, case: CaseLaunches, state: _State, confirmed: set[str], settings: Settings) -> Verdict:
+    evidence = _evidence(name, case, state, settings)
+    if name not in state.measured:
+        return evidence.open_verdict(_impossible(case, settings))
+    if case.abandoned is not None:
+        return evidence.open_verdict(case.abandoned)
+    first, fresh = state.measured[name], state.fresh.get(name)
+    if first.contrast is None or first.used.pairs < settings.minimum_launches:
+        return too_few(evidence)
+    if fresh and (fresh.contrast is None or fresh.used.pairs < settings.minimum_launches):
+        return _unconfirmed(evidence, first, len(state.suspects), settings)
+    contrast = fresh.contrast if fresh and fresh.contrast else first.contrast
+    detectable = detectable_change(contrast, settings, settings.alpha)
+    needed = pairs_for(contrast, settings, settings.alpha)
+    status, because = _status(name, contrast, state, confirmed, settings)
+    if status is Status.INCONCLUSIVE and contrast.varies:
+        because += wide(settings, detectable, needed)
+    return evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
+
+
+def _status(
+    name: str, contrast: Contrast, state: _State, confirmed: set[str], settings: Settings
+) -> tuple[Status, str]:
+    fresh = state.fresh[name].used.pairs if name in state.suspects else 0
+    if not contrast.varies:
+        return Status.INCONCLUSIVE, f": {EQUAL_LAUNCHES}"
+    if name in confirmed:
+        sign = state.suspects[name]
+        reach = contrast.half_width(1 - settings.alpha)
+        if _towards(sign, contrast).estimate + reach >= math.log1p(settings.margin):
+            status = Status.REGRESSED if sign > 0 else Status.IMPROVED
+            return status, f", confirmed by {pairs(fresh, 'fresh ')}"
+    if is_within(contrast, settings):
+        is_real = abs(contrast.estimate) > contrast.half_width(1 - settings.alpha)
+        return Status.UNCHANGED, within(settings, is_real=is_real)
+    doubt = f" in {pairs(fresh, 'fresh ')}, which do not confirm the change seen first" if fresh else ""
+    return Status.INCONCLUSIVE, doubt
+
+
+def _unconfirmed(evidence: Evidence, first: Planned, suspects: int, settings: Settings) -> Verdict:
+    assert first.contrast
+    enough = pairs_for(first.contrast, settings, settings.alpha / suspects) or settings.fresh_pair_cap
+    needed = min(settings.fresh_pair_cap, max(settings.pilot_pairs, enough))
+    return replace(evidence, used=first.used).verdict(
+        Status.INCONCLUSIVE,
+        first.contrast,
+        f": suspected in {pairs(first.used.pairs)}; {pairs(needed, 'fresh ')} are needed to confirm it",
+        detectable=detectable_change(first.contrast, settings, settings.alpha),
+        launches_needed=needed,
+    )
+
+
+def _evidence(name: str, case: CaseLaunches, state: _State, settings: Settings) -> Evidence:
+    planned, fresh = state.measured.get(name), state.fresh.get(name)
+    fresh_pairs = fresh.used.pairs if fresh else 0
+    first = planned.used if planned and planned.contrast else case.measured
+    used = fresh.used if fresh and fresh.contrast else first
+    return Evidence(
+        metric=case.metric,
+        mode=Mode.INTERLEAVED,
         settings=settings,
-        baseline_value=middle(baseline_values),
-        measured_value=middle(measured_values),
-        baseline_launches=len(baseline_values),
-        measured_launches=len(measured_values),
-    )
-    if wrong := _impossible_value(metric, baseline_values, measured_values):
-        return replace(open_verdict, sentence=wrong)
-    if min(len(baseline_values), len(measured_values)) < minimum:
-        change = _bounds(baseline_values, measured_values).estimate if baseline_values and measured_values else None
-        sentence = (
-            f"{_launches(len(measured_values))} against {_launches(len(baseline_values))} of the baseline: "
-            f"a verdict needs at least {minimum} on each side"
-        )
-        return replace(
-            open_verdict,
-            sentence=sentence,
-            change=None if change is None else _change(change),
-            launches_needed=minimum,
-        )
-    return _judged(open_verdict, metric, _bounds(baseline_values, measured_values), minimum)
-
-
-def middle(values: Sequence[float]) -> float | None:
-    """The middle launch, of two middle ones the geometric mean; None where no value is positive and finite."""
-    usable = sorted(value for value in values if 0 < value < math.inf)
-    if not usable:
-        return None
-    below, above = usable[(len(usable) - 1) // 2], usable[len(usable) // 2]
-    return below if below == above else math.sqrt(below) * math.sqrt(above)
-
-
-def _judged(open_verdict: Verdict, metric: Metric, bounds: _Bounds, minimum: int) -> Verdict:
-    margin = math.log1p(open_verdict.settings.margin)
-    status = _status(bounds, margin, metric.direction)
-    reach = max(bounds.high - bounds.estimate, bounds.estimate - bounds.low)
-    judged = replace(
-        open_verdict,
-        status=status,
-        change=_change(bounds.estimate),
-        low=_change(bounds.low),
-        high=_change(bounds.high),
-        smallest_detectable_change=_change(margin + reach),
-        launches_needed=None if status is Status.INCONCLUSIVE else minimum,
-    )
-    return replace(judged, sentence=_sentence(judged, metric))
-
-
-def _bounds(baseline: Sequence[float], measured: Sequence[float]) -> _Bounds:
-    return _Bounds(
-        estimate=_log_middle(measured) - _log_middle(baseline),
-        low=math.log(min(measured)) - math.log(max(baseline)),
-        high=math.log(max(measured)) - math.log(min(baseline)),
+        used=used,
+        baseline_launches=len(first.baseline) + fresh_pairs,
+        measured_launches=len(first.candidate) + fresh_pairs,
+        fresh_pairs=fresh_pairs,
     )
 
 
-def _log_middle(values: Sequence[float]) -> float:
-    return median(math.log(value) for value in values)
-
-
-def _status(bounds: _Bounds, margin: float, direction: Direction) -> Status:
-    rise, fall = Status.IMPROVED, Status.REGRESSED
-    if direction is Direction.LOWER_IS_BETTER:
-        rise, fall = fall, rise
-    if -margin <= bounds.low and bounds.high <= margin:
-        return Status.UNCHANGED
-    if bounds.low > margin:
-        return rise
-    return fall if bounds.high < -margin else Status.INCONCLUSIVE
-
-
-def _sentence(verdict: Verdict, metric: Metric) -> str:
-    change, low, high = verdict.change or 0.0, verdict.low or 0.0, verdict.high or 0.0
-    between = f"between {_percent(low)} and {_percent(high)}"
-    margin = f"the margin of {100 * verdict.settings.margin:g}%"
-    if verdict.status is Status.UNCHANGED:
-        return f"{metric.title} changed by {_percent(change)}, {between}: within {margin}"
-    if verdict.status is Status.INCONCLUSIVE:
-        return (
-            f"{metric.title} changed by {_percent(change)}, {between}: neither within {margin} nor beyond it; a change "
-            f"under {_percent(verdict.smallest_detectable_change or 0.0)} cannot be told from this spread, and more "
-            "launches cannot narrow these bounds: measure on a quieter machine"
-        )
-    word = "worse" if verdict.status is Status.REGRESSED else "better"
-    way = "fell" if change < 0 else "rose"
-    return f"{metric.title} {way} by {_percent(abs(change), sign='')}, {between}: {word} by more than {margin}"
-
-
-def _impossible_value(metric: Metric, baseline: Sequence[float], measured: Sequence[float]) -> str | None:
-    sides = (("measured", measured), ("baseline", baseline))
-    for side, value in ((side, value) for side, values in sides for value in values):
-        if not 0 < value < math.inf:
-            return (
-                f"a {side} launch has a {metric.title} of {value:g} {metric.unit}, which cannot be: "
-                "its times are wrong, measure it again"
-            )
-    return None
-
-
-def _change(log_ratio: float) -> float:
-    return math.expm1(min(log_ratio, 700.0))  # beyond, a float overflows
-
-
-def _percent(change: float, sign: str = "+") -> str:
-    text = f"{100 * change:{sign}.1f}%"
-    return text.lstrip("+-") if float(text[:-1]) == 0 else text
-
-
-def _launches(count: int) -> str:
-    return "1 launch" if count == 1 else f"{count} launches"
+def _impossible(case: CaseLaunches, settings: Settings) -> str:
+    # Of both stages at once: the reason is about a value, and the number of launches is no obstacle then.
+    both = Arms(
+        baseline=case.measured.baseline + case.fresh.baseline, candidate=case.measured.candidate + case.fresh.candidate
+    )
+    return obstacle(case.metric, both, settings) or ""

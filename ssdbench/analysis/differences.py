@@ -6,14 +6,17 @@ variables, is what a benchmark is run to learn about: it is listed beside the ve
 nothing.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from datetime import datetime
 
 from ssdbench.schema.environment import GpuState, Host, Software
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.verdict import Baseline, Difference
 
 ABSENT = "-"
+WORKLOAD_VERSION = "workload version"
 
 _SOFTWARE = tuple(field.name for field in fields(Software))
 _HOST = ("driver", "container_image", "ssdbench_version", "ssdbench_commit", "hostname", "os", "kernel")
@@ -35,12 +38,22 @@ def differences(reference: Baseline | Run, run: Run) -> tuple[Difference, ...]:
     return tuple(_difference(name, there, here) for name in names if there.get(name) != here.get(name))
 
 
+def age_days(baseline: Iterable[Record], now: str) -> float:
+    """Days from the newest of these launches to `now` (ISO 8601); endless where a date cannot be read."""
+    started = [record.measurement.started_at for record in baseline if record.measurement]
+    try:
+        newest = max(datetime.fromisoformat(moment) for moment in started)
+        return (datetime.fromisoformat(now) - newest).total_seconds() / 86400
+    except (TypeError, ValueError):  # no launch, no date, or one with an offset and one without
+        return math.inf
+
+
 def _conditions(records: Iterable[Record]) -> Facts:
     conditions: Facts = {}
     for record in records:
         if measurement := record.measurement:
             _add(conditions, "hardware", record.hardware.key)
-            _add(conditions, "workload version", measurement.workload_version)
+            _add(conditions, WORKLOAD_VERSION, measurement.workload_version)
             _add(conditions, "timer", measurement.timer)
             _add(conditions, "warm-up steps", measurement.warmup_steps)
             _add(conditions, "timed steps", len(measurement.step_seconds) - measurement.warmup_steps)

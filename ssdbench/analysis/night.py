@@ -1,4 +1,4 @@
-"""Records of an interleaved run -> the night that the verdict rule judges, and its comparison."""
+"""Records of an interleaved run -> the night that the verdict rule judges, and its two arms."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,12 +25,18 @@ def night_of(plan: Plan, records: Iterable[Record], stored: Iterable[Record] = (
 
 
 def sides(run: Run) -> tuple[Run, Run]:
-    """The two arms of an interleaved run as runs of their own: baseline, candidate."""
+    """The two arms of an interleaved run as runs of their own: baseline, candidate; replaced launches left out."""
+    last = {(record.case.key, record.arm, record.stage, record.launch): record for record in run.records}
     baseline, candidate = (
-        replace(run, records=tuple(record for record in run.records if record.arm == arm))
+        replace(run, records=tuple(record for record in last.values() if record.arm == arm))
         for arm in ("baseline", "candidate")
     )
     return baseline, candidate
+
+
+def standing(run: Run) -> Run:
+    """The run as it stands by itself: the candidate's launches, those left out that others have replaced."""
+    return sides(run)[1]
 
 
 def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record]) -> CaseLaunches:

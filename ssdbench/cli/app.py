@@ -10,6 +10,7 @@ from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
+from ssdbench.cli.verdict import verdict
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
 
 EPILOG = "\n\n".join(["Exit codes:", *(f"{code:d}  {meaning}" for code, meaning in EXIT_CODES.items())])
@@ -30,6 +31,7 @@ app.command()(run)
 app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
+app.command()(verdict)
 
 
 def _print_version(value: bool) -> None:

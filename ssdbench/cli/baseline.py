@@ -8,13 +8,12 @@ from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.acceptance import baseline_from, refuse_to_drop_cases
-from ssdbench.analysis.decide import DEFAULT_MARGIN
 from ssdbench.cli.compare import Results, RunName, load_run
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.terminal import render_baseline, render_baselines, render_comparison
-from ssdbench.schema.verdict import Settings
+from ssdbench.schema.settings import Settings
 
 app = typer.Typer(help="Accept a run as the baseline of its hardware; show and list baselines.", no_args_is_help=True)
 
@@ -41,7 +40,7 @@ def accept(
         replaced = store.load_baseline(baseline.header.hardware.key, name)
         if not drop_cases:
             refuse_to_drop_cases(replaced, baseline)
-        comparison = comparisons.compare(measured, replaced, name, Settings(margin=DEFAULT_MARGIN))
+        comparison = comparisons.compare(measured, replaced, name, Settings())
         console.print(render_comparison(comparison, comparisons.exit_code(comparison), console.width))
     else:
         console.print(render_baseline(baseline.header, comparisons.case_figures(baseline.records)))

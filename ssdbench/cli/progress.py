@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ssdbench.analysis.metrics import throughput
 from ssdbench.cli.text import duration
-from ssdbench.harness.forecast import Forecast
 from ssdbench.harness.bench import Event, Observer
+from ssdbench.harness.forecast import Forecast
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
 
@@ -47,7 +47,9 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
     """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
     console = Console()
-    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=not console.is_terminal)
+    console.print(
+        f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=not console.is_terminal
+    )
     for planned in header.plan.cases:
         if planned.skip_reason is not None:
             skipped = f"[yellow]skipped[/yellow] {planned.case.title}: {escape(planned.skip_reason)}"

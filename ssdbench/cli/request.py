@@ -49,6 +49,7 @@ class Request:
     foreign_cpu_limit_cores: Annotated[
         float | None, _option("Cores others may keep busy before a launch is invalid.", "--foreign-cpu")
     ] = None
+    margin: Annotated[float | None, _option("Relative change that a verdict is about, 0.01 for 1 %.")] = None
     data: Annotated[Path | None, _option("Images laid out as COCO 2017; default: synthetic ones.")] = None
     weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
     download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
@@ -79,6 +80,8 @@ class Request:
         for key in ("device", "foreign_cpu_limit_cores"):
             if getattr(self, key) is not None:
                 content[key] = getattr(self, key)
+        if self.margin is not None:
+            content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
         return parse_suite(content, self.name or "command line")
 
     def run_options(self, suite: Suite) -> RunOptions:

@@ -19,6 +19,7 @@ from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
 from ssdbench.schema.record import Arm, Control, Record, Run, RunHeader, RunOptions
+from ssdbench.schema.settings import Settings
 
 _RUNS_TO_LEARN_FROM = 20
 
@@ -31,6 +32,7 @@ class Campaign:
     worker: WorkerPython
     plan: Plan
     options: RunOptions
+    settings: Settings
     control: Control | None = None
     resumed: Run | None = None
 
@@ -44,7 +46,8 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
     machine, worker = probe_machine(), inspect_python(options.python)
     plan = make_plan(suite, machine, worker, seed)
     options = replace(options, measured_by=worker.executable, source=str(SOURCE))
-    return Campaign(machine=machine, worker=worker, plan=plan, options=options, control=control)
+    settings = suite.verdict.settings()
+    return Campaign(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
 
 
 def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Campaign:
@@ -66,6 +69,7 @@ def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Ca
         worker=inspect_python(resumed.header.options.python),
         plan=resumed.header.plan,
         options=resumed.header.options,
+        settings=resumed.header.settings,
         control=resumed.header.control,
         resumed=resumed,
     )
@@ -113,6 +117,7 @@ def begin(store: FileStore, campaign: Campaign, data: PreparedData | None) -> Ru
         host=campaign.machine.host,
         dataset=data.dataset if data else None,
         control=campaign.control,
+        settings=campaign.settings,
     )
     store.begin(header)
     return Run(header=header, records=())

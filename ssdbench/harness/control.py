@@ -11,16 +11,13 @@ from ssdbench.schema.record import Control, RunHeader
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def control_from(
-    python: str | None, checkout: Path | None, stored: RunHeader | None, *, margin: float, budget: str | None
-) -> Control:
+def control_from(python: str | None, checkout: Path | None, stored: RunHeader | None) -> Control:
     """What measures as the baseline; what is not given is as in the candidate.
 
     Raises:
-        UsageError: nothing is given, a checkout without ssdbench, or a budget that is no duration.
+        UsageError: nothing is given, or a checkout without ssdbench.
         EnvironmentLacksError: the interpreter cannot run, or a stored run's environment no longer exists.
     """
-    budget_seconds = None if budget is None else _seconds(budget)
     if stored is not None:
         python, checkout = _environment_of(stored)
     if python is None and checkout is None:
@@ -31,7 +28,7 @@ def control_from(
     if not (source / "ssdbench" / "worker").is_dir():
         raise UsageError(f"--baseline-checkout {checkout} holds no ssdbench: give the folder of a checkout")
     executable = inspect_python(python).executable
-    return Control(python=executable, source=str(source), margin=margin, budget_seconds=budget_seconds)
+    return Control(python=executable, source=str(source))
 
 
 def _environment_of(stored: RunHeader) -> tuple[str, Path]:
@@ -50,7 +47,12 @@ def _environment_of(stored: RunHeader) -> tuple[str, Path]:
     return python, Path(source)
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """Seconds of a duration as a person writes it: 90s, 30m, 2h.
+
+    Raises:
+        UsageError: anything else.
+    """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)", text.strip())
     if not found:
         raise UsageError(f"--budget {text} is no duration: write 90s, 30m or 2h")

@@ -24,6 +24,7 @@ from ssdbench.schema.case import (
     Protocol,
 )
 from ssdbench.schema.record import RunOptions, SyntheticData
+from ssdbench.schema.settings import Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -87,6 +88,29 @@ class DataTable(_Table):
         return SyntheticData(**self.model_dump())
 
 
+class VerdictTable(_Table):
+    """Levels and caps of the verdict rule; None keeps the default of `schema.settings.Settings`."""
+
+    margin: float | None = None
+    alpha: float | None = None
+    plan_power: float | None = None
+    power: float | None = None
+    pilot_pairs: int | None = None
+    replans: int | None = None
+    pair_cap: int | None = None
+    fresh_pair_cap: int | None = None
+    trim: float | None = None
+    noise_floor: float | None = None
+    drift_cap: float | None = None
+    minimum_sessions: int | None = None
+    minimum_launches: int | None = None
+    maximum_age_days: int | None = None
+
+    def settings(self) -> Settings:
+        """The settings of a run of this suite."""
+        return Settings(**self.model_dump(exclude_none=True))
+
+
 class MatrixTable(_Table):
     """Axes of a grid: every key takes a value or a list; the cases are their product, less `exclude`."""
 
@@ -117,6 +141,7 @@ class Suite(_Table):
     foreign_cpu_limit_cores: Annotated[float, Field(ge=0)] = RunOptions().foreign_cpu_limit_cores
     protocol: ProtocolTable = ProtocolTable()
     data: DataTable = DataTable()
+    verdict: VerdictTable = VerdictTable()
     matrix: Annotated[list[MatrixTable], Field(min_length=1)]
 
 
@@ -162,6 +187,7 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
         suite = Suite.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{origin}: {_sentence(error)}") from None
+    suite.verdict.settings()
     for number, matrix in enumerate(suite.matrix, start=1):
         for rule in matrix.exclude:
             _check_exclude(rule, matrix, f"{origin}: matrix {number}")
@@ -187,7 +213,12 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _table_at(place: list[int | str]) -> type[_Table]:
-    names: dict[str, type[_Table]] = {"protocol": ProtocolTable, "data": DataTable, "matrix": MatrixTable}
+    names: dict[str, type[_Table]] = {
+        "protocol": ProtocolTable,
+        "data": DataTable,
+        "verdict": VerdictTable,
+        "matrix": MatrixTable,
+    }
     return next((names[part] for part in reversed(place) if isinstance(part, str) and part in names), Suite)
 
 

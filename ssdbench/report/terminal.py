@@ -38,7 +38,14 @@ _STYLES = {
 }
 _GAP_STYLE = "magenta"
 _PASSES = (Status.UNCHANGED, Status.IMPROVED)
-_GAPS = (Status.NOT_RUN, Status.INCOMPARABLE, Status.NO_BASELINE, Status.VANISHED, Status.SKIPPED)
+_GAPS = (
+    Status.NOT_RUN,
+    Status.INCOMPARABLE,
+    Status.NO_BASELINE,
+    Status.STALE,
+    Status.VANISHED,
+    Status.SKIPPED,
+)
 
 
 def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> RenderableType:
@@ -89,7 +96,7 @@ def _headline(comparison: Comparison, code: ExitCode) -> Text:
         worst = comparison.cases[0]
         title = METRICS[worst.verdict.metric].title
         return Text.assemble(
-            (f"REGRESSED: {counts[Status.REGRESSED]} {of_all} got worse by more than {margin}; worst: ", "bold red"),
+            (f"REGRESSED: {counts[Status.REGRESSED]} {of_all} got worse; worst: ", "bold red"),
             (f"{worst.title}, {title} {change_text(worst.verdict)}", "red"),
         )
     passed = sum(counts[status] for status in _PASSES)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.environment import Hardware, Host, Software
+from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 
 FailureKind = Literal[
     "crash", "out_of_memory", "timeout", "not_finite", "bad_data", "unsupported", "interrupted", "lost"
@@ -103,15 +104,10 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline.
-
-    `margin` is the relative change that the plan of pairs is made for; `budget_seconds` None is no limit.
-    """
+    """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline."""
 
     python: str
     source: str
-    margin: float
-    budget_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +123,7 @@ class RunHeader:
     host: Host
     dataset: Dataset | None = None
     control: Control | None = None
+    settings: Settings = DEFAULT_SETTINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

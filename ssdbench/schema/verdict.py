@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from ssdbench.errors import UsageError
 from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Record
+from ssdbench.schema.settings import Settings
 
 
 class Direction(str, Enum):
@@ -99,41 +99,36 @@ class Status(str, Enum):
     INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
     NO_BASELINE = "no_baseline"
+    STALE = "stale"
     INCOMPARABLE = "incomparable"
     NOT_RUN = "not_run"
     SKIPPED = "skipped"
     VANISHED = "vanished"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Levels of the decision, recorded with every verdict; `margin` is a relative change (0.05 is 5 %).
+class Mode(str, Enum):
+    """What the launches allow: see docs/verdicts.md."""
 
-    Raises:
-        UsageError: a margin outside of 0 to 1.
-    """
-
-    margin: float
-    minimum_launches: int = 2
-
-    def __post_init__(self) -> None:
-        if not 0 < self.margin < 1:
-            raise UsageError(f"--margin {self.margin:g} is no relative change between 0 and 1; write 0.05 for 5 %")
+    INTERLEAVED = "interleaved"
+    SINGLE_SHOT = "single-shot"
+    STORED = "stored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The judgement of one metric of one case; every change is relative to the baseline (+0.02 is 2 % more).
 
-    `low` and `high` bound the change. `smallest_detectable_change` and `launches_needed` (per side) say what these
-    data could have shown, and what it would take to show a change of the margin (None: more launches do not help, or
-    there is nothing to judge; the sentence says which).
+    `low` and `high` bound the change with a confidence of 1 - alpha (99 %). The launches are those that the rule used;
+    `fresh_pairs` of them were stage C, on which alone the figures then rest. `smallest_detectable_change` is what these
+    data would have shown with the settings' power, `launches_needed` (per side, interleaved) what it would take to
+    decide on a change of the margin; None where the data cannot say. `mode` is None where nothing could be judged.
     """
 
     status: Status
     metric: str
     sentence: str
     settings: Settings
+    mode: Mode | None = None
     baseline_value: float | None = None
     measured_value: float | None = None
     change: float | None = None
@@ -141,6 +136,7 @@ class Verdict:
     high: float | None = None
     baseline_launches: int = 0
     measured_launches: int = 0
+    fresh_pairs: int = 0
     smallest_detectable_change: float | None = None
     launches_needed: int | None = None
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -6,7 +7,8 @@ from ssdbench.analysis.compare import case_figures, compare, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.record import Dataset, Failure, Record, Run
-from ssdbench.schema.verdict import CaseVerdict, Comparison, Settings, Status
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Mode, Status
 from tests.builders import (
     GPU_HARDWARE,
     HOST,
@@ -17,6 +19,7 @@ from tests.builders import (
     a_measurement,
     a_record,
     a_run,
+    stored_sessions,
 )
 
 SETTINGS = Settings(margin=0.05)
@@ -29,7 +32,7 @@ A, B = a_case(), a_case(backbone="resnet50")
 
 
 def against(run: Run, reference: Run | None) -> Comparison:
-    return compare(run, a_baseline(reference) if reference else None, "main", SETTINGS)
+    return compare(run, stored_sessions(reference) if reference else None, "main", SETTINGS)
 
 
 def judge(run: Run, reference: Run | None = None) -> CaseVerdict:
@@ -68,8 +71,15 @@ def test_a_case_with_one_failed_launch_has_failed_however_good_the_others_are():
     found = judge(a_run((A, (0.1, a_failure("out_of_memory", "CUDA out of memory"), 0.1))))
     assert found.verdict.status is Status.FAILED
     assert found.verdict.sentence == (
-        "1 of 3 launches failed, the first one (launch 1) with out of memory: CUDA out of memory"
+        "1 of 3 launches failed, the first one (launch 1) with out of memory: CUDA out of memory; "
+        "it did not fail in main"
     )
+
+
+def test_a_case_that_failed_before_as_well_says_so():
+    comparison = compare(a_run((A, (a_failure(),))), a_run((A, (0.1, a_failure()))), "before", SETTINGS)
+    assert comparison.cases[0].verdict.status is Status.FAILED
+    assert "it failed in before as well" in comparison.cases[0].verdict.sentence
 
 
 def test_a_planned_case_without_a_launch_was_not_run():
@@ -129,12 +139,12 @@ def test_an_unfinished_case_is_judged_by_what_there_is_and_said_so():
 def test_failed_launches_of_the_other_run_are_left_out_and_said_so():
     reference = a_run((A, (0.1, 0.1, a_failure())), run_id="run-0")
     comparison = compare(a_run(), reference, "run-0", SETTINGS)
-    assert comparison.cases[0].verdict.status is Status.UNCHANGED
+    assert comparison.cases[0].verdict.baseline_launches == 2
     assert comparison.cases[0].notes == ("1 baseline launch left out as failed",)
 
 
 def test_another_run_serves_as_well_as_a_baseline():
-    reference = a_run((A, SLOWER), run_id="run-0")
+    reference = a_run((A, (0.12, 0.12, 0.1201)), run_id="run-0")
     there = compare(a_run(), reference, "main", SETTINGS)
     assert there == compare(a_run(), a_baseline(reference), "main", SETTINGS)
     assert there.cases[0].verdict.status is Status.IMPROVED
@@ -144,7 +154,6 @@ def test_another_run_serves_as_well_as_a_baseline():
     ("change", "words"),
     [
         ({"hardware": GPU_HARDWARE}, "hardware cpu-2x-example in main and 1x-nvidia-h100"),
-        ({"measurement": a_measurement(workload_version=2)}, "workload version 1 in main and 2 here"),
         ({"measurement": a_measurement(timer="cuda_event")}, "timer perf_counter in main and cuda_event here"),
         ({"measurement": a_measurement(warmup_steps=3)}, "warm-up steps 2 in main and 3 here, timed steps 10 in main"),
         ({"dataset": None}, "images synthetic-64 (f00d) in main and - here"),
@@ -158,11 +167,42 @@ def test_unlike_conditions_forbid_the_comparison_and_are_named(change: dict[str,
     assert words in found.verdict.sentence
 
 
-def test_one_launch_under_other_conditions_forbids_the_comparison_as_well():
+def test_a_baseline_of_another_workload_version_is_stale():
+    run = a_run()
+    newer = [replace(record, measurement=a_measurement(workload_version=2)) for record in run.records]
+    found = judge(with_records(run, *newer))
+    assert found.verdict.status is Status.STALE
+    assert found.verdict.sentence == "stale: workload version 1 in main and 2 here"
+
+
+@pytest.mark.parametrize(("days", "status"), [(89, Status.UNCHANGED), (91, Status.STALE)])
+def test_a_baseline_grows_stale_with_age(days: int, status: Status):
+    created = datetime(2026, 1, 5, 12, tzinfo=timezone.utc) + timedelta(days=days)
+    comparison = against(a_run(created_at=created.isoformat()), a_run(run_id="run-0"))
+    assert comparison.cases[0].verdict.status is status
+    if status is Status.STALE:
+        assert "91 days older than this run, 90 are allowed" in comparison.cases[0].verdict.sentence
+        assert exit_code(comparison) is ExitCode.NOT_COVERED
+
+
+def test_a_baseline_whose_age_is_not_known_is_stale():
+    comparison = against(a_run(created_at="yesterday"), a_run(run_id="run-0"))
+    assert comparison.cases[0].verdict.status is Status.STALE
+
+
+def test_one_stored_session_clears_nothing():
+    comparison = compare(a_run((A, (0.1, 0.1, 0.1001))), a_baseline(), "main", SETTINGS)
+    verdict = comparison.cases[0].verdict
+    assert (verdict.status, verdict.mode) == (Status.INCONCLUSIVE, Mode.STORED)
+    assert "1 stored session tells nothing of the drift" in verdict.sentence
+    assert exit_code(comparison) is ExitCode.INCONCLUSIVE
+
+
+def test_one_launch_of_another_workload_version_forbids_the_comparison_as_well():
     run = a_run()
     odd = replace(run.records[0], measurement=a_measurement(workload_version=2))
     found = judge(with_records(run, odd, *run.records[1:]))
-    assert found.verdict.status is Status.INCOMPARABLE
+    assert found.verdict.status is Status.STALE
     assert "workload version 1 in main and 1, 2 here" in found.verdict.sentence
 
 

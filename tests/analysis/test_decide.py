@@ -1,184 +1,287 @@
 import math
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdbench.analysis.decide import DEFAULT_MARGIN, decide, middle
-from ssdbench.errors import UsageError
-from ssdbench.schema.verdict import METRICS, Direction, Settings, Status, Verdict
+from ssdbench.analysis.decide import judge, next_pairs
+from ssdbench.schema.night import Arms, CaseLaunches, Night, Stage, Wanted
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Mode, Status, Verdict
+from tests.analysis.nights import LATENCY, THROUGHPUT, a_case, a_night, some_arms
 
-THROUGHPUT, LATENCY = METRICS["throughput"], METRICS["latency_p50"]
-SETTINGS = Settings(margin=0.05)
+SETTINGS = Settings()
 MIRROR = {Status.REGRESSED: Status.IMPROVED, Status.IMPROVED: Status.REGRESSED}
 
-seconds = st.floats(min_value=1e-4, max_value=1e4)
-launches = st.lists(seconds, min_size=1, max_size=6)
-margins = st.floats(min_value=0.001, max_value=0.9)
-metrics = st.sampled_from(sorted(METRICS.values(), key=lambda metric: metric.name))
-
-
-def throughputs(baseline: tuple[float, ...], measured: tuple[float, ...], margin: float = 0.05) -> Verdict:
-    return decide(THROUGHPUT, baseline, measured, Settings(margin=margin))
-
-
-def test_a_fifth_less_throughput_is_a_regression_and_a_fifth_more_an_improvement():
-    assert throughputs((20.0, 20.1, 19.9), (16.0, 16.1, 15.9)).status is Status.REGRESSED
-    assert throughputs((20.0, 20.1, 19.9), (24.0, 24.1, 23.9)).status is Status.IMPROVED
-
-
-def test_a_fifth_more_latency_is_a_regression_and_a_fifth_less_an_improvement():
-    assert decide(LATENCY, (0.10, 0.101), (0.12, 0.121), SETTINGS).status is Status.REGRESSED
-    assert decide(LATENCY, (0.12, 0.121), (0.10, 0.101), SETTINGS).status is Status.IMPROVED
-
-
-def test_launches_within_the_margin_are_unchanged():
-    verdict = throughputs((20.0, 20.1, 19.9), (20.1, 20.0, 20.2))
-    assert verdict.status is Status.UNCHANGED
-    assert verdict.change == pytest.approx(0.005)
-    assert verdict.low == pytest.approx(20.0 / 20.1 - 1)
-    assert verdict.high == pytest.approx(20.2 / 19.9 - 1)
-
-
-def test_equal_middles_are_not_unchanged_where_the_launches_spread_beyond_the_margin():
-    verdict = throughputs((20.0, 15.0, 25.0), (20.0, 16.0, 24.0))
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.change == 0.0
-    assert verdict.launches_needed is None
-    assert "more launches cannot narrow these bounds" in verdict.sentence
-
-
-def test_a_change_across_the_margin_is_inconclusive():
-    assert throughputs((20.0, 20.2), (19.1, 18.8)).status is Status.INCONCLUSIVE
-
-
-@pytest.mark.parametrize(
-    ("baseline", "measured"), [((20.0,), (10.0, 10.0)), ((20.0, 20.0), (10.0,)), ((20.0,), (10.0,))]
+launch_values = st.lists(st.floats(min_value=0.09, max_value=0.11), max_size=7).map(tuple)
+arms = st.builds(Arms, baseline=launch_values, candidate=launch_values)
+cases = st.builds(
+    CaseLaunches,
+    metric=st.sampled_from([LATENCY, THROUGHPUT]),
+    measured=arms,
+    fresh=arms,
 )
-def test_one_launch_on_a_side_is_never_enough(baseline: tuple[float, ...], measured: tuple[float, ...]):
-    verdict = throughputs(baseline, measured)
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.change == pytest.approx(-0.5)
-    assert (verdict.low, verdict.high, verdict.launches_needed) == (None, None, 2)
-    assert "at least 2 on each side" in verdict.sentence
+nights = st.dictionaries(st.sampled_from("abcd"), cases, min_size=1, max_size=3)
+any_values = st.lists(st.floats(), max_size=5).map(tuple)
+any_arms = st.builds(Arms, baseline=any_values, candidate=any_values)
+any_case = st.builds(CaseLaunches, metric=st.sampled_from([LATENCY, THROUGHPUT]), measured=any_arms, fresh=any_arms)
+seeded = st.builds(
+    a_case,
+    seed=st.integers(0, 10**6),
+    noise=st.sampled_from([1e-4, 1e-3, 3e-3, 1e-2]),
+    change=st.sampled_from([-0.05, -0.01, 0.0, 0.003, 0.01, 0.02]),
+    metric=st.sampled_from([LATENCY, THROUGHPUT]),
+)
+few = settings(max_examples=50, deadline=None)
 
 
-def test_fewer_than_two_launches_cannot_be_allowed_by_settings():
-    lenient = Settings(margin=0.05, minimum_launches=1)
-    assert decide(THROUGHPUT, (20.0,), (20.0,), lenient).status is Status.INCONCLUSIVE
+def verdict(case: CaseLaunches) -> Verdict:
+    return judge({"case": case}, SETTINGS)["case"]
 
 
-def test_more_launches_can_be_required_by_settings():
-    strict = Settings(margin=0.05, minimum_launches=4)
-    verdict = decide(THROUGHPUT, (20.0,) * 3, (20.0,) * 3, strict)
-    assert (verdict.status, verdict.launches_needed) == (Status.INCONCLUSIVE, 4)
+def mapped(case: CaseLaunches, change) -> CaseLaunches:
+    return replace(case, measured=change(case.measured), fresh=change(case.fresh))
 
 
-def test_no_launch_at_all_is_inconclusive():
-    assert throughputs((), ()).status is Status.INCONCLUSIVE
+def swapped(arms: Arms) -> Arms:
+    return Arms(baseline=arms.candidate, candidate=arms.baseline)
 
 
-@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
-def test_a_value_that_cannot_be_is_inconclusive_and_named(bad: float):
-    verdict = throughputs((20.0, 20.0), (20.0, bad))
-    assert verdict.status is Status.INCONCLUSIVE
-    assert f"a measured launch has a global throughput of {bad:g} images/s" in verdict.sentence
-    assert verdict.measured_value == 20.0
+@pytest.mark.parametrize("metric", [LATENCY, THROUGHPUT])
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [(0.02, Status.REGRESSED), (0.0, Status.UNCHANGED), (-0.02, Status.IMPROVED), (0.003, Status.UNCHANGED)],
+)
+def test_a_known_change_is_called_by_its_name(metric, change: float, status: Status):
+    assert verdict(a_case(change=change, metric=metric)).status is status
 
 
 def test_a_verdict_carries_what_it_rests_on():
-    verdict = throughputs((20.0, 20.1, 19.9), (16.0, 16.1))
-    assert (verdict.baseline_value, verdict.baseline_launches, verdict.measured_launches) == (20.0, 3, 2)
-    assert verdict.settings == SETTINGS
-    assert verdict.smallest_detectable_change is not None
-    assert verdict.smallest_detectable_change > 0.05
-    assert verdict.sentence == (
-        "global throughput fell by 19.8%, between -20.4% and -19.1%: worse by more than the margin of 5%"
+    found = verdict(a_case(change=0.02, noise=2e-3))
+    assert found.change == pytest.approx(0.02, abs=0.004)
+    assert found.low < found.change < found.high
+    assert found.measured_value / found.baseline_value - 1 == pytest.approx(found.change)
+    assert (found.mode, found.settings) == (Mode.INTERLEAVED, SETTINGS)
+    assert found.baseline_launches == found.measured_launches > found.fresh_pairs >= 3
+    assert 0 < found.smallest_detectable_change < 0.02
+    assert found.launches_needed is not None
+    assert found.sentence == (
+        f"median step time {100 * found.change:.1f}% higher (99% interval {100 * found.low:+.1f} to "
+        f"{100 * found.high:+.1f}%), confirmed by {found.fresh_pairs} fresh pairs"
     )
 
 
-@pytest.mark.parametrize("margin", [0.0, -0.1, 1.0, 5.0, math.nan])
-def test_a_margin_that_is_no_fraction_is_refused(margin: float):
-    with pytest.raises(UsageError, match=r"0\.05 for 5 %"):
-        Settings(margin=margin)
+def test_the_change_is_that_of_the_value_also_where_more_is_better():
+    found = verdict(a_case(change=0.02, metric=THROUGHPUT))
+    assert found.status is Status.REGRESSED
+    assert found.low < found.change < found.high < 0
+    assert found.sentence.startswith(f"global throughput {-100 * found.change:.1f}% lower (99% interval -")
 
 
-def test_the_default_margin_is_a_fraction():
-    assert Settings(margin=DEFAULT_MARGIN).margin == 0.05
+def test_a_real_change_inside_the_margin_is_unchanged_and_said():
+    found = verdict(a_case(change=0.004, noise=3e-4))
+    assert found.status is Status.UNCHANGED
+    assert "a real change, but within the margin of 1%" in found.sentence
 
 
-def test_the_middle_of_two_launches_is_their_geometric_mean():
-    assert middle((4.0, 1.0)) == 2.0
-    assert middle((3.0, 1.0, 2.0)) == 2.0
-    assert middle((math.nan, 0.0)) is None
+def test_noise_is_inconclusive_with_what_could_be_seen_and_what_would_be_needed():
+    found = verdict(a_case(noise=0.08))
+    assert found.status is Status.INCONCLUSIVE
+    assert found.smallest_detectable_change > 0.08
+    assert found.launches_needed > 1000
+    assert "neither within the margin of 1% nor surely beyond it" in found.sentence
 
 
-@given(metrics, launches, launches, margins)
-def test_swapping_the_sides_mirrors_the_verdict(metric, baseline, measured, margin):
-    there = decide(metric, baseline, measured, Settings(margin=margin))
-    back = decide(metric, measured, baseline, Settings(margin=margin))
-    assert back.status is MIRROR.get(there.status, there.status)
-    assert back.smallest_detectable_change == there.smallest_detectable_change
-    if there.low is not None and there.high is not None and back.low is not None:
-        assert (1 + there.high) * (1 + back.low) == pytest.approx(1.0)
+def test_the_smallest_detectable_change_is_that_of_the_formula():
+    from scipy.stats import t
+
+    from ssdbench.analysis.contrast import contrasts
+
+    case = a_case(noise=0.08)
+    (contrast,) = contrasts([(case.metric, case.measured.first(15))], SETTINGS)
+    reach = (t.ppf(0.99, contrast.freedom) + t.ppf(0.95, contrast.freedom)) * contrast.error
+    assert verdict(case).smallest_detectable_change == pytest.approx(math.expm1(reach))
 
 
-@given(metrics, launches, launches, margins)
-def test_the_order_of_the_launches_means_nothing(metric, baseline, measured, margin):
-    settings = Settings(margin=margin)
-    assert decide(metric, baseline, measured, settings) == decide(metric, baseline[::-1], measured[::-1], settings)
+def test_a_suspect_without_fresh_pairs_is_inconclusive_and_says_how_many_are_needed():
+    found = verdict(replace(a_case(change=0.03), fresh=Arms()))
+    assert found.status is Status.INCONCLUSIVE
+    assert "suspected in 3 pairs; 3 fresh pairs are needed to confirm it" in found.sentence
 
 
-@given(metrics, launches, launches, margins, st.sampled_from([0.25, 2.0, 1024.0]))
-def test_the_unit_means_nothing(metric, baseline, measured, margin, unit):
-    settings = Settings(margin=margin)
-    scaled = decide(metric, [unit * b for b in baseline], [unit * m for m in measured], settings)
-    plain = decide(metric, baseline, measured, settings)
-    assert scaled.change == pytest.approx(plain.change, rel=1e-9, abs=1e-9)
-    if plain.low is not None:
-        assert scaled.low == pytest.approx(plain.low, rel=1e-9, abs=1e-9)
+def test_what_was_seen_first_and_not_again_is_no_regression():
+    there, back = a_case(change=0.03), a_case(seed=2)
+    found = verdict(replace(there, fresh=back.measured))
+    assert found.status is Status.UNCHANGED
+    assert abs(found.change) < 0.01
+    opposite = verdict(replace(there, fresh=a_case(change=-0.03).fresh))
+    assert opposite.status is Status.INCONCLUSIVE
+    assert "which do not confirm the change seen first" in opposite.sentence
 
 
-@given(metrics, launches, launches, margins)
-def test_unchanged_and_changed_are_only_said_where_every_pair_of_launches_agrees(metric, baseline, measured, margin):
-    verdict = decide(metric, baseline, measured, Settings(margin=margin))
-    ratios = [m / b for m in measured for b in baseline]
-    factor = (1 + margin) * (1 + 1e-9)
-    worse = min(ratios) if metric.direction is Direction.LOWER_IS_BETTER else 1 / max(ratios)
-    better = max(ratios) if metric.direction is Direction.LOWER_IS_BETTER else 1 / min(ratios)
-    if verdict.status is Status.UNCHANGED:
-        assert all(1 / factor <= ratio <= factor for ratio in ratios)
-    if verdict.status is Status.REGRESSED:
-        assert worse * (1 + 1e-9) > 1 + margin
-    if verdict.status is Status.IMPROVED:
-        assert better < (1 + 1e-9) / (1 + margin)
+def test_only_suspects_have_fresh_pairs_planned_and_looked_at():
+    night = a_night(cases=5, changes={0: 0.02})
+    for name, found in judge(night, SETTINGS).items():
+        assert (found.fresh_pairs > 0) is (name == "0")
 
 
-@given(metrics, st.lists(seconds, min_size=2, max_size=6), st.lists(seconds, min_size=2, max_size=6))
-def test_the_estimate_lies_between_its_bounds(metric, baseline, measured):
-    verdict = decide(metric, baseline, measured, SETTINGS)
-    assert verdict.low is not None
-    assert verdict.change is not None
-    assert verdict.high is not None
-    slack = 1e-9 * (1 + abs(verdict.change))
-    assert verdict.low - slack <= verdict.change <= verdict.high + slack
+def test_pairs_beyond_the_plan_are_not_looked_at():
+    case = a_case()
+    used = verdict(case).measured_launches
+    spoiled = Arms(
+        baseline=case.measured.baseline[:used] + (0.2,) * 9, candidate=case.measured.candidate[:used] + (9.0,) * 9
+    )
+    assert verdict(replace(case, measured=spoiled)) == verdict(case)
 
 
-@given(metrics, st.lists(seconds, min_size=2, max_size=6), st.lists(seconds, min_size=2, max_size=6), margins)
-def test_a_change_as_large_as_the_smallest_detectable_one_is_found(metric, baseline, measured, margin):
-    settings = Settings(margin=margin)
-    verdict = decide(metric, baseline, measured, settings)
-    assert verdict.smallest_detectable_change is not None
-    assert verdict.change is not None
-    needed = (1 + verdict.smallest_detectable_change) / (1 + verdict.change) * (1 + 1e-6)
-    shifted = decide(metric, baseline, [value * needed for value in measured], settings)
-    worse_when_higher = metric.direction is Direction.LOWER_IS_BETTER
-    assert shifted.status is (Status.REGRESSED if worse_when_higher else Status.IMPROVED)
+def measured_step_by_step(night: Night) -> tuple[Night, list[dict[str, Wanted]]]:
+    so_far: dict[str, CaseLaunches] = {
+        name: replace(case, measured=Arms(), fresh=Arms()) for name, case in night.items()
+    }
+    asked = []
+    while wanted := next_pairs(so_far, SETTINGS):
+        asked.append(wanted)
+        for name, more in wanted.items():
+            have = so_far[name].of(more.stage).pairs + more.pairs
+            change = {"measured" if more.stage is Stage.MEASURE else "fresh": night[name].of(more.stage).first(have)}
+            so_far[name] = replace(so_far[name], **change)
+    return so_far, asked
 
 
-@given(metrics, st.lists(st.floats(), max_size=4), st.lists(st.floats(), max_size=4), margins)
-def test_any_numbers_get_an_answer_in_words(metric, baseline, measured, margin):
-    verdict = decide(metric, baseline, measured, Settings(margin=margin))
-    assert verdict.sentence
-    if not all(0 < value < math.inf for value in baseline + measured):
-        assert verdict.status is Status.INCONCLUSIVE
+@pytest.mark.parametrize("noise", [5e-4, 2e-3, 6e-3])
+def test_a_night_measured_as_asked_has_the_verdicts_of_one_measured_whole(noise: float):
+    night = a_night(noise=noise, changes={0: 0.01, 1: -0.02, 2: 0.05})
+    so_far, asked = measured_step_by_step(night)
+    assert judge(so_far, SETTINGS) == judge(night, SETTINGS)
+    assert set(asked[0].values()) == {Wanted(stage=Stage.MEASURE, pairs=3)}
+    stages = [more.stage for wanted in asked for more in wanted.values()]
+    assert stages == sorted(stages)
+    assert all(len({more.stage for more in wanted.values()}) == 1 for wanted in asked)
+
+
+def test_an_abandoned_case_asks_for_nothing_and_is_inconclusive_for_its_reason():
+    night = {"case": CaseLaunches(metric=LATENCY, abandoned="invalid environment: throttled 4 times")}
+    assert next_pairs(night, SETTINGS) == {}
+    found = judge(night, SETTINGS)["case"]
+    assert (found.status, found.sentence) == (Status.INCONCLUSIVE, "invalid environment: throttled 4 times")
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: float):
+    case = replace(a_case(), measured=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
+    found = verdict(case)
+    assert found.status is Status.INCONCLUSIVE
+    assert f"a measured launch has a median step time of {bad:g} s, which cannot be" in found.sentence
+    assert next_pairs({"case": case}, SETTINGS) == {}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "has_bounds"),
+    [((), (), False), ((0.1,), (), False), ((0.1,), (0.2,), False), ((0.1, 0.101, 0.102), (0.2,), True)],
+)
+def test_fewer_than_two_launches_on_a_side_are_always_inconclusive(
+    baseline: tuple[float, ...], candidate: tuple[float, ...], has_bounds: bool
+):
+    found = verdict(CaseLaunches(metric=LATENCY, measured=Arms(baseline=baseline, candidate=candidate)))
+    assert found.status is Status.INCONCLUSIVE
+    assert "a verdict needs at least 2 on each side" in found.sentence
+    assert (found.low is not None) is has_bounds
+    assert found.launches_needed == 2
+
+
+def test_two_pairs_can_be_judged_where_no_more_were_had():
+    case = a_case(noise=2e-4, change=0.05)
+    assert verdict(replace(case, measured=case.measured.first(2))).status is Status.REGRESSED
+
+
+@pytest.mark.parametrize("candidate", [0.1, 0.11])
+def test_identical_timings_give_no_certainty(candidate: float):
+    same = Arms(baseline=(0.1,) * 5, candidate=(candidate,) * 5)
+    found = verdict(CaseLaunches(metric=LATENCY, measured=same, fresh=same))
+    assert found.status is Status.INCONCLUSIVE
+    assert found.low < found.change < found.high
+    assert "exactly equal, which real launches are not" in found.sentence
+
+
+def test_more_launches_can_be_required_by_settings():
+    case = a_case()
+    strict = Settings(minimum_launches=4)
+    assert next_pairs({"case": replace(case, measured=Arms())}, strict)["case"].pairs == 4
+    found = judge({"case": replace(case, measured=case.measured.first(3))}, strict)["case"]
+    assert (found.status, found.launches_needed) == (Status.INCONCLUSIVE, 4)
+
+
+@few
+@given(nights)
+def test_swapping_the_arms_mirrors_every_verdict(night: Night):
+    back = judge({name: mapped(case, swapped) for name, case in night.items()}, SETTINGS)
+    for name, there in judge(night, SETTINGS).items():
+        assert back[name].status is MIRROR.get(there.status, there.status)
+        if there.low is not None:
+            assert back[name].smallest_detectable_change == pytest.approx(there.smallest_detectable_change, rel=1e-6)
+            assert (1 + there.high) * (1 + back[name].low) == pytest.approx(1.0)
+            assert there.low <= there.change <= there.high
+
+
+@few
+@given(seeded, st.floats(1e-3, 1e3))
+def test_the_unit_means_nothing(case: CaseLaunches, factor: float):
+    def in_other_unit(arms: Arms) -> Arms:
+        return Arms(
+            baseline=tuple(factor * value for value in arms.baseline),
+            candidate=tuple(factor * value for value in arms.candidate),
+        )
+
+    there, here = verdict(case), verdict(mapped(case, in_other_unit))
+    assert (there.status, there.measured_launches, there.fresh_pairs) == (
+        here.status,
+        here.measured_launches,
+        here.fresh_pairs,
+    )
+    assert here.change == pytest.approx(there.change, abs=1e-9)
+
+
+@few
+@given(seeded, st.randoms(use_true_random=False))
+def test_the_order_of_the_launches_that_were_used_means_nothing(case: CaseLaunches, random):
+    # Only the last used pairs may trade places: a plan is replayed from its first ones.
+    case = mapped(case, lambda arms: arms.first(3))
+    shuffled = mapped(
+        case,
+        lambda arms: Arms(
+            baseline=tuple(random.sample(arms.baseline, 3)), candidate=tuple(random.sample(arms.candidate, 3))
+        ),
+    )
+    there, here = verdict(case), verdict(shuffled)
+    assert (there.status, there.fresh_pairs) == (here.status, here.fresh_pairs)
+    assert here.low == pytest.approx(there.low, abs=1e-9)
+
+
+@few
+@given(seeded, st.floats(0.09, 0.11))
+def test_equal_launches_on_both_sides_never_turn_a_verdict_round(case: CaseLaunches, value: float):
+    def with_equal(arms: Arms) -> Arms:
+        short = arms.first(6)
+        return Arms(baseline=(*short.baseline, value), candidate=(*short.candidate, value))
+
+    there, here = verdict(mapped(case, lambda arms: arms.first(6))), verdict(mapped(case, with_equal))
+    assert {there.status, here.status} != {Status.REGRESSED, Status.IMPROVED}
+
+
+@few
+@given(st.dictionaries(st.sampled_from("ab"), any_case))
+def test_any_numbers_get_an_answer_in_words(night: Night):
+    next_pairs(night, SETTINGS)
+    for name, found in judge(night, SETTINGS).items():
+        assert found.sentence
+        case = night[name]
+        values = case.measured.baseline + case.measured.candidate + case.fresh.baseline + case.fresh.candidate
+        if not all(0 < value < math.inf for value in values):
+            assert found.status is Status.INCONCLUSIVE
+
+
+def test_some_arms_are_what_they_say():
+    arms = some_arms(seed=1, pairs=2000, noise=0.01, change=0.05)
+    logs = [math.log(value) for value in arms.candidate]
+    assert sum(logs) / len(logs) == pytest.approx(math.log(0.105), abs=0.001)

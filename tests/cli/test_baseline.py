@@ -7,7 +7,7 @@ from tests.builders import HARDWARE, a_case, a_failure, a_run
 from tests.cli.running import keep, ssdbench
 
 A, B = a_case(), a_case(backbone="resnet50")
-SAME, SLOWER = (0.1, 0.1, 0.1), (0.125, 0.125, 0.125)
+SAME, SLOWER = (0.1, 0.1, 0.1), (0.125, 0.1251, 0.1249)
 
 
 def accept(results: Path, run: str = "latest", *more: str, reason: str = "first figures"):
@@ -36,7 +36,7 @@ def test_what_is_replaced_is_shown_old_new_and_change(tmp_path: Path):
     outcome = accept(tmp_path, "second", reason="the new container is slower, see issue 12")
     assert outcome.code == 0
     row = next(line for line in outcome.out.splitlines() if line.startswith("train resnet18 resident fp32  "))
-    assert row.split()[4:] == ["20.000", "16.000", "-20.00%", "regressed"]
+    assert row.split()[4:] == ["20.00", "16.00", "-20.0%", "regressed"]
     assert FileStore(tmp_path).load_baseline(HARDWARE.key, "main").header.run_id == "second"
 
 

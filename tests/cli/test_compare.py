@@ -1,34 +1,36 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Failure
-from tests.builders import GPU_HARDWARE, HOST, a_baseline, a_case, a_failure, a_run
+from ssdbench.schema.settings import Settings
+from tests.builders import GPU_HARDWARE, HOST, a_case, a_failure, a_run, stored_sessions
 from tests.cli.running import keep, ssdbench
 
 A, B = a_case(), a_case(workload="infer", backbone="resnet50")
 SAME, SLOWER, FASTER, NOISY = (0.1, 0.1, 0.1), (0.12, 0.12, 0.12), (0.08, 0.08, 0.08), (0.08, 0.1, 0.12)
+VARYING = (0.1, 0.1001, 0.0999)
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A folder with a baseline of two cases: 20 images/s (global) and 100 ms."""
     folder = tmp_path / "results"
-    FileStore(folder).save_baseline(a_baseline(a_run((A, SAME), (B, SAME), run_id="run-0")))
+    FileStore(folder).save_baseline(stored_sessions(a_run((A, SAME), (B, SAME), run_id="run-0")))
     return folder
 
 
 @pytest.mark.parametrize(
     ("train", "infer", "code", "headline"),
     [
-        (SAME, SAME, 0, "NO REGRESSION: 2 of 2 cases stayed within 5% or got better"),
+        (SAME, SAME, 0, "NO REGRESSION: 2 of 2 cases stayed within 1% or got better"),
         (SAME, FASTER, 0, "NO REGRESSION: 2 of 2 cases"),
-        (SLOWER, SAME, 3, "REGRESSED: 1 of 2 cases got worse by more than 5%; worst: train resnet18 resident fp32"),
+        (SLOWER, SAME, 3, "REGRESSED: 1 of 2 cases got worse; worst: train resnet18 resident fp32"),
         (SAME, (a_failure(),), 4, "FAILED: 1 of 2 cases; no regression among the 1 judged"),
         (SAME, NOISY, 5, "INCONCLUSIVE: 1 of 2 cases allow no verdict; no regression among the 1 judged"),
         (SAME, (), 6, "NOT COVERED: 1 not run of 2 cases; no regression among the 1 judged"),
@@ -53,8 +55,8 @@ def test_the_table_has_old_new_change_and_bounds_with_units(results: Path):
     keep(results, a_run((A, (0.125, 0.126, 0.124)), (B, SAME)))
     outcome = ssdbench("compare", "latest", "--results", results)
     row = next(line for line in outcome.out.splitlines() if line.startswith("train resnet18 resident fp32  "))
-    assert row.split()[4:] == ["20.00", "16.00", "-20.0%", "regressed"]
-    assert "-20.6..-19.4" in outcome.out
+    assert row.split()[4:] == ["20.0", "16.0", "-20.0%", "regressed"]
+    assert "-21.8..-18.1" in outcome.out
     assert "images/s: images of all ranks over wall seconds of the timed region (global)" in outcome.words
 
 
@@ -64,7 +66,7 @@ def test_no_line_is_longer_than_the_terminal_and_no_number_is_cut(results: Path,
     outcome = ssdbench("compare", "latest", "--results", results, columns=columns)
     assert max(map(len, outcome.out.splitlines())) <= columns
     assert "…" not in outcome.out
-    for word in ("regressed", "failed", "20.0", "16.7", "-16.7%"):
+    for word in ("regressed", "failed", "20.00", "16.67", "-16.67%"):
         assert word in outcome.out
 
 
@@ -97,7 +99,7 @@ def test_a_margin_that_is_no_fraction_is_refused_in_one_sentence(results: Path, 
 
 
 def test_another_run_serves_as_baseline(results: Path):
-    keep(results, a_run((A, SAME), run_id="before"), a_run((A, SLOWER), run_id="after"))
+    keep(results, a_run((A, VARYING), run_id="before"), a_run((A, SLOWER), run_id="after"))
     outcome = ssdbench("compare", "after", "--baseline", "before", "--results", results)
     assert outcome.code == 3
     assert "run after, against before" in outcome.words
@@ -125,8 +127,9 @@ def test_json_is_one_line_with_everything(results: Path):
     comparison = json.loads(outcome.out)
     worst = comparison["cases"][0]
     assert (worst["case_key"], worst["verdict"]["status"]) == (A.key, "regressed")
-    assert worst["verdict"]["low"] == pytest.approx(-1 / 6)
-    assert worst["verdict"]["settings"] == {"margin": 0.05, "minimum_launches": 2}
+    assert worst["verdict"]["low"] < worst["verdict"]["change"] < worst["verdict"]["high"]
+    assert worst["verdict"]["settings"] == asdict(Settings())
+    assert worst["verdict"]["mode"] == "stored"
 
 
 def test_a_torn_run_is_compared_and_told(results: Path):

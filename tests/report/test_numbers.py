@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssdbench.report.numbers import change_text, interval_text, rounded, shown_unit, significant_digits, value_text
-from ssdbench.schema.verdict import METRICS, Settings, Status, Verdict
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import METRICS, Status, Verdict
 
 
 def a_verdict(change: float | None, low: float | None, high: float | None) -> Verdict:

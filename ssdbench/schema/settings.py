@@ -1,0 +1,69 @@
+"""Levels and caps of the verdict rule: part of what is asked, kept with the run and with every verdict."""
+
+from dataclasses import dataclass
+
+from ssdbench.errors import UsageError
+
+_RANGES = (
+    ("alpha", 1e-9, 0.5),
+    ("plan_power", 0.5, 1.0),
+    ("power", 0.5, 1.0),
+    ("pilot_pairs", 2, 1000),
+    ("replans", 0, 1000),
+    ("trim", 0.0, 0.5),
+    ("noise_floor", 1e-9, 1.0),
+    ("drift_cap", 0.0, 1.0),
+    ("minimum_sessions", 2, 1000),
+    ("minimum_launches", 2, 1000),
+    ("maximum_age_days", 0, 100_000),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Levels and caps of the decision, recorded with every verdict.
+
+    margin: relative change that matters (0.01 is 1 %); smaller ones are "unchanged".
+    alpha: chance of a false verdict of change over all cases of a night; also the level of a suspicion in stage B.
+    plan_power, power: chance of finding a change of the margin that a plan aims at, and the one behind the smallest
+        detectable change.
+    pilot_pairs, replans: pairs of the pilot, and how often its plan may be revised.
+    pair_cap, fresh_pair_cap: most pairs of a case in stage B, and in stage C.
+    trim: share of launches that the estimate leaves out at each end (none below 5 launches).
+    noise_floor: least relative SD that a launch is taken to have, against timers that are quantised or mocked.
+    drift_cap: relative change between sessions that no drift of one build is taken to exceed.
+    minimum_sessions: stored sessions from which their spread is estimated; with fewer nothing is "unchanged".
+    minimum_launches: launches that each side needs for any verdict.
+    maximum_age_days: age from which a baseline is stale.
+
+    Raises:
+        UsageError: a value outside of its range.
+    """
+
+    margin: float = 0.01
+    alpha: float = 0.01
+    plan_power: float = 0.99
+    power: float = 0.95
+    pilot_pairs: int = 3
+    replans: int = 3
+    pair_cap: int = 15
+    fresh_pair_cap: int = 18
+    trim: float = 0.2
+    noise_floor: float = 2e-4
+    drift_cap: float = 0.05
+    minimum_sessions: int = 5
+    minimum_launches: int = 2
+    maximum_age_days: int = 90
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise UsageError(f"--margin {self.margin:g} is no relative change between 0 and 1; write 0.05 for 5 %")
+        for name, least, below in _RANGES:
+            value = getattr(self, name)
+            if not least <= value < below:
+                raise UsageError(f"verdict setting {name} = {value:g} is not from {least:g} to below {below:g}")
+        if min(self.pair_cap, self.fresh_pair_cap) < self.pilot_pairs:
+            raise UsageError(f"verdict settings: a cap is below the {self.pilot_pairs} pairs of the pilot")
+
+
+DEFAULT_SETTINGS = Settings()

@@ -1,0 +1,170 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from ssdbench.schema.night import Night
+from tests.analysis.nights import a_night
+from tests.cli.running import Outcome, ssdbench
+
+VERDICTS = ("regressed", "inconclusive", "unchanged", "improved")
+
+
+def write(path: Path, night: Night, *, stages: str = "BC", paired: bool = False) -> Path:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["case", "arm", "launch", "value", "stage", *(["pair"] if paired else [])])
+        for name, case in night.items():
+            for stage, arms in (("B", case.measured), ("C", case.fresh)):
+                for arm, values in (("baseline", arms.baseline), ("candidate", arms.candidate)):
+                    for launch, value in enumerate(values if stage in stages else ()):
+                        rows.writerow([name, arm, launch, value, stage, *([launch] if paired else [])])
+    return path
+
+
+def judged(path: Path, *arguments: str) -> tuple[Outcome, dict[str, dict[str, object]]]:
+    outcome = ssdbench("verdict", "--csv", path, "--json", *arguments)
+    return outcome, {case["case"]: case for case in json.loads(outcome.out)["cases"]}
+
+
+def text(path: Path, *lines: str, header: str = "case,arm,launch,value") -> Path:
+    path.write_text("\n".join([header, *lines, ""]))
+    return path
+
+
+def test_a_file_with_fresh_pairs_is_judged_interleaved(tmp_path: Path):
+    outcome, cases = judged(write(tmp_path / "night.csv", a_night(changes={0: 0.02})))
+    assert outcome.code == 3
+    assert [case["verdict"] for case in cases.values()] == ["regressed"] + ["unchanged"] * 9
+    first = cases["0"]
+    assert first["low"] < first["change"] < first["high"]
+    assert first["mode"] == "interleaved"
+    assert first["launches"] == first["baseline_launches"] + first["candidate_launches"] == 12
+    assert first["settings"]["margin"] == 0.01
+
+
+def test_more_may_be_better(tmp_path: Path):
+    outcome, cases = judged(write(tmp_path / "night.csv", a_night(changes={0: 0.02})), "--direction", "higher")
+    assert outcome.code == 0
+    assert cases["0"]["verdict"] == "improved"
+    assert cases["0"]["change"] == pytest.approx(0.02, abs=0.005)
+
+
+def test_without_fresh_pairs_all_launches_are_judged_in_a_single_shot(tmp_path: Path):
+    outcome, cases = judged(write(tmp_path / "night.csv", a_night(changes={0: 0.02}), stages="B"))
+    assert outcome.code == 3
+    assert (cases["0"]["mode"], cases["0"]["launches"]) == ("single-shot", 36)
+
+
+def test_a_suspect_without_fresh_pairs_asks_for_them(tmp_path: Path):
+    path = write(tmp_path / "night.csv", a_night(changes={0: 0.02}), stages="B", paired=True)
+    outcome, cases = judged(path, "--mode", "interleaved")
+    assert outcome.code == 5
+    assert cases["0"]["verdict"] == "inconclusive"
+    assert "3 fresh pairs are needed to confirm it" in cases["0"]["sentence"]
+
+
+def test_sessions_make_it_a_stored_baseline(tmp_path: Path):
+    lines = [f"a,baseline,{n},{0.1 + 1e-5 * n},s{n // 2}" for n in range(12)]
+    lines += [f"a,candidate,{n},{0.1 + 1e-5 * n},tonight" for n in range(2)]
+    outcome, cases = judged(text(tmp_path / "s.csv", *lines, header="case,arm,launch,value,session"))
+    assert outcome.code == 0
+    assert (cases["a"]["mode"], cases["a"]["verdict"]) == ("stored", "unchanged")
+
+
+def test_a_session_of_both_arms_is_no_stored_baseline(tmp_path: Path):
+    lines = [f"a,{arm},{n},{0.1 + 1e-5 * n},s" for n in range(3) for arm in ("baseline", "candidate")]
+    _, cases = judged(text(tmp_path / "s.csv", *lines, header="case,arm,launch,value,session"))
+    assert cases["a"]["mode"] == "single-shot"
+
+
+def test_pairs_are_joined_by_their_column_and_taken_in_order(tmp_path: Path):
+    lines = [f"a,baseline,{n},{1 + (10 - n) / 1000},{10 - n}" for n in range(10)]
+    lines += [f"a,candidate,{n},{1 + n / 1000},{n}" for n in range(1, 10)]
+    path = text(tmp_path / "p.csv", *lines, header="case,arm,launch,value,pair")
+    _, cases = judged(path, "--mode", "interleaved")
+    assert cases["a"]["launches"] == 6
+    assert cases["a"]["baseline_value"] == cases["a"]["candidate_value"] == pytest.approx(1.002, rel=1e-6)
+    assert "left out for want of a partner: 1" in ssdbench("verdict", "--csv", path, "--mode", "interleaved").words
+
+
+def test_the_order_is_that_of_the_launch_column(tmp_path: Path):
+    night = a_night(cases=1, noise=3e-3)
+    path = write(tmp_path / "night.csv", night)
+    head, *lines = path.read_text().splitlines()
+    shuffled = text(tmp_path / "other.csv", *reversed(lines), header=head)
+    assert judged(path)[1] == judged(shuffled)[1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,", "a,candidate,1,1"), "value of nan"),
+        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,0", "a,candidate,1,1"), "value of 0, which cannot be"),
+        (("a,baseline,0,1", "a,candidate,0,1"), "1 launch against 1 launch of the baseline"),
+        (("a,baseline,0,1",), "0 launches against 1 launch of the baseline"),
+        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,1", "a,candidate,1,1"), "exactly equal"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["auto", "interleaved", "stored"])
+def test_what_allows_no_verdict_is_inconclusive_in_words(tmp_path: Path, lines: tuple[str, ...], words: str, mode: str):
+    path = text(tmp_path / "x.csv", *lines)
+    outcome, cases = judged(path, "--mode", mode)
+    assert (outcome.code, cases["a"]["verdict"]) == (5, "inconclusive")
+    assert words in cases["a"]["sentence"]
+    assert words in ssdbench("verdict", "--csv", path, "--mode", mode).words
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "sentence"),
+    [
+        (
+            "case,launch,value",
+            ("a,0,1",),
+            "line 1: column 'arm' is missing; the columns are case,arm,launch,value[,pair",
+        ),
+        (
+            "case,arm,launch,value,sesion",
+            ("a,baseline,0,1,x",),
+            "column 'sesion' is not known; did you mean 'session'?",
+        ),
+        ("case,arm,launch,value", (), "no launch in it"),
+        ("case,arm,launch,value", ("a,base,0,1",), "line 2 column arm: 'base' is no arm; write baseline or candidate"),
+        ("case,arm,launch,value", ("a,baseline,0,1 s",), "line 2 column value: '1 s' is no number"),
+        ("case,arm,launch,value,stage", ("a,baseline,0,1,D",), "line 2 column stage: 'D' is no stage; write B"),
+        ("case,arm,launch,value", ("a,baseline,0,1", "", "a,baseline"), "line 4: 2 cells; the header has 4 columns"),
+        ("case,arm,launch,value", ("a,baseline,0,1", "a,baseline,0,2"), "line 3 column launch: baseline launch 0 of"),
+        ("case,arm,launch,value", (",baseline,0,1",), "line 2 column case: '' is no name"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence_with_place_and_remedy(
+    tmp_path: Path, header: str, lines: tuple[str, ...], sentence: str
+):
+    outcome = ssdbench("verdict", "--csv", text(tmp_path / "x.csv", *lines, header=header))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("\n") == 1
+    assert f"{tmp_path / 'x.csv'}" in outcome.err
+    assert sentence in outcome.err
+
+
+def test_a_file_that_is_not_there_or_no_text_is_one_sentence(tmp_path: Path):
+    assert "cannot be read as CSV" in ssdbench("verdict", "--csv", tmp_path / "none.csv").err
+    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
+    outcome = ssdbench("verdict", "--csv", tmp_path / "x.csv")
+    assert outcome.code == 2
+    assert "cannot be read as CSV" in outcome.err
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_the_table_has_the_worst_first_and_fits(tmp_path: Path, columns: int):
+    path = write(tmp_path / "night.csv", a_night(changes={7: 0.02, 3: -0.02}))
+    outcome = ssdbench("verdict", "--csv", path, columns=columns)
+    assert outcome.words.startswith("REGRESSED: 1 regressed, 8 unchanged, 1 improved (interleaved)")
+    rows = [line.split() for line in outcome.out.splitlines()[3:] if line.split()[-1:] and line.split()[-1] in VERDICTS]
+    assert [row[0] for row in rows] == ["7", "0", "1", "2", "4", "5", "6", "8", "9", "3"]
+    assert max(map(len, outcome.out.splitlines())) <= columns
+
+
+def test_a_margin_that_is_no_fraction_is_refused(tmp_path: Path):
+    assert ssdbench("verdict", "--csv", write(tmp_path / "n.csv", a_night()), "--margin", "2").code == 2
