@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.decide import DEFAULT_MARGIN
+from ssdbench.cli.anchor import creep_note
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
@@ -45,6 +46,8 @@ def compare(
     else:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
+        if creep := creep_note(store, measured, reference, settings):
+            console.print(creep.text)
     raise typer.Exit(code)
 
 

@@ -33,7 +33,7 @@ def test_a_run_that_was_accepted_is_what_the_next_one_is_compared_with(tmp_path:
 def test_what_is_replaced_is_shown_old_new_and_change(tmp_path: Path):
     keep(tmp_path, a_run(run_id="first"), a_run((A, SLOWER), run_id="second"))
     accept(tmp_path, "first")
-    outcome = accept(tmp_path, "second", reason="the new container is slower, see issue 12")
+    outcome = accept(tmp_path, "second", "--allow-regression", reason="the new container is slower, see issue 12")
     assert outcome.code == 0
     row = next(line for line in outcome.out.splitlines() if line.startswith("train resnet18 resident fp32  "))
     assert row.split()[4:] == ["20.000", "16.000", "-20.00%", "regressed"]
@@ -100,7 +100,7 @@ def test_show_prints_the_figures_and_the_reason(tmp_path: Path):
     assert "baseline main for cpu-2x-example" in outcome.words
     assert "because: first figures" in outcome.words
     row = next(line for line in outcome.out.splitlines() if line.startswith("train"))
-    assert row.split()[4:] == ["16", "10", "20", "3"]
+    assert row.split()[4:] == ["16", "10..20", "3", "0.0%"]
 
 
 def test_list_prints_hardware_name_date_and_reason(tmp_path: Path):
