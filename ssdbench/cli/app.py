@@ -8,6 +8,7 @@ from ssdbench import __version__
 from ssdbench.cli import baseline, data
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
+from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
@@ -30,6 +31,7 @@ app.command()(run)
 app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
+app.command()(history)
 
 
 def _print_version(value: bool) -> None:
