@@ -23,6 +23,7 @@ from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
+from ssdbench.report.tables import counted
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.acceptance import LoweredBar
 from ssdbench.schema.record import Run
@@ -237,10 +238,10 @@ def _in_words(store: FileStore, key: str, name: str) -> str:
         baseline = store.load_baseline(key, name)
     except StoreError:
         return "which could not be read"
-    cases = len({record.case.key for record in baseline.records})
+    cases = counted(len({record.case.key for record in baseline.records}), "case")
     return (
         f"accepted {baseline.header.accepted_at[:10]} from run {baseline.header.run_id}: {len(baseline.records)} "
-        f"launches of {cases} cases, {len(baseline.history)} acceptances"
+        f"launches of {cases}, {counted(len(baseline.history), 'acceptance')}"
     )
 
 

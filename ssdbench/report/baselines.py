@@ -137,7 +137,7 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
 
 def _lowered(bar: LoweredBar) -> str:
     metric = METRICS[bar.metric]
-    digits = significant_digits(abs(bar.change))
+    digits = max(3, significant_digits(abs(bar.change)))
     old, new = (value_text(metric, value, digits) for value in (bar.old_value, bar.new_value))
     return f"{old} -> {new} {shown_unit(metric)} ({100 * bar.change:+.1f}% against the {bar.against})"
 
