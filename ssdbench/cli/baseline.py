@@ -69,8 +69,7 @@ def accept(
     """
     store, console = FileStore(results), Console()
     measured = sessions_of_one_build([load_run(store, run) for run in runs])
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    baseline = baseline_from(measured, name=name, reason=reason, accepted_at=now)
+    baseline = baseline_from(measured, name=name, reason=reason, accepted_at=_now())
     key = measured.header.hardware.key
     replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
     anchor = store.load_anchor(key, name)
@@ -86,9 +85,9 @@ def accept(
     # The anchor first: were the writer killed between both, the next acceptance would find the older figures still.
     store.save_anchor(next_anchor(anchor, replaced, baseline, reset=reset_anchor))
     begins = reset_anchor or not (anchor or replaced)
-    path = store.save_baseline(
-        accepted(baseline, replaced, margin=settings.margin, lowered=lowered, dropped=dropped, reset_anchor=begins)
-    )
+    margin = settings.margin
+    kept = accepted(baseline, replaced, margin=margin, lowered=lowered, dropped=dropped, reset_anchor=begins)
+    path = store.save_baseline(kept)
     _say(console, f"\naccepted: {len(baseline.records)} launches in {path}")
 
 
@@ -243,6 +242,10 @@ def _in_words(store: FileStore, key: str, name: str) -> str:
         f"accepted {baseline.header.accepted_at[:10]} from run {baseline.header.run_id}: {len(baseline.records)} "
         f"launches of {cases}, {counted(len(baseline.history), 'acceptance')}"
     )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _say(console: Console, text: str) -> None:
