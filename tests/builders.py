@@ -166,6 +166,10 @@ def a_baseline(run: Run | None = None, *, name: str = "main", reason: str = "fir
         seed=run.header.plan.seed,
         hardware=run.header.hardware,
         host=run.header.host,
+        sessions=tuple(dict.fromkeys(record.run_id for record in run.records)),
+        options=run.header.options,
+        dataset=run.header.dataset,
+        launches=len(run.records),
     )
     return Baseline(header=header, records=run.records)
 

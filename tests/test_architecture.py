@@ -45,6 +45,7 @@ DOORS = {
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
     "scipy": {"analysis"},
+    "ruptures": {"analysis/levels.py"},
     "sqlite3": {"harness/stores/sql.py"},
     "sqlalchemy": {"harness/stores/sql.py"},
 }

@@ -33,9 +33,12 @@ def what_forbids_comparison(baseline: Iterable[Record], measured: Iterable[Recor
 
 def differences(reference: Baseline | Run, run: Run) -> tuple[Difference, ...]:
     """Versions, drivers, GPU settings and variables that are not the same on both sides."""
-    there, here = _facts(reference), _facts(run)
-    names = dict.fromkeys([*here, *there])
-    return tuple(_difference(name, there, here) for name in names if there.get(name) != here.get(name))
+    return _unlike(_facts(reference), _facts(run))
+
+
+def differences_between(before: Iterable[Run], after: Iterable[Run]) -> tuple[Difference, ...]:
+    """As `differences`, of two groups of runs."""
+    return _unlike(_merged(before), _merged(after))
 
 
 def age_days(baseline: Iterable[Record], now: str) -> float:
@@ -48,17 +51,41 @@ def age_days(baseline: Iterable[Record], now: str) -> float:
         return math.inf
 
 
+def conditions(record: Record) -> dict[str, str]:
+    """The conditions of one launch by name, in words; empty where it was not measured."""
+    measurement = record.measurement
+    if measurement is None:
+        return {}
+    images = record.dataset and f"{record.dataset.name} ({record.dataset.fingerprint})"
+    return {
+        "hardware": record.hardware.key,
+        WORKLOAD_VERSION: str(measurement.workload_version),
+        "timer": measurement.timer,
+        "warm-up steps": str(measurement.warmup_steps),
+        "timed steps": str(len(measurement.step_seconds) - measurement.warmup_steps),
+        "images": images or ABSENT,
+    }
+
+
 def _conditions(records: Iterable[Record]) -> Facts:
-    conditions: Facts = {}
+    found: Facts = {}
     for record in records:
-        if measurement := record.measurement:
-            _add(conditions, "hardware", record.hardware.key)
-            _add(conditions, WORKLOAD_VERSION, measurement.workload_version)
-            _add(conditions, "timer", measurement.timer)
-            _add(conditions, "warm-up steps", measurement.warmup_steps)
-            _add(conditions, "timed steps", len(measurement.step_seconds) - measurement.warmup_steps)
-            _add(conditions, "images", record.dataset and f"{record.dataset.name} ({record.dataset.fingerprint})")
-    return conditions
+        for name, value in conditions(record).items():
+            _add(found, name, value)
+    return found
+
+
+def _unlike(there: Facts, here: Facts) -> tuple[Difference, ...]:
+    names = dict.fromkeys([*here, *there])
+    return tuple(_difference(name, there, here) for name in names if there.get(name) != here.get(name))
+
+
+def _merged(runs: Iterable[Run]) -> Facts:
+    merged: Facts = {}
+    for run in runs:
+        for name, values in _facts(run).items():
+            merged.setdefault(name, set()).update(values)
+    return merged
 
 
 def _facts(side: Baseline | Run) -> Facts:

@@ -8,6 +8,7 @@ from ssdbench import __version__
 from ssdbench.cli import baseline, data
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
+from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
 from ssdbench.cli.verdict import verdict
@@ -31,6 +32,7 @@ app.command()(run)
 app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
+app.command()(history)
 app.command()(verdict)
 
 

@@ -1,4 +1,4 @@
-"""`ssdbench baseline`: accept a run as the one to compare with, show and list what was accepted."""
+"""`ssdbench baseline`: accept runs as what to compare with; show, list, compare, check and forget what was accepted."""
 
 from datetime import datetime, timezone
 from typing import Annotated
@@ -7,64 +7,100 @@ import typer
 from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.acceptance import baseline_from, refuse_to_drop_cases
-from ssdbench.cli.compare import Results, RunName, load_run
+from ssdbench.analysis.acceptance import accepted, as_run, baseline_from, is_same, sessions_of_one_build
+from ssdbench.analysis.bars import (
+    given_up,
+    lowered_bars,
+    next_anchor,
+    refuse_to_drop_cases,
+    refuse_to_lower_bars,
+)
+from ssdbench.analysis.verification import findings
+from ssdbench.cli.anchor import creep
+from ssdbench.cli.compare import Results, load_run
 from ssdbench.cli.request import DEFAULT_RESULTS
-from ssdbench.errors import StoreError
+from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
-from ssdbench.report.terminal import render_baseline, render_baselines, render_comparison
+from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
+from ssdbench.report.tables import counted
+from ssdbench.report.terminal import render_comparison
+from ssdbench.schema.acceptance import LoweredBar
+from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline
 
-app = typer.Typer(help="Accept a run as the baseline of its hardware; show and list baselines.", no_args_is_help=True)
+app = typer.Typer(
+    help="Accept runs as the baseline of their hardware; show, list, compare, check and forget baselines.",
+    no_args_is_help=True,
+)
 
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...", help="Run ids, their unique beginnings, .jsonl files, or latest; several are sessions."
+    ),
+]
 Name = Annotated[str, typer.Option("--name", help="Name of the baseline; one for each suite keeps them apart.")]
+NameArgument = Annotated[str, typer.Argument(help="Name of the baseline.")]
+HardwareKey = Annotated[
+    str | None, typer.Option("--hardware", metavar="KEY", help="Hardware key, or a part of it (see `baseline list`).")
+]
 
 
 @app.command()
 def accept(
-    run: RunName,
+    runs: Runs,
     reason: Annotated[str, typer.Option(help="Why these figures are the ones to compare with from now on.")],
     name: Name = DEFAULT_BASELINE,
     results: Results = DEFAULT_RESULTS,
+    allow_regression: Annotated[
+        bool, typer.Option("--allow-regression", help="Allow worse figures; they stay visible in the history.")
+    ] = False,
     drop_cases: Annotated[
         bool, typer.Option("--drop-cases", help="Allow that the baseline loses cases which this run lacks.")
     ] = False,
+    reset_anchor: Annotated[
+        bool, typer.Option("--reset-anchor", help="Measure creep from these figures on; the reason says why.")
+    ] = False,
 ) -> None:
-    """Make a whole and valid run the baseline of its hardware; show what it replaces: old, new, change."""
-    store = FileStore(results)
-    measured = load_run(store, run)
-    accepted_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    baseline = baseline_from(measured, name=name, reason=reason, accepted_at=accepted_at)
-    console = Console()
-    if store.has_baseline(baseline.header.hardware.key, name):
-        replaced = store.load_baseline(baseline.header.hardware.key, name)
-        if not drop_cases:
-            refuse_to_drop_cases(replaced, baseline)
-        comparison = comparisons.compare(measured, replaced, name, Settings())
-        console.print(render_comparison(comparison, comparisons.exit_code(comparison), console.width))
-    else:
-        console.print(render_baseline(baseline.header, comparisons.case_figures(baseline.records)))
-    path = store.save_baseline(baseline)
-    console.print(
-        f"\naccepted: {len(baseline.records)} launches in {path}", markup=False, highlight=False, soft_wrap=True
-    )
+    """Make a whole and valid run the baseline of its hardware; show what it replaces: old, new, change.
+
+    Several runs are sessions of one build: with five of them a stored baseline can clear a case.
+    """
+    store, console = FileStore(results), Console()
+    measured = sessions_of_one_build([load_run(store, run) for run in runs])
+    baseline = baseline_from(measured, name=name, reason=reason, accepted_at=_now())
+    key = measured.header.hardware.key
+    replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
+    anchor = store.load_anchor(key, name)
+    if replaced and anchor and not reset_anchor and is_same(baseline, replaced):
+        _say(console, f"{baseline.header.run_id} is baseline {name} already, for this reason: nothing was changed")
+        return
+    settings = measured.header.settings
+    lowered, dropped = _show_change(console, measured, replaced, anchor, baseline, settings)
+    if not drop_cases:
+        refuse_to_drop_cases(dropped, baseline)
+    if not allow_regression:
+        refuse_to_lower_bars(lowered, baseline)
+    # The anchor first: were the writer killed between both, the next acceptance would find the older figures still.
+    store.save_anchor(next_anchor(anchor, replaced, baseline, reset=reset_anchor))
+    begins = reset_anchor or not (anchor or replaced)
+    margin = settings.margin
+    kept = accepted(baseline, replaced, margin=margin, lowered=lowered, dropped=dropped, reset_anchor=begins)
+    path = store.save_baseline(kept)
+    _say(console, f"\naccepted: {len(baseline.records)} launches in {path}")
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name of the baseline.")] = DEFAULT_BASELINE,
-    results: Results = DEFAULT_RESULTS,
+    name: NameArgument = DEFAULT_BASELINE, hardware: HardwareKey = None, results: Results = DEFAULT_RESULTS
 ) -> None:
-    """Show the figures of a baseline, for every hardware that has it."""
-    store = FileStore(results)
-    headers = store.list_baselines()
-    named = [header for header in headers if header.name == name]
-    if not named:
-        names = ", ".join(dict.fromkeys(header.name for header in headers)) or "none yet"
-        raise StoreError(f"{results}: no baseline {name!r}; there are: {names} (see `ssdbench baseline accept`)")
-    for header in named:
-        baseline = store.load_baseline(header.hardware.key, name)
-        Console().print(render_baseline(header, comparisons.case_figures(baseline.records)))
+    """Show figures, distance from the anchor, and history of a baseline, for every hardware that has it."""
+    store, console = FileStore(results), Console()
+    for place in _places(store, name, hardware):
+        baseline, anchor = store.load_baseline(*place), store.load_anchor(*place)
+        oldest = comparisons.case_figures(anchor.records) if anchor else ()
+        console.print(render_baseline(baseline, comparisons.case_figures(baseline.records), oldest))
 
 
 @app.command(name="list")
@@ -74,3 +110,143 @@ def list_all(results: Results = DEFAULT_RESULTS) -> None:
     if not headers:
         raise StoreError(f"{results}: no baseline yet; accept a run with `ssdbench baseline accept RUN --reason ...`")
     Console().print(render_baselines(headers))
+
+
+@app.command()
+def diff(
+    left: Annotated[str, typer.Argument(metavar="A", help="Name of a baseline, or a run.")],
+    right: Annotated[str, typer.Argument(metavar="B", help="Name of a baseline, or a run.")],
+    hardware: HardwareKey = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Show what differs between two baselines, or a baseline and a run; no verdict, so the exit code is 0."""
+    store = FileStore(results)
+    there, here = _side(store, left, hardware), _side(store, right, hardware)
+    measured = as_run(here) if isinstance(here, Baseline) else here
+    comparison = comparisons.compare(measured, there, left, measured.header.settings)
+    Console().print(render_diff(comparison, left, right))
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Name of a baseline; all when left out.")] = None,
+    hardware: HardwareKey = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Check that stored baselines are whole and in their place; findings are sentences, and exit code 2."""
+    store, console = FileStore(results), Console()
+    wrong = 0
+    for key, found_name in _places(store, name, hardware):
+        found = _findings(store, key, found_name)
+        wrong += len(found)
+        _say(console, f"{found_name} for {key}: {'whole' if not found else ''}".rstrip())
+        for sentence in found:
+            _say(console, f"  {sentence}")
+    if wrong:
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@app.command()
+def forget(
+    name: NameArgument,
+    reason: Annotated[str, typer.Option(help="Why nothing is to be compared with it any more.")],
+    hardware: HardwareKey = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Remove a baseline with its anchor and history, of one hardware, and say what was forgotten."""
+    if not reason.strip():
+        raise UsageError("--reason is empty; say in a few words why nothing is to be compared with it any more")
+    store = FileStore(results)
+    key, _ = _one_place(store, name, hardware)
+    lost = _in_words(store, key, name)
+    removed = store.forget_baseline(key, name)
+    _say(Console(), f"forgotten: {name} for {key}, {lost}\nbecause: {reason.strip()}")
+    for path in removed:
+        _say(Console(), f"removed: {path}")
+
+
+def _show_change(
+    console: Console,
+    measured: Run,
+    replaced: Baseline | None,
+    anchor: Baseline | None,
+    baseline: Baseline,
+    settings: Settings,
+) -> tuple[tuple[LoweredBar, ...], tuple[str, ...]]:
+    """Print what an acceptance changes; returns the bars that it lowers and the cases that it drops."""
+    lowered: tuple[LoweredBar, ...] = ()
+    dropped: tuple[str, ...] = ()
+    if replaced:
+        comparison = comparisons.compare(measured, replaced, replaced.header.name, settings)
+        console.print(render_comparison(comparison, comparisons.exit_code(comparison), console.width))
+        lowered, dropped = lowered_bars(comparison, "baseline"), given_up(comparison)
+    else:
+        console.print(render_baseline(baseline, comparisons.case_figures(baseline.records)))
+    since = creep(measured, anchor, replaced, settings) if anchor else None
+    if since:
+        console.print(since.text)
+        known = {bar.case_key for bar in lowered}
+        lowered += tuple(bar for bar in since.lowered if bar.case_key not in known)
+        if since.gained:
+            _say(console, f"better than the anchor: {', '.join(since.gained)}; --reset-anchor keeps the gain")
+    return lowered, dropped
+
+
+def _places(store: FileStore, name: str | None, hardware: str | None) -> list[tuple[str, str]]:
+    places = store.baseline_places()
+    named = [(key, found) for key, found in places if name in (None, found)]
+    found = [(key, found) for key, found in named if hardware is None or hardware in key]
+    if found:
+        return found
+    if named:
+        keys = ", ".join(dict.fromkeys(key for key, _ in named))
+        raise StoreError(f"{store.root}: no baseline {name or ''!r} for hardware {hardware!r}; there is: {keys}")
+    names = ", ".join(dict.fromkeys(found for _, found in places)) or "none yet"
+    wanted = f"baseline {name!r}" if name else "baseline"
+    raise StoreError(f"{store.root}: no {wanted}; there are: {names} (see `ssdbench baseline accept`)")
+
+
+def _one_place(store: FileStore, name: str, hardware: str | None) -> tuple[str, str]:
+    places = _places(store, name, hardware)
+    exact = [place for place in places if place[0] == hardware] or places
+    if len(exact) > 1:
+        keys = ", ".join(key for key, _ in exact)
+        raise UsageError(f"baseline {name!r} exists for {keys}; choose one with --hardware")
+    return exact[0]
+
+
+def _side(store: FileStore, name: str, hardware: str | None) -> Baseline | Run:
+    if any(name == known for _, known in store.baseline_places()):
+        return store.load_baseline(*_one_place(store, name, hardware))
+    try:
+        return load_run(store, name)
+    except StoreError as error:
+        raise StoreError(f"no baseline {name!r} in {store.root / 'baselines'}, and as a run: {error}") from None
+
+
+def _findings(store: FileStore, key: str, name: str) -> list[str]:
+    try:
+        baseline = store.load_baseline(key, name) if store.has_baseline(key, name) else None
+        return findings(baseline, store.load_anchor(key, name), key, name)
+    except StoreError as error:
+        return [str(error)]
+
+
+def _in_words(store: FileStore, key: str, name: str) -> str:
+    try:
+        baseline = store.load_baseline(key, name)
+    except StoreError:
+        return "which could not be read"
+    cases = counted(len({record.case.key for record in baseline.records}), "case")
+    return (
+        f"accepted {baseline.header.accepted_at[:10]} from run {baseline.header.run_id}: {len(baseline.records)} "
+        f"launches of {cases}, {counted(len(baseline.history), 'acceptance')}"
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

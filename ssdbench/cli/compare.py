@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.night import standing
+from ssdbench.cli.anchor import creep_note
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
@@ -50,6 +51,7 @@ def compare(
         margin=settings.margin if margin is None else margin,
         maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
     )
+    reference = None
     if measured.header.control is not None and baseline is None:
         comparison = comparisons.compare_arms(measured, settings)
     else:
@@ -64,6 +66,8 @@ def compare(
     else:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
+        if creep := creep_note(store, measured, reference, settings):
+            console.print(creep.text)
     raise typer.Exit(code)
 
 

@@ -36,16 +36,22 @@ def stored_launches(store: FileStore, header: RunHeader, name: str) -> tuple[Rec
     return () if reference is None else reference.records
 
 
-def measure_until_decided(bench: Bench, header: RunHeader, stored: tuple[Record, ...], budget: str | None) -> None:
+def deadline_of(budget: str | None) -> float | None:
+    """When a budget that begins now is used up, by the monotonic clock; None without one."""
+    return None if budget is None else time.monotonic() + seconds_of(budget)
+
+
+def measure_until_decided(
+    bench: Bench, header: RunHeader, stored: tuple[Record, ...], deadline_seconds: float | None
+) -> None:
     """Let the rule say what is measured next: pairs where the run has a baseline arm, else launches of its own."""
     # The mathematics take a second to import: only who asks for a verdict pays for it.
     from ssdbench.analysis.decide import next_pairs
     from ssdbench.analysis.night import night_of
 
-    deadline = None if budget is None else time.monotonic() + seconds_of(budget)
     ask: AskRule = lambda records: next_pairs(night_of(header.plan, records, stored), header.settings)  # noqa: E731
     measure = run_pairs if header.control is not None else run_more
-    measure(bench, header.plan, ask, deadline)
+    measure(bench, header.plan, ask, deadline_seconds)
 
 
 def judge_run(run: Run) -> int:

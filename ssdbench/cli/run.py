@@ -32,7 +32,7 @@ def run(
     budget: d.Budget = None,
 ) -> None:
     """Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends."""
-    store = FileStore(request.results)
+    store, deadline = FileStore(request.results), d.deadline_of(budget)
     if resume:
         campaign = campaigns.resumed_campaign(store, run_id, request.name)
     else:
@@ -51,7 +51,7 @@ def run(
         bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
         if campaign.control is not None or until_decided:
             stored = d.stored_launches(store, begun.header, baseline) if until_decided else ()
-            d.measure_until_decided(bench, begun.header, stored, budget)
+            d.measure_until_decided(bench, begun.header, stored, deadline)
         else:
             run_plan(bench, begun.header.plan)
     if campaign.control is not None:

@@ -37,7 +37,7 @@ def rounded(value: float, digits: int) -> str:
 
 def change_text(verdict: Verdict) -> str:
     """The change in per cent with its sign; empty where there is none."""
-    return "" if verdict.change is None else f"{_percent(verdict.change, _decimals(verdict))}%"
+    return "" if verdict.change is None else f"{signed_percent(verdict.change, _decimals(verdict))}%"
 
 
 def interval_text(verdict: Verdict) -> str:
@@ -45,7 +45,7 @@ def interval_text(verdict: Verdict) -> str:
     if verdict.low is None or verdict.high is None:
         return ""
     decimals = _decimals(verdict)
-    return f"{_percent(verdict.low, decimals)}..{_percent(verdict.high, decimals)}"
+    return f"{signed_percent(verdict.low, decimals)}..{signed_percent(verdict.high, decimals)}"
 
 
 def spread(verdict: Verdict) -> float | None:
@@ -60,6 +60,7 @@ def _decimals(verdict: Verdict) -> int:
     return 0 if half_width >= 0.1 else 1 if half_width >= 0.001 else 2
 
 
-def _percent(change: float, decimals: int) -> str:
+def signed_percent(change: float, decimals: int) -> str:
+    """A relative change in per cent with its sign, without the unit; zero has no sign."""
     text = f"{100 * change:+.{decimals}f}"
     return text.lstrip("+-") if float(text) == 0 else text

@@ -1,11 +1,12 @@
 """What is said of a change: metrics with their direction, baselines, verdicts, comparisons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.environment import Hardware, Host
-from ssdbench.schema.record import Record
+from ssdbench.schema.record import Dataset, Record, RunOptions
 from ssdbench.schema.settings import Settings
 
 
@@ -193,7 +194,12 @@ class CaseFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineHeader:
-    """First line of a baseline's file: its name, why it was accepted, and the run it comes from."""
+    """First line of a baseline's file: its name, why it was accepted, and what is needed to measure it again.
+
+    `run_id` is the accepted run, of several the newest; `sessions` are all of them, oldest first (empty: `run_id`
+    alone). `options`, `dataset`, `host`, `suite` and `seed` are those of `run_id`. `acceptances` and `launches` count
+    the lines that follow, so that a file which lost some is found out (None: written before they were counted).
+    """
 
     schema_version: int
     name: str
@@ -205,11 +211,21 @@ class BaselineHeader:
     seed: int
     hardware: Hardware
     host: Host
+    sessions: tuple[str, ...] = ()
+    options: RunOptions = field(default_factory=RunOptions)
+    dataset: Dataset | None = None
+    acceptances: int = 0
+    launches: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Accepted launches with all their raw samples, in the order of case key and launch."""
+    """Accepted launches with all their raw samples, in the order of case key, session and launch.
+
+    `history` has one entry for every acceptance under this name, oldest first; the last one is that of these launches.
+    An anchor, the oldest launches kept of each case, has the same form and no history.
+    """
 
     header: BaselineHeader
     records: tuple[Record, ...]
+    history: tuple[Acceptance, ...] = ()

@@ -10,6 +10,8 @@ from unittest import mock
 from ssdbench.cli import main
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
+from ssdbench.schema.verdict import Baseline
+from tests.builders import HARDWARE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +48,16 @@ def keep(results: Path, *runs: Run) -> None:
         store.begin(run.header)
         for record in run.records:
             store.append(record)
+
+
+def accept(results: Path, run: str = "latest", *more: str, reason: str = "first figures") -> Outcome:
+    return ssdbench("baseline", "accept", run, "--reason", reason, "--results", results, *more)
+
+
+def the_baseline(results: Path, name: str = "main") -> Baseline:
+    return FileStore(results).load_baseline(HARDWARE.key, name)
+
+
+def bytes_of(results: Path) -> dict[str, bytes]:
+    """The files of all baselines by their names."""
+    return {path.name: path.read_bytes() for path in (results / "baselines").rglob("*") if path.is_file()}

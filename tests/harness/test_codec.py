@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import EpochCount, Measurement, Record, RunHeader
@@ -164,7 +165,7 @@ def test_the_committed_schemas_are_those_of_the_code():
     assert committed == codec.json_schemas(), "run: python -m ssdbench.harness.stores.codec results/schema"
 
 
-@pytest.mark.parametrize("kind", [RunHeader, Record, Measurement, LaunchRequest, BaselineHeader])
+@pytest.mark.parametrize("kind", [RunHeader, Record, Measurement, LaunchRequest, BaselineHeader, Acceptance])
 def test_every_stored_field_is_described_in_the_readme(kind: type):
     readme = (REPOSITORY / "results" / "README.md").read_text(encoding="utf-8")
     schemas = [json.loads(text) for text in codec.json_schemas().values()]

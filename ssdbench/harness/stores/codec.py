@@ -21,6 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ssdbench.errors import StoreError
 from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.verdict import BaselineHeader, Comparison
@@ -43,6 +44,7 @@ _EXPORTED: Mapping[str, type] = {
     "measurement": Measurement,
     "launch_request": LaunchRequest,
     "baseline_header": BaselineHeader,
+    "acceptance": Acceptance,
     "comparison": Comparison,
 }
 

@@ -1,0 +1,151 @@
+"""Baselines for a terminal: what was accepted, why, what it cost, and how far it has come from its anchor."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ssdbench.report.numbers import (
+    change_text,
+    interval_text,
+    shown_unit,
+    signed_percent,
+    significant_digits,
+    spread,
+    value_text,
+)
+from ssdbench.report.tables import (
+    GAP_STYLE,
+    case_cell,
+    counted,
+    difference_table,
+    new_table,
+    status_style,
+    status_word,
+    units,
+    value_cell,
+)
+from ssdbench.schema.acceptance import Acceptance, LoweredBar
+from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
+
+_DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.SKIPPED: "dropped"}
+
+
+def render_baseline(
+    baseline: Baseline, figures: Sequence[CaseFigure], anchor_figures: Sequence[CaseFigure] = ()
+) -> RenderableType:
+    """One baseline: why it was accepted, the figure of each case, and all acceptances before it.
+
+    `anchor_figures` are the oldest ones kept; the last column says how far each case has come from them.
+    """
+    header = baseline.header
+    about = Text.assemble(
+        (f"baseline {header.name}", "bold"),
+        f" for {header.hardware.key}\n",
+        f"accepted {header.accepted_at} from {_runs(header)} of suite {header.suite}\n",
+        f"because: {header.reason}",
+    )
+    oldest = {figure.case_key: figure.value for figure in anchor_figures}
+    table = new_table("case", "value", "lowest..highest", "launches", *(["since anchor"] if oldest else []))
+    for figure in figures:
+        metric = METRICS[figure.metric]
+        digits = significant_digits((figure.high - figure.low) / figure.value)
+        extremes = "..".join(value_text(metric, value, digits) for value in (figure.low, figure.high))
+        since = [_since(figure.value, oldest.get(figure.case_key))] if oldest else []
+        value = value_cell(metric, figure.value, digits)
+        table.add_row(case_cell(figure.title), value, extremes, str(figure.launches), *since)
+    parts: list[RenderableType] = [about, Text(), table, Text(), units(figure.metric for figure in figures)]
+    if baseline.history:
+        titles = {figure.case_key: figure.title for figure in (*anchor_figures, *figures)}
+        parts += [Text(), _history(baseline.history, titles)]
+    return Group(*parts)
+
+
+def render_baselines(headers: Iterable[BaselineHeader]) -> RenderableType:
+    """All baselines, by hardware and name."""
+    table = new_table("hardware", "name", "accepted", "because", number_columns=False)
+    for header in headers:
+        accepted = Text.assemble(header.accepted_at[:10], "\n", (header.run_id, "dim"))
+        table.add_row(header.hardware.key, header.name, accepted, Text(header.reason))
+    return table
+
+
+def render_anchor(comparison: Comparison, anchor: BaselineHeader, worse: Sequence[str], allowed: int) -> RenderableType:
+    """How a run stands against the oldest figures kept.
+
+    Args:
+        comparison: the run against the anchor.
+        anchor: the header of the anchor.
+        worse: keys of the cases that are worse by more than the margin and were not allowed to.
+        allowed: how many more are worse, and were allowed to when a baseline was accepted.
+    """
+    margin = f"{100 * comparison.settings.margin:g}%"
+    since = f"since {anchor.measured_at[:10]} (run {anchor.run_id}, the oldest figures kept)"
+    also = Text(f"; {counted(allowed, 'case')} more with an allowed regression" if allowed else "")
+    cases = [case for case in comparison.cases if case.case_key in worse]
+    if not cases:
+        return Text.assemble("\n", (f"no creep: no case is worse by more than {margin} {since}", "dim"), also)
+    headline = Text(f"\nCREEP: {counted(len(cases), 'case')} worse by more than {margin} {since}", f"bold {GAP_STYLE}")
+    return Group(Text.assemble(headline, also), Text(), _changes(cases, "anchor", "measured", {}))
+
+
+def render_diff(comparison: Comparison, left: str, right: str) -> RenderableType:
+    """Two baselines, or a baseline and a run: figures of both sides, what was added and dropped, what else differs."""
+    changed = Text.assemble((left, "bold"), " -> ", (right, "bold"), f"\non {comparison.hardware_key}")
+    parts: list[RenderableType] = [changed, Text(), _changes(comparison.cases, left, right, _DIFF_WORDS)]
+    if comparison.cases:
+        parts += [Text(), units(case.verdict.metric for case in comparison.cases)]
+    unlike = [case for case in comparison.cases if case.verdict.status is Status.INCOMPARABLE]
+    for case in unlike:
+        parts.append(Text.assemble("\n", (case.title, "bold"), f": {case.verdict.sentence}"))
+    if comparison.differences:
+        parts += [Text(), difference_table(comparison.differences, left, right)]
+    return Group(*parts)
+
+
+def _changes(cases: Iterable[CaseVerdict], left: str, right: str, words: Mapping[Status, str]) -> Table:
+    table = new_table("case", left, right, "change", "verdict")
+    table.columns[-1].justify = "left"
+    for case in cases:
+        verdict = case.verdict
+        metric, digits = METRICS[verdict.metric], significant_digits(spread(verdict))
+        table.add_row(
+            case_cell(case.title),
+            value_cell(metric, verdict.baseline_value, digits),
+            value_cell(metric, verdict.measured_value, digits),
+            Text.assemble(change_text(verdict), "\n", (interval_text(verdict), "dim")),
+            Text(words.get(verdict.status, status_word(verdict.status)), status_style(verdict.status)),
+        )
+    return table
+
+
+def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
+    table = new_table("accepted", "because", number_columns=False)
+    for entry in reversed(history):
+        because = Text(entry.reason)
+        if entry.reset_anchor:
+            because.append("\nbecame the anchor", "dim")
+        for bar in entry.lowered:
+            because.append(f"\nallowed: {titles.get(bar.case_key, bar.case_key)}, {_lowered(bar)}", "red")
+        for key in entry.dropped:
+            because.append(f"\ndropped: {titles.get(key, key)}", GAP_STYLE)
+        accepted = Text.assemble(entry.accepted_at[:10], ("\n" + "\n".join(entry.run_ids), "dim"))
+        table.add_row(accepted, because)
+    return table
+
+
+def _lowered(bar: LoweredBar) -> str:
+    metric = METRICS[bar.metric]
+    digits = max(3, significant_digits(abs(bar.change)))
+    old, new = (value_text(metric, value, digits) for value in (bar.old_value, bar.new_value))
+    return f"{old} -> {new} {shown_unit(metric)} ({100 * bar.change:+.1f}% against the {bar.against})"
+
+
+def _since(value: float, oldest: float | None) -> Text:
+    return Text("-", "dim") if oldest is None else Text(f"{signed_percent(value / oldest - 1, 1)}%")
+
+
+def _runs(header: BaselineHeader) -> str:
+    others = len(header.sessions) - 1
+    return f"run {header.run_id}" + (f" and {counted(others, 'session')} more" if others > 0 else "")
