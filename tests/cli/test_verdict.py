@@ -8,7 +8,6 @@ from ssdbench.schema.night import Night
 from tests.analysis.nights import a_night
 from tests.cli.running import Outcome, ssdbench
 
-
 VERDICTS = ("regressed", "inconclusive", "unchanged", "improved")
 
 
