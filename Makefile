@@ -14,7 +14,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests demo benchmark format clean
+.PHONY: environment test lint types tests demo benchmark verdicts format clean
 
 environment: $(VENV)/.complete $(OLD_DALI)/.complete
 
@@ -54,6 +54,10 @@ format: environment
 
 benchmark: environment
 	$(RUN)/pytest benchmarks/micro --benchmark-only
+
+# Scores the verdict rule and those of its peers on simulated nights: docs/verdicts.md, in about ten minutes.
+verdicts: environment
+	$(RUN)/python -m benchmarks.verdicts
 
 # The whole job on a fresh machine: measure, accept as the baseline, measure again, compare. Two launches a case on a
 # busy CPU seldom support a verdict; the exit code says which one it was and is not an error of the demo.

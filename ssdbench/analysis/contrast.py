@@ -150,6 +150,13 @@ def tail(t: float, freedom: float) -> float:
     return float(stdtr(freedom, -t))
 
 
+def f_tail(ratio: float, numerator: float, denominator: float) -> float:
+    """P(F > ratio) of Fisher's F."""
+    from scipy.special import fdtrc
+
+    return float(fdtrc(numerator, denominator, ratio))
+
+
 def holm(p_values: Mapping[str, float], alpha: float) -> set[str]:
     """The hypotheses that are rejected with a family-wise error of `alpha`."""
     if not any(p <= alpha for p in p_values.values()):

@@ -4,25 +4,25 @@ Between sessions one build drifts (clocks, temperature, firmware, neighbours), a
 of that. So a stored baseline may clear a case; it convicts only of changes beyond any drift. With S sessions,
 
     d = mean over candidate sessions - mean over baseline sessions, of the mean y of each session (`contrast`)
-    h = t(1 - alpha / 2, S - 1) * s * sqrt(1 / S + 1 / S_candidate),   s the SD of the baseline's session means, but
-        at least the standard error of the candidate's: a noisy night is not judged by the calm of those stored
+    h = t(1 - alpha / 2, S - 1) * s * sqrt(1 / S + 1 / S_candidate),   s the SD of the baseline's session means
 
     unchanged            S >= 5 and |d| + h < m
     regressed, improved  |d| - h > drift cap (5 %), and rejected by Holm at alpha over all cases; p is that of a
                          difference within the cap
     inconclusive         everything else: measure again, interleaved
 
-With fewer than five sessions their spread is not known: d and h are those of the launches (Welch-Yuen), and nothing is
-"unchanged".
+Where launches spread more within tonight's session than within those stored (F test at alpha), s is at least the
+standard error of tonight's mean: a noisy night is not judged by the calm of others. With fewer than five sessions their
+spread is not known: d and h are those of the launches (Welch-Yuen), and nothing is "unchanged".
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from ssdbench.analysis.answer import EQUAL_LAUNCHES, Evidence, obstacle, percent, too_few, within
-from ssdbench.analysis.contrast import Contrast, contrasts, holm, of_units, quantile, worse
+from ssdbench.analysis.contrast import Contrast, contrasts, f_tail, holm, of_units, quantile, worse
 from ssdbench.analysis.decide import is_within
 from ssdbench.analysis.plan import pairs_for
 from ssdbench.schema.night import Arms, CaseSessions
@@ -113,8 +113,26 @@ def _of_sessions(case: CaseSessions, settings: Settings) -> Contrast:
         [[worse(case.metric, value) for value in session] for session in side if session]
         for side in (case.baseline, case.candidate)
     )
-    noise = [stdev(session) / math.sqrt(len(session)) for session in candidate if len(session) > 1]
-    return of_units(list(map(fmean, baseline)), list(map(fmean, candidate)), max(settings.noise_floor, *noise, 0.0))
+    least = settings.noise_floor
+    if _is_noisier(baseline, candidate, settings.alpha):
+        least = max(least, *(stdev(session) / math.sqrt(len(session)) for session in candidate if len(session) > 1))
+    return of_units(list(map(fmean, baseline)), list(map(fmean, candidate)), least)
+
+
+def _is_noisier(baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]], alpha: float) -> bool:
+    """Whether launches within the candidate's sessions spread more than within the baseline's (F test)."""
+    (there, there_freedom), (here, here_freedom) = _within(baseline), _within(candidate)
+    if here_freedom == 0 or here == 0:
+        return False
+    if there_freedom == 0 or there == 0:
+        return True
+    return f_tail((here / here_freedom) / (there / there_freedom), here_freedom, there_freedom) < alpha
+
+
+def _within(sessions: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Sum of squares around the session means, and its degrees of freedom."""
+    squares = math.fsum((value - fmean(session)) ** 2 for session in sessions for value in session)
+    return squares, sum(len(session) - 1 for session in sessions)
 
 
 def _arms(case: CaseSessions) -> Arms:

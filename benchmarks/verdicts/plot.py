@@ -1,0 +1,98 @@
+"""The plot of docs/verdicts.md: how often each rule calls a slowdown, and what ours says at each noise."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+
+from benchmarks.verdicts.rules import PEERS, Rule
+from benchmarks.verdicts.score import score
+from benchmarks.verdicts.tables import CHANGED, OURS, SEED, Progress
+from benchmarks.verdicts.world import World
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CHANGES = (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.10, 0.15, 0.20)
+SDS = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.08)
+DRIFT = 0.002
+WORDS = {"regressed": "#c0392b", "inconclusive": "#e0b64c", "unchanged": "#5a8f5a"}
+
+Curves = Mapping[str, Sequence[float]]
+
+
+def power_curves(scale: float, progress: Progress) -> Curves:
+    """Share of changed cases that each rule calls, by change, where sessions lie 0.2 % apart."""
+    rules: Sequence[Rule] = (OURS, *PEERS)
+    curves = {}
+    for rule in rules:
+        progress(f"curve of {rule.name}")
+        curves[rule.name] = [_called(rule, change, max(2, round(20 * scale))) for change in CHANGES]
+    return curves
+
+
+def answers_by_noise(scale: float, progress: Progress) -> Curves:
+    """What ours says of a 1 % slowdown, by launch SD."""
+    shares: dict[str, list[float]] = {word: [] for word in WORDS}
+    for sd in SDS:
+        progress(f"answers at SD {sd:g}")
+        world = World(name=f"answers {sd:g}", launch_sd=sd, change=0.01, changed=CHANGED)
+        found = score(OURS, world, max(2, round(40 * scale)), SEED).of_changed
+        for word, values in shares.items():
+            values.append(found[word].value)
+    return shares
+
+
+def draw(curves: Curves, answers: Curves, path: Path) -> None:
+    """Write the SVG; equal figures give an equal file."""
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    with mpl.rc_context(
+        {"svg.hashsalt": "ssdbench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    ):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=(3, 2), layout="constrained")
+        _draw_curves(left, curves)
+        _draw_answers(right, answers)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        plt.close(figure)
+
+
+def _draw_curves(axes: "Axes", curves: Curves) -> None:
+    shades = mpl.colormaps["tab10"].colors
+    for number, (name, found) in enumerate(curves.items()):
+        ours = number == 0
+        axes.plot(
+            [100 * change for change in CHANGES],
+            [100 * share for share in found],
+            label=name,
+            color="black" if ours else shades[number - 1],
+            linewidth=2.5 if ours else 1.2,
+            zorder=3 if ours else 2,
+        )
+    axes.axvline(1, color="0.7", linewidth=0.8, linestyle=":")
+    axes.set_xscale("symlog", linthresh=0.5, linscale=0.6)
+    axes.set_xticks([0, 0.25, 0.5, 1, 2, 5, 10, 20], ["0", "0.25", "0.5", "1", "2", "5", "10", "20"])
+    axes.minorticks_off()
+    axes.set(xlim=(0, 20), ylim=(-2, 102), xlabel="true slowdown, %", ylabel='called "regressed", % of cases')
+    axes.set_title("SSD launch noise, sessions 0.2 % apart", loc="left")
+    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(0.56, 0.33))
+
+
+def _draw_answers(axes: "Axes", answers: Curves) -> None:
+    stacked = np.array([answers[word] for word in WORDS]) * 100
+    axes.stackplot([100 * sd for sd in SDS], stacked, colors=list(WORDS.values()), alpha=0.9)
+    axes.set_xscale("log")
+    axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 8], ["0.1", "0.2", "0.5", "1", "2", "5", "8"])
+    axes.minorticks_off()
+    axes.set(xlim=(0.1, 8), ylim=(0, 100), xlabel="launch SD, %", ylabel="% of the cases that are 1 % slower")
+    axes.set_title("ssdbench, interleaved: its answer at +1 %", loc="left")
+    axes.text(0.13, 45, "regressed", color="white", weight="bold")
+    axes.text(1.7, 45, "inconclusive", weight="bold")
+
+
+def _called(rule: Rule, change: float, nights: int) -> float:
+    world = World(name=f"curve {change:g}", change=change, changed=CHANGED * 4, session_drift=DRIFT)
+    return score(rule, world, nights, SEED).of_changed["regressed"].value
