@@ -184,7 +184,10 @@ def stored_sessions(run: Run | None = None, *, sessions: int = 5, **changes: str
         for number in range(sessions)
         for record in baseline.records
     ]
-    return replace(baseline, records=tuple(records))
+    names = tuple(f"session-{number}" for number in range(sessions))
+    return replace(
+        baseline, header=replace(baseline.header, sessions=names, launches=len(records)), records=tuple(records)
+    )
 
 
 def _slowed(record: Record, factor: float) -> Record:

@@ -1,9 +1,11 @@
 """What an acceptance does to the bars of its cases, and how slow creep is noticed.
 
-The bar of a case is the middle launch of its baseline. It is *lowered* where the new figures are judged regressed, and
-where the data support no verdict and their middle launch is worse than the bar by more than the margin: the figures
-are about to become the reference, and whether they are worse by a change of the code or by bad luck, every later run
-would be let off.
+The bar of a case is the figure of its baseline. It is *lowered* where the new launches are judged regressed, and where
+they support no verdict and their figure is worse than the bar by more than the margin: they are about to become the
+reference, and whether they are worse by a change of the code or by bad luck, every later run would be let off.
+
+A bar does not age: the comparisons judged here are made with `ageless` settings, so what is stale in them is of another
+version of its workload, and its figures have nothing in common with the new ones.
 
 Bars creep: half a per cent a release is within the margin of every comparison with the baseline before. So the *anchor*
 keeps the launches with which each case was first accepted, and the same rule holds against it. What was lowered
@@ -19,10 +21,18 @@ from ssdbench.analysis.differences import what_forbids_comparison
 from ssdbench.errors import UsageError
 from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
 from ssdbench.schema.record import Record
+from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, Direction, Status
 
 # Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
-_NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE, Status.STALE}
+_NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}
+_GIVEN_UP = (Status.VANISHED, Status.INCOMPARABLE, Status.STALE)
+_ANY_AGE_DAYS = 99_999
+
+
+def ageless(settings: Settings) -> Settings:
+    """For figures that are old on purpose, or about to be replaced: no age makes them stale."""
+    return replace(settings, maximum_age_days=_ANY_AGE_DAYS)
 
 
 def lowered_bars(comparison: Comparison, against: Against) -> tuple[LoweredBar, ...]:
@@ -70,7 +80,7 @@ def given_up(comparison: Comparison) -> tuple[str, ...]:
         sorted(
             case.case_key
             for case in comparison.cases
-            if case.verdict.status in (Status.VANISHED, Status.INCOMPARABLE)
+            if case.verdict.status in _GIVEN_UP
             or (case.verdict.status is Status.SKIPPED and case.verdict.baseline_launches)
         )
     )

@@ -1,19 +1,17 @@
 """How a run stands against the oldest figures kept: what `compare` and `baseline accept` say of slow creep."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.bars import gained, lowered_bars, not_yet_allowed, same_launches
+from ssdbench.analysis.bars import ageless, gained, lowered_bars, not_yet_allowed, same_launches
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.baselines import render_anchor
 from ssdbench.schema.acceptance import LoweredBar
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
-
-_ANY_AGE_DAYS = 99_999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +35,7 @@ def creep(run: Run, anchor: Baseline, baseline: Baseline | None, settings: Setti
     """A run against an anchor; None where the baseline has the same launches, so that nothing new would be said."""
     if baseline and same_launches(anchor, baseline):
         return None
-    # An anchor is old on purpose.
-    ageless = replace(settings, maximum_age_days=_ANY_AGE_DAYS)
-    comparison = comparisons.compare(run, anchor, f"{anchor.header.name}.anchor", ageless)
+    comparison = comparisons.compare(run, anchor, f"{anchor.header.name}.anchor", ageless(settings))
     worse = lowered_bars(comparison, "anchor")
     lowered = not_yet_allowed(worse, baseline.history if baseline else (), settings.margin)
     keys = [bar.case_key for bar in lowered]

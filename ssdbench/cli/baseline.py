@@ -9,6 +9,7 @@ from rich.console import Console
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.acceptance import accepted, as_run, baseline_from, is_same, sessions_of_one_build
 from ssdbench.analysis.bars import (
+    ageless,
     given_up,
     lowered_bars,
     next_anchor,
@@ -123,7 +124,7 @@ def diff(
     store = FileStore(results)
     there, here = _side(store, left, hardware), _side(store, right, hardware)
     measured = as_run(here) if isinstance(here, Baseline) else here
-    comparison = comparisons.compare(measured, there, left, measured.header.settings)
+    comparison = comparisons.compare(measured, there, left, ageless(measured.header.settings))
     Console().print(render_diff(comparison, left, right))
 
 
@@ -177,7 +178,7 @@ def _show_change(
     lowered: tuple[LoweredBar, ...] = ()
     dropped: tuple[str, ...] = ()
     if replaced:
-        comparison = comparisons.compare(measured, replaced, replaced.header.name, settings)
+        comparison = comparisons.compare(measured, replaced, replaced.header.name, ageless(settings))
         console.print(render_comparison(comparison, comparisons.exit_code(comparison), console.width))
         lowered, dropped = lowered_bars(comparison, "baseline"), given_up(comparison)
     else:

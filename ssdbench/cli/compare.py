@@ -44,7 +44,8 @@ def compare(
     Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
     store = FileStore(results)
-    measured = store.load(run)
+    measured = _load(store, run)
+    candidate = standing(measured)
     settings = measured.header.settings
     settings = replace(
         settings,
@@ -59,21 +60,25 @@ def compare(
         reference = store.find_reference(measured.header.hardware.key, wanted)
         name = reference.header.run_id if isinstance(reference, Run) else wanted
         other = standing(reference) if isinstance(reference, Run) else reference
-        comparison = comparisons.compare(load_run(store, run), other, name, settings)
+        comparison = comparisons.compare(candidate, other, name, settings)
     code = comparisons.exit_code(comparison)
     if as_json:
         print(codec.dump(comparison))
     else:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
-        if creep := creep_note(store, measured, reference, settings):
+        if creep := creep_note(store, candidate, reference, settings):
             console.print(creep.text)
     raise typer.Exit(code)
 
 
 def load_run(store: FileStore, name: str) -> Run:
     """A stored run, the candidate of an interleaved one; a launch lost with its writer is told on stderr."""
+    return standing(_load(store, name))
+
+
+def _load(store: FileStore, name: str) -> Run:
     run = store.load(name)
     if run.torn:
         print(f"ssdbench: run {run.header.run_id} ends in the middle of a record, which was left out", file=sys.stderr)
-    return standing(run)
+    return run

@@ -4,6 +4,7 @@ import pytest
 
 from ssdbench.analysis.acceptance import accepted
 from ssdbench.analysis.bars import (
+    ageless,
     given_up,
     lowered_bars,
     next_anchor,
@@ -17,7 +18,8 @@ from ssdbench.errors import UsageError
 from ssdbench.schema.acceptance import LoweredBar
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.record import Run
-from ssdbench.schema.verdict import Baseline, Comparison, Settings
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline, Comparison
 from tests.builders import a_baseline, a_case, a_failure, a_measurement, a_run
 
 A, B = a_case(), a_case(workload="infer", backbone="resnet50")
@@ -30,7 +32,7 @@ def times(seconds: float, spread: float = 0.0) -> tuple[float, float, float]:
 
 
 def against(old: Baseline, run: Run) -> Comparison:
-    return compare(run, old, "main", Settings(margin=MARGIN))
+    return compare(run, old, "main", ageless(Settings(margin=MARGIN)))
 
 
 def a_bar(case_key: str, old: float, new: float) -> LoweredBar:
@@ -42,11 +44,12 @@ def a_bar(case_key: str, old: float, new: float) -> LoweredBar:
 @pytest.mark.parametrize(
     ("seconds", "spread", "lowered"),
     [
-        (0.125, 0.0, True),  # judged regressed
+        (0.125, 0.001, True),  # judged regressed
+        (0.125, 0.0, True),  # equal launches allow no verdict
         (0.125, 0.3, True),  # no verdict, and the middle is 20 % worse
         (0.104, 0.3, False),  # no verdict, and the middle within the margin
         (0.104, 0.0, False),
-        (0.08, 0.0, False),
+        (0.08, 0.001, False),  # judged improved
         (0.08, 0.3, False),
     ],
 )
@@ -95,6 +98,19 @@ def test_cases_that_vanished_are_skipped_or_measured_otherwise_are_given_up():
     ]
     assert given_up(against(old, replace(run, records=tuple(newer)))) == (B.key,)
     assert given_up(against(old, run)) == ()
+
+
+def test_figures_of_another_workload_version_lower_no_bar():
+    run = a_run()
+    newer = tuple(replace(r, measurement=a_measurement(step_seconds=0.2, workload_version=2)) for r in run.records)
+    assert lowered_bars(against(a_baseline(), replace(run, records=newer)), "anchor") == ()
+
+
+def test_a_bar_does_not_age():
+    late = a_run((A, times(0.125)), created_at="2027-01-05T12:00:00+00:00")
+    comparison = against(a_baseline(), late)
+    assert [bar.case_key for bar in lowered_bars(comparison, "baseline")] == [A.key]
+    assert given_up(comparison) == ()
 
 
 def test_refusals_name_run_case_and_remedy():

@@ -207,7 +207,7 @@ def test_diff_shows_both_figures_what_was_added_and_dropped_and_what_else_change
         outcome = ssdbench("baseline", "diff", "main", right, "--results", tmp_path)
         assert outcome.code == 0
         rows = [line.split() for line in outcome.out.splitlines()]
-        assert ["train", "resnet18", "resident", "fp32", "20.000", "16.000", "-20.00%", "regressed"] in rows
+        assert ["train", "resnet18", "resident", "fp32", "20.00", "16.00", "-20.0%", "regressed"] in rows
         assert ["train", "resnet18", "resident", "bf16", "-", "20.0", "added"] in rows
         assert ["train", "resnet50", "resident", "fp32", "20.0", "-", "dropped"] in rows
         assert ["driver", "-", "570.1"] in rows

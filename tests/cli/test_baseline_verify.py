@@ -57,7 +57,8 @@ def test_a_line_that_is_cut_off_or_no_json_is_found(results: Path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     assert "the last line is cut off" in verify(results).out
-    path.write_bytes(whole.replace(b'{"case"', b'<<<<<<< HEAD\n{"case"', 1))
+    header, rest = whole.split(b"\n", 1)
+    path.write_bytes(header + b"\n<<<<<<< HEAD\n" + rest)
     assert verify(results).code == 2
 
 
