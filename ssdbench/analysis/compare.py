@@ -38,6 +38,7 @@ from ssdbench.schema.record import Failure, FailureKind, Record, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import (
     METRICS,
+    OWN_BASELINE_ARM,
     Baseline,
     CaseFigure,
     CaseVerdict,
@@ -89,7 +90,7 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
     def judge_night(cases: Mapping[str, _Sides]) -> dict[str, Verdict]:
         return judge({key: night[key] for key in cases}, settings)
 
-    return _compare(candidate, baseline, "the baseline measured beside it", settings, judge_night)
+    return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_night)
 
 
 def _compare(

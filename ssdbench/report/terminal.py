@@ -24,7 +24,7 @@ from ssdbench.report.tables import (
     units,
     value_cell,
 )
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Status
+from ssdbench.schema.verdict import METRICS, OWN_BASELINE_ARM, CaseVerdict, Comparison, Status
 
 WIDE = 120
 """Columns from which a verdict's sentence fits into its row; in narrower terminals the sentences follow the table."""
@@ -81,9 +81,9 @@ def _context(comparison: Comparison) -> Text:
     against = f"against {comparison.baseline}"
     if comparison.baseline_run_id is None:
         against = f"no baseline {comparison.baseline} for this hardware yet: see `ssdbench baseline accept --help`"
-    elif comparison.baseline_run_id == comparison.run_id:
+    elif comparison.baseline != OWN_BASELINE_ARM and comparison.baseline_run_id == comparison.run_id:
         against += ", which is this very run"
-    elif comparison.baseline_run_id != comparison.baseline:
+    elif comparison.baseline_run_id not in (comparison.baseline, comparison.run_id):
         against += f" (run {comparison.baseline_run_id})"
     return Text(f"run {comparison.run_id}, {against}\non {comparison.hardware_key}", "dim")
 

@@ -179,6 +179,10 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
 
 
+OWN_BASELINE_ARM = "the baseline measured beside it"
+"""What `Comparison.baseline` is called where a run was interleaved with its baseline."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFigure:
     """The gated metric of one case on its own: `value` is the middle launch, `low` and `high` the extreme ones."""
