@@ -53,9 +53,10 @@ def draw(curves: Curves, answers: Curves, path: Path) -> None:
     with mpl.rc_context(
         {"svg.hashsalt": "ssdbench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     ):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=(3, 2), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5.0), width_ratios=(3, 2), layout="constrained")
         _draw_curves(left, curves)
         _draw_answers(right, answers)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(figure)
 
@@ -78,7 +79,6 @@ def _draw_curves(axes: "Axes", curves: Curves) -> None:
     axes.minorticks_off()
     axes.set(xlim=(0, 20), ylim=(-2, 102), xlabel="true slowdown, %", ylabel='called "regressed", % of cases')
     axes.set_title("SSD launch noise, sessions 0.2 % apart", loc="left")
-    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(0.56, 0.33))
 
 
 def _draw_answers(axes: "Axes", answers: Curves) -> None:
@@ -91,6 +91,7 @@ def _draw_answers(axes: "Axes", answers: Curves) -> None:
     axes.set_title("ssdbench, interleaved: its answer at +1 %", loc="left")
     axes.text(0.13, 45, "regressed", color="white", weight="bold")
     axes.text(1.7, 45, "inconclusive", weight="bold")
+    axes.annotate("unchanged: a wrong pass", (0.42, 98.7), (0.8, 88), arrowprops={"arrowstyle": "-"})
 
 
 def _called(rule: Rule, change: float, nights: int) -> float:

@@ -34,7 +34,7 @@ ROWS: Sequence[Row] = (
     Row(world=World(name="SD 0.1 %", launch_sd=0.001), null_nights=300, changed_nights=100),
     Row(world=World(name="SD 0.2 %", launch_sd=0.002), null_nights=300, changed_nights=100),
     Row(world=World(name="SD 0.3 %", launch_sd=0.003), null_nights=300, changed_nights=100),
-    Row(world=World(name="SD 0.5 %", launch_sd=0.005), null_nights=600, changed_nights=200),
+    Row(world=World(name="SD 0.5 %", launch_sd=0.005), null_nights=2000, changed_nights=200),
     Row(
         world=World(name="SD 0.5 %, at most 15 fresh pairs", launch_sd=0.005),
         null_nights=0,
@@ -106,7 +106,7 @@ def peer_table(scale: float, progress: Progress) -> str:
 
 
 def detectable_table(scale: float, progress: Progress) -> str:
-    """What becomes of changes as large as the smallest detectable one that the verdicts state."""
+    """What becomes of the only change of a night, as large as the smallest detectable one that verdicts state."""
     lines = [
         "| launch SD | stated smallest detectable change | such a change: found | inconclusive |",
         "|--:|--:|--:|--:|",
@@ -114,8 +114,8 @@ def detectable_table(scale: float, progress: Progress) -> str:
     for sd in (0.01, 0.02, 0.08):
         progress(f"smallest detectable change at SD {sd:g}")
         stated = stated_change(sd)
-        world = World(name=f"detectable {sd:g}", launch_sd=sd, change=stated, changed=CHANGED)
-        found = _scored(OURS, world, 100, scale)
+        world = World(name=f"detectable {sd:g}", launch_sd=sd, change=stated, changed=1)
+        found = _scored(OURS, world, 300, scale)
         assert found
         shares = found.of_changed
         lines.append(

@@ -84,9 +84,9 @@ def level(values: Sequence[float], trim: float) -> float | None:
     return math.exp(math.fsum(kept) / len(kept)) if kept else None
 
 
-def detectable_change(contrast: Contrast, settings: Settings, alpha: float) -> float:
-    """The least difference of logarithms that is found with the settings' power: (t(1 - alpha) + t(power)) * SE."""
-    return (quantile(1 - alpha, contrast.freedom) + quantile(settings.power, contrast.freedom)) * contrast.error
+def detectable_change(contrast: Contrast, alpha: float, power: float) -> float:
+    """The least difference of logarithms that a test at `alpha` finds: (t(1 - alpha) + t(power)) * SE."""
+    return (quantile(1 - alpha, contrast.freedom) + quantile(power, contrast.freedom)) * contrast.error
 
 
 def obstacle(metric: Metric, sides: Arms, settings: Settings) -> str | None:
@@ -119,7 +119,7 @@ def too_few(evidence: Evidence) -> Verdict:
     contrast = prediction(metric, used, settings)
     low, high = bounds(metric, contrast, settings)
     sign = 1 if metric.direction is Direction.LOWER_IS_BETTER else -1
-    detectable = _relative(detectable_change(contrast, settings, settings.alpha))
+    detectable = _relative(detectable_change(contrast, settings.alpha, settings.power))
     change = _relative(sign * contrast.estimate)
     return replace(answer, change=change, low=low, high=high, smallest_detectable_change=detectable)
 

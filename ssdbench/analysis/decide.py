@@ -133,7 +133,7 @@ def _verdict(name: str, case: CaseLaunches, state: _State, confirmed: set[str], 
     if fresh and (fresh.contrast is None or fresh.used.pairs < settings.minimum_launches):
         return _unconfirmed(evidence, first, len(state.suspects), settings)
     contrast = fresh.contrast if fresh and fresh.contrast else first.contrast
-    detectable = detectable_change(contrast, settings, settings.alpha)
+    detectable = _detectable(contrast, settings)
     needed = pairs_for(contrast, settings, settings.alpha)
     status, because = _status(name, contrast, state, confirmed, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:
@@ -168,9 +168,14 @@ def _unconfirmed(evidence: Evidence, first: Planned, suspects: int, settings: Se
         Status.INCONCLUSIVE,
         first.contrast,
         f": suspected in {pairs(first.used.pairs)}; {pairs(needed, 'fresh ')} are needed to confirm it",
-        detectable=detectable_change(first.contrast, settings, settings.alpha),
+        detectable=_detectable(first.contrast, settings),
         launches_needed=needed,
     )
+
+
+def _detectable(contrast: Contrast, settings: Settings) -> float:
+    # A change is called if both stages find it, so each has to with the root of the power.
+    return detectable_change(contrast, settings.alpha, math.sqrt(settings.power))
 
 
 def _evidence(name: str, case: CaseLaunches, state: _State, settings: Settings) -> Evidence:

@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from ssdbench.analysis.answer import EQUAL_LAUNCHES, Evidence, obstacle, percent, too_few, within
-from ssdbench.analysis.contrast import Contrast, contrasts, f_tail, holm, of_units, quantile, worse
+from ssdbench.analysis.answer import EQUAL_LAUNCHES, Evidence, detectable_change, obstacle, percent, too_few, within
+from ssdbench.analysis.contrast import Contrast, contrasts, f_tail, holm, of_units, worse
 from ssdbench.analysis.decide import is_within
 from ssdbench.analysis.plan import pairs_for
 from ssdbench.schema.night import Arms, CaseSessions
@@ -40,7 +40,8 @@ def judge_stored(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[
     }
     p_values = {name: _p_beyond_drift(both.judged, settings) for name, both in seen.items() if both.judged.varies}
     rejected = holm(p_values, settings.alpha)
-    return {name: _verdict(case, seen.get(name), name in rejected, settings) for name, case in cases.items()}
+    tested = max(1, len(p_values))
+    return {name: _verdict(case, seen.get(name), name in rejected, tested, settings) for name, case in cases.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class _Seen:
     launches: Contrast
 
 
-def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, settings: Settings) -> Verdict:
+def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: int, settings: Settings) -> Verdict:
     arms = _arms(case)
     evidence = Evidence(
         metric=case.metric,
@@ -64,8 +65,9 @@ def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, settings
     if seen is None:
         return too_few(evidence)
     contrast = seen.judged
-    confidence = 1 - settings.alpha
-    reach = contrast.half_width(confidence) + quantile(settings.power, contrast.freedom) * contrast.error
+    # The first step of Holm, and the interval: both have to lie beyond the drift.
+    level = min(settings.alpha / 2, settings.alpha / tested)
+    reach = detectable_change(contrast, level, settings.power)
     needed = pairs_for(seen.launches, settings, settings.alpha)
     status, because = _status(case, contrast, is_rejected, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:

@@ -70,7 +70,7 @@ def _verdict(
         return too_few(evidence)
     contrast = seen[name]
     level = settings.alpha / (2 * max(1, family.cases))
-    detectable = detectable_change(contrast, settings, level)
+    detectable = detectable_change(contrast, level, settings.power)
     needed = pairs_for(contrast, settings, level)
     status, because = _status(name, contrast, family, evidence)
     if status is Status.INCONCLUSIVE and contrast.varies:

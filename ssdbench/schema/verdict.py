@@ -120,9 +120,10 @@ class Verdict:
     """The judgement of one metric of one case; every change is relative to the baseline (+0.02 is 2 % more).
 
     `low` and `high` bound the change with a confidence of 1 - alpha (99 %). The launches are those that the rule used;
-    `fresh_pairs` of them were stage C, on which alone the figures then rest. `smallest_detectable_change` is what these
-    data would have shown with the settings' power, `launches_needed` (per side, interleaved) what it would take to
-    decide on a change of the margin; None where the data cannot say. `mode` is None where nothing could be judged.
+    `fresh_pairs` of them were stage C, on which alone the figures then rest. `smallest_detectable_change` is what the
+    rule would have called at this spread with the settings' power, `launches_needed` (per side, interleaved) what it
+    would take to decide on a change of the margin; None where the data cannot say. `mode` is None where nothing could
+    be judged.
     """
 
     status: Status

@@ -100,7 +100,7 @@ def test_the_smallest_detectable_change_is_that_of_the_formula():
 
     case = a_case(noise=0.08)
     (contrast,) = contrasts([(case.metric, case.measured.first(15))], SETTINGS)
-    reach = (t.ppf(0.99, contrast.freedom) + t.ppf(0.95, contrast.freedom)) * contrast.error
+    reach = (t.ppf(0.99, contrast.freedom) + t.ppf(math.sqrt(0.95), contrast.freedom)) * contrast.error
     assert verdict(case).smallest_detectable_change == pytest.approx(math.expm1(reach))
 
 
