@@ -69,16 +69,7 @@ def verdict(
         print(json.dumps({"cases": [_as_json(case, found) for case, found in verdicts.items()]}))
     else:
         lonely = launch_table.without_partner(rows) if chosen is Mode.INTERLEAVED else {}
-        cases = [
-            CaseVerdict(
-                case_key=case,
-                title=case,
-                verdict=found,
-                notes=(f"launches left out for want of a partner: {lonely[case]}",) if case in lonely else (),
-            )
-            for case, found in verdicts.items()
-        ]
-        Console().print(render_verdicts(cases, chosen))
+        Console().print(render_verdicts([_case(name, found, lonely) for name, found in verdicts.items()], chosen))
     raise typer.Exit(_exit_code(verdicts))
 
 
@@ -87,6 +78,11 @@ def _judged(rows: list[launch_table.Row], metric: Metric, mode: Mode, settings: 
         return judge_stored(launch_table.sessions_of(rows, metric), settings)
     night = launch_table.night_of(rows, metric, mode)
     return judge(night, settings) if mode is Mode.INTERLEAVED else judge_single_shot(night, settings)
+
+
+def _case(name: str, found: Verdict, lonely: Mapping[str, int]) -> CaseVerdict:
+    notes = (f"launches left out for want of a partner: {lonely[name]}",) if name in lonely else ()
+    return CaseVerdict(case_key=name, title=name, verdict=found, notes=notes)
 
 
 def _as_json(case: str, found: Verdict) -> dict[str, Any]:
