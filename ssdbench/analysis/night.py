@@ -48,7 +48,7 @@ def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record]) -
         metric=metric,
         measured=_arms(metric, last, "B"),
         fresh=_arms(metric, last, "C"),
-        abandoned=next(filter(None, map(_fault, last.values())), None),
+        abandoned=next(filter(None, map(_fault, last.values())), None) or _exhausted(records, stored),
     )
 
 
@@ -70,4 +70,10 @@ def _fault(record: Record) -> str | None:
         return f"{name} failed: {record.failure.message}"
     if record.invalid_reason is not None:
         return f"{name} stayed invalid: {record.invalid_reason}"
+    return None
+
+
+def _exhausted(records: Sequence[Record], stored: Sequence[Record]) -> str | None:
+    if stored and len({record.launch for record in records}) >= len(stored):
+        return f"the stored baseline has {len(stored)} launches: more of the candidate alone decide nothing"
     return None

@@ -17,7 +17,8 @@ from tests.cli.conftest import Ssdbench, Start
 
 pytestmark = pytest.mark.slow
 
-PACE = ("run", "--workload", "pace", "--warmup", "2", "--launches", "1")
+# However busy the machine of the tests is: what is tested here is not the replacing of invalid launches.
+PACE = ("run", "--workload", "pace", "--warmup", "2", "--launches", "1", "--foreign-cpu", "64")
 
 
 def latest(tmp_path: Path) -> Run:
@@ -132,7 +133,7 @@ def test_a_stalled_rank_runs_into_the_time_limit_and_its_stack_is_kept(
 def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
     start: Start, ssdbench: Ssdbench, tmp_path: Path
 ) -> None:
-    process = start("run", "--workload", "pace", "--warmup", "0", "--launches", "2", "--steps", "30")
+    process = start(*PACE, "--launches", "2", "--steps", "30")
     eventually(lambda: (tmp_path / "results").exists() and len(latest(tmp_path).records) == 1)
     first = only(latest(tmp_path))
     process.send_signal(signal.SIGINT)
@@ -171,3 +172,13 @@ def test_an_unknown_option_of_a_workload_is_a_failure_that_names_the_known_ones(
     assert failure is not None
     assert failure.kind == "unsupported"
     assert "step_seconds" in failure.message
+
+
+def test_a_launch_beside_busy_neighbours_is_replaced_three_times_and_every_try_is_kept(
+    ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    done = ssdbench(*PACE, "--steps", "5", "--foreign-cpu", "0")
+    assert done.returncode == 0, done.stderr
+    records = latest(tmp_path).records
+    assert [record.replacement for record in records] == [0, 1, 2, 3]
+    assert all("cores busy (limit 0)" in str(record.invalid_reason) for record in records)

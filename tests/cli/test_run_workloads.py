@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 SUITE = """
 name = "tiny"
 device = "cpu"
+foreign_cpu_limit_cores = 64.0
 protocol = { warmup_steps = 1, steps = 5, launches = 1 }
 data = { train_images = 16, val_images = 8, seed = 3 }
 
@@ -116,7 +117,20 @@ def test_an_image_that_breaks_after_the_check_is_bad_data_and_the_rest_of_the_ru
 ) -> None:
     made = ssdbench("data", "synth", "images", "--train-images", "8", "--val-images", "4")
     assert made.returncode == 0, made.stderr
-    grid = ("--workload", "pace,input", "--batch-size", "4", "--warmup", "0", "--steps", "2", "--launches", "1")
+    grid = (
+        "--workload",
+        "pace,input",
+        "--batch-size",
+        "4",
+        "--warmup",
+        "0",
+        "--steps",
+        "2",
+        "--launches",
+        "1",
+        "--foreign-cpu",
+        "64",
+    )
     process = start("run", *grid, "--data", "images")
     while not list((tmp_path / "results/records").glob("*.jsonl")):  # begun, so checked
         assert process.poll() is None
