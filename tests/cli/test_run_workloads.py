@@ -131,7 +131,7 @@ def test_an_image_that_breaks_after_the_check_is_bad_data_and_the_rest_of_the_ru
         "--foreign-cpu",
         "64",
     )
-    process = start("run", *grid, "--data", "images")
+    process = start("run", *grid, *protocol, "--data", "images")
     while not list((tmp_path / "results/records").glob("*.jsonl")):  # begun, so checked
         assert process.poll() is None
         time.sleep(0.1)
