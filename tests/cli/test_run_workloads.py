@@ -117,20 +117,8 @@ def test_an_image_that_breaks_after_the_check_is_bad_data_and_the_rest_of_the_ru
 ) -> None:
     made = ssdbench("data", "synth", "images", "--train-images", "8", "--val-images", "4")
     assert made.returncode == 0, made.stderr
-    grid = (
-        "--workload",
-        "pace,input",
-        "--batch-size",
-        "4",
-        "--warmup",
-        "0",
-        "--steps",
-        "2",
-        "--launches",
-        "1",
-        "--foreign-cpu",
-        "64",
-    )
+    grid = ("--workload", "pace,input", "--batch-size", "4", "--foreign-cpu", "64")
+    protocol = ("--warmup", "0", "--steps", "2", "--launches", "1")
     process = start("run", *grid, *protocol, "--data", "images")
     while not list((tmp_path / "results/records").glob("*.jsonl")):  # begun, so checked
         assert process.poll() is None
