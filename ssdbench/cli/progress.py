@@ -44,7 +44,7 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 
 
 @contextmanager
-def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
+def run_progress(header: RunHeader, prediction: Forecast, measured_before: int = 0) -> Iterator[Observer]:
     """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
     console = Console()
     console.print(
@@ -54,6 +54,10 @@ def run_progress(header: RunHeader, prediction: Forecast) -> Iterator[Observer]:
         if planned.skip_reason is not None:
             skipped = f"[yellow]skipped[/yellow] {planned.case.title}: {escape(planned.skip_reason)}"
             console.print(skipped, highlight=False, soft_wrap=not console.is_terminal)
+    if measured_before:
+        console.print(
+            f"{measured_before} launches were measured before", highlight=False, soft_wrap=not console.is_terminal
+        )
     watch = _Watch(console, prediction)
     try:
         with watch.display:

@@ -47,7 +47,7 @@ def run(
     with data_progress() as on_progress:
         data = campaigns.prepare_images(campaign, on_progress)
     begun = campaigns.begin(store, campaign, data)
-    with run_progress(begun.header, prediction) as observer:
+    with run_progress(begun.header, prediction, len(begun.records)) as observer:
         bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
         if campaign.control is not None or until_decided:
             stored = d.stored_launches(store, begun.header, baseline) if until_decided else ()
