@@ -59,8 +59,8 @@ benchmark: environment
 verdicts: environment
 	$(RUN)/python -m benchmarks.verdicts
 
-# The whole job on a fresh machine: measure, accept as the baseline, measure again, compare. Two launches a case on a
-# busy CPU seldom support a verdict; the exit code says which one it was and is not an error of the demo.
+# The whole job on a fresh machine: measure, accept as the baseline, measure again, compare. One stored session clears
+# nothing, so the comparison is inconclusive; its exit code says so and is not an error of the demo.
 demo: environment
 	$(RUN)/ssdbench env
 	$(RUN)/ssdbench run smoke --results demo-results
