@@ -101,13 +101,16 @@ def decode(
 
     Per class but background: scores above `score_threshold`, the best `top_k` of them, greedy NMS that keeps a box
     while its IoU with every kept one is below `iou_threshold`; then the best `top_k` of the image over all classes.
-    Boxes are not clipped to the image. A default box whose regression or logits are not finite gives no detection
-    and disturbs no other; whoever must know of it looks at the model's output.
+    Best first; of equal scores the lower class, then the lower default box. Boxes are not clipped to the image. A
+    default box whose regression or logits are not finite gives no detection and disturbs no other; whoever must know
+    of it looks at the model's output.
     """
     boxes_ltrb = _regress(loc)
     scores = logits.float().softmax(1)[:, 1:]
     eligible = (scores > score_threshold) & boxes_ltrb.isfinite().all(2)[:, None]
-    best, default = scores.masked_fill(~eligible, -math.inf).topk(min(top_k, scores.shape[2]), dim=2)
+    best, default = scores.masked_fill(~eligible, -math.inf).topk(min(top_k, scores.shape[2]), dim=2, sorted=False)
+    default, order = default.sort(dim=2)  # topk gives equal scores in any order; NMS and the sort below are stable
+    best = best.gather(2, order)
     image, column, rank = best.isfinite().nonzero(as_tuple=True)
     scores = best[image, column, rank]
     boxes_ltrb = boxes_ltrb[image, default[image, column, rank]]

@@ -125,6 +125,16 @@ def test_the_best_200_of_an_image_over_all_classes_are_kept_best_first():
     torch.testing.assert_close(best_of_classes.scores, everything.scores[:10])
 
 
+def test_of_equal_scores_the_lower_class_comes_first_then_the_lower_default_box():
+    loc, logits = background()
+    rows = torch.arange(0, 5776, 4 * 38 + 8)  # the first grid, far enough apart to suppress nothing
+    logits[0, 3, rows], logits[0, 7, rows] = 2.0, 2.0
+    boxes_ltrb, labels, scores = decode(loc, logits)[0]
+    assert len(set(scores.tolist())) == 1
+    assert labels.tolist() == [3] * len(rows) + [7] * len(rows)
+    torch.testing.assert_close(boxes_ltrb, boxes._regress(loc)[0, rows].repeat(2, 1), rtol=0, atol=0)
+
+
 def overlap(box, other):
     width = max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
     height = max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
