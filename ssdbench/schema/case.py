@@ -172,7 +172,8 @@ class LaunchRequest:
     """The content of case.json: what a worker needs for one launch of a case; all paths absolute.
 
     `prepared_data` is the folder of cleaned annotations (None where the pipeline reads no files),
-    `output` the folder for events, failures and measurement.json.
+    `output` the folder for events, failures and results. `checkpoint` is the file of a trained model to evaluate.
+    `training_folder` is where an accuracy run keeps its checkpoints and takes up again what it finds.
     """
 
     schema_version: int
@@ -183,3 +184,5 @@ class LaunchRequest:
     prepared_data: str | None = None
     backbone_weights: str | None = None
     allow_download: bool = False
+    checkpoint: str | None = None
+    training_folder: str | None = None

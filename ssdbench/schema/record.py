@@ -6,9 +6,10 @@ from typing import Literal
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.environment import Hardware, Host, Software
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
+from ssdbench.schema.training import Training
 
 FailureKind = Literal[
-    "crash", "out_of_memory", "timeout", "not_finite", "bad_data", "unsupported", "interrupted", "lost"
+    "crash", "out_of_memory", "timeout", "not_finite", "bad_data", "unsupported", "interrupted", "lost", "disk_full"
 ]
 
 Arm = Literal["candidate", "baseline"]
@@ -130,6 +131,9 @@ class RunHeader:
 class Record:
     """One launch: a measurement, or a failure. `order` is its place among the launches of its run.
 
+    A launch of an accuracy run is one seed: it has `training` in place of a measurement, and beside a failure as far as
+    it came.
+
     `launch_seconds` is the whole launch, from the start of torchrun to its end; it serves to predict durations.
     In an interleaved run `launch` numbers the pairs of a stage: B measures all cases, C the suspects afresh.
     `replacement` counts the invalid launches that this one stands for.
@@ -146,6 +150,7 @@ class Record:
     launch_seconds: float = 0.0
     dataset: Dataset | None = None
     measurement: Measurement | None = None
+    training: Training | None = None
     failure: Failure | None = None
     invalid_reason: str | None = None
     arm: Arm = "candidate"
