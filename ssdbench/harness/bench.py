@@ -90,7 +90,7 @@ class Bench:
             seed=header.plan.seed + launch,
             output=str(self._fresh_folder(f"{order:04d}-{case.key}-{stage}-{arm}-{launch}")),
             prepared_data=str(self._data.path) if self._data else None,
-            backbone_weights=header.options.backbone_weights,
+            backbone_weights=_absolute(header.options.backbone_weights),
             allow_download=header.options.allow_download,
         )
         begin = time.monotonic()
@@ -126,3 +126,8 @@ class Bench:
         # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
         tries = (self._work_folder / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))])
         return next(folder.absolute() for folder in tries if not folder.exists())
+
+
+def _absolute(weights: str | None) -> str | None:
+    # Workers run in a folder of their own; what is no file is one of torchvision's names.
+    return str(Path(weights).absolute()) if weights is not None and Path(weights).is_file() else weights

@@ -173,7 +173,8 @@ class LaunchRequest:
 
     `prepared_data` is the folder of cleaned annotations (None where the pipeline reads no files),
     `output` the folder for events, failures and results. `checkpoint` is the file of a trained model to evaluate.
-    `training_folder` is where an accuracy run keeps its checkpoints and takes up again what it finds.
+    `training_folder` is where an accuracy run keeps its checkpoints and takes up again what it finds. `source` is the
+    tree of ssdbench that shall be measured: a worker that was imported from another refuses.
     """
 
     schema_version: int
@@ -186,3 +187,4 @@ class LaunchRequest:
     allow_download: bool = False
     checkpoint: str | None = None
     training_folder: str | None = None
+    source: str | None = None

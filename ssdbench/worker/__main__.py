@@ -19,7 +19,7 @@ from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.record import Measurement
-from ssdbench.worker.door import read_request, write_failure, write_measurement
+from ssdbench.worker.door import read_request, require_source, write_failure, write_measurement
 from ssdbench.worker.events import Events
 from ssdbench.worker.loop import measure
 from ssdbench.worker.reduction import reduce_ranks
@@ -44,6 +44,7 @@ def main() -> int:
 
 
 def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
+    require_source(request)
     case = request.case
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     events.phase("build")

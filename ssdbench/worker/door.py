@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import ssdbench
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
 from ssdbench.runtime.device import is_out_of_memory
 from ssdbench.runtime.distributed import is_peer_lost
@@ -31,6 +32,17 @@ def read_request(path: Path) -> LaunchRequest:
     case = content.pop("case")
     protocol = Protocol(**case.pop("protocol"))
     return LaunchRequest(case=Case(protocol=protocol, **case), **content)
+
+
+def require_source(request: LaunchRequest) -> None:
+    """Refuse to measure another ssdbench than the one asked for: both arms of a pair would be the same.
+
+    Raises:
+        UsageError: this worker was imported from elsewhere.
+    """
+    here = Path(ssdbench.__file__).resolve().parents[1]
+    if request.source is not None and here != Path(request.source).resolve():
+        raise UsageError(f"the worker was imported from {here}, not from {request.source}: keep {here} off PYTHONPATH")
 
 
 def write_measurement(folder: Path, measurement: Measurement) -> None:

@@ -35,7 +35,10 @@ def faster_baseline(tmp_path: Path) -> Path:
 def test_a_planted_slowdown_is_regressed_and_an_equal_build_is_not(
     ssdbench: Ssdbench, tmp_path: Path, faster_baseline: Path
 ) -> None:
-    done = ssdbench(*PACE, "--batch-size", "1,2", "--baseline-checkout", str(faster_baseline))
+    # Begun inside a checkout, as developers do: the working directory must not decide what either arm imports.
+    where = ("--results", str(tmp_path / "results"))
+    asked = (*PACE, "--batch-size", "1,2", "--baseline-checkout", str(faster_baseline), *where)
+    done = ssdbench(*asked, cwd=REPOSITORY)
     assert done.returncode == ExitCode.REGRESSED, done.stdout + done.stderr
 
     judged = ssdbench("compare", "latest", "--json")

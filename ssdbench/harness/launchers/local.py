@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -40,7 +40,8 @@ class LocalLauncher:
         folder = Path(request.output)
         folder.mkdir(parents=True)
         case_file = folder / "case.json"
-        case_file.write_text(json.dumps(asdict(request)), encoding="utf-8")
+        asked = replace(request, source=str(self._source))
+        case_file.write_text(json.dumps(asdict(asked)), encoding="utf-8")
         tree = ProcessTree(
             self._command(request, case_file), _environment(request, self._source), folder / "torchrun.log"
         )

@@ -25,10 +25,13 @@ class WorkerError(SsdbenchError):
 
 
 def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> dict[str, str]:
-    """This process's environment with a source tree of ssdbench in front of the import path."""
+    """This process's environment with a source tree of ssdbench in front of the import path.
+
+    PYTHONSAFEPATH (Python 3.11) keeps the working directory off it: in a checkout, its ssdbench would be found first.
+    """
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(source), *([inherited] if inherited else [])])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **additions}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
 
 
 def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
@@ -109,7 +112,13 @@ class ProcessTree:
             with log.open("wb") as file:
                 # A session of its own: Ctrl-C reaches the host alone, which then ends the tree in good order.
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    env=environment,
+                    cwd=log.parent,  # no source tree: Python 3.10 would import from it
+                    start_new_session=True,
                 )
         except OSError as error:
             raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
