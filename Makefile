@@ -14,7 +14,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests demo benchmark verdicts format clean
+.PHONY: environment test lint types tests demo converge-demo benchmark verdicts format clean
 
 environment: $(VENV)/.complete $(OLD_DALI)/.complete
 
@@ -67,6 +67,11 @@ demo: environment
 	$(RUN)/ssdbench baseline accept latest --reason "first run of the demo" --results demo-results
 	$(RUN)/ssdbench run smoke --results demo-results
 	-@$(RUN)/ssdbench compare latest --results demo-results
+
+# Learns for real: ResNet-18 from random weights, easy synthetic images, a few minutes on two cores.
+converge-demo: environment
+	$(RUN)/ssdbench converge --suite convergence-smoke --results demo-results
+	$(RUN)/ssdbench converge table latest --results demo-results
 
 clean:
 	rm -rf $(VENV) .environments demo-results

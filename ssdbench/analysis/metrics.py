@@ -26,7 +26,7 @@ def gated_metric(case: Case) -> Metric:
     """The one metric that a verdict on this case rests on.
 
     Raises:
-        UsageError: a workload that this version does not know.
+        UsageError: a workload that this version does not know, or one that is judged by its curves.
     """
     traits = WORKLOADS.get(case.workload)
     if traits is None:
@@ -34,6 +34,8 @@ def gated_metric(case: Case) -> Metric:
             f"case {case.key}: workload {case.workload!r} is unknown here, known are {', '.join(WORKLOADS)}; "
             "update ssdbench to compare it"
         )
+    if traits.gated_metric is None:
+        raise UsageError(f"case {case.key} trains for accuracy: judge its run with `ssdbench converge check`")
     return METRICS[traits.gated_metric]
 
 

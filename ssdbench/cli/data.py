@@ -32,9 +32,9 @@ def synth(
     python: Python = None,
 ) -> None:
     """Draw a data set that a detector can learn; no download."""
-    recipe = SyntheticData(train_images=train_images, val_images=val_images, seed=seed)
+    recipe = SyntheticData(train_images=train_images, val_images=val_images, seed=seed, easy=easy)
     with data_progress() as on_progress:
-        result = datasets.synthesise(inspect_python(python).executable, folder, recipe, easy, on_progress)
+        result = datasets.synthesise(inspect_python(python).executable, folder, recipe, on_progress)
     done = "made" if result["created"] else "is there already, made with these very parameters"
     typer.echo(f"{result['directory']}: {train_images} train and {val_images} val images, seed {seed}: {done}")
 

@@ -13,7 +13,7 @@ from ssdbench.harness.stores.files import FileStore
 @takes_request
 def plan(request: Request) -> None:
     """Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."""
-    suite = request.suite()
+    suite = request.speed_suite()
     campaign = new_campaign(suite, request.run_options(suite), request.seed)
     print_plan(
         campaign, forecast(campaign.plan, campaign.machine.hardware, earlier_records(FileStore(request.results)))

@@ -2,9 +2,9 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
@@ -30,6 +30,8 @@ _SEVERAL = "several by commas"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The options as given; None was not given."""
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ()
 
     name: Annotated[str | None, _NAME] = None
     workload: Annotated[str | None, _option(f"Ad hoc grid: train, infer, detect, input; {_SEVERAL}.")] = None
@@ -84,6 +86,17 @@ class Request:
             content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
         return parse_suite(content, self.name or "command line")
 
+    def speed_suite(self) -> Suite:
+        """The suite, which must not train for accuracy: that is no matter of minutes, and has verbs of its own.
+
+        Raises:
+            UsageError: it does; and as `suite`.
+        """
+        suite = self.suite()
+        if any("accuracy" in matrix.workload for matrix in suite.matrix):
+            raise UsageError(f"{suite.name} trains for accuracy: use `ssdbench converge --suite {suite.name}`")
+        return suite
+
     def run_options(self, suite: Suite) -> RunOptions:
         """What is kept in the run's header beside its plan."""
         return RunOptions(
@@ -110,12 +123,34 @@ class Request:
         return matrix
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest(Request):
+    """What `converge` is asked: a suite of workload accuracy, or an ad hoc recipe; nothing of what times steps."""
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        *("workload", "warmup_steps", "steps", "launches", "foreign_cpu_limit_cores", "margin"),
+    )
+
+    name: Annotated[str | None, _option("Recipe: a suite by name, or a .toml file.", "--suite")] = None
+    option: Annotated[list[str] | None, _option("Of an ad hoc recipe, as name=value: epochs=10.")] = None
+
+    def suite(self) -> Suite:
+        """The suite asked for; without one, the published recipe, or an ad hoc one where any axis is given."""
+        if self.name is not None:
+            return Request.suite(self)
+        ad_hoc = self.option or any(getattr(self, axis) is not None for axis in _AXES)
+        asked = {"workload": "accuracy"} if ad_hoc else {"name": "convergence"}
+        return Request.suite(replace(self, **asked))
+
+
 def takes_request(verb: Callable[..., None]) -> Callable[..., None]:
-    """A command whose options are those of `Request` and the verb's own; the verb gets the request as `request`."""
+    """A command whose options are those of its `request` and the verb's own; the verb gets them as `request`."""
+    kind: type[Request] = get_type_hints(verb)["request"]
+    options = [field for field in fields(kind) if field.name not in kind.LEFT_OUT]
 
     def command(**given: Any) -> None:
-        asked = {field.name: given.pop(field.name) for field in fields(Request)}
-        verb(request=Request(**asked), **given)
+        asked = {field.name: given.pop(field.name) for field in options}
+        verb(request=kind(**asked), **given)
 
     own = [parameter for parameter in inspect.signature(verb).parameters.values() if parameter.name != "request"]
     shared = [
@@ -125,7 +160,7 @@ def takes_request(verb: Callable[..., None]) -> Callable[..., None]:
             default=field.default if field.default is not MISSING else inspect.Parameter.empty,
             annotation=field.type,
         )
-        for field in fields(Request)
+        for field in options
     ]
     parameters = [*shared, *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

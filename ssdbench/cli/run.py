@@ -36,7 +36,7 @@ def run(
     if resume:
         campaign = campaigns.resumed_campaign(store, run_id, request.name)
     else:
-        suite = request.suite()
+        suite = request.speed_suite()
         control = d.control_arm(store, baseline_python, baseline_checkout, baseline_run) if decide else None
         campaign = campaigns.new_campaign(suite, request.run_options(suite), request.seed, control)
     prediction = forecast(campaign.plan, campaign.machine.hardware, campaigns.earlier_records(store))

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from ssdbench.harness.datasets import PreparedData
+from ssdbench.harness.stores.codec import read_training_log
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.training import Training
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
 
 Event = dict[str, object]
@@ -21,8 +23,8 @@ MOST_REPLACEMENTS = 3
 class Launcher(Protocol):
     """Starts the worker of one launch, somewhere, and follows it to its end."""
 
-    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
-        """Run one launch; its files stay in `request.output`."""
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
+        """Run one launch; its files stay in `request.output`, those of a training in `request.training_folder`."""
 
 
 class Sink(Protocol):
@@ -53,7 +55,7 @@ class Bench:
 
     def __init__(
         self, run: Run, data: PreparedData | None, launchers: Mapping[Arm, Launcher], sink: Sink, work_folder: Path,
-        observer: Observer,
+        observer: Observer, training_folder: Path | None = None,
     ) -> None:  # fmt: skip
         self.records = list(run.records)
         self.observer = observer
@@ -62,13 +64,18 @@ class Bench:
         self._launchers = launchers
         self._sink = sink
         self._work_folder = work_folder / run.header.run_id
+        self._training_folder = training_folder
+        # A training that broke off goes on from its checkpoint when its run is resumed, and only then.
+        self._taken_up = {record.id for record in run.records if _can_go_on(record)}
         limit = run.header.options.foreign_cpu_limit_cores
         self._validity = Validity(gpus=run.header.host.gpus, foreign_cpu_limit_cores=limit)
 
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
         last = self._last(case_key, arm, stage, launch)
-        return last is not None and (last.invalid_reason is None or not self._may_replace(case_key, arm))
+        if last is None or last.id in self._taken_up:
+            return False
+        return last.invalid_reason is None or not self._may_replace(case_key, arm)
 
     def measure(self, case: Case, arm: Arm, stage: StageName, launch: int, name: str) -> None:
         """Measure one launch, and again where its conditions were not those of the run."""
@@ -82,16 +89,18 @@ class Bench:
 
     def _measure(self, case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> Record:
         header, order = self._header, len(self.records)
+        seed = header.plan.seed + launch
         request = LaunchRequest(
             schema_version=SCHEMA_VERSION,
             case=case,
             launch=launch,
             # Both arms of a pair draw the same weights and the same images.
-            seed=header.plan.seed + launch,
+            seed=seed,
             output=str(self._fresh_folder(f"{order:04d}-{case.key}-{stage}-{arm}-{launch}")),
             prepared_data=str(self._data.path) if self._data else None,
             backbone_weights=_absolute(header.options.backbone_weights),
             allow_download=header.options.allow_download,
+            training_folder=self._training_of(case, seed),
         )
         begin = time.monotonic()
         outcome = self._launchers[arm].launch(request, self.observer.event)
@@ -110,8 +119,16 @@ class Bench:
             replacement=replacement,
         )
         if isinstance(outcome, Failure):
-            return replace(record, failure=outcome)
+            return replace(record, failure=outcome, training=read_training_log(request.training_folder))
+        if isinstance(outcome, Training):
+            return replace(record, training=outcome)
         return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome))
+
+    def _training_of(self, case: Case, seed: int) -> str | None:
+        if case.workload != "accuracy":
+            return None
+        assert self._training_folder is not None
+        return str((self._training_folder / self._header.run_id / f"{case.key}-seed{seed}").absolute())
 
     def _last(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> Record | None:
         place = (case_key, arm, stage, launch)
@@ -126,6 +143,12 @@ class Bench:
         # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
         tries = (self._work_folder / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))])
         return next(folder.absolute() for folder in tries if not folder.exists())
+
+
+def _can_go_on(record: Record) -> bool:
+    """Whether a training stopped for a reason outside of itself; a loss that is not finite is its own result."""
+    outside = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full")
+    return record.case.workload == "accuracy" and record.failure is not None and record.failure.kind in outside
 
 
 def _absolute(weights: str | None) -> str | None:

@@ -50,14 +50,19 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
     return Campaign(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
 
 
-def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Campaign:
+def resumed_campaign(store: FileStore, run: str | None, suite: str | None, *, trains: bool = False) -> Campaign:
     """Take up a run (None: the newest one, of the suite if that is given) where it stopped.
+
+    `trains` chooses between runs that train for accuracy and runs that measure speed.
 
     Raises:
         StoreError: there is no such run, or none that is unfinished.
-        UsageError: it was begun on other hardware.
+        UsageError: it was begun on other hardware, or is of the other kind.
     """
-    resumed = store.load(run) if run is not None else _newest_unfinished(store, suite)
+    resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, trains)
+    if trains_for_accuracy(resumed.header.plan) != trains:
+        verb = "run" if trains else "converge"
+        raise UsageError(f"run {resumed.header.run_id} is resumed by `ssdbench {verb} --resume --run ...`")
     machine = probe_machine()
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
@@ -73,6 +78,11 @@ def resumed_campaign(store: FileStore, run: str | None, suite: str | None) -> Ca
         control=resumed.header.control,
         resumed=resumed,
     )
+
+
+def trains_for_accuracy(plan: Plan) -> bool:
+    """Whether a plan trains seeds and does not measure speed."""
+    return any(planned.case.workload == "accuracy" for planned in plan.cases)
 
 
 def require_something_to_measure(plan: Plan) -> None:
@@ -141,10 +151,12 @@ def launchers(campaign: Campaign) -> dict[Arm, Launcher]:
     return found
 
 
-def _newest_unfinished(store: FileStore, suite: str | None) -> Run:
+def _newest_unfinished(store: FileStore, suite: str | None, trains: bool) -> Run:
     headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
-    for header in reversed(headers):
+    for header in reversed([header for header in headers if trains_for_accuracy(header.plan) == trains]):
         run = store.load(header.run_id)
+        if trains:
+            return run  # a seed that broke off can go on, and a finished run can take more seeds
         # Only the verdict rule knows whether an interleaved run is done: it is asked again, and may want nothing.
         if header.control is not None or len(_launches(run)) < len(header.plan.order):
             return run

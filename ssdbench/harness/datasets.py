@@ -39,11 +39,11 @@ def needs_images(plan: Plan) -> bool:
     return any(planned.skip_reason is None and planned.case.pipeline not in _READS_NOTHING for planned in plan.cases)
 
 
-def synthesise(python: str, folder: Path, recipe: SyntheticData, easy: bool, on_progress: OnProgress) -> dict[str, Any]:
+def synthesise(python: str, folder: Path, recipe: SyntheticData, on_progress: OnProgress) -> dict[str, Any]:
     """Make a synthetic COCO data set in `folder`; at once where it is there already."""
     arguments = [
         *("ssdbench.ssd", "synth", str(folder), "--train-images", str(recipe.train_images)),
-        *("--val-images", str(recipe.val_images), "--seed", str(recipe.seed), *(["--easy"] if easy else [])),
+        *("--val-images", str(recipe.val_images), "--seed", str(recipe.seed), *(["--easy"] if recipe.easy else [])),
     ]
     return run_module(python, arguments, on_progress)
 
@@ -64,9 +64,10 @@ def provide(python: str, options: RunOptions, on_progress: OnProgress) -> Prepar
         name = folder.resolve().name
     else:
         recipe = options.synthetic
-        name = f"synthetic-{recipe.train_images}-{recipe.val_images}-seed{recipe.seed}"
+        kind = "easy" if recipe.easy else "synthetic"
+        name = f"{kind}-{recipe.train_images}-{recipe.val_images}-seed{recipe.seed}"
         folder = cache_folder() / "synthetic" / f"{name}-ssdbench{__version__}"
-        synthesise(python, folder, recipe, False, on_progress)
+        synthesise(python, folder, recipe, on_progress)
     result: dict[str, Any] = run_module(
         python, ["ssdbench.ssd", "prepare", str(folder), "--cache", str(cache_folder() / "prepared")], on_progress
     )

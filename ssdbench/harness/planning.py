@@ -64,6 +64,8 @@ def _precision(case: Case, machine: Machine) -> str | None:
 def _shape(case: Case) -> str | None:
     if WORKLOADS[case.workload].trains and case.batch_size_per_gpu == 1:
         return "training with one image per GPU is impossible: BatchNorm on the 1x1 map needs more than one value"
+    if case.workload == "accuracy" and case.pipeline == "resident":
+        return "the resident pipeline holds noise, from which no accuracy can be learned: take dali or torchvision"
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ssdbench.errors import UsageError
+from ssdbench.schema.accuracy import accuracy_options
 from ssdbench.schema.case import (
     BACKBONES,
     LAYOUTS,
@@ -82,6 +83,7 @@ class DataTable(_Table):
     train_images: Count = SyntheticData().train_images
     val_images: Count = SyntheticData().val_images
     seed: Annotated[int, Field(ge=0)] = SyntheticData().seed
+    easy: bool = SyntheticData().easy
 
     def recipe(self) -> SyntheticData:
         """The same as the record keeps it."""
@@ -251,6 +253,8 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[C
                 protocol=protocol,
                 **_without_unused(axes),
             )
+            if case.workload == "accuracy":
+                accuracy_options(case)  # refuses a wrong one before anything is started
             if case.key not in seen:
                 seen.add(case.key)
                 yield case, matrix.below_capability

@@ -177,6 +177,22 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def random_state(device: Device) -> torch.Tensor:
+    """torch's random numbers on this rank, of the CPU and then of its GPU: where they stand, as bytes (uint8)."""
+    states = [torch.get_rng_state()]
+    if device.kind == "cuda":
+        states.append(torch.cuda.get_rng_state(device.torch_device))
+    return torch.cat(states)
+
+
+def restore_random_state(device: Device, state: torch.Tensor) -> None:
+    """Go on with the random numbers of `random_state`."""
+    size = torch.get_rng_state().numel()
+    torch.set_rng_state(state[:size])
+    if device.kind == "cuda":
+        torch.cuda.set_rng_state(state[size:], device.torch_device)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is the device's or the host's allocator giving up."""
     oom = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)

@@ -54,12 +54,13 @@ PRECISIONS: Mapping[str, Precision] = {
 class WorkloadTraits:
     """What the host has to know of a workload without importing it.
 
-    `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`).
+    `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`); None where curves are judged
+    and not a metric (`ssdbench converge`).
     """
 
     uses_model: bool
     trains: bool
-    gated_metric: str
+    gated_metric: str | None
 
 
 WORKLOADS: Mapping[str, WorkloadTraits] = {
@@ -67,6 +68,7 @@ WORKLOADS: Mapping[str, WorkloadTraits] = {
     "infer": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50"),
     "detect": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50"),
     "input": WorkloadTraits(uses_model=False, trains=False, gated_metric="throughput"),
+    "accuracy": WorkloadTraits(uses_model=True, trains=True, gated_metric=None),
     "pace": WorkloadTraits(uses_model=False, trains=False, gated_metric="throughput"),
 }
 

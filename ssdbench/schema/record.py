@@ -77,11 +77,15 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticData:
-    """What decides every byte of a synthetic data set, given the generator's version."""
+    """What decides every byte of a synthetic data set, given the generator's version.
+
+    `easy` is for learning in minutes: few categories, large objects told apart by colour.
+    """
 
     train_images: int = 256
     val_images: int = 64
     seed: int = 1
+    easy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ssdbench.schema.environment import Software
+
 EvaluationProtocol = Literal["every-image", "published"]
 
 
@@ -67,7 +69,8 @@ class EpochResult:
 class Training:
     """The curve of one seed. It is complete when `results` holds all `epochs`; a failed run keeps what it had.
 
-    `starts` counts the processes groups that worked on it: more than 1 where it was resumed from a checkpoint.
+    `starts` counts the process groups that worked on it: more than 1 where it was resumed from a checkpoint.
+    `software` is that of the last one.
     """
 
     schema_version: int
@@ -80,6 +83,7 @@ class Training:
     global_batch_size: int
     results: tuple[EpochResult, ...] = ()
     starts: int = 1
+    software: Software | None = None
 
     @property
     def complete(self) -> bool:

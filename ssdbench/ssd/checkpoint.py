@@ -1,13 +1,14 @@
 """Checkpoints of SSD300 v1.1: the published ones, ours, and bare state dicts.
 
 A published checkpoint is a dict with `model`, the state dict, and may hold `epoch`, `iteration`, `optimizer`,
-`scheduler` and `label_map`; names from older releases begin with `module.`, once or more. Ours are the same.
+`scheduler` and `label_map`; names from older releases begin with `module.`, once or more. Ours are the same, and may
+hold what an exact resume needs besides: `scaler`, `ranks` and `identity`.
 """
 
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ class Checkpoint:
     optimizer: dict[str, Any] | None = None
     scheduler: dict[str, Any] | None = None
     label_map: dict[int, str] | None = None
+    scaler: dict[str, Any] | None = None
+    ranks: list[dict[str, Tensor]] | None = None
+    identity: str | None = None
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -61,6 +65,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         optimizer=_entry(path, found, "optimizer", dict),
         scheduler=_entry(path, found, "scheduler", dict),
         label_map=_entry(path, found, "label_map", dict),
+        scaler=_entry(path, found, "scaler", dict),
+        ranks=_entry(path, found, "ranks", list),
+        identity=_entry(path, found, "identity", str),
     )
 
 
@@ -80,10 +87,14 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer | None = None,
     scheduler: Mapping[str, Any] | None = None,
     label_map: Mapping[int, str] | None = None,
+    scaler: Mapping[str, Any] | None = None,
+    ranks: Sequence[Mapping[str, Tensor]] | None = None,
+    identity: str | None = None,
 ) -> None:
     """Write a checkpoint in the published form, whole or not at all; a wrapped model is saved without its wrapper.
 
-    `scheduler` is a state dict. Raises OSError when the disk refuses.
+    `scheduler` and `scaler` are state dicts. `ranks` has for each rank what it alone knows (random numbers, place in the
+    data), `identity` names the training that the checkpoint belongs to. Raises OSError when the disk refuses.
     """
     path = Path(path)
     entries = {
@@ -93,6 +104,9 @@ def save_checkpoint(
         "optimizer": optimizer.state_dict() if optimizer is not None else None,
         "scheduler": dict(scheduler) if scheduler is not None else None,
         "label_map": dict(label_map) if label_map is not None else None,
+        "scaler": dict(scaler) if scaler is not None else None,
+        "ranks": [dict(rank) for rank in ranks] if ranks is not None else None,
+        "identity": identity,
     }
     part = path.with_name(path.name + ".part")
     try:

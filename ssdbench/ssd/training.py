@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,9 +40,24 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
+    def shortened(self, epochs: int) -> Recipe:
+        """The recipe over another number of epochs: decays and validations at the same shares of the run.
+
+        The last epoch stays a validation epoch. The warm-up is not scaled: it protects the first steps, however many
+        follow.
+        """
+        share = epochs / self.epochs
+        return replace(
+            self,
+            epochs=epochs,
+            decay_epochs=tuple(round(epoch * share) for epoch in self.decay_epochs),
+            validation_epochs=tuple(sorted({math.ceil((epoch + 1) * share) - 1 for epoch in self.validation_epochs})),
+        )
+
 
 DEFAULT_RECIPE = Recipe()
 A100_8GPU_RECIPE = Recipe(batch_size=128, base_learning_rate=2.7e-3, warmup_iterations=1200)
+RECIPES = {"published": DEFAULT_RECIPE, "a100-8gpu": A100_8GPU_RECIPE}
 
 
 def learning_rate(
@@ -51,13 +67,14 @@ def learning_rate(
     batch_size: int,
     warmup_iterations: int,
     base: float = BASE_LEARNING_RATE,
+    decay_epochs: Sequence[int] = DECAY_EPOCHS,
 ) -> float:
-    """base * GPUs * (batch size per GPU / 32), times 0.1 from epoch 43 on and again from 54 on.
+    """base * GPUs * (batch size per GPU / 32), times 0.1 from each decay epoch on (43 and 54 as published).
 
     During the first `warmup_iterations` (0 for none) it is multiplied by iteration / warmup_iterations, so the very
     first step has 0. `epoch` counts from 0, `iteration` from 0 since the start of training, over all epochs.
     """
-    decays = sum(epoch >= decay_epoch for decay_epoch in DECAY_EPOCHS)
+    decays = sum(epoch >= decay_epoch for decay_epoch in decay_epochs)
     rate = base * world_size * (batch_size / BASE_BATCH_SIZE) * DECAY_FACTOR**decays
     return rate * iteration / warmup_iterations if iteration < warmup_iterations else rate
 

@@ -1,28 +1,23 @@
 """One rank of one launch: `python -m ssdbench.worker CASE_JSON`, started by torchrun."""
 
 import faulthandler
-import importlib
 import os
 import signal
 import sys
 import time
 import traceback
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.runtime.device import open_device, seed_everything
 from ssdbench.runtime.distributed import ProcessGroup, global_rank, local_rank
 from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.process import ForeignCpu, die_with_parent
+from ssdbench.runtime.process import die_with_parent
 from ssdbench.runtime.session import Session
-from ssdbench.runtime.software import software
-from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
-from ssdbench.schema.record import Measurement
-from ssdbench.worker.door import read_request, require_source, write_failure, write_measurement
+from ssdbench.worker.door import read_request, require_source, write_failure
 from ssdbench.worker.events import Events
-from ssdbench.worker.loop import measure
-from ssdbench.worker.reduction import reduce_ranks
+from ssdbench.worker.measurement import take_measurement
+from ssdbench.worker.training import train
 
 
 def main() -> int:
@@ -45,14 +40,23 @@ def main() -> int:
 
 def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
     require_source(request)
-    case = request.case
-    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     events.phase("build")
+    session = _open_session(request)
+    if request.case.workload == "accuracy":
+        train(session, request, events)
+    else:
+        take_measurement(session, folder, events)
+    session.group.barrier()
+    session.group.close()
+
+
+def _open_session(request: LaunchRequest) -> Session:
+    case = request.case
     device = open_device(case.device, local_rank(), case.threads_per_rank, time.perf_counter)
     arithmetic = Arithmetic(case.precision, device)
     group = ProcessGroup(device, case.protocol.timeout_seconds)
     seed_everything(request.seed + group.rank)
-    session = Session(
+    return Session(
         case=case,
         device=device,
         arithmetic=arithmetic,
@@ -62,45 +66,12 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
         backbone_weights=request.backbone_weights,
         allow_download=request.allow_download,
     )
-    workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
-    foreign_cpu = ForeignCpu(os.getppid())
-
-    def start_together() -> None:
-        foreign_cpu.begin()
-        group.barrier()
-
-    samples = measure(workload, case.protocol, device, start_together, time.perf_counter, events)
-    foreign_cpu_cores = foreign_cpu.cores(samples.wall_seconds)
-    reduced = reduce_ranks(group.gather(samples))
-    peaks = group.gather(device.peak_memory_bytes())
-    epochs = workload.epochs()
-    events.phase("write")
-    if group.rank == 0:
-        write_measurement(
-            folder,
-            Measurement(
-                schema_version=SCHEMA_VERSION,
-                workload_version=workload.version,
-                started_at=started_at,
-                timer=device.timer,
-                global_batch_size=case.global_batch_size,
-                warmup_steps=case.protocol.warmup_steps,
-                step_seconds=reduced.step_seconds,
-                fetch_seconds=reduced.fetch_seconds,
-                wall_seconds=reduced.wall_seconds,
-                images=reduced.images,
-                rank_wall_seconds=reduced.rank_wall_seconds,
-                peak_memory_bytes=tuple(peaks),
-                losses=reduced.losses,
-                epochs=epochs,
-                foreign_cpu_cores=foreign_cpu_cores,
-                software=software(),
-            ),
-        )
-    workload.close()
-    group.barrier()
-    group.close()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is handed over. Threads of torch and gloo that are still about abort the process now and then when it takes
+    # itself down in good order ("terminate called without an active exception"), and a sound launch would have failed.
+    os._exit(code)

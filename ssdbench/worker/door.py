@@ -3,10 +3,12 @@
 Files are written beside their name and renamed: a file that exists is whole.
 """
 
+import errno
 import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import ssdbench
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
@@ -14,7 +16,9 @@ from ssdbench.runtime.device import is_out_of_memory
 from ssdbench.runtime.distributed import is_peer_lost
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol
+from ssdbench.schema.environment import Software
 from ssdbench.schema.record import Failure, FailureKind, Measurement
+from ssdbench.schema.training import EpochResult, Evaluation, Training
 
 
 def read_request(path: Path) -> LaunchRequest:
@@ -50,10 +54,33 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
     _write(folder / "measurement.json", asdict(measurement))
 
 
+def read_training(folder: Path) -> Training | None:
+    """The log of the training in this folder; None where none was begun."""
+    path = folder / "training.json"
+    if not path.exists():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["results"] = tuple(_epoch_result(**result) for result in content["results"])
+    for name in ("decay_epochs", "validation_epochs"):
+        content[name] = tuple(content[name])
+    content["software"] = Software(**content["software"]) if content["software"] is not None else None
+    return Training(**content)
+
+
+def write_training(folder: Path, training: Training) -> None:
+    """Keep the log of a training beside its checkpoints, where host and worker find it."""
+    _write(folder / "training.json", asdict(training))
+
+
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
     """Tell the host how this rank failed, and when, so that it can tell the cause from its consequences."""
     failure = Failure(kind=_kind(error), message=_message(error), rank=rank, last_step=last_step)
     _write(folder / f"failure-{rank}.json", asdict(failure) | {"failed_at": time.time()})
+
+
+def _epoch_result(*, losses: list[float], evaluation: dict[str, Any] | None, **others: Any) -> EpochResult:
+    figures = Evaluation(**evaluation) if evaluation is not None else None
+    return EpochResult(losses=tuple(losses), evaluation=figures, **others)
 
 
 def _write(path: Path, content: object) -> None:
@@ -67,6 +94,8 @@ def _kind(error: BaseException) -> FailureKind:
         return "out_of_memory"
     if is_peer_lost(error):
         return "lost"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full"
     kinds: dict[type[BaseException], FailureKind] = {
         NotFiniteError: "not_finite",
         DataError: "bad_data",

@@ -46,5 +46,9 @@ class Events:
             self._next_step_line = now_seconds + _STEP_INTERVAL_SECONDS
             self._write({"event": "step", "step": finished, "seconds": now_seconds})
 
+    def tell(self, event: str, **facts: object) -> None:
+        """Anything else that a display may show; the name and the facts are between the worker and `cli`."""
+        self._write({"event": event, **facts})
+
     def _write(self, event: dict[str, object]) -> None:
         self._file.write(json.dumps(event) + "\n")

@@ -13,9 +13,10 @@ import psutil
 
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, worker_environment
-from ssdbench.harness.stores.codec import read_measurement
+from ssdbench.harness.stores.codec import read_measurement, read_training_log
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.record import Failure, Measurement
+from ssdbench.schema.training import Training
 
 # Rare, because on a CPU the host's own work is foreign work beside the measurement.
 _POLL_SECONDS = 0.25
@@ -31,7 +32,7 @@ class LocalLauncher:
         self._python = python
         self._source = source
 
-    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
         """Run one launch to its end, its time limit, or an interruption (which ends it and is passed on).
 
         `on_event` receives the events of rank 0 as they come. The folder `request.output` keeps case.json, the
@@ -55,6 +56,9 @@ class LocalLauncher:
         result = folder / "measurement.json"
         if tree.exit_code() == 0 and result.is_file():
             return read_measurement(result.read_text(encoding="utf-8"))
+        training = read_training_log(request.training_folder) if tree.exit_code() == 0 else None
+        if training is not None:
+            return training
         limit = request.case.protocol.timeout_seconds if timed_out else None
         return diagnose(folder, request.case.world_size, exit_code=tree.exit_code(), timed_out_after_seconds=limit)
 

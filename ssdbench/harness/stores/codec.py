@@ -24,6 +24,7 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.record import Measurement, Record, RunHeader
+from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ Raiser = Callable[[Document], Document]
 # step. `schema_version` itself is raised by the caller, and nested documents (`_NESTED`) before the one around them.
 RAISERS: Mapping[tuple[type, int], Raiser] = {}
 
-_NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement}}
+_NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement, "training": Training}}
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
@@ -42,6 +43,7 @@ _EXPORTED: Mapping[str, type] = {
     "run_header": RunHeader,
     "record": Record,
     "measurement": Measurement,
+    "training": Training,
     "launch_request": LaunchRequest,
     "baseline_header": BaselineHeader,
     "acceptance": Acceptance,
@@ -85,6 +87,14 @@ def is_whole(line: bytes) -> bool:
 def read_measurement(text: str | bytes, source: str = "measurement.json") -> Measurement:
     """A worker's measurement; errors as `read`."""
     return read(Measurement, text, source)
+
+
+def read_training_log(folder: str | None) -> Training | None:
+    """The log that a worker keeps beside its checkpoints; None where there is none. Errors as `read`."""
+    path = Path(folder) / "training.json" if folder is not None else None
+    if path is None or not path.is_file():
+        return None
+    return read(Training, path.read_text(encoding="utf-8"), str(path))
 
 
 def raised(kind: type, found: Any, source: str) -> Document:

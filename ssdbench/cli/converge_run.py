@@ -1,0 +1,76 @@
+"""`ssdbench converge`: train several seeds of one recipe, or go on with them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdbench.cli.progress import data_progress
+from ssdbench.cli.request import Request
+from ssdbench.cli.training_progress import training_progress
+from ssdbench.errors import ExitCode, UsageError
+from ssdbench.harness import campaign as campaigns
+from ssdbench.harness.bench import Bench
+from ssdbench.harness.datasets import cache_folder
+from ssdbench.harness.runner import run_plan
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.case import Plan, Slot
+from ssdbench.schema.record import Run
+
+
+def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str | None) -> Run:
+    """Train the seeds that are not trained yet, each stored when it ends; the run as it then is.
+
+    Raises:
+        UsageError: the suite measures speed, or asks for more than one case.
+    """
+    store = FileStore(request.results)
+    if resume:
+        campaign = campaigns.resumed_campaign(store, run_id, request.name, trains=True)
+    else:
+        suite = request.suite()
+        campaign = campaigns.new_campaign(suite, request.run_options(suite), request.seed)
+    campaign = replace(campaign, plan=_plan_of(campaign.plan, seeds))
+    campaigns.require_something_to_measure(campaign.plan)
+    with data_progress() as on_progress:
+        data = campaigns.prepare_images(campaign, on_progress)
+    begun = campaigns.begin(store, campaign, data)
+    with training_progress(begun.header) as observer:
+        bench = Bench(
+            begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer,
+            training_folder(request.results),
+        )  # fmt: skip
+        run_plan(bench, campaign.plan)
+    return store.load(begun.header.run_id)
+
+
+def training_folder(results: Path) -> Path:
+    """Where runs keep checkpoints, logs and pictures: a folder a run, and in it one a seed."""
+    return results / "training"
+
+
+def exit_code(run: Run) -> ExitCode:
+    """CASE_FAILED where the last try of a seed failed."""
+    last = {(record.case.key, record.launch): record for record in run.records}
+    return ExitCode.CASE_FAILED if any(record.failure for record in last.values()) else ExitCode.OK
+
+
+def _plan_of(plan: Plan, seeds: int | None) -> Plan:
+    wrong = [planned.case.key for planned in plan.cases if planned.case.workload != "accuracy"]
+    if wrong:
+        raise UsageError(f"{wrong[0]} measures speed: use `ssdbench run`, or a suite of workload accuracy")
+    if len(plan.cases) != 1:
+        raise UsageError(f"{plan.suite} has {len(plan.cases)} cases: seeds are trained of one case at a time")
+    if seeds is None:
+        return plan
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds} trains nothing: give 1 or more")
+    case = plan.cases[0].case
+    case = replace(case, protocol=replace(case.protocol, launches=seeds))
+    order = tuple(Slot(case_key=case.key, launch=launch) for launch in range(seeds))
+    skipped = plan.cases[0].skip_reason is not None
+    return replace(plan, cases=(replace(plan.cases[0], case=case),), order=() if skipped else order)
+
+
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds to train; on --resume, how many in all.")]

@@ -1,0 +1,121 @@
+"""Trainings as they go: epoch, step, loss, AP so far, time left; plain lines where no terminal looks on."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from ssdbench.cli.text import duration
+from ssdbench.harness.bench import Event, Observer
+from ssdbench.schema.case import Case
+from ssdbench.schema.record import Record, RunHeader
+from ssdbench.schema.training import Training
+
+_REDRAWS_PER_SECOND = 2
+
+
+@contextmanager
+def training_progress(header: RunHeader) -> Iterator[Observer]:
+    """Watches the seeds of a run; on leaving it, however that comes, says how to go on with what is left."""
+    console = Console()
+    wrap = not console.is_terminal
+    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=wrap)
+    watch = _Watch(console)
+    try:
+        with watch.display:
+            yield watch
+    finally:
+        if watch.seeds_left:
+            go_on = f"`ssdbench converge --resume --run {header.run_id}`"
+            console.print(f"{watch.seeds_left} seeds not finished; go on with {go_on}", highlight=False, soft_wrap=wrap)
+
+
+class _Watch:
+    """Follows one seed after the other, and prints a line for every evaluation."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.seeds_left = 0
+        self._epochs, self._steps = 1, 1
+        self._loss = self._figures = ""
+        self._begin: tuple[int, float] | None = None
+        self.display = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            refresh_per_second=_REDRAWS_PER_SECOND,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self.display.add_task("", total=1, note="", visible=False)
+
+    def left(self, case_keys: Sequence[str]) -> None:
+        self.seeds_left = len(case_keys)
+
+    def launch_started(self, case: Case, name: str) -> None:
+        self._begin, self._loss, self._figures = None, "", ""
+        title = escape(f"{case.title} · {name}")
+        self.display.update(self._task, description=title, completed=0, total=1, note="starting", visible=True)
+
+    def event(self, event: Event) -> None:
+        match event["event"]:
+            case "training":
+                self._epochs, self._steps = _whole(event["epochs"]), _whole(event["steps"])
+                self.display.update(self._task, total=self._epochs * self._steps)
+            case "step":
+                self._show(_whole(event["step"]), _number(event["seconds"]))
+            case "loss":
+                self._loss = f" · loss {_number(event['loss']):.3f}"
+            case "epoch":
+                self._epoch(event)
+            case "phase":
+                self.display.update(self._task, note=f"{event['phase']}{self._loss}{self._figures}")
+
+    def launch_finished(self, record: Record, name: str) -> None:
+        title, training = escape(f"{record.case.title} · {name}"), record.training
+        if record.failure is not None:
+            result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
+        else:
+            assert training is not None
+            result = f"[green]AP {_last_ap(training):.4f}[/green] after {duration(training.seconds)}"
+            self.seeds_left -= 1
+        self._print(f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]")
+
+    def _show(self, step: int, seconds: float) -> None:
+        if self._begin is None:
+            self._begin = (step, seconds)
+        done = step - self._begin[0]
+        note = f"epoch {step // self._steps + 1} of {self._epochs} · step {step % self._steps + 1} of {self._steps}"
+        if done:
+            left = (self._epochs * self._steps - step - 1) * (seconds - self._begin[1]) / done
+            note += f" · {duration(left)} left"
+        self.display.update(self._task, completed=step + 1, note=note + self._loss + self._figures)
+
+    def _epoch(self, event: Event) -> None:
+        if event["ap"] is None:
+            return
+        ap, ap_50 = _number(event["ap"]), _number(event["ap_50"])
+        self._figures = f" · AP {ap:.4f}"
+        self._print(
+            f"{_number(event['images_per_second']):10.4g} images/s  epoch {_whole(event['epoch']) + 1} of {self._epochs}: "
+            f"loss {_number(event['loss']):.3f}, AP {ap:.4f}, AP@.50 {ap_50:.4f}, "
+            f"{duration(_number(event['seconds']))}"
+        )
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
+
+
+def _last_ap(training: Training) -> float:
+    return next(r.evaluation.ap for r in reversed(training.results) if r.evaluation is not None)
+
+
+def _whole(value: object) -> int:
+    return int(str(value))
+
+
+def _number(value: object) -> float:
+    return float(str(value))

@@ -1,0 +1,69 @@
+"""What an accuracy case may be asked beside the axes of every case: its options, checked before anything is started."""
+
+from dataclasses import dataclass, fields
+from typing import get_args
+
+from ssdbench.errors import UsageError
+from ssdbench.schema.case import Case
+from ssdbench.schema.training import EvaluationProtocol
+
+RECIPES = ("published", "a100-8gpu")
+ENGINES = ("pycocotools", "faster-coco-eval")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyOptions:
+    """A recipe and what is changed of it; None keeps the recipe's own value. Epochs count from 0.
+
+    `epochs` shortens the recipe: decays and validations stay at the same shares of the run. `validation` and `decay`
+    name epochs, separated by commas; the last epoch is always evaluated. `protocol` says which detections count,
+    `engine` what computes the figures.
+
+    Raises:
+        UsageError: a value that does not exist.
+    """
+
+    recipe: str = "published"
+    epochs: int | None = None
+    base_learning_rate: float | None = None
+    warmup_iterations: int | None = None
+    validation: str | None = None
+    decay: str | None = None
+    protocol: str = "every-image"
+    engine: str = "pycocotools"
+
+    def __post_init__(self) -> None:
+        for name, known in (("recipe", RECIPES), ("protocol", get_args(EvaluationProtocol)), ("engine", ENGINES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"option {name} = {getattr(self, name)!r} is not known: choose {' or '.join(known)}")
+        if self.epochs is not None and (type(self.epochs) is not int or self.epochs < 1):
+            raise UsageError(f"option epochs = {self.epochs!r} is no number of epochs: give 1 or more")
+        for name in ("base_learning_rate", "warmup_iterations"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, (str, bool)) or value < 0):
+                raise UsageError(f"option {name} = {value!r} is no number of 0 or more")
+        for name in ("validation", "decay"):
+            self.chosen_epochs(name)
+
+    def chosen_epochs(self, name: str) -> tuple[int, ...] | None:
+        """The epochs that `validation` or `decay` names, ascending; None where the recipe's own hold."""
+        text = getattr(self, name)
+        if text is None:
+            return None
+        try:
+            return tuple(sorted({int(part) for part in str(text).split(",") if part.strip()}))
+        except ValueError:
+            raise UsageError(f"option {name} = {text!r} is no list of epochs: write them as 10,20,30") from None
+
+
+def accuracy_options(case: Case) -> AccuracyOptions:
+    """The options of an accuracy case.
+
+    Raises:
+        UsageError: an option that does not exist, or a value that it cannot have.
+    """
+    known = [field.name for field in fields(AccuracyOptions)]
+    for name in case.options:
+        if name not in known:
+            raise UsageError(f"workload accuracy has no option {name!r}: its options are {', '.join(known)}")
+    return AccuracyOptions(**case.options)  # type: ignore[arg-type]

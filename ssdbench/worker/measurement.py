@@ -1,0 +1,59 @@
+"""A launch that is measured: the workload through the timed loop, the ranks' samples reduced, handed to the host."""
+
+import importlib
+import os
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ssdbench.runtime.process import ForeignCpu
+from ssdbench.runtime.session import Session
+from ssdbench.runtime.software import software
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.record import Measurement
+from ssdbench.worker.door import write_measurement
+from ssdbench.worker.events import Events
+from ssdbench.worker.loop import measure
+from ssdbench.worker.reduction import reduce_ranks
+
+
+def take_measurement(session: Session, folder: Path, events: Events) -> None:
+    """Measure this rank's share of the case; rank 0 writes the measurement of all into `folder`."""
+    case, device, group = session.case, session.device, session.group
+    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
+    foreign_cpu = ForeignCpu(os.getppid())
+
+    def start_together() -> None:
+        foreign_cpu.begin()
+        group.barrier()
+
+    samples = measure(workload, case.protocol, device, start_together, time.perf_counter, events)
+    foreign_cpu_cores = foreign_cpu.cores(samples.wall_seconds)
+    reduced = reduce_ranks(group.gather(samples))
+    peaks = group.gather(device.peak_memory_bytes())
+    epochs = workload.epochs()
+    events.phase("write")
+    if group.rank == 0:
+        write_measurement(
+            folder,
+            Measurement(
+                schema_version=SCHEMA_VERSION,
+                workload_version=workload.version,
+                started_at=started_at,
+                timer=device.timer,
+                global_batch_size=case.global_batch_size,
+                warmup_steps=case.protocol.warmup_steps,
+                step_seconds=reduced.step_seconds,
+                fetch_seconds=reduced.fetch_seconds,
+                wall_seconds=reduced.wall_seconds,
+                images=reduced.images,
+                rank_wall_seconds=reduced.rank_wall_seconds,
+                peak_memory_bytes=tuple(peaks),
+                losses=reduced.losses,
+                epochs=epochs,
+                foreign_cpu_cores=foreign_cpu_cores,
+                software=software(),
+            ),
+        )
+    workload.close()

@@ -1,0 +1,176 @@
+"""Training for accuracy: the published recipe to its end, evaluated on the way, resumed exactly where it stopped."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ssdbench.errors import DataError
+from ssdbench.runtime.device import random_state, restore_random_state
+from ssdbench.runtime.session import Session
+from ssdbench.schema.accuracy import AccuracyOptions, accuracy_options
+from ssdbench.schema.training import Evaluation
+from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state, save_checkpoint
+from ssdbench.ssd.pipelines.contract import TrainingPipeline
+from ssdbench.ssd.training import RECIPES, Recipe, TrainStep, learning_rate, optimizer, set_learning_rate
+from ssdbench.workloads.evaluation import Evaluator
+from ssdbench.workloads.model import build_model
+from ssdbench.workloads.pipeline import open_pipeline, split_of
+from ssdbench.workloads.workload import Step
+
+LAST, BEST, SHEET = "last.pt", "best.pt", "detections.png"
+
+
+class Accuracy:
+    """One rank of a training. `epochs_done` is more than 0 where it goes on from a checkpoint in `folder`.
+
+    Raises:
+        DataError: the checkpoint is damaged, or of another training.
+    """
+
+    version: ClassVar[int] = 1
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self.recipe = recipe_of(accuracy_options(session.case))
+        self._session, self._folder = session, folder
+        checkpoint = load_checkpoint(folder / LAST) if (folder / LAST).exists() else None
+        model = build_model(session)
+        self._optimizer, self._scaler = optimizer(model, self.recipe), session.arithmetic.scaler()
+        self.epochs_done, self._iteration = 0, 0
+        place: bytes | None = None
+        if checkpoint is not None:
+            load_model_state(model, checkpoint)
+            place = self._take_up(checkpoint)
+        self._model = model
+        self._train_step = TrainStep(
+            model=session.group.data_parallel(model.train()),
+            optimizer=self._optimizer,
+            autocast=session.arithmetic.autocast,
+            scaler=self._scaler,
+        )
+        self._pipeline: TrainingPipeline = open_pipeline(session, training=True, resume_state=place)
+        split = split_of(session, training=True)
+        self._category_names = split.category_names if split is not None else ()
+        options = accuracy_options(session.case)
+        self._evaluator = Evaluator(session, protocol=options.protocol, engine=options.engine)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch, the same on every rank."""
+        return self._pipeline.batches_per_epoch
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step."""
+        rate: float = self._optimizer.param_groups[0]["lr"]
+        return rate
+
+    def epoch(self, epoch: int) -> Iterator[Step]:
+        """Train one epoch, a step at a time."""
+        case, recipe = self._session.case, self.recipe
+        for batch in self._pipeline.epoch():
+            rate = learning_rate(
+                epoch=epoch,
+                iteration=self._iteration,
+                world_size=case.world_size,
+                batch_size=case.batch_size_per_gpu,
+                warmup_iterations=recipe.warmup_iterations,
+                base=recipe.base_learning_rate,
+                decay_epochs=recipe.decay_epochs,
+            )
+            set_learning_rate(self._optimizer, rate)
+            self._iteration += 1
+            loss = self._train_step(batch.images, batch.boxes_cxcywh, batch.labels)
+            yield Step(images=len(batch), loss=loss)
+
+    def evaluate(self) -> Evaluation:
+        """COCO's figures of the model as it is; all ranks take part, and all get them."""
+        return self._evaluator(self._model)
+
+    def save(self, epochs_done: int, *, best: bool) -> None:
+        """Write the checkpoint of all ranks, whole or not at all; all ranks take part. OSError if the disk refuses."""
+        ranks = self._session.group.gather(
+            {"random": random_state(self._session.device), "data": _as_tensor(self._pipeline.state())}
+        )
+        if self._session.group.rank != 0:
+            return
+        save_checkpoint(
+            self._folder / LAST,
+            self._model,
+            epoch=epochs_done,
+            iteration=self._iteration,
+            optimizer=self._optimizer,
+            label_map=dict(enumerate(("background", *self._category_names))),
+            scaler=self._scaler.state_dict() if self._scaler is not None else None,
+            ranks=ranks,
+            identity=self._identity(),
+        )
+        if best:
+            _copy_whole(self._folder / LAST, self._folder / BEST)
+
+    def draw(self) -> None:
+        """A sheet of validation images with what the last evaluation found, where there was one; on rank 0 alone."""
+        self._evaluator.draw(self._folder / SHEET)
+
+    def close(self) -> None:
+        """Release what runs in the background."""
+        self._pipeline.close()
+        self._evaluator.close()
+
+    def _take_up(self, checkpoint: Checkpoint) -> bytes:
+        """Everything of a checkpoint but the model's weights; returns the place in the data."""
+        parts = (checkpoint.optimizer, checkpoint.ranks, checkpoint.epoch, checkpoint.iteration)
+        if any(part is None for part in parts) or checkpoint.identity != self._identity():
+            raise DataError(
+                f"{checkpoint.path}: is of another training ({checkpoint.identity or 'unknown'}), not of "
+                f"{self._identity()}: move its folder away, or resume the run that it belongs to"
+            )
+        assert checkpoint.optimizer and checkpoint.ranks and checkpoint.epoch and checkpoint.iteration
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        if self._scaler is not None and checkpoint.scaler is not None:
+            self._scaler.load_state_dict(checkpoint.scaler)
+        own = checkpoint.ranks[self._session.group.rank]
+        restore_random_state(self._session.device, own["random"])
+        self.epochs_done, self._iteration = checkpoint.epoch, checkpoint.iteration
+        return own["data"].numpy().tobytes()
+
+    def _identity(self) -> str:
+        return f"{self._session.case.key}, seed {self._session.seed}"
+
+
+def recipe_of(options: AccuracyOptions) -> Recipe:
+    """The recipe that the options ask for."""
+    recipe = RECIPES[options.recipe]
+    if options.epochs is not None:
+        recipe = recipe.shortened(options.epochs)
+    last = recipe.epochs - 1
+    changes = {
+        "base_learning_rate": options.base_learning_rate,
+        "warmup_iterations": options.warmup_iterations,
+        "decay_epochs": options.chosen_epochs("decay"),
+        "validation_epochs": options.chosen_epochs("validation"),
+    }
+    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+    wanted = {epoch for epoch in recipe.validation_epochs if epoch < last} | {last}
+    return replace(recipe, validation_epochs=tuple(sorted(wanted)))
+
+
+def _as_tensor(content: bytes) -> Tensor:
+    # Checkpoints are read without running code, as tensors and plain data.
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
