@@ -103,4 +103,9 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is handed over. Threads of torch and gloo that are still about abort the process now and then when it takes
+    # itself down in good order ("terminate called without an active exception"), and a sound launch would have failed.
+    os._exit(code)
