@@ -2,7 +2,7 @@
 
 A pipeline is a module of this package with two functions, found by name:
 
-    training(options: PipelineOptions) -> InputPipeline[TrainingBatch]
+    training(options: PipelineOptions) -> TrainingPipeline
     validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]
 """
 
@@ -46,6 +46,8 @@ class PipelineOptions:
     data: PreparedSplit | None = None  # `resident` needs none
     channels_last: bool = True
     threads: int = 2  # CPU threads (or worker processes) of the pipeline on this rank
+    resumable: bool = False  # training: make `resume_state` cheap where that has a price, see `dali`
+    resume_state: bytes | None = None  # training: go on behind this place, see `TrainingPipeline.state`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,22 @@ class InputPipeline(Protocol[BatchT_co]):
 
     def close(self) -> None:
         """Give up threads, processes and memory."""
+
+
+class TrainingPipeline(InputPipeline[TrainingBatch], Protocol):
+    """A source of training batches that another process can go on with, bit for bit.
+
+    Opened with a state, a pipeline gives the batches that would have come next. If the state was taken within an
+    epoch, the first epoch is the rest of that one; `epoch_images` counts only what this process gave.
+    """
+
+    def state(self) -> bytes:
+        """The place in the stream behind the batches given so far, at any time; read ahead is not given.
+
+        It is of this stream alone: pipeline and its variant, seed, rank, world size, batch size and data must be the
+        same, otherwise opening a pipeline with it is a `DataError`. Behind the last batch of an epoch it is a place
+        between epochs.
+        """
 
 
 def endless(pipeline: InputPipeline[BatchT]) -> Iterator[BatchT]:

@@ -4,6 +4,11 @@ Runs on DALI 1.34 (the last with a wheel for CUDA 11) and 2.x. What DALI passes 
 `coco.prepare`) and watched here: every pass over the images is checked, and the first error is the last, because
 DALI would go on with a short epoch. What neither sees is a JPEG whose scan was corrupted but still parses, and on
 1.34 one that was cut off after it was prepared; `ssdbench data verify` finds the latter, and mostly the former.
+
+A stream is resumed exactly, in one of two ways. With `PipelineOptions.resumable` and DALI 2.x, DALI itself goes on from
+a checkpoint. Otherwise the batches up to the place are read and dropped, which takes as long as reading them did: DALI
+1.34 restores a checkpoint, but those it then writes are wrong until its next pass (mended after it, NVIDIA/DALI #5378).
+With checkpoints, DALI shuffles differently, so the two are streams of their own.
 """
 
 import re
@@ -15,6 +20,7 @@ from torch import Tensor
 from ssdbench.errors import DataError, EnvironmentLacksError
 from ssdbench.ssd.boxes import IMAGE_SIDE, MATCH_IOU, default_boxes
 from ssdbench.ssd.coco import PreparedSplit, load_columns, require_whole
+from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of
 from ssdbench.ssd.pipelines.contract import (
     BRIGHTNESS,
     CONTRAST,
@@ -30,6 +36,7 @@ from ssdbench.ssd.pipelines.contract import (
     InputPipeline,
     PipelineOptions,
     TrainingBatch,
+    TrainingPipeline,
     ValidationBatch,
     require_data,
 )
@@ -61,15 +68,24 @@ PREFETCHED_BATCHES = 2
 OUTPUTS = ("images", "boxes", "labels", "rows")  # rows: of the images in `Columns`
 
 
-def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
+def training(options: PipelineOptions) -> TrainingPipeline:
     """Augmented and matched batches; see `contract.InputPipeline`."""
     split = require_data(options)
     batches_per_training_epoch(options)  # refuses too small a data set before DALI loads it
+    variant = f"dali {dali.__version__} on {options.device.type}"
+    stream = stream_of(f"{variant} with checkpoints" if _checkpoints(options) else variant, options)
+    start = read_state(stream, options.resume_state)
     file_names = load_columns(split).file_names
     ordered = [file_names[row] for row in shuffled(len(file_names), options.seed)]
-    graph = dali.pipeline_def(training_graph)(**_resources(options), options=options, file_names=ordered)
+    graph = dali.pipeline_def(training_graph)(
+        **_resources(options),
+        enable_checkpointing=_checkpoints(options),
+        checkpoint=start.reader or None,
+        options=options,
+        file_names=ordered,
+    )
     reading = _Reading(graph, split, split.annotated_images)
-    return TrainingEpochs(options, _EndlessReader(reading, options))
+    return TrainingEpochs(options, _EndlessReader(reading, options, start), stream, start)
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
@@ -78,6 +94,10 @@ def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
     graph = dali.pipeline_def(validation_graph)(**_resources(options), options=options)
     reading = _Reading(graph, split, split.images)
     return ValidationEpochs(options, load_columns(split), _ShardReader(reading, options, split.images))
+
+
+def _checkpoints(options: PipelineOptions) -> bool:
+    return options.resumable and int(dali.__version__.split(".")[0]) >= 2
 
 
 def _resources(options: PipelineOptions) -> dict[str, Any]:
@@ -214,6 +234,11 @@ class _Reading:
             raise self._translated(error) from error
         return batch
 
+    def checkpoint(self) -> bytes:
+        """DALI's own, of the place behind the last batch that `next` gave."""
+        checkpoint: bytes = self._iterator.checkpoints()[0]
+        return checkpoint
+
     def close(self) -> None:
         self._iterator = None
 
@@ -232,10 +257,16 @@ class _Reading:
 class _EndlessReader:
     """An `epochs.TrainingReader`."""
 
-    def __init__(self, reading: _Reading, options: PipelineOptions) -> None:
+    def __init__(self, reading: _Reading, options: PipelineOptions, start: Bookmark) -> None:
         self._reading = reading
         self._options = options
         self.close = reading.close
+        if not _checkpoints(options):
+            for _ in range(start.batches):
+                reading.next()
+
+    def checkpoint(self) -> bytes:
+        return self._reading.checkpoint() if _checkpoints(self._options) else b""
 
     def read(self) -> tuple[list[int], TrainingBatch]:
         tensors = self._reading.next()

@@ -1,6 +1,6 @@
 """Streams of batches cut into epochs, and the proof that an epoch had the images it should have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import Columns, PreparedSplit
+from ssdbench.ssd.pipelines.bookmark import Bookmark, Stream, write_state
 from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch, ValidationBatch, require_data
 
 
@@ -26,6 +27,9 @@ class TrainingReader(Protocol):
 
     def read(self) -> tuple[list[int], TrainingBatch]:
         """The rows of the next images, and the batch made of them."""
+
+    def checkpoint(self) -> bytes:
+        """What a new reader wants to know, besides how many batches were read, to go on behind them."""
 
     def close(self) -> None:
         """Give up threads, processes and memory."""
@@ -62,10 +66,15 @@ class PassCheck:
     comes to a repetition too early; one that reads an image twice does as well.
     """
 
-    def __init__(self, split: PreparedSplit, size: int) -> None:
+    def __init__(self, split: PreparedSplit, size: int, seen: Iterable[int] = ()) -> None:
         self._split = split
         self._size = size
-        self._seen: set[int] = set()
+        self._seen = set(seen)
+
+    @property
+    def seen(self) -> frozenset[int]:
+        """The images of the open pass that went by."""
+        return frozenset(self._seen)
 
     def take(self, rows: list[int]) -> None:
         """Note the images of a batch; `DataError` if one came twice in a pass."""
@@ -82,25 +91,43 @@ class PassCheck:
 
 
 class TrainingEpochs:
-    """An `InputPipeline[TrainingBatch]` over an endless reader."""
+    """A `contract.TrainingPipeline` over an endless reader that stands at `start`."""
 
-    def __init__(self, options: PipelineOptions, reader: TrainingReader) -> None:
+    def __init__(self, options: PipelineOptions, reader: TrainingReader, stream: Stream, start: Bookmark) -> None:
         split = require_data(options)
         self.batches_per_epoch = batches_per_training_epoch(options)
         self.images_per_epoch = self.batches_per_epoch * options.batch_size_per_gpu
         self.epoch_images: list[int] = []
-        self._check = PassCheck(split, len(shard(split.annotated_images, options.rank, options.world_size)))
+        size = len(shard(split.annotated_images, options.rank, options.world_size))
+        self._check = PassCheck(split, size, start.rows)
         self._reader = reader
+        self._stream = stream
+        self._batches = start.batches
+        self._epoch_batches = self._first_batch = start.epoch_batches
         self._end: Exception | None = None
 
     def epoch(self) -> Iterator[TrainingBatch]:
         """See `contract.InputPipeline`."""
         images = 0
-        for _ in range(self.batches_per_epoch):
+        first, self._first_batch = self._first_batch, 0
+        for number in range(first, self.batches_per_epoch):
             batch = self._next()
+            self._epoch_batches = (number + 1) % self.batches_per_epoch
             images += len(batch)
             yield batch
         self.epoch_images.append(images)
+
+    def state(self) -> bytes:
+        """See `contract.TrainingPipeline`."""
+        if self._end is not None:
+            raise self._end
+        place = Bookmark(
+            batches=self._batches,
+            epoch_batches=self._epoch_batches,
+            rows=self._check.seen,
+            reader=self._reader.checkpoint(),
+        )
+        return write_state(self._stream, place)
 
     def _next(self) -> TrainingBatch:
         if self._end is not None:
@@ -111,6 +138,7 @@ class TrainingEpochs:
         except Exception as error:
             self._finish(error)
             raise
+        self._batches += 1
         return batch
 
     def close(self) -> None:

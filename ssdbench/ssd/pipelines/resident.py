@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from ssdbench.ssd.boxes import CLASS_COUNT, IMAGE_SIDE, match
+from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of, write_state
 from ssdbench.ssd.pipelines.contract import (
     MEAN_RGB,
     STD_RGB,
     InputPipeline,
     PipelineOptions,
     TrainingBatch,
+    TrainingPipeline,
     ValidationBatch,
 )
 
@@ -26,9 +28,9 @@ BOXES_PER_IMAGE = 7
 BatchT = TypeVar("BatchT")
 
 
-def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
+def training(options: PipelineOptions) -> TrainingPipeline:
     """Training batches from the seed and the rank."""
-    return _Resident(options, _training_batch)
+    return _ResidentTraining(options)
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
@@ -40,17 +42,32 @@ class _Resident(Generic[BatchT]):
     def __init__(self, options: PipelineOptions, make: Callable[[PipelineOptions, torch.Generator], BatchT]) -> None:
         generator = torch.Generator().manual_seed(options.seed * options.world_size + options.rank)
         self._batches = [make(options, generator) for _ in range(DISTINCT_BATCHES)]
+        self._batch_size = options.batch_size_per_gpu
         self.batches_per_epoch = BATCHES_PER_EPOCH
         self.images_per_epoch = BATCHES_PER_EPOCH * options.batch_size_per_gpu
         self.epoch_images: list[int] = []
+        self._epoch_batches = self._first_batch = 0
 
     def epoch(self) -> Iterator[BatchT]:
-        for number in range(self.batches_per_epoch):
+        first, self._first_batch = self._first_batch, 0
+        for number in range(first, self.batches_per_epoch):
+            self._epoch_batches = (number + 1) % self.batches_per_epoch
             yield self._batches[number % len(self._batches)]
-        self.epoch_images.append(self.images_per_epoch)
+        self.epoch_images.append((self.batches_per_epoch - first) * self._batch_size)
 
     def close(self) -> None:
         self._batches.clear()
+
+
+class _ResidentTraining(_Resident[TrainingBatch]):
+    def __init__(self, options: PipelineOptions) -> None:
+        super().__init__(options, _training_batch)
+        self._stream = stream_of("resident", options)
+        self._epoch_batches = self._first_batch = read_state(self._stream, options.resume_state).epoch_batches
+
+    def state(self) -> bytes:
+        # Every epoch is the same.
+        return write_state(self._stream, Bookmark(epoch_batches=self._epoch_batches))
 
 
 def _training_batch(options: PipelineOptions, generator: torch.Generator) -> TrainingBatch:

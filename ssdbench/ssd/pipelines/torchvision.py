@@ -2,13 +2,14 @@
 
 The augmentation is the published one (see `augmentation`). Two things differ from DALI in cost, not in result: the
 whole image is decoded before it is cropped, and the images are normalised on the device, after the transfer. Every
-image has random numbers of its own, from the seed and its place in the stream: the number of workers changes nothing.
+image has random numbers of its own, from the seed and its place in the stream: the number of workers changes nothing,
+and a resumed stream begins in its middle.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,12 +24,14 @@ from ssdbench.errors import DataError
 from ssdbench.ssd.boxes import match
 from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
 from ssdbench.ssd.pipelines.augmentation import resize_transform, training_transform
+from ssdbench.ssd.pipelines.bookmark import read_state, stream_of
 from ssdbench.ssd.pipelines.contract import (
     MEAN_RGB,
     STD_RGB,
     InputPipeline,
     PipelineOptions,
     TrainingBatch,
+    TrainingPipeline,
     ValidationBatch,
     require_data,
 )
@@ -64,14 +67,17 @@ class _Items(NamedTuple):
     counts: list[int]  # boxes of each image
 
 
-def training(options: PipelineOptions) -> InputPipeline[TrainingBatch]:
+def training(options: PipelineOptions) -> TrainingPipeline:
     """Augmented and matched batches; see `contract.InputPipeline`."""
     split = require_data(options)
     batches_per_training_epoch(options)  # refuses too small a data set before workers start
+    stream = stream_of("torchvision", options)
+    start = read_state(stream, options.resume_state)
     columns = load_columns(split)
     annotated_rows = np.flatnonzero(np.diff(columns.first_box)).tolist()
     images = _Images(split, columns, _augmented)
-    return TrainingEpochs(options, _Reader(images, _Passes(annotated_rows, options), options))
+    passes = _Passes(annotated_rows, options, start.batches)
+    return TrainingEpochs(options, _Reader(images, passes, options), stream, start)
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
@@ -132,22 +138,27 @@ class _Images(Dataset[_Item | DataError]):
 class _Passes:
     """The training batches of one rank, without end: pass after pass, reshuffled over all ranks before each."""
 
-    def __init__(self, rows: list[int], options: PipelineOptions) -> None:
+    def __init__(self, rows: list[int], options: PipelineOptions, batches_given: int) -> None:
         self._rows = rows
         self._options = options
+        self._images_given = batches_given * options.batch_size_per_gpu
 
     def __iter__(self) -> Iterator[list[Place]]:
+        places = self._places()
+        while True:
+            yield list(islice(places, self._options.batch_size_per_gpu))
+
+    def _places(self) -> Iterator[Place]:
         options = self._options
-        batch: list[Place] = []
-        drawn = count()
-        for number in count():
+        own = shard(len(self._rows), options.rank, options.world_size)
+        first_pass, given_of_pass = divmod(self._images_given, len(own))
+        drawn = count(self._images_given)
+        for number in count(first_pass):
             order = shuffled(len(self._rows), options.seed, number)
-            for position in shard(len(order), options.rank, options.world_size):
+            for position in own[given_of_pass:]:
                 entropy = np.random.SeedSequence([options.seed, options.rank, next(drawn)])
-                batch.append((self._rows[order[position]], int(entropy.generate_state(1)[0])))
-                if len(batch) == options.batch_size_per_gpu:
-                    yield batch
-                    batch = []
+                yield self._rows[order[position]], int(entropy.generate_state(1)[0])
+            given_of_pass = 0
 
 
 class _Shard:
@@ -202,6 +213,9 @@ class _Reader:
             boxes_cxcywh=items.boxes.to(self._device, non_blocking=True).view(len(items.rows), -1, 4),
             labels=items.labels.to(self._device, non_blocking=True).view(len(items.rows), -1),
         )
+
+    def checkpoint(self) -> bytes:
+        return b""  # the stream follows from the number of batches
 
     def read_shard(self) -> Iterator[ReadImages]:
         self._running = self._start()
