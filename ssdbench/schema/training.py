@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 EvaluationProtocol = Literal["every-image", "published"]
+EvaluationEngine = Literal["pycocotools", "faster-coco-eval"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,10 @@ from ssdbench.runtime.session import Session
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import EVALUATE
 from ssdbench.schema.record import Measurement
 from ssdbench.worker.door import read_request, write_failure, write_measurement
+from ssdbench.worker.evaluation import evaluate_checkpoint
 from ssdbench.worker.events import Events
 from ssdbench.worker.loop import measure
 from ssdbench.worker.reduction import reduce_ranks
@@ -61,6 +63,9 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
         backbone_weights=request.backbone_weights,
         allow_download=request.allow_download,
     )
+    if case.workload == EVALUATE:
+        evaluate_checkpoint(request, session, events)
+        return
     workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
     foreign_cpu = ForeignCpu(os.getppid())
 

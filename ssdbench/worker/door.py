@@ -1,4 +1,4 @@
-"""The door between the wings: case.json comes in, measurement.json or failure-<rank>.json goes out.
+"""The door between the wings: case.json comes in, measurement.json, evaluation.json or failure-<rank>.json goes out.
 
 Files are written beside their name and renamed: a file that exists is whole.
 """
@@ -13,6 +13,7 @@ from ssdbench.runtime.device import is_out_of_memory
 from ssdbench.runtime.distributed import is_peer_lost
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, FailureKind, Measurement
 
 
@@ -36,6 +37,11 @@ def read_request(path: Path) -> LaunchRequest:
 def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Hand the result of the launch to the host."""
     _write(folder / "measurement.json", asdict(measurement))
+
+
+def write_evaluation(folder: Path, evaluation: CheckpointEvaluation) -> None:
+    """Hand the figures of a checkpoint to the host."""
+    _write(folder / "evaluation.json", asdict(evaluation))
 
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
