@@ -13,8 +13,9 @@ import psutil
 
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, worker_environment
-from ssdbench.harness.stores.codec import read_measurement
+from ssdbench.harness.stores.codec import read_evaluation, read_measurement
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, Measurement
 
 # Rare, because on a CPU the host's own work is foreign work beside the measurement.
@@ -37,6 +38,16 @@ class LocalLauncher:
         `on_event` receives the events of rank 0 as they come. The folder `request.output` keeps case.json, the
         events, the logs and the result.
         """
+        failure = self._run(request, on_event, "measurement.json")
+        return failure or read_measurement((Path(request.output) / "measurement.json").read_text(encoding="utf-8"))
+
+    def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
+        """`launch` for a request that checks a trained model."""
+        failure = self._run(request, on_event, "evaluation.json")
+        return failure or read_evaluation((Path(request.output) / "evaluation.json").read_text(encoding="utf-8"))
+
+    def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: str) -> Failure | None:
+        """Run the launch; its failure, None where it left the file `result`."""
         folder = Path(request.output)
         folder.mkdir(parents=True)
         case_file = folder / "case.json"
@@ -51,9 +62,8 @@ class LocalLauncher:
                 _ask_where_they_stand(tree)
         finally:
             tree.stop()
-        result = folder / "measurement.json"
-        if tree.exit_code() == 0 and result.is_file():
-            return read_measurement(result.read_text(encoding="utf-8"))
+        if tree.exit_code() == 0 and (folder / result).is_file():
+            return None
         limit = request.case.protocol.timeout_seconds if timed_out else None
         return diagnose(folder, request.case.world_size, exit_code=tree.exit_code(), timed_out_after_seconds=limit)
 
