@@ -23,6 +23,7 @@ from ssdbench.errors import StoreError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
@@ -46,6 +47,7 @@ _EXPORTED: Mapping[str, type] = {
     "baseline_header": BaselineHeader,
     "acceptance": Acceptance,
     "comparison": Comparison,
+    "checkpoint_evaluation": CheckpointEvaluation,
 }
 
 
@@ -85,6 +87,11 @@ def is_whole(line: bytes) -> bool:
 def read_measurement(text: str | bytes, source: str = "measurement.json") -> Measurement:
     """A worker's measurement; errors as `read`."""
     return read(Measurement, text, source)
+
+
+def read_evaluation(text: str | bytes, source: str = "evaluation.json") -> CheckpointEvaluation:
+    """A worker's figures of a checkpoint; errors as `read`."""
+    return read(CheckpointEvaluation, text, source)
 
 
 def raised(kind: type, found: Any, source: str) -> Document:
