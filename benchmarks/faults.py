@@ -2,9 +2,9 @@
 
     python -m benchmarks.faults --results DIR [--seeds 10] [--only NAME ...]
 
-Trains the baseline's seeds of the suite convergence-smoke, accepts them, then plants one fault at a time into a copy of the
-source, trains a seed with it, and asks the early gate and the final check. Takes the smoke's time for every seed and
-fault; what is trained already is not trained again. Writes docs/faults.md.
+Trains the baseline's seeds of the suite convergence-smoke, accepts them, then plants one fault at a time into a copy
+of the source, trains a seed with it, and asks the early gate and the final check. Takes the smoke's time for every seed
+and fault; what is trained already is not trained again. Writes docs/faults.md.
 """
 
 import argparse
@@ -91,7 +91,8 @@ FAULTS = (
         title="evaluation on half the images",
         file="ssdbench/workloads/evaluation.py",
         old="for number, batch in enumerate(self._pipeline.epoch()):\n",
-        new="for number, batch in enumerate(self._pipeline.epoch()):\n                if number % 2:\n                    continue\n",
+        new="for number, batch in enumerate(self._pipeline.epoch()):\n"
+        "                if number % 2:\n                    continue\n",
         unit_tests=("tests/workloads/test_evaluation.py",),
     ),
 )

@@ -6,7 +6,9 @@ from dataclasses import replace
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, Plan, PlannedCase, Protocol, Slot
 from ssdbench.schema.environment import Hardware, Host, Software
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Dataset, Failure, FailureKind, Measurement, Record, Run, RunHeader
+from ssdbench.schema.training import Evaluation
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
 SOFTWARE = Software(python="3.11.2", torch="2.11.0", torchvision="0.26.0", dali="1.34.0", cuda="13.0")
@@ -201,3 +203,22 @@ def _slowed(record: Record, factor: float) -> Record:
 
 def _case(planned: Case | PlannedCase) -> Case:
     return planned if isinstance(planned, Case) else planned.case
+
+
+def an_evaluated_checkpoint() -> CheckpointEvaluation:
+    """5,000 images, 250 of them a second; AP .01, and each further figure of COCO's order .01 more."""
+    names = ("ap", "ap_50", "ap_75", "ap_small", "ap_medium", "ap_large")
+    names += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
+    figures = {name: number / 100 for number, name in enumerate(names, start=1)}
+    return CheckpointEvaluation(
+        schema_version=SCHEMA_VERSION,
+        started_at="2026-01-05T12:00:00+00:00",
+        case=a_case(workload="evaluate", options={"protocol": "every-image", "engine": "pycocotools"}),
+        checkpoint="epoch_64.pt",
+        epoch=65,
+        iteration=None,
+        evaluation=Evaluation(protocol="every-image", images=5000, detections=123456, **figures),
+        detect_seconds=20.0,
+        judge_seconds=3.0,
+        software=SOFTWARE,
+    )

@@ -5,9 +5,10 @@ import sys
 import typer
 
 from ssdbench import __version__
-from ssdbench.cli import baseline, data
+from ssdbench.cli import baseline, converge, data
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
+from ssdbench.cli.evaluate import evaluate
 from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
@@ -29,9 +30,11 @@ app = typer.Typer(
 app.command()(env)
 app.command()(plan)
 app.command()(run)
+app.command()(evaluate)
 app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
+app.add_typer(converge.app, name="converge")
 app.command()(history)
 app.command()(verdict)
 

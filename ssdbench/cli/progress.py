@@ -44,6 +44,33 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 
 
 @contextmanager
+def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
+    """Shows how far an evaluation of so many batches is on rank 0."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("batches"),
+        console=console,
+        refresh_per_second=_REDRAWS_PER_SECOND,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("starting", total=batches)
+
+        def on_event(event: Event) -> None:
+            if event["event"] == "phase":
+                progress.update(task, description=str(event["phase"]))
+                if not console.is_terminal:
+                    console.print(str(event["phase"]), highlight=False)
+            else:
+                progress.update(task, completed=int(str(event["step"])) + 1)
+
+        yield on_event
+
+
+@contextmanager
 def run_progress(header: RunHeader, prediction: Forecast, measured_before: int = 0) -> Iterator[Observer]:
     """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
     console = Console()

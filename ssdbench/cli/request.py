@@ -139,8 +139,7 @@ class TrainingRequest(Request):
         if self.name is not None:
             return Request.suite(self)
         ad_hoc = self.option or any(getattr(self, axis) is not None for axis in _AXES)
-        asked = {"workload": "accuracy"} if ad_hoc else {"name": "convergence"}
-        return Request.suite(replace(self, **asked))
+        return Request.suite(replace(self, workload="accuracy") if ad_hoc else replace(self, name="convergence"))
 
 
 def takes_request(verb: Callable[..., None]) -> Callable[..., None]:

@@ -99,8 +99,9 @@ class _Watch:
             return
         ap, ap_50 = _number(event["ap"]), _number(event["ap_50"])
         self._figures = f" · AP {ap:.4f}"
+        epoch = f"epoch {_whole(event['epoch']) + 1} of {self._epochs}"
         self._print(
-            f"{_number(event['images_per_second']):10.4g} images/s  epoch {_whole(event['epoch']) + 1} of {self._epochs}: "
+            f"{_number(event['images_per_second']):10.4g} images/s  {epoch}: "
             f"loss {_number(event['loss']):.3f}, AP {ap:.4f}, AP@.50 {ap_50:.4f}, "
             f"{duration(_number(event['seconds']))}"
         )

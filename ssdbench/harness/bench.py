@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from ssdbench.harness.datasets import PreparedData
-from ssdbench.harness.stores.codec import read_training_log
+from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest
-from ssdbench.schema.training import Training
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
+from ssdbench.schema.training import Training
 
 Event = dict[str, object]
 
@@ -119,7 +119,7 @@ class Bench:
             replacement=replacement,
         )
         if isinstance(outcome, Failure):
-            return replace(record, failure=outcome, training=read_training_log(request.training_folder))
+            return replace(record, failure=outcome, training=_log_of(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
         return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome))
@@ -143,6 +143,12 @@ class Bench:
         # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
         tries = (self._work_folder / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))])
         return next(folder.absolute() for folder in tries if not folder.exists())
+
+
+def _log_of(training_folder: str | None) -> Training | None:
+    """How far a training came that broke off; None where nothing was trained."""
+    log = Path(training_folder) / "training.json" if training_folder is not None else None
+    return read_training(log.read_text(encoding="utf-8"), str(log)) if log is not None and log.is_file() else None
 
 
 def _can_go_on(record: Record) -> bool:

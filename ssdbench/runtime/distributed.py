@@ -38,6 +38,35 @@ class ProcessGroup:
         dist.all_gather_object(values, value)
         return [value for value in values if value is not None]
 
+    def gather_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """Every rank's rows (n, ...) in rank order on rank 0, None elsewhere; tensors on the CPU, n of each rank's own.
+
+        They travel as they are, without padding to the longest.
+        """
+        counts = self.gather(len(rows))
+        if self.rank > 0:
+            if len(rows):
+                dist.send(rows.contiguous(), dst=0)
+            return None
+        parts = [rows]
+        for rank, count in enumerate(counts[1:], start=1):
+            parts.append(rows.new_empty((count, *rows.shape[1:])))
+            if count:
+                dist.recv(parts[-1], src=rank)
+        return torch.cat(parts)
+
+    def share(self, value: T | None) -> T:
+        """Rank 0's value on every rank; the others give None."""
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        assert values[0] is not None
+        return values[0]
+
+    def share_buffers(self, model: torch.nn.Module) -> None:
+        """Give every rank the buffers of rank 0's model: in training, BatchNorm's statistics are each rank's own."""
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
+
     def data_parallel(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model with gradients averaged over ranks in its backward pass.
 

@@ -13,6 +13,7 @@ _DISTRIBUTIONS = {
     "dali": _DALI_DISTRIBUTIONS,
     "pycocotools": ("pycocotools",),
     "numpy": ("numpy",),
+    "faster-coco-eval": ("faster-coco-eval",),
 }
 
 

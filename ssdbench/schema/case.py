@@ -54,8 +54,8 @@ PRECISIONS: Mapping[str, Precision] = {
 class WorkloadTraits:
     """What the host has to know of a workload without importing it.
 
-    `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`); None where curves are judged
-    and not a metric (`ssdbench converge`).
+    `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`); None where curves are
+    judged and not a metric (`ssdbench converge`).
     """
 
     uses_model: bool

@@ -6,6 +6,7 @@ from typing import Literal
 from ssdbench.schema.environment import Software
 
 EvaluationProtocol = Literal["every-image", "published"]
+EvaluationEngine = Literal["pycocotools", "faster-coco-eval"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,8 +93,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint in the published form, whole or not at all; a wrapped model is saved without its wrapper.
 
-    `scheduler` and `scaler` are state dicts. `ranks` has for each rank what it alone knows (random numbers, place in the
-    data), `identity` names the training that the checkpoint belongs to. Raises OSError when the disk refuses.
+    `scheduler` and `scaler` are state dicts. `ranks` has for each rank what it alone knows (random numbers, place in
+    the data), `identity` names the training that the checkpoint belongs to. Raises OSError when the disk refuses.
     """
     path = Path(path)
     entries = {

@@ -14,7 +14,9 @@ from ssdbench.runtime.precision import Arithmetic
 from ssdbench.runtime.process import die_with_parent
 from ssdbench.runtime.session import Session
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import EVALUATE
 from ssdbench.worker.door import read_request, require_source, write_failure
+from ssdbench.worker.evaluation import evaluate_checkpoint
 from ssdbench.worker.events import Events
 from ssdbench.worker.measurement import take_measurement
 from ssdbench.worker.training import train
@@ -44,6 +46,8 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
     session = _open_session(request)
     if request.case.workload == "accuracy":
         train(session, request, events)
+    elif request.case.workload == EVALUATE:
+        evaluate_checkpoint(request, session, events)
     else:
         take_measurement(session, folder, events)
     session.group.barrier()

@@ -1,4 +1,4 @@
-"""The door between the wings: case.json comes in, measurement.json or failure-<rank>.json goes out.
+"""The door between the wings: case.json comes in, measurement.json, evaluation.json or failure-<rank>.json goes out.
 
 Files are written beside their name and renamed: a file that exists is whole.
 """
@@ -17,6 +17,7 @@ from ssdbench.runtime.distributed import is_peer_lost
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol
 from ssdbench.schema.environment import Software
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, FailureKind, Measurement
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 
@@ -70,6 +71,11 @@ def read_training(folder: Path) -> Training | None:
 def write_training(folder: Path, training: Training) -> None:
     """Keep the log of a training beside its checkpoints, where host and worker find it."""
     _write(folder / "training.json", asdict(training))
+
+
+def write_evaluation(folder: Path, evaluation: CheckpointEvaluation) -> None:
+    """Hand the figures of a checkpoint to the host."""
+    _write(folder / "evaluation.json", asdict(evaluation))
 
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:

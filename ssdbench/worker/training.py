@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -188,4 +189,4 @@ def _windows(losses: list[float]) -> tuple[float, ...]:
     """Means over equal parts of an epoch, at most `LOSS_WINDOWS`."""
     count = min(LOSS_WINDOWS, len(losses))
     edges = [len(losses) * number // count for number in range(count + 1)]
-    return tuple(sum(losses[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(sum(losses[a:b]) / (b - a) for a, b in pairwise(edges))

@@ -16,11 +16,10 @@ from ssdbench.runtime.session import Session
 from ssdbench.schema.accuracy import AccuracyOptions, accuracy_options
 from ssdbench.schema.training import Evaluation
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state, save_checkpoint
-from ssdbench.ssd.pipelines.contract import TrainingPipeline
 from ssdbench.ssd.training import RECIPES, Recipe, TrainStep, learning_rate, optimizer, set_learning_rate
 from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.model import build_model
-from ssdbench.workloads.pipeline import open_pipeline, split_of
+from ssdbench.workloads.pipeline import open_training, split_of
 from ssdbench.workloads.workload import Step
 
 LAST, BEST, SHEET = "last.pt", "best.pt", "detections.png"
@@ -53,7 +52,7 @@ class Accuracy:
             autocast=session.arithmetic.autocast,
             scaler=self._scaler,
         )
-        self._pipeline: TrainingPipeline = open_pipeline(session, training=True, resume_state=place)
+        self._pipeline = open_training(session, place)
         split = split_of(session, training=True)
         self._category_names = split.category_names if split is not None else ()
         options = accuracy_options(session.case)
@@ -124,20 +123,21 @@ class Accuracy:
 
     def _take_up(self, checkpoint: Checkpoint) -> bytes:
         """Everything of a checkpoint but the model's weights; returns the place in the data."""
-        parts = (checkpoint.optimizer, checkpoint.ranks, checkpoint.epoch, checkpoint.iteration)
-        if any(part is None for part in parts) or checkpoint.identity != self._identity():
+        optimizer, ranks = checkpoint.optimizer, checkpoint.ranks
+        epoch, iteration = checkpoint.epoch, checkpoint.iteration
+        own = checkpoint.identity == self._identity()
+        if not own or optimizer is None or ranks is None or epoch is None or iteration is None:
             raise DataError(
                 f"{checkpoint.path}: is of another training ({checkpoint.identity or 'unknown'}), not of "
                 f"{self._identity()}: move its folder away, or resume the run that it belongs to"
             )
-        assert checkpoint.optimizer and checkpoint.ranks and checkpoint.epoch and checkpoint.iteration
-        self._optimizer.load_state_dict(checkpoint.optimizer)
+        self._optimizer.load_state_dict(optimizer)
         if self._scaler is not None and checkpoint.scaler is not None:
             self._scaler.load_state_dict(checkpoint.scaler)
-        own = checkpoint.ranks[self._session.group.rank]
-        restore_random_state(self._session.device, own["random"])
-        self.epochs_done, self._iteration = checkpoint.epoch, checkpoint.iteration
-        return own["data"].numpy().tobytes()
+        rank = ranks[self._session.group.rank]
+        restore_random_state(self._session.device, rank["random"])
+        self.epochs_done, self._iteration = epoch, iteration
+        return rank["data"].numpy().tobytes()
 
     def _identity(self) -> str:
         return f"{self._session.case.key}, seed {self._session.seed}"

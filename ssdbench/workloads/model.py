@@ -1,8 +1,12 @@
 """The model as a case asks for it."""
 
+from pathlib import Path
+
 import torch
 
+from ssdbench.errors import DataError
 from ssdbench.runtime.session import Session
+from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state
 from ssdbench.ssd.model import SSD300
 
 
@@ -16,3 +20,18 @@ def build_model(session: Session) -> SSD300:
     if case.compile:
         model.compile()
     return model
+
+
+def load_model(session: Session, path: Path) -> tuple[SSD300, Checkpoint]:
+    """`build_model` with the weights of a checkpoint, and the checkpoint itself.
+
+    Raises:
+        DataError: the file is no checkpoint, or not one of this backbone.
+    """
+    checkpoint = load_checkpoint(path)
+    model = build_model(session)
+    try:
+        load_model_state(model, checkpoint)
+    except DataError as error:
+        raise DataError(f"{error}; --backbone is {session.case.backbone}, give the one it was trained with") from error
+    return model, checkpoint

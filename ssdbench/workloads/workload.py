@@ -1,6 +1,5 @@
 """What the timed loop needs of a workload, and the pipeline that most of them read from."""
 
-import importlib
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -10,8 +9,8 @@ import torch
 from ssdbench.errors import DataError
 from ssdbench.runtime.session import Session
 from ssdbench.schema.record import EpochCount
-from ssdbench.ssd.coco import PreparedSplit, load_prepared
-from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, endless
+from ssdbench.ssd.pipelines.contract import InputPipeline, endless
+from ssdbench.workloads.pipeline import open_pipeline
 
 B = TypeVar("B", bound=Sized)
 
@@ -49,20 +48,8 @@ class FedWorkload(Generic[B]):
     """What workloads have in common that are fed from the case's pipeline: an endless stream of its batches."""
 
     def __init__(self, session: Session, *, training: bool) -> None:
-        case = session.case
-        options = PipelineOptions(
-            batch_size_per_gpu=case.batch_size_per_gpu,
-            device=session.device.torch_device,
-            rank=session.group.rank,
-            world_size=session.group.world_size,
-            seed=session.seed,
-            data=_split(session, training),
-            channels_last=case.layout == "channels_last",
-            threads=case.threads_per_rank,
-        )
-        shelf = importlib.import_module(f"ssdbench.ssd.pipelines.{case.pipeline}")
-        self._pipeline: InputPipeline[B] = (shelf.training if training else shelf.validation)(options)
-        self._batches: Iterator[B] = _whole(self._pipeline, case.batch_size_per_gpu)
+        self._pipeline: InputPipeline[B] = open_pipeline(session, training=training)
+        self._batches: Iterator[B] = _whole(self._pipeline, session.case.batch_size_per_gpu)
 
     def fetch(self) -> B:
         return next(self._batches)
@@ -73,13 +60,6 @@ class FedWorkload(Generic[B]):
 
     def close(self) -> None:
         self._pipeline.close()
-
-
-def _split(session: Session, training: bool) -> PreparedSplit | None:
-    if session.prepared_data is None:
-        return None
-    prepared = load_prepared(session.prepared_data)
-    return prepared.train if training else prepared.val
 
 
 def _whole(pipeline: InputPipeline[B], batch_size_per_gpu: int) -> Iterator[B]:

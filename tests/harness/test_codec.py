@@ -15,7 +15,17 @@ from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import EpochCount, Measurement, Record, RunHeader
 from ssdbench.schema.verdict import BaselineHeader
-from tests.builders import GPU_HARDWARE, HOST, a_baseline, a_case, a_failure, a_header, a_measurement, a_record
+from tests.builders import (
+    GPU_HARDWARE,
+    HOST,
+    a_baseline,
+    a_case,
+    a_failure,
+    a_header,
+    a_measurement,
+    a_record,
+    an_evaluated_checkpoint,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,6 +43,7 @@ GPU = GpuState(index=0, uuid="GPU-1", model="NVIDIA H100", memory_bytes=80 * 2**
         a_header(host=replace(HOST, gpus=(GPU,), variables={"A": "1"})),
         a_baseline().header,
         LaunchRequest(schema_version=1, case=a_case(), launch=0, seed=1, output="/tmp/out"),
+        an_evaluated_checkpoint(),
     ],
     ids=lambda value: type(value).__name__,
 )

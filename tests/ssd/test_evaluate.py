@@ -1,12 +1,14 @@
 """COCO evaluation of decoded detections."""
 
 import json
+import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 
-from ssdbench.errors import DataError, UsageError
+from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
 from ssdbench.ssd.evaluate import detection_rows, evaluate, load_annotations
 
 CATEGORIES = (1, 18, 90)
@@ -67,6 +69,12 @@ def test_no_images_and_no_detections_give_no_rows():
     none = (torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.empty(0))
     assert detection_rows([], [], [], CATEGORIES).shape == (0, 7)
     assert detection_rows([none, none], [1, 2], [(480, 640)] * 2, CATEGORIES).shape == (0, 7)
+
+
+def test_a_label_that_the_data_set_has_no_category_for_is_left_out():
+    found = (torch.rand(3, 4), torch.tensor([4, 2, 80]), torch.tensor([0.9, 0.8, 0.7]))
+    rows = detection_rows([found], [11], [(480, 640)], CATEGORIES)
+    np.testing.assert_allclose(rows[:, [0, 5, 6]], [[11, 0.8, 18]])
 
 
 def test_detections_ids_and_sizes_must_be_of_one_length():
@@ -132,3 +140,74 @@ def test_a_file_that_is_no_annotation_file_gets_a_sentence(content, tmp_path):
         load_annotations(tmp_path / "a.json")
     with pytest.raises(DataError, match=r"b\.json: cannot be read \(No such file or directory\)"):
         load_annotations(tmp_path / "b.json")
+
+
+def test_annotations_numbered_from_0_and_without_crowd_or_area_are_judged_as_they_are_meant(truth, tmp_path):
+    # To both engines a detection matched with annotation 0 is not matched at all.
+    content = {**truth.dataset, "annotations": [dict(annotation) for annotation in truth.dataset["annotations"]]}
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["id"] = number
+        del annotation["iscrowd"], annotation["area"]
+    (tmp_path / "zero.json").write_text(json.dumps(content))
+    found = evaluate(load_annotations(tmp_path / "zero.json"), perfect(truth))
+    assert (found.ap, found.ap_small, found.ap_medium, found.ap_large) == pytest.approx((1.0, 1.0, 1.0, 1.0))
+
+
+def figures(evaluation):
+    return list(asdict(evaluation).values())[3:]
+
+
+def crowded_scene(rng):
+    """80 images of 12 categories: crowds, images without objects, without detections, with more than 100, ties."""
+    images = [{"id": 7 * i + 3, "width": 640, "height": 480, "file_name": f"{i}.jpg"} for i in range(80)]
+    annotations, rows = [], []
+    for number, image in enumerate(images):
+        sides = np.exp(rng.uniform(np.log(8), np.log(300), (0 if number % 7 == 0 else rng.integers(1, 15), 2)))
+        for width, height in sides:
+            box = [rng.uniform(0, 640 - width), rng.uniform(0, 480 - height), width, height]
+            crowd = int(rng.random() < 0.15)
+            annotations.append(annotation(len(annotations) + 1, image["id"], int(rng.integers(1, 13)), box))
+            annotations[-1] |= {"iscrowd": crowd, "area": width * height * rng.uniform(0.4, 1)}
+            for _ in range(rng.integers(0, 5)):
+                moved = np.array(box) + rng.normal(0, 0.12, 4) * [width, height, width, height]
+                moved[2:] = np.abs(moved[2:]) + 1
+                category = annotations[-1]["category_id"] if rng.random() < 0.9 else int(rng.integers(1, 13))
+                rows.append([image["id"], *moved, rng.random(), category])
+        if number % 5 != 1:
+            for _ in range(150 if number == 10 else 40):
+                rows.append([image["id"], *rng.uniform(1, 300, 4), 0.7 * rng.random(), int(rng.integers(1, 13))])
+    rows = np.array(rows)
+    rows[:, 5] = rows[:, 5].round(2)
+    categories = [{"id": i, "name": str(i)} for i in range(1, 14)]
+    return {"images": images, "annotations": annotations, "categories": categories}, rows
+
+
+@pytest.mark.parametrize("protocol", ["every-image", "published"])
+def test_the_fast_engine_gives_all_figures_of_pycocotools(protocol, tmp_path, capsys):
+    content, rows = crowded_scene(np.random.default_rng(8))
+    assert len(rows) > 2500
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    reference = evaluate(load_annotations(path), rows, protocol=protocol)
+    fast = evaluate(load_annotations(path, "faster-coco-eval"), rows, protocol=protocol)
+    assert 0.05 < reference.ap < 0.95
+    # The engines add the same terms up in another order.
+    assert figures(fast) == pytest.approx(figures(reference), rel=0, abs=1e-15)
+    assert (fast.protocol, fast.images, fast.detections) == (protocol, 80, reference.detections)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_fast_engine_takes_no_detections_at_all(tmp_path):
+    content, _ = crowded_scene(np.random.default_rng(8))
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    both = [evaluate(load_annotations(tmp_path / "a.json", engine), np.empty((0, 7)))
+            for engine in ("pycocotools", "faster-coco-eval")]  # fmt: skip
+    assert both[0] == both[1]
+
+
+def test_an_engine_that_is_not_installed_gets_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(
+        EnvironmentLacksError, match=r"install the extra ssdbench\[fast-eval\], or judge with pycocotools"
+    ):
+        load_annotations(tmp_path / "a.json", "faster-coco-eval")

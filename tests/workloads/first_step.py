@@ -1,4 +1,4 @@
-"""What every rank of the test does: `torchrun ... first_step.py OUTPUT MODE`: one step of training, gradients written."""
+"""What every rank of the test does: `torchrun ... first_step.py OUTPUT MODE`, one step of training."""
 
 import sys
 import time

@@ -13,8 +13,9 @@ import psutil
 
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, worker_environment
-from ssdbench.harness.stores.codec import read_measurement, read_training_log
+from ssdbench.harness.stores.codec import read_evaluation, read_measurement, read_training
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
 
@@ -38,6 +39,19 @@ class LocalLauncher:
         `on_event` receives the events of rank 0 as they come. The folder `request.output` keeps case.json, the
         events, the logs and the result.
         """
+        if request.training_folder is not None:
+            log = Path(request.training_folder) / "training.json"
+            return self._run(request, on_event, log) or read_training(log.read_text(encoding="utf-8"))
+        result = Path(request.output) / "measurement.json"
+        return self._run(request, on_event, result) or read_measurement(result.read_text(encoding="utf-8"))
+
+    def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
+        """`launch` for a request that checks a trained model."""
+        result = Path(request.output) / "evaluation.json"
+        return self._run(request, on_event, result) or read_evaluation(result.read_text(encoding="utf-8"))
+
+    def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
+        """Run the launch; its failure, None where it left the file `result`."""
         folder = Path(request.output)
         folder.mkdir(parents=True)
         case_file = folder / "case.json"
@@ -53,12 +67,8 @@ class LocalLauncher:
                 _ask_where_they_stand(tree)
         finally:
             tree.stop()
-        result = folder / "measurement.json"
         if tree.exit_code() == 0 and result.is_file():
-            return read_measurement(result.read_text(encoding="utf-8"))
-        training = read_training_log(request.training_folder) if tree.exit_code() == 0 else None
-        if training is not None:
-            return training
+            return None
         limit = request.case.protocol.timeout_seconds if timed_out else None
         return diagnose(folder, request.case.world_size, exit_code=tree.exit_code(), timed_out_after_seconds=limit)
 

@@ -23,6 +23,7 @@ from ssdbench.errors import StoreError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
@@ -48,6 +49,7 @@ _EXPORTED: Mapping[str, type] = {
     "baseline_header": BaselineHeader,
     "acceptance": Acceptance,
     "comparison": Comparison,
+    "checkpoint_evaluation": CheckpointEvaluation,
 }
 
 
@@ -89,12 +91,14 @@ def read_measurement(text: str | bytes, source: str = "measurement.json") -> Mea
     return read(Measurement, text, source)
 
 
-def read_training_log(folder: str | None) -> Training | None:
-    """The log that a worker keeps beside its checkpoints; None where there is none. Errors as `read`."""
-    path = Path(folder) / "training.json" if folder is not None else None
-    if path is None or not path.is_file():
-        return None
-    return read(Training, path.read_text(encoding="utf-8"), str(path))
+def read_training(text: str | bytes, source: str = "training.json") -> Training:
+    """A worker's log of a training; errors as `read`."""
+    return read(Training, text, source)
+
+
+def read_evaluation(text: str | bytes, source: str = "evaluation.json") -> CheckpointEvaluation:
+    """A worker's figures of a checkpoint; errors as `read`."""
+    return read(CheckpointEvaluation, text, source)
 
 
 def raised(kind: type, found: Any, source: str) -> Document:

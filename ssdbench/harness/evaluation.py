@@ -1,0 +1,123 @@
+"""The check of a trained model without training: what is asked, whether this machine can, and the one launch."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import get_args
+
+from ssdbench.errors import DataError, EnvironmentLacksError, ExitCode, UsageError
+from ssdbench.harness.bench import Event
+from ssdbench.harness.datasets import PreparedData, cache_folder
+from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.process import WorkerError
+from ssdbench.harness.planning import make_plan
+from ssdbench.harness.probe import probe_machine
+from ssdbench.harness.suite import parse_suite
+from ssdbench.harness.worker_python import inspect_python
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import Case, LaunchRequest, OptionValue
+from ssdbench.schema.evaluation import EVALUATE, CheckpointEvaluation
+from ssdbench.schema.record import Failure
+from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
+
+_NEEDS_THE_SAME = "detect"
+"""The workload of suites that does what an evaluation does, and so needs the same of a machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A checkpoint that can be judged here: by which interpreter, as which case."""
+
+    checkpoint: Path
+    python: str
+    case: Case
+
+    def batches(self, images: int) -> int:
+        """Batches of the largest shard of so many images."""
+        return -(-images // self.case.global_batch_size)
+
+
+def plan_check(
+    checkpoint: Path, axes: dict[str, OptionValue], *, protocol: str, engine: str, device: str, python: str | None,
+    timeout_seconds: float,
+) -> Check:  # fmt: skip
+    """Make the case of a check, of the axes of a suite's matrix (batch size, backbone ...).
+
+    Raises:
+        DataError: the checkpoint cannot be read.
+        UsageError: a value does not exist.
+        EnvironmentLacksError: this machine or the interpreter cannot do it.
+    """
+    _require_readable(checkpoint)
+    if axes.get("pipeline") == "resident":
+        raise UsageError("--pipeline resident has no images to judge: take dali or torchvision")
+    for name, value, known in (
+        ("protocol", protocol, get_args(EvaluationProtocol)),
+        ("engine", engine, get_args(EvaluationEngine)),
+    ):
+        if value not in known:
+            raise UsageError(f"--{name} {value} does not exist: choose from {', '.join(known)}")
+    matrix = {"workload": _NEEDS_THE_SAME, **axes, "protocol": {"timeout_seconds": timeout_seconds, "launches": 1}}
+    suite = parse_suite({"name": EVALUATE, "device": device, "matrix": [matrix]}, "command line")
+    worker = inspect_python(python)
+    (planned,) = make_plan(suite, probe_machine(), worker, seed=0).cases
+    if planned.skip_reason is not None:
+        raise EnvironmentLacksError(f"cannot evaluate here: {planned.skip_reason}")
+    for package, remedy in (
+        ("pycocotools", "install pycocotools there"),
+        (engine, "install the extra ssdbench[fast-eval] there, or judge with --engine pycocotools"),
+    ):
+        if package not in worker.packages:
+            raise EnvironmentLacksError(f"{package} is not installed for {worker.executable}: {remedy}")
+    case = replace(planned.case, workload=EVALUATE, options={"protocol": protocol, "engine": engine})
+    return Check(checkpoint=checkpoint.absolute(), python=worker.executable, case=case)
+
+
+def _require_readable(checkpoint: Path) -> None:
+    """What can be told of a checkpoint without torch; whether it is one, the worker will say."""
+    try:
+        with checkpoint.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise DataError(f"{checkpoint}: cannot be read ({error.strerror}); give the file of a checkpoint") from None
+    if empty:
+        raise DataError(f"{checkpoint}: not a checkpoint, it is empty")
+
+
+def run_check(check: Check, data: PreparedData, on_event: Callable[[Event], None]) -> tuple[CheckpointEvaluation, Path]:
+    """Judge the checkpoint; its figures, and the picture of some images.
+
+    Raises:
+        DataError: the checkpoint is not one, or of another model; or the data set changed meanwhile.
+        EnvironmentLacksError: something is missing that only the worker could see.
+        WorkerError: the launch failed otherwise.
+    """
+    now = datetime.now(timezone.utc)
+    folder = cache_folder().absolute() / "work" / f"{EVALUATE}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    request = LaunchRequest(
+        schema_version=SCHEMA_VERSION,
+        case=check.case,
+        launch=0,
+        seed=0,
+        output=str(folder),
+        prepared_data=str(data.path.absolute()),
+        checkpoint=str(check.checkpoint),
+    )
+    outcome = LocalLauncher(check.python).evaluate(request, on_event)
+    if isinstance(outcome, Failure):
+        raise _error(outcome, check.checkpoint, folder)
+    return outcome, folder / "sheet.png"
+
+
+def _error(failure: Failure, checkpoint: Path, folder: Path) -> Exception:
+    _, _, sentence = failure.message.partition("Error: ")
+    if failure.kind == "bad_data":
+        return DataError(sentence)
+    if failure.kind == "unsupported":
+        return EnvironmentLacksError(sentence)
+    place = f" on rank {failure.rank}" if failure.rank is not None else ""
+    batch = f" after batch {failure.last_step + 1}" if failure.last_step is not None else ""
+    text = f"evaluating {checkpoint} failed{place}{batch} ({failure.kind}): {failure.message}; its logs are in {folder}"
+    return WorkerError(text, ExitCode.CASE_FAILED)

@@ -1,0 +1,65 @@
+"""The launch that checks a trained model: no timed region, one pass over the validation split."""
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ssdbench.errors import UsageError
+from ssdbench.runtime.session import Session
+from ssdbench.runtime.software import software
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.worker.door import write_evaluation
+from ssdbench.worker.events import Events
+from ssdbench.workloads.evaluation import Evaluator
+from ssdbench.workloads.model import load_model
+
+
+def evaluate_checkpoint(request: LaunchRequest, session: Session, events: Events) -> None:
+    """Judge the request's checkpoint; rank 0 writes evaluation.json and sheet.png into the request's folder.
+
+    Raises:
+        DataError: the checkpoint or the data set is wrong.
+    """
+    if request.checkpoint is None:
+        raise UsageError("an evaluation needs a checkpoint and the request names none")
+    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    group, options, folder = session.group, request.case.options, Path(request.output)
+    model, checkpoint = load_model(session, Path(request.checkpoint))
+    evaluator = Evaluator(
+        session,
+        protocol=options.get("protocol"),
+        engine=options.get("engine"),
+        on_batch=lambda batch: events.step(batch, time.perf_counter()),
+    )
+    group.barrier()
+    events.phase("detect")
+    begin = time.perf_counter()
+    found = evaluator.detect(model)
+    detect_seconds = max(group.gather(time.perf_counter() - begin))
+    events.phase("judge")
+    begin = time.perf_counter()
+    evaluation = evaluator.judge(found)
+    judge_seconds = time.perf_counter() - begin
+    events.phase("write")
+    if group.rank == 0:
+        evaluator.draw(folder / "sheet.png")
+        write_evaluation(
+            folder,
+            CheckpointEvaluation(
+                schema_version=SCHEMA_VERSION,
+                started_at=started_at,
+                case=request.case,
+                checkpoint=request.checkpoint,
+                epoch=checkpoint.epoch,
+                iteration=checkpoint.iteration,
+                evaluation=evaluation,
+                detect_seconds=detect_seconds,
+                judge_seconds=judge_seconds,
+                software=software(),
+            ),
+        )
+    evaluator.close()
+    group.barrier()
+    group.close()

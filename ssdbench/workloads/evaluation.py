@@ -1,0 +1,153 @@
+"""Evaluation over the validation split: every rank detects on its shard, rank 0 judges, every rank has the figures."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ssdbench.errors import DataError, NotFiniteError, UsageError
+from ssdbench.runtime.session import Session
+from ssdbench.schema.training import Evaluation
+from ssdbench.ssd.boxes import Detections, decode
+from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_annotations, protocol_named
+from ssdbench.ssd.sheet import draw_sheet
+from ssdbench.workloads.pipeline import open_pipeline, split_of
+
+Int64Array = npt.NDArray[np.int64]
+
+
+def _say_nothing(_batch: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one rank found: detection rows (D, 7) of `ssd.evaluate.detection_rows`; `image_ids` (I,) it looked at."""
+
+    rows: Array
+    image_ids: Int64Array
+
+
+class Evaluator:
+    """Evaluates a model over the validation split, each rank its shard; the same figures on every rank.
+
+    After an evaluation `rows` holds the detections of all ranks in the order of the annotation file (rank 0; None
+    elsewhere), and `images` says how many images this rank saw. `on_batch` is told of each finished batch, from 0.
+
+    Raises:
+        UsageError: no data set, the resident pipeline, or an unknown protocol or engine.
+        EnvironmentLacksError: the engine is not installed.
+    """
+
+    def __init__(
+        self, session: Session, *, protocol: object = "every-image", engine: object = "pycocotools",
+        on_batch: Callable[[int], None] = _say_nothing,
+    ) -> None:  # fmt: skip
+        split = split_of(session, training=False)
+        if split is None or session.case.pipeline == "resident":
+            raise UsageError("an evaluation judges real images: give a data set and the pipeline dali or torchvision")
+        self.rows: Array | None = None
+        self.images = 0
+        self._split = split
+        self._protocol = protocol_named(protocol)
+        self._truth: Any = load_annotations(split.source_annotations, engine) if session.group.rank == 0 else None
+        self._pipeline = open_pipeline(session, training=False)
+        self._group = session.group
+        self._autocast = session.arithmetic.autocast
+        self._on_batch = on_batch
+
+    def __call__(self, model: nn.Module) -> Evaluation:
+        """Evaluate the model, bare or wrapped for data-parallel training; every rank must call."""
+        return self.judge(self.detect(model))
+
+    def detect(self, model: nn.Module) -> Found:
+        """Run the model over this rank's shard, in evaluation mode and with the buffers of rank 0.
+
+        Detections stay on the device until the shard is done. The model's mode is as before afterwards.
+
+        Raises:
+            NotFiniteError: the model gave an infinite value, or none that is a number.
+        """
+        self._group.share_buffers(model)
+        decoded: list[Detections] = []
+        finite: list[Tensor] = []
+        ids: list[int] = []
+        sizes_hw: list[tuple[int, int]] = []
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            for number, batch in enumerate(self._pipeline.epoch()):
+                detections, is_finite = self._detect_batch(model, batch.images)
+                decoded += detections
+                finite.append(is_finite)
+                ids += batch.image_ids.tolist()
+                sizes_hw += [(height, width) for height, width in batch.image_sizes_hw.tolist()]
+                self._on_batch(number)
+        finally:
+            for module, training in modes.items():
+                module.training = training
+        self.images = len(ids)
+        _require_finite(finite)
+        rows = detection_rows(decoded, ids, sizes_hw, self._split.category_ids)
+        return Found(rows=rows, image_ids=np.asarray(ids, np.int64))
+
+    @torch.inference_mode()
+    def _detect_batch(self, model: nn.Module, images: Tensor) -> tuple[list[Detections], Tensor]:
+        with self._autocast():
+            loc, logits = model(images)
+        return decode(loc, logits), loc.isfinite().all() & logits.isfinite().all()
+
+    def judge(self, found: Found) -> Evaluation:
+        """The figures of what all ranks found.
+
+        Raises:
+            DataError: together they saw other images than the annotation file has (on rank 0; the others lose it).
+        """
+        rows = self._group.gather_rows(torch.from_numpy(found.rows))
+        image_ids = self._group.gather_rows(torch.from_numpy(found.image_ids))
+        evaluation = None
+        if rows is not None and image_ids is not None:
+            require_every_image(image_ids.numpy(), np.asarray(self._truth.getImgIds()))
+            self.rows = rows.numpy()
+            evaluation = Evaluation(**asdict(evaluate(self._truth, self.rows, protocol=self._protocol)))
+        return self._group.share(evaluation)
+
+    def draw(self, path: Path) -> None:
+        """Draw the sheet of the last evaluation (rank 0): some images with ground truth and detections."""
+        if self.rows is not None:
+            draw_sheet(path, self._split, self.rows)
+
+    def close(self) -> None:
+        """Release what runs in the background."""
+        self._pipeline.close()
+
+
+def require_every_image(seen_ids: Int64Array, expected_ids: Int64Array) -> None:
+    """Refuse figures over other images than expected: one that was lost, counted twice, or is not of the set."""
+    seen, times = np.unique(seen_ids, return_counts=True)
+    faults = {
+        "not seen": np.setdiff1d(expected_ids, seen),
+        "seen more than once": seen[times > 1],
+        "not in the annotation file": np.setdiff1d(seen, expected_ids),
+    }
+    said = [f"{len(ids)} {fault} (id {ids[0]})" for fault, ids in faults.items() if len(ids)]
+    if said:
+        raise DataError(
+            f"the ranks together did not see each of {len(expected_ids)} validation images once: {', '.join(said)}; "
+            "if the annotation file was changed, begin again so that it is prepared anew"
+        )
+
+
+def _require_finite(finite: list[Tensor]) -> None:
+    if not finite:
+        return
+    wrong = [number for number, good in enumerate(torch.stack(finite).tolist()) if not good]
+    if wrong:
+        raise NotFiniteError(
+            f"the model's output is infinite or not a number in {len(wrong)} batches of this rank, first in {wrong[0]}"
+        )
