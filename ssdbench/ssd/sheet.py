@@ -25,6 +25,7 @@ GAP_PX = 12
 LEGEND_PX = 32
 TEXT_PX = 12
 DASH_PX = (7, 5)  # drawn, left out
+SMALL_PX = 12  # a box with a shorter side has a thin frame, so that the object is seen
 MOST_DETECTIONS = 20  # drawn in one image, the best
 FOUND_IOU = 0.5
 
@@ -107,8 +108,7 @@ def _draw_image(
     for box in truth:
         _draw_dashed(draw, box)
     for box in reversed(found):
-        draw.rectangle(box, outline=INK, width=4)
-        draw.rectangle(box, outline=DETECTION, width=2)
+        _draw_solid(draw, box)
     labels = [(box, text, DETECTION) for box, text in zip(found, marks.found_texts, strict=True)]
     labels += [(box, text, TRUTH) for box, text in zip(truth, marks.truth_texts, strict=True) if text]
     _draw_labels(draw, picture.size, labels)
@@ -134,6 +134,13 @@ def _draw_dashed(draw: ImageDraw.ImageDraw, box: Corners) -> None:
             draw.line((x, y, x, min(y + on, bottom)), fill=TRUTH, width=2)
 
 
+def _draw_solid(draw: ImageDraw.ImageDraw, box: Corners) -> None:
+    left, top, right, bottom = box
+    small = min(right - left, bottom - top) < SMALL_PX
+    draw.rectangle(box, outline=INK, width=2 if small else 4)
+    draw.rectangle(box, outline=DETECTION, width=1 if small else 2)
+
+
 def _draw_labels(
     draw: ImageDraw.ImageDraw, size_wh: tuple[int, int], labels: Iterable[tuple[Corners, str, Colour]]
 ) -> None:
@@ -154,7 +161,9 @@ def _draw_labels(
 
 def _places(box: Corners, width: int, height: int, size_wh: tuple[int, int]) -> Iterable[Corners]:
     left, top, right, bottom = box
-    for y in (top - height, top, bottom, bottom - height):
+    above, below, inside = top - height, bottom + 1, (top, bottom - height)
+    # Inside a small box the text would hide the object.
+    for y in (above, *inside, below) if bottom - top > 3 * height else (above, below, *inside):
         for x in (left, right - width):
             x = max(0, min(x, size_wh[0] - width - 1))
             if width < size_wh[0] and 0 <= y < size_wh[1] - height:
@@ -173,7 +182,6 @@ def _draw_caption(sheet: Image.Image, corner: tuple[int, int], text: str) -> Non
 def _draw_legend(sheet: Image.Image, images: str, score_threshold: float) -> None:
     draw = ImageDraw.Draw(sheet)
     x, y = GAP_PX, LEGEND_PX // 2
-    swatch = (x, y - 7, x + 26, y + 7)
     texts = (
         ("ground truth, named where nothing of its category was found there", TRUTH),
         (f"detection, score {score_threshold:.2f} or more", DETECTION),
@@ -184,8 +192,7 @@ def _draw_legend(sheet: Image.Image, images: str, score_threshold: float) -> Non
         if colour == TRUTH:
             _draw_dashed(draw, swatch)
         elif colour == DETECTION:
-            draw.rectangle(swatch, outline=INK, width=4)
-            draw.rectangle(swatch, outline=DETECTION, width=2)
+            _draw_solid(draw, swatch)
         x += 34 if colour else 0
         draw.text((x, y - 7), _writable(text), fill=INK, font=_font())
         x += round(draw.textlength(_writable(text), font=_font())) + 28

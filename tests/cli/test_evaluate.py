@@ -9,6 +9,7 @@ from PIL import Image
 
 from ssdbench.errors import ExitCode
 from tests.cli.conftest import Ssdbench
+from tests.cli.running import ssdbench as here
 from tests.workloads.ranks import detecting_model
 
 PLAIN = ("--data", "coco", "--device", "cpu", "--batch-size", "4", "--pipeline", "torchvision")
@@ -62,11 +63,12 @@ def test_a_checkpoint_is_judged_on_two_ranks_and_drawn(ssdbench: Ssdbench, check
     ],
 )
 def test_what_cannot_be_evaluated_is_one_sentence_before_anything_starts(
-    ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...], code: ExitCode, words: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], code: ExitCode, words: str
 ) -> None:
-    (tmp_path / "empty.pt").touch()
-    (tmp_path / "some.pt").write_bytes(b"weights")
-    done = ssdbench("evaluate", *arguments, "--data", "coco", "--device", "cpu")
-    assert done.returncode == code
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    Path("empty.pt").touch()
+    Path("some.pt").write_bytes(b"weights")
+    done = here("evaluate", *arguments, "--data", "coco", "--device", "cpu")
+    assert done.code == code
+    assert words in done.err
+    assert done.err.count("\n") == 1

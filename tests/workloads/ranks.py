@@ -27,7 +27,7 @@ FAVOUR_BY_MAP = (0.0, 0.0, 5.0, 5.0, 5.0, 5.0)
 
 
 def detecting_model() -> SSD300:
-    """Random weights, default boxes as they are, the first categories and larger boxes preferred: some of what it finds is there."""
+    """Random weights, default boxes as they are, the first categories on the coarser maps preferred: some is there."""
     torch.manual_seed(3)
     model = SSD300("resnet18")
     for head in model.loc:
