@@ -28,7 +28,7 @@ def test_the_overlay_is_what_is_imported(environment: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_the_dali_pipeline_passes_its_tests_on_1_34(environment: dict[str, str]) -> None:
-    tests = [f"tests/ssd/test_pipelines_{name}.py" for name in ("contract", "dali", "agree")]
+    tests = [f"tests/ssd/test_pipelines_{name}.py" for name in ("contract", "dali", "agree", "resume")]
     # 1.34 itself uses what is deprecated now, and does not always notice a JPEG that was cut off.
     unfit = "torchvision or augmented or distributed or jpeg_cut_off"
     selection = ["-W", "ignore::DeprecationWarning", "-k", f"not ({unfit})"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import Prepared, load_columns
-from ssdbench.ssd.pipelines.contract import TrainingBatch, endless
+from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of
+from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch, endless
 from ssdbench.ssd.pipelines.epochs import (
     PassCheck,
     ReadImages,
@@ -37,8 +38,15 @@ class Reader:
         for rows in self._batches:
             yield ReadImages(rows=rows, images=torch.zeros(len(rows)), boxes_ltrb=[], labels=[])
 
+    def checkpoint(self) -> bytes:
+        return b"here"
+
     def close(self) -> None:
         self.closed = True
+
+
+def training_epochs(options: PipelineOptions, reader: Reader, start: Bookmark = Bookmark()) -> TrainingEpochs:  # noqa: B008  # frozen
+    return TrainingEpochs(options, reader, stream_of("test", options), start)
 
 
 def batches_of(rows: Iterator[int], size: int) -> Iterator[list[int]]:
@@ -73,14 +81,14 @@ def test_a_pass_that_begins_anew_too_early_is_an_error(prepared: Prepared, rows:
 
 def test_epochs_are_cut_from_an_endless_stream_without_loss(options: Options) -> None:
     reader = Reader(batches_of((i % 62 for i in count()), 20))
-    epochs = TrainingEpochs(options(batch_size_per_gpu=20), reader)
+    epochs = training_epochs(options(batch_size_per_gpu=20), reader)
     assert [len(batch) for batch in islice(endless(epochs), 7)] == [20] * 7
     assert epochs.epoch_images == [60, 60]
 
 
 def test_a_short_pass_ends_the_training_for_good(options: Options) -> None:
     reader = Reader(batches_of((i % 40 for i in count()), 20))
-    epochs = TrainingEpochs(options(batch_size_per_gpu=20), reader)
+    epochs = training_epochs(options(batch_size_per_gpu=20), reader)
     stream = epochs.epoch()
     assert [len(next(stream)), len(next(stream))] == [20, 20]
     with pytest.raises(DataError, match="began anew after 40 of its 62"):
@@ -89,6 +97,27 @@ def test_a_short_pass_ends_the_training_for_good(options: Options) -> None:
     with pytest.raises(DataError, match="began anew after 40 of its 62"):
         next(epochs.epoch())
     assert epochs.epoch_images == []
+
+
+def test_a_state_holds_the_place_and_what_the_open_pass_gave(options: Options) -> None:
+    asked = options(batch_size_per_gpu=20)
+    epochs = training_epochs(asked, Reader(batches_of((i % 62 for i in count()), 20)))
+    assert [len(batch) for batch in islice(endless(epochs), 4)] == [20] * 4
+    place = read_state(stream_of("test", asked), epochs.state())
+    assert place == Bookmark(batches=4, epoch_batches=1, rows=frozenset(range(18)), reader=b"here")
+
+
+def test_a_resumed_pass_that_begins_anew_is_an_error(options: Options) -> None:
+    start = Bookmark(batches=1, epoch_batches=1, rows=frozenset(range(20)))
+    for first, sound in ((20, True), (0, False)):
+        rows = (i % 62 for i in count(first))
+        epochs = training_epochs(options(batch_size_per_gpu=20), Reader(batches_of(rows, 20)), start)
+        if sound:
+            assert len(list(epochs.epoch())) == 2
+            assert epochs.epoch_images == [40]
+        else:
+            with pytest.raises(DataError, match="began anew after 20 of its 62"):
+                next(epochs.epoch())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +135,7 @@ def test_validation_that_sees_other_images_is_an_error(
 
 
 def test_closing_twice_closes_once_and_says_so(options: Options) -> None:
-    epochs = TrainingEpochs(options(), Reader(iter([])))
+    epochs = training_epochs(options(), Reader(iter([])))
     epochs.close()
     epochs.close()
     with pytest.raises(RuntimeError, match="this pipeline is closed"):

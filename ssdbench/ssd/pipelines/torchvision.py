@@ -2,8 +2,8 @@
 
 The augmentation is the published one (see `augmentation`). Two things differ from DALI in cost, not in result: the
 whole image is decoded before it is cropped, and the images are normalised on the device, after the transfer. Every
-image has random numbers of its own, from the seed and its place in the stream: the number of workers changes nothing,
-and a resumed stream begins in its middle.
+image has random numbers of its own, from the seed and its place in the stream: the number of workers changes nothing
+(none at all is a stream of its own, equal but for rounding), and a resumed stream begins in its middle.
 """
 
 import warnings
@@ -71,7 +71,8 @@ def training(options: PipelineOptions) -> TrainingPipeline:
     """Augmented and matched batches; see `contract.InputPipeline`."""
     split = require_data(options)
     batches_per_training_epoch(options)  # refuses too small a data set before workers start
-    stream = stream_of("torchvision", options)
+    # Workers compute with one thread each, this process with as many as it has, and sums may then round otherwise.
+    stream = stream_of("torchvision" if options.threads else "torchvision without workers", options)
     start = read_state(stream, options.resume_state)
     columns = load_columns(split)
     annotated_rows = np.flatnonzero(np.diff(columns.first_box)).tolist()
