@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ssdbench.analysis.compare import compare
+from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.lines import write_whole
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
@@ -44,4 +46,21 @@ def test_load_10000_launches(benchmark, tmp_path: Path):
         return sum(len(store.load_baseline(header.hardware.key, header.name).records) for _ in range(2))
 
     assert benchmark(load_twice) == 10_000
+    assert benchmark.stats["median"] < 2.0
+
+
+@pytest.mark.benchmark(max_time=5)
+def test_load_and_compare_10000_launches(benchmark, tmp_path: Path):
+    store = FileStore(tmp_path)
+    store.save_baseline(a_baseline(five_thousand_launches("run-0")))
+    run = five_thousand_launches("run-1", seed=1)
+    store.begin(run.header)
+    write_whole(tmp_path / "records" / "run-1.jsonl", map(codec.dump, [run.header, *run.records]))
+
+    def from_files() -> int:
+        measured = store.load("run-1")
+        reference = store.find_reference(measured.header.hardware.key, "main")
+        return len(compare(measured, reference, "main", Settings()).cases)
+
+    assert benchmark(from_files) == CASES
     assert benchmark.stats["median"] < 2.0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ssdbench import __version__
-from ssdbench.analysis.compare import failures
+from ssdbench.analysis.coverage import failures
 from ssdbench.analysis.differences import differences, what_forbids_comparison
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.errors import UsageError

@@ -10,8 +10,8 @@ from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Direction, Metric, Mode, Status, Verdict
 
 EQUAL_LAUNCHES = (
-    "all launches of each side are exactly equal, which real launches are not: give the values with all their digits, "
-    "or check the timer"
+    "the launches of each side, but for those trimmed, are exactly equal, which real launches are not: give the values "
+    "with all their digits, or check the timer"
 )
 
 

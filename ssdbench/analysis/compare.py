@@ -22,20 +22,21 @@ Not covered goes before inconclusive, because a nightly run repairs it by measur
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 
-from ssdbench.analysis.decide import judge
-from ssdbench.analysis.differences import WORKLOAD_VERSION, age_days, differences, what_forbids_comparison
-from ssdbench.analysis.metrics import figure, gated_metric, middle
+from ssdbench.analysis.answer import level, pairs
+from ssdbench.analysis.coverage import Sides, gap, left_out, missing_launches, usable, values_of, vanished
+from ssdbench.analysis.decide import judge, next_pairs
+from ssdbench.analysis.differences import differences
+from ssdbench.analysis.metrics import gated_metric
 from ssdbench.analysis.night import night_of, sides
 from ssdbench.analysis.sessions import judge_stored
 from ssdbench.errors import ExitCode
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.night import CaseSessions
-from ssdbench.schema.record import Failure, FailureKind, Record, Run
-from ssdbench.schema.settings import Settings
+from ssdbench.schema.record import Record, Run
+from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 from ssdbench.schema.verdict import (
     METRICS,
     OWN_BASELINE_ARM,
@@ -44,7 +45,6 @@ from ssdbench.schema.verdict import (
     CaseVerdict,
     Comparison,
     Direction,
-    Metric,
     Status,
     Verdict,
 )
@@ -63,7 +63,7 @@ WORST_FIRST = (
     Status.IMPROVED,
 )
 _NOT_COVERED = {Status.NOT_RUN, Status.INCOMPARABLE, Status.NO_BASELINE, Status.STALE, Status.VANISHED}
-_JudgeOpen = Callable[[Mapping[str, "_Sides"]], dict[str, Verdict]]
+_JudgeOpen = Callable[[Mapping[str, "Sides"]], dict[str, Verdict]]
 _JUDGED = {Status.UNCHANGED, Status.IMPROVED}
 
 
@@ -76,10 +76,10 @@ def compare(run: Run, reference: Baseline | Run | None, name: str, settings: Set
         UsageError: a case of a workload that this version does not know.
     """
 
-    def judge_sessions(cases: Mapping[str, _Sides]) -> dict[str, Verdict]:
+    def judge_sessions(cases: Mapping[str, Sides]) -> dict[str, Verdict]:
         return judge_stored({key: _sessions(case) for key, case in cases.items()}, settings)
 
-    return _compare(run, reference, name, settings, judge_sessions)
+    return _compare(run, reference, name, settings, judge_sessions, missing_launches(run))
 
 
 def compare_arms(run: Run, settings: Settings) -> Comparison:
@@ -87,14 +87,24 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
     baseline, candidate = sides(run)
     night = night_of(run.header.plan, run.records)
 
-    def judge_night(cases: Mapping[str, _Sides]) -> dict[str, Verdict]:
+    def judge_night(cases: Mapping[str, Sides]) -> dict[str, Verdict]:
         return judge({key: night[key] for key in cases}, settings)
 
-    return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_night)
+    wanted = next_pairs(night, settings)
+    missing = {
+        key: f"undecided: the plan asks for {pairs(more.pairs, 'more ')}, go on with `ssdbench run --resume`"
+        for key, more in wanted.items()
+    }
+    return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_night, missing)
 
 
 def _compare(
-    run: Run, reference: Baseline | Run | None, name: str, settings: Settings, judge_open: _JudgeOpen
+    run: Run,
+    reference: Baseline | Run | None,
+    name: str,
+    settings: Settings,
+    judge_open: _JudgeOpen,
+    missing: Mapping[str, str],
 ) -> Comparison:
     records = _by_case(run.records)
     expected = _by_case(reference.records if reference else ())
@@ -102,18 +112,18 @@ def _compare(
     for key, launches in records.items():
         planned.setdefault(key, PlannedCase(case=launches[0].case))
     both = {
-        key: _Sides(planned=case, launches=tuple(records.get(key, ())), reference=tuple(expected.get(key, ())))
+        key: Sides(planned=case, launches=tuple(records.get(key, ())), reference=tuple(expected.get(key, ())))
         for key, case in planned.items()
     }
-    judged = {key: verdict for key, case in both.items() if (verdict := _obstacle(case, run, name, settings))}
+    judged = {key: verdict for key, case in both.items() if (verdict := gap(case, run, name, settings))}
     open_cases = {key: case for key, case in both.items() if key not in judged}
-    notes = {key: _left_out(case) for key, case in open_cases.items()}
+    notes = {key: (*left_out(case), *filter(None, [missing.get(key)])) for key, case in open_cases.items()}
     judged |= judge_open(open_cases)
     verdicts: list[CaseVerdict | None] = [
         CaseVerdict(case_key=key, title=case.case.title, verdict=judged[key], notes=notes.get(key, ()))
         for key, case in planned.items()
     ]
-    verdicts += [_vanished(launches, name, settings) for key, launches in expected.items() if key not in planned]
+    verdicts += [vanished(launches, name, settings) for key, launches in expected.items() if key not in planned]
     return Comparison(
         schema_version=SCHEMA_VERSION,
         run_id=run.header.run_id,
@@ -142,12 +152,15 @@ def exit_code(comparison: Comparison) -> ExitCode:
 
 
 def case_figures(records: Iterable[Record]) -> tuple[CaseFigure, ...]:
-    """The gated metric of each case on its own, by case key; cases without a usable value are left out."""
+    """The gated metric of each case on its own, by case key, as verdicts have it (the trimmed mean of its launches).
+
+    Cases without a usable value are left out.
+    """
     found = []
     for key, launches in sorted(_by_case(records).items()):
         metric = gated_metric(launches[0].case)
-        values = [value for value in _values(metric, _usable(launches)) if 0 < value < math.inf]
-        value = middle(values)
+        values = [value for value in values_of(metric, usable(launches)) if 0 < value < math.inf]
+        value = level(values, DEFAULT_SETTINGS.trim)
         if value is not None:
             found.append(
                 CaseFigure(
@@ -163,126 +176,15 @@ def case_figures(records: Iterable[Record]) -> tuple[CaseFigure, ...]:
     return tuple(found)
 
 
-def failures(records: Iterable[Record]) -> list[tuple[Record, Failure]]:
-    """The launches that failed; one that was interrupted is still to be run, one that is unsupported was skipped."""
-    return [
-        (record, record.failure)
-        for record in records
-        if record.failure and record.failure.kind not in ("interrupted", "unsupported")
-    ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sides:
-    """All that is known of one case: its launches of the run, and those of the reference."""
-
-    planned: PlannedCase
-    launches: tuple[Record, ...]
-    reference: tuple[Record, ...]
-
-
-def _sessions(case: _Sides) -> CaseSessions:
+def _sessions(case: Sides) -> CaseSessions:
     metric = gated_metric(case.planned.case)
     sides = []
-    for records in (_usable(case.reference), _usable(case.launches)):
+    for records in (usable(case.reference), usable(case.launches)):
         sessions: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             sessions[record.run_id].append(record)
-        sides.append(tuple(tuple(_values(metric, launches)) for launches in sessions.values()))
+        sides.append(tuple(tuple(values_of(metric, launches)) for launches in sessions.values()))
     return CaseSessions(metric=metric, baseline=sides[0], candidate=sides[1])
-
-
-def _obstacle(case: _Sides, run: Run, name: str, settings: Settings) -> Verdict | None:
-    """What is said of a case that cannot be judged, None where it can."""
-    found = _reason(case, run, name, settings)
-    if found is None:
-        return None
-    metric = gated_metric(case.planned.case)
-    measured, expected = _usable(case.launches), _usable(case.reference)
-    return Verdict(
-        status=found[0],
-        metric=metric.name,
-        sentence=found[1],
-        settings=settings,
-        baseline_value=middle(_values(metric, expected)),
-        measured_value=middle(_values(metric, measured)),
-        baseline_launches=len(expected),
-        measured_launches=len(measured),
-    )
-
-
-def _reason(case: _Sides, run: Run, name: str, settings: Settings) -> tuple[Status, str] | None:
-    ended = [record for record in case.launches if not _has_failure(record, "interrupted")]
-    measured, expected = _usable(case.launches), _usable(case.reference)
-    unsupported = [record.failure.message for record in ended if record.failure and _has_failure(record, "unsupported")]
-    skip_reason = case.planned.skip_reason or (unsupported[0] if unsupported else None)
-    broken = failures(case.launches)
-    if broken:
-        return Status.FAILED, _failed(broken, len(ended), name, case.reference)
-    if skip_reason:
-        return Status.SKIPPED, skip_reason + ("; the baseline has this case" if expected else "")
-    if not ended:
-        return Status.NOT_RUN, "planned, not measured: go on with `ssdbench run --resume`"
-    if not measured:
-        return Status.INCONCLUSIVE, f"every launch is invalid ({ended[0].invalid_reason}): measure it again"
-    if not expected:
-        return Status.NO_BASELINE, f"{name} has no usable launch of this case: accept a run that measured it"
-    unlike = what_forbids_comparison(expected, measured)
-    if unlike:
-        status = Status.STALE if {item.name for item in unlike} == {WORKLOAD_VERSION} else Status.INCOMPARABLE
-        listed = ", ".join(f"{item.name} {item.baseline} in {name} and {item.measured} here" for item in unlike)
-        return status, f"{'stale' if status is Status.STALE else 'not comparable'}: {listed}"
-    days = age_days(expected, run.header.created_at)
-    if days > settings.maximum_age_days:
-        return Status.STALE, (
-            f"stale: the newest launch of {name} is {days:.0f} days older than this run, {settings.maximum_age_days} "
-            "are allowed; accept a newer run, or allow more with --max-age"
-        )
-    return None
-
-
-def _failed(broken: Sequence[tuple[Record, Failure]], ended: int, name: str, reference: Sequence[Record]) -> str:
-    record, failure = broken[0]
-    before = ""
-    if reference:
-        before = f"; it failed in {name} as well" if failures(reference) else f"; it did not fail in {name}"
-    return (
-        f"{len(broken)} of {ended} launches failed, the first one (launch {record.launch}) with "
-        f"{failure.kind.replace('_', ' ')}: {failure.message}{before}"
-    )
-
-
-def _left_out(case: _Sides) -> tuple[str, ...]:
-    notes = []
-    for side, records in (("measured", case.launches), ("baseline", case.reference)):
-        invalid = [record.invalid_reason for record in records if record.invalid_reason]
-        if invalid:
-            notes.append(f"{_counted(len(invalid), f'{side} launch')} left out as invalid ({invalid[0]})")
-        broken = failures(records)
-        if broken:
-            notes.append(f"{_counted(len(broken), f'{side} launch')} left out as failed")
-    asked = case.planned.case.protocol.launches
-    missing = asked - len({record.launch for record in case.launches if record.measurement})
-    if missing > 0:
-        notes.append(f"{missing} of {asked} planned launches not measured")
-    return tuple(notes)
-
-
-def _vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseVerdict | None:
-    usable = _usable(launches)
-    if not usable:
-        return None
-    case = launches[0].case
-    metric = gated_metric(case)
-    verdict = Verdict(
-        status=Status.VANISHED,
-        metric=metric.name,
-        sentence=f"{name} has this case, the run does not plan it",
-        settings=settings,
-        baseline_value=middle(_values(metric, usable)),
-        baseline_launches=len(usable),
-    )
-    return CaseVerdict(case_key=case.key, title=case.title, verdict=verdict)
 
 
 def _badness(case: CaseVerdict) -> tuple[int, float]:
@@ -297,20 +199,3 @@ def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
     for record in records:
         cases[record.case.key].append(record)
     return cases
-
-
-def _usable(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if record.measurement and not record.invalid_reason]
-
-
-def _values(metric: Metric, records: Iterable[Record]) -> list[float]:
-    found = [figure(metric.name, record.measurement) for record in records if record.measurement]
-    return [math.nan if value is None else value for value in found]
-
-
-def _has_failure(record: Record, kind: FailureKind) -> bool:
-    return record.failure is not None and record.failure.kind == kind
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}es"

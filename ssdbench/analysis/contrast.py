@@ -29,7 +29,8 @@ from ssdbench.schema.verdict import Direction, Metric
 class Contrast:
     """`estimate`, `error` and `freedom` as above; `launches` per arm (of uneven arms the harmonic mean).
 
-    `varies` is False where all launches of the baseline are equal, and all of the candidate as well.
+    `varies` is False where all launches of the baseline that trimming leaves are equal, and all of the candidate as
+    well.
     """
 
     estimate: float
@@ -99,17 +100,23 @@ def _of_equal_lengths(arms: Sequence[tuple[Metric, Arms]], settings: Settings) -
     size = 2 / (1 / sizes[0] + 1 / sizes[1])
     left = sum(number - 2 * int(settings.trim * number) for number in sizes)
     floor = settings.noise_floor * math.sqrt(2 / size)
-    varies = [len(set(values.baseline)) > 1 or len(set(values.candidate)) > 1 for _, values in arms]
+    varies = [any(_varies(side, settings.trim) for side in (values.baseline, values.candidate)) for _, values in arms]
     return [
         Contrast(
             estimate=float(centres[1][row] - centres[0][row]),
             error=max(float(errors[row]), floor),
-            freedom=float(moved.df[row]) if varies[row] else left - 2,
+            # Of launches that differ by less than their logarithms can tell, scipy's degrees of freedom are no number.
+            freedom=float(moved.df[row]) if varies[row] and math.isfinite(moved.df[row]) else left - 2,
             launches=size,
             varies=varies[row],
         )
         for row in range(len(arms))
     ]
+
+
+def _varies(values: Sequence[float], trim: float) -> bool:
+    cut = int(trim * len(values))
+    return len(set(sorted(values)[cut : len(values) - cut])) > 1
 
 
 def prediction(metric: Metric, arms: Arms, settings: Settings) -> Contrast:

@@ -41,15 +41,14 @@ def next_pairs(night: Night, settings: Settings) -> dict[str, Wanted]:
     abandoned, or that has an impossible value, needs nothing more.
     """
     state = _State.of(night, settings)
-    for stage, planned in ((Stage.MEASURE, state.measured), (Stage.CONFIRM, state.fresh)):
-        wanted = {
-            name: Wanted(stage=stage, pairs=case.wanted)
-            for name, case in planned.items()
-            if case.wanted > 0 and night[name].abandoned is None
-        }
-        if wanted:
-            return wanted
-    return {}
+    return _wanted(night, Stage.MEASURE, state.measured) or _wanted(night, Stage.CONFIRM, state.fresh)
+
+
+def next_launches(night: Night, settings: Settings) -> dict[str, Wanted]:
+    """As `next_pairs` where the baseline is stored: the plan of stage B alone, because nothing of it can be fresh."""
+    sound = {name: case for name, case in night.items() if _is_possible(case)}
+    planned = _planned(sound, Stage.MEASURE, settings, settings.alpha, settings.pair_cap)
+    return _wanted(night, Stage.MEASURE, planned)
 
 
 def judge(night: Night, settings: Settings) -> dict[str, Verdict]:
@@ -64,6 +63,11 @@ def judge(night: Night, settings: Settings) -> dict[str, Verdict]:
     }
     confirmed = holm(p_values, settings.alpha)
     return {name: _verdict(name, case, state, confirmed, settings) for name, case in night.items()}
+
+
+def suspects(night: Night, settings: Settings) -> frozenset[str]:
+    """The cases that stage B, as far as it is measured, suspects of a change."""
+    return frozenset(_State.of(night, settings).suspects)
 
 
 def direction(contrast: Contrast, settings: Settings) -> int:
@@ -103,6 +107,14 @@ class _State:
         level = settings.alpha / max(1, len(suspects))
         fresh = _planned(suspected, Stage.CONFIRM, settings, level, settings.fresh_pair_cap)
         return _State(measured=measured, suspects=suspects, fresh=fresh)
+
+
+def _wanted(night: Night, stage: Stage, planned: Mapping[str, Planned]) -> dict[str, Wanted]:
+    return {
+        name: Wanted(stage=stage, pairs=case.wanted)
+        for name, case in planned.items()
+        if case.wanted > 0 and night[name].abandoned is None
+    }
 
 
 def _planned(

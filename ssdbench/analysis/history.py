@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
-from ssdbench.analysis.compare import failures
+from ssdbench.analysis.coverage import failures
 from ssdbench.analysis.differences import conditions, differences_between
 from ssdbench.analysis.levels import change_between, levels, segments
 from ssdbench.analysis.metrics import figure, gated_metric

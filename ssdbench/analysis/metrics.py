@@ -11,7 +11,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
 from ssdbench.errors import UsageError
@@ -62,15 +62,6 @@ def percentile(samples: tuple[float, ...], share: float) -> float:
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-
-
-def middle(values: Sequence[float]) -> float | None:
-    """The middle launch, of two middle ones the geometric mean; None where no value is positive and finite."""
-    usable = sorted(value for value in values if 0 < value < math.inf)
-    if not usable:
-        return None
-    below, above = usable[(len(usable) - 1) // 2], usable[len(usable) // 2]
-    return below if below == above else math.sqrt(below) * math.sqrt(above)
 
 
 def _timed_steps(measurement: Measurement) -> tuple[float, ...]:

@@ -1,27 +1,29 @@
 """Records of an interleaved run -> the night that the verdict rule judges, and its two arms."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ssdbench.analysis.differences import what_forbids_comparison
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.night import Arms, CaseLaunches
-from ssdbench.schema.record import Arm, Record, Run, StageName
+from ssdbench.schema.record import MOST_REPLACEMENTS, Arm, Record, Run, StageName
 from ssdbench.schema.verdict import Metric
 
 
-def night_of(plan: Plan, records: Iterable[Record], stored: Iterable[Record] = ()) -> dict[str, CaseLaunches]:
+def night_of(plan: Plan, records: Iterable[Record], stored: Iterable[Record] | None = None) -> dict[str, CaseLaunches]:
     """Every case that is measured, by key, with its whole pairs so far, invalid launches left out.
 
     A case of which a launch failed, or stayed invalid to the last replacement, is abandoned. `stored` are launches
-    of a baseline that is not measured now: they are the baseline's arm of stage B, in their order.
+    of a baseline that is not measured now: they are the baseline's arm of stage B, in their order. Where they cannot
+    be compared, or all have a partner, the case is abandoned as well: more of the candidate alone decide nothing.
     """
-    found = {}
-    for case in (planned.case for planned in plan.cases if planned.skip_reason is None):
-        own = [record for record in records if record.case.key == case.key]
-        kept = [record for record in stored if record.case.key == case.key]
-        found[case.key] = _launches(case, own, kept)
-    return found
+    own, kept = _by_case(records), _by_case(record for record in stored or () if _is_usable(record))
+    return {
+        case.key: _launches(case, own[case.key], None if stored is None else kept[case.key])
+        for case in (planned.case for planned in plan.cases if planned.skip_reason is None)
+    }
 
 
 def sides(run: Run) -> tuple[Run, Run]:
@@ -39,16 +41,19 @@ def standing(run: Run) -> Run:
     return sides(run)[1]
 
 
-def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record]) -> CaseLaunches:
+def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record] | None) -> CaseLaunches:
     metric = gated_metric(case)
     last = {(record.arm, record.stage, record.launch): record for record in records}
-    if stored:
+    if stored is not None:
         last |= {("baseline", "B", number): record for number, record in enumerate(stored)}
+    # What an interruption left invalid is still to be replaced: not measured yet.
+    last = {place: record for place, record in last.items() if not _may_be_replaced(record, records)}
+    fault = next(filter(None, map(_fault, last.values())), None)
     return CaseLaunches(
         metric=metric,
         measured=_arms(metric, last, "B"),
         fresh=_arms(metric, last, "C"),
-        abandoned=next(filter(None, map(_fault, last.values())), None) or _exhausted(records, stored),
+        abandoned=fault or (None if stored is None else _exhausted(records, stored)),
     )
 
 
@@ -73,7 +78,26 @@ def _fault(record: Record) -> str | None:
     return None
 
 
+def _may_be_replaced(record: Record, records: Sequence[Record]) -> bool:
+    replaced = sum(bool(other.replacement) for other in records if other.arm == record.arm)
+    return record.invalid_reason is not None and replaced < MOST_REPLACEMENTS
+
+
 def _exhausted(records: Sequence[Record], stored: Sequence[Record]) -> str | None:
-    if stored and len({record.launch for record in records}) >= len(stored):
+    measured = [record for record in records if _is_usable(record)]
+    if len(measured) >= len(stored):
         return f"the stored baseline has {len(stored)} launches: more of the candidate alone decide nothing"
+    if unlike := what_forbids_comparison(stored, measured):
+        return f"not comparable with the stored baseline: {', '.join(item.name for item in unlike)}"
     return None
+
+
+def _is_usable(record: Record) -> bool:
+    return record.measurement is not None and record.invalid_reason is None
+
+
+def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+    cases: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        cases[record.case.key].append(record)
+    return cases

@@ -51,7 +51,7 @@ def plan(cases: Sequence[tuple[Metric, Arms]], settings: Settings, alpha: float,
 
     `alpha` is the level of the stage, `cap` the most pairs it may take; all values are positive and finite.
     """
-    pairs = [max(settings.pilot_pairs, settings.minimum_launches)] * len(cases)
+    pairs = [settings.first_pairs] * len(cases)
     found: dict[tuple[int, int], Contrast] = {}
     open_cases = list(range(len(cases)))
     for _ in range(settings.replans):

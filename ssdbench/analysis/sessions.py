@@ -18,7 +18,7 @@ spread is not known: d and h are those of the launches (Welch-Yuen), and nothing
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from ssdbench.analysis.answer import EQUAL_LAUNCHES, Evidence, detectable_change, obstacle, percent, too_few, within
@@ -73,7 +73,11 @@ def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: 
     if status is Status.INCONCLUSIVE and contrast.varies:
         because += _remedy(case, needed, settings)
     detectable = math.log1p(settings.drift_cap) + reach
-    return evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
+    found = evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
+    if not _is_known(case, settings):
+        return found
+    # The change is one of session means: the values beside it are those means, not the trimmed ones of all launches.
+    return replace(found, baseline_value=_mean_of(case.baseline), measured_value=_mean_of(case.candidate))
 
 
 def _status(case: CaseSessions, contrast: Contrast, is_rejected: bool, settings: Settings) -> tuple[Status, str]:
@@ -104,6 +108,10 @@ def _remedy(case: CaseSessions, needed: int | None, settings: Settings) -> str:
 def _p_beyond_drift(contrast: Contrast, settings: Settings) -> float:
     cap = math.log1p(settings.drift_cap)
     return min(contrast.p_beyond(cap), contrast.mirrored().p_beyond(cap))
+
+
+def _mean_of(sessions: Sequence[Sequence[float]]) -> float:
+    return math.exp(fmean(fmean(map(math.log, session)) for session in sessions if session))
 
 
 def _is_known(case: CaseSessions, settings: Settings) -> bool:

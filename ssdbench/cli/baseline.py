@@ -1,5 +1,6 @@
 """`ssdbench baseline`: accept runs as what to compare with; show, list, compare, check and forget what was accepted."""
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Annotated
 
@@ -16,9 +17,11 @@ from ssdbench.analysis.bars import (
     refuse_to_drop_cases,
     refuse_to_lower_bars,
 )
+from ssdbench.analysis.night import standing
 from ssdbench.analysis.verification import findings
 from ssdbench.cli.anchor import creep
-from ssdbench.cli.compare import Results, load_run
+from ssdbench.cli.compare import Results, load_run, load_whole
+from ssdbench.cli.decide import is_unfinished
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
@@ -69,7 +72,9 @@ def accept(
     Several runs are sessions of one build: with five of them a stored baseline can clear a case.
     """
     store, console = FileStore(results), Console()
-    measured = sessions_of_one_build([load_run(store, run) for run in runs])
+    whole = [load_whole(store, run) for run in runs]
+    _refuse_undecided(store, whole)
+    measured = sessions_of_one_build([standing(run) for run in whole])
     baseline = baseline_from(measured, name=name, reason=reason, accepted_at=_now())
     key = measured.header.hardware.key
     replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
@@ -164,6 +169,15 @@ def forget(
     _say(Console(), f"forgotten: {name} for {key}, {lost}\nbecause: {reason.strip()}")
     for path in removed:
         _say(Console(), f"removed: {path}")
+
+
+def _refuse_undecided(store: FileStore, runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run.header.control is not None and is_unfinished(store, run):
+            raise UsageError(
+                f"run {run.header.run_id} cannot be accepted: its verdict rule asks for more pairs; finish it with "
+                f"`ssdbench run --resume --run {run.header.run_id}`"
+            )
 
 
 def _show_change(

@@ -9,13 +9,17 @@ import typer
 from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.night import standing
+from ssdbench.analysis.night import sides, standing
+from ssdbench.analysis.ungated import ungated_changes
 from ssdbench.cli.anchor import creep_note
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.terminal import render_comparison
+from ssdbench.report.ungated import render_ungated
 from ssdbench.schema.record import Run
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline, Comparison
 
 RunName = Annotated[str, typer.Argument(help="A run id, its unique beginning, a .jsonl file, or latest.")]
 Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
@@ -36,6 +40,9 @@ def compare(
     maximum_age_days: Annotated[
         int | None, typer.Option("--max-age", help="Days from which a baseline is stale.")
     ] = None,
+    all_metrics: Annotated[
+        bool, typer.Option("--metrics", help="Report the metrics that are not gated too, with their intervals.")
+    ] = False,
     results: Results = DEFAULT_RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one line of JSON.")] = False,
 ) -> None:
@@ -44,40 +51,59 @@ def compare(
     Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
     store = FileStore(results)
-    measured = _load(store, run)
-    candidate = standing(measured)
+    measured = load_whole(store, run)
     settings = measured.header.settings
     settings = replace(
         settings,
         margin=settings.margin if margin is None else margin,
         maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
     )
-    reference = None
-    if measured.header.control is not None and baseline is None:
-        comparison = comparisons.compare_arms(measured, settings)
-    else:
-        wanted = baseline or DEFAULT_BASELINE
-        reference = store.find_reference(measured.header.hardware.key, wanted)
-        name = reference.header.run_id if isinstance(reference, Run) else wanted
-        other = standing(reference) if isinstance(reference, Run) else reference
-        comparison = comparisons.compare(candidate, other, name, settings)
+    comparison, reference = judged(store, measured, baseline, settings)
     code = comparisons.exit_code(comparison)
+    if all_metrics:
+        there, here = (reference, standing(measured)) if reference else sides(measured)
+        comparison = replace(comparison, ungated=ungated_changes(comparison, there.records, here.records))
     if as_json:
         print(codec.dump(comparison))
     else:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
-        if creep := creep_note(store, candidate, reference, settings):
+        if comparison.ungated:
+            console.print(render_ungated(comparison.ungated))
+        if creep := creep_note(store, standing(measured), reference, settings):
             console.print(creep.text)
     raise typer.Exit(code)
 
 
+def judged(
+    store: FileStore, run: Run, baseline: str | None, settings: Settings
+) -> tuple[Comparison, Baseline | Run | None]:
+    """The verdicts on a run, and what it was compared with: `baseline`, or what the run itself was measured for.
+
+    Raises:
+        StoreError: `baseline` is neither a baseline nor a run.
+    """
+    if run.header.control is not None and baseline is None:
+        return comparisons.compare_arms(run, settings), None
+    wanted = baseline or run.header.options.until_decided or DEFAULT_BASELINE
+    reference = reference_of(store, run.header.hardware.key, wanted)
+    name = reference.header.run_id if isinstance(reference, Run) else wanted
+    return comparisons.compare(standing(run), reference, name, settings), reference
+
+
+def reference_of(store: FileStore, hardware_key: str, name: str) -> Baseline | Run | None:
+    """The baseline or run of this name; of an interleaved run the candidate's launches."""
+    reference = store.find_reference(hardware_key, name)
+    return standing(reference) if isinstance(reference, Run) else reference
+
+
 def load_run(store: FileStore, name: str) -> Run:
     """A stored run, the candidate of an interleaved one; a launch lost with its writer is told on stderr."""
-    return standing(_load(store, name))
+    return standing(load_whole(store, name))
 
 
-def _load(store: FileStore, name: str) -> Run:
+def load_whole(store: FileStore, name: str) -> Run:
+    """A stored run with both its arms, and the launches that others have replaced."""
     run = store.load(name)
     if run.torn:
         print(f"ssdbench: run {run.header.run_id} ends in the middle of a record, which was left out", file=sys.stderr)

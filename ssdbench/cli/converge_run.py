@@ -27,7 +27,9 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
     """
     store = FileStore(request.results)
     if resume:
-        campaign = campaigns.resumed_campaign(store, run_id, request.name, trains=True)
+        campaign = campaigns.resumed_campaign(
+            store, run_id, request.name, lambda run: campaigns.trains_for_accuracy(run.header.plan)
+        )
     else:
         suite = request.suite()
         campaign = campaigns.new_campaign(suite, request.run_options(suite), request.seed)

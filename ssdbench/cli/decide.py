@@ -1,15 +1,22 @@
 """`ssdbench run --decide` and `--until-decided`: measure for as long as the verdict rule asks, then judge."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from ssdbench.analysis.compare import exit_code
+from ssdbench.analysis.decide import next_launches, next_pairs
+from ssdbench.analysis.night import night_of
+from ssdbench.analysis.outlook import Outlook, outlook
+from ssdbench.cli.compare import judged, reference_of
+from ssdbench.errors import UsageError
 from ssdbench.harness.bench import Bench
 from ssdbench.harness.control import control_from, seconds_of
-from ssdbench.harness.runner import AskRule, run_more, run_pairs
+from ssdbench.harness.runner import AskRule, run_more, run_pairs, run_plan
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.record import Control, Record, Run, RunHeader
@@ -19,21 +26,47 @@ UntilDecided = Annotated[bool, typer.Option("--until-decided", help="Add launche
 BaselinePython = Annotated[str | None, typer.Option(help="With --decide: interpreter that measures the baseline.")]
 BaselineCheckout = Annotated[Path | None, typer.Option(help="With --decide: ssdbench checkout of the baseline.")]
 BaselineRun = Annotated[str | None, typer.Option(help="With --decide: the environment of this stored run.")]
-BaselineName = Annotated[str, typer.Option("--baseline", metavar="NAME|RUN", help="With --until-decided.")]
+BaselineName = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="NAME|RUN", help=f"With --until-decided; default: {DEFAULT_BASELINE}."),
+]
 Budget = Annotated[str | None, typer.Option(help="Begin no launch after this time: 90s, 30m, 2h.")]
 
-DEFAULT_BASELINE_NAME = DEFAULT_BASELINE
+
+def control_arm(
+    store: FileStore, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
+) -> Control | None:
+    """What measures as the baseline; None where the run has no such arm.
+
+    Raises:
+        UsageError: an option that does not go with the others.
+    """
+    options = {"--baseline-python": python, "--baseline-checkout": checkout, "--baseline-run": run}
+    given = [name for name, value in options.items() if value is not None]
+    if given and not decide:
+        raise UsageError(f"{given[0]} says what measures as the baseline: give it with --decide")
+    if run is not None and len(given) > 1:
+        raise UsageError(f"--baseline-run is a whole environment: leave {given[0]} away, or --baseline-run")
+    return control_from(python, checkout, store.load(run) if run else None) if decide else None
 
 
-def control_arm(store: FileStore, python: str | None, checkout: Path | None, run: str | None) -> Control:
-    """What measures as the baseline."""
-    return control_from(python, checkout, store.load(run).header if run else None)
+def reference_name(store: FileStore, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
+    """What a run's launches are added for; None where its plan says how many they are.
 
-
-def stored_launches(store: FileStore, header: RunHeader, name: str) -> tuple[Record, ...]:
-    """Launches of a stored baseline or run, in the order they were measured."""
-    reference = store.find_reference(header.hardware.key, name)
-    return () if reference is None else reference.records
+    Raises:
+        UsageError: an option that does not go with the others.
+        StoreError: `baseline` is neither a baseline nor a run.
+    """
+    if decide and until_decided:
+        raise UsageError("--decide measures the baseline now, --until-decided has a stored one: give one of them")
+    if baseline is not None and not until_decided:
+        raise UsageError("--baseline says what launches are added for: give it with --until-decided")
+    if not until_decided:
+        return None
+    name = baseline or DEFAULT_BASELINE
+    if name not in {header.name for header in store.list_baselines()}:
+        store.load(name)
+    return name
 
 
 def deadline_of(budget: str | None) -> float | None:
@@ -41,25 +74,50 @@ def deadline_of(budget: str | None) -> float | None:
     return None if budget is None else time.monotonic() + seconds_of(budget)
 
 
-def measure_until_decided(
-    bench: Bench, header: RunHeader, stored: tuple[Record, ...], deadline_seconds: float | None
-) -> None:
-    """Let the rule say what is measured next: pairs where the run has a baseline arm, else launches of its own."""
-    # The mathematics take a second to import: only who asks for a verdict pays for it.
-    from ssdbench.analysis.decide import next_pairs
-    from ssdbench.analysis.night import night_of
-
-    ask: AskRule = lambda records: next_pairs(night_of(header.plan, records, stored), header.settings)  # noqa: E731
-    measure = run_pairs if header.control is not None else run_more
-    measure(bench, header.plan, ask, deadline_seconds)
+def measure(bench: Bench, store: FileStore, header: RunHeader, deadline_seconds: float | None) -> None:
+    """Pairs where the run has a baseline arm, as the rule asks; else the plan, and more until a baseline can decide."""
+    ask = _rule_of(store, header)
+    if ask is not None and header.control is not None:
+        run_pairs(bench, header.plan, ask, deadline_seconds)
+        return
+    run_plan(bench, header.plan, deadline_seconds)
+    if ask is not None:
+        run_more(bench, header.plan, ask, deadline_seconds)
 
 
-def judge_run(run: Run) -> int:
-    """Print the verdicts on an interleaved run; returns the exit code."""
-    from ssdbench.analysis.compare import compare_arms, exit_code
+def is_unfinished(store: FileStore, run: Run) -> bool:
+    """Whether the run's plan, or the verdict rule, asks for launches that are not measured."""
+    ask = _rule_of(store, run.header)
+    if ask is not None and ask(run.records):
+        return True
+    launches = {(record.case.key, record.launch) for record in run.records}
+    return run.header.control is None and len(launches) < len(run.header.plan.order)
 
-    comparison = compare_arms(run, run.header.settings)
-    code = exit_code(comparison)
-    console = Console()
+
+def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], Outlook] | None:
+    """What can be said of an interleaved run while it is measured; None of other runs."""
+    if header.control is None:
+        return None
+    return lambda records: outlook(night_of(header.plan, records), header.settings)
+
+
+def judge_run(store: FileStore, run_id: str) -> int | None:
+    """Print the verdicts on a run that was to be decided, and return the exit code; None of other runs."""
+    run = store.load(run_id)
+    if run.header.control is None and run.header.options.until_decided is None:
+        return None
+    comparison, _ = judged(store, run, None, run.header.settings)
+    code, console = exit_code(comparison), Console()
     console.print(render_comparison(comparison, code, console.width))
     return code
+
+
+def _rule_of(store: FileStore, header: RunHeader) -> AskRule | None:
+    plan, settings, against = header.plan, header.settings, header.options.until_decided
+    if header.control is not None:
+        return lambda records: next_pairs(night_of(plan, records), settings)
+    if against is None:
+        return None
+    reference = reference_of(store, header.hardware.key, against)
+    stored = reference.records if reference else ()
+    return lambda records: next_launches(night_of(plan, records, stored), settings)

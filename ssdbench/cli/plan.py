@@ -5,7 +5,7 @@ from rich.table import Table
 
 from ssdbench.cli.request import Request, takes_request
 from ssdbench.cli.text import duration
-from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign
+from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign, require_speed
 from ssdbench.harness.forecast import Forecast, forecast
 from ssdbench.harness.stores.files import FileStore
 
@@ -13,8 +13,9 @@ from ssdbench.harness.stores.files import FileStore
 @takes_request
 def plan(request: Request) -> None:
     """Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."""
-    suite = request.speed_suite()
+    suite = request.suite()
     campaign = new_campaign(suite, request.run_options(suite), request.seed)
+    require_speed(campaign.plan)
     print_plan(
         campaign, forecast(campaign.plan, campaign.machine.hardware, earlier_records(FileStore(request.results)))
     )

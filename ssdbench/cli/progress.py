@@ -1,6 +1,6 @@
 """A run as it goes: a live display in a terminal, plain lines elsewhere (a CI log)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ssdbench.analysis.metrics import throughput
+from ssdbench.analysis.outlook import Outlook
 from ssdbench.cli.text import duration
 from ssdbench.harness.bench import Event, Observer
 from ssdbench.harness.forecast import Forecast
@@ -16,6 +17,8 @@ from ssdbench.schema.record import Record, RunHeader
 
 # Redrawing costs CPU time next to a measurement; twice a second is live enough.
 _REDRAWS_PER_SECOND = 2
+
+LookOut = Callable[[Sequence[Record]], Outlook]
 
 
 @contextmanager
@@ -71,8 +74,13 @@ def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
 
 
 @contextmanager
-def run_progress(header: RunHeader, prediction: Forecast, measured_before: int = 0) -> Iterator[Observer]:
-    """Watches a run; on leaving it, however that comes, says how to go on with what is not measured."""
+def run_progress(
+    header: RunHeader, prediction: Forecast, measured_before: int = 0, look_out: LookOut | None = None
+) -> Iterator[Observer]:
+    """Watches a run; on leaving it, however that comes, says how to go on with what is not measured.
+
+    `look_out` tells of an interleaved run what is decided after these records.
+    """
     console = Console()
     console.print(
         f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=not console.is_terminal
@@ -85,7 +93,8 @@ def run_progress(header: RunHeader, prediction: Forecast, measured_before: int =
         console.print(
             f"{measured_before} launches were measured before", highlight=False, soft_wrap=not console.is_terminal
         )
-    watch = _Watch(console, prediction)
+    titles = {planned.case.key: planned.case.title for planned in header.plan.cases}
+    watch = _Watch(console, prediction, titles, look_out)
     try:
         with watch.display:
             yield watch
@@ -102,8 +111,13 @@ def run_progress(header: RunHeader, prediction: Forecast, measured_before: int =
 class _Watch:
     """Counts launches and steps, and prints a line for each launch that ended."""
 
-    def __init__(self, console: Console, prediction: Forecast) -> None:
+    def __init__(
+        self, console: Console, prediction: Forecast, titles: Mapping[str, str], look_out: LookOut | None
+    ) -> None:
         self._console = console
+        self._titles = titles
+        self._look_out = look_out
+        self._said: dict[str, str] = {}
         self._prediction = prediction
         self._left: list[str] = []
         self._ended = 0
@@ -163,3 +177,18 @@ class _Watch:
         title = escape(f"{record.case.title} · {name}")
         line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}"
         self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
+
+    def round_ended(self, records: Sequence[Record]) -> None:
+        if self._look_out is None:
+            return
+        found = self._look_out(records)
+        news = {key: text for key, text in found.said.items() if self._said.get(key) != text}
+        self._said |= news
+        for key, text in news.items():
+            self._say(f"{self._titles[key]}: {text}")
+        if news and found.cases_left:
+            cases = "1 case" if found.cases_left == 1 else f"{found.cases_left} cases"
+            self._say(f"{cases} left, at most {found.most_pairs} more pairs")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=not self._console.is_terminal)

@@ -86,17 +86,6 @@ class Request:
             content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
         return parse_suite(content, self.name or "command line")
 
-    def speed_suite(self) -> Suite:
-        """The suite, which must not train for accuracy: that is no matter of minutes, and has verbs of its own.
-
-        Raises:
-            UsageError: it does; and as `suite`.
-        """
-        suite = self.suite()
-        if any("accuracy" in matrix.workload for matrix in suite.matrix):
-            raise UsageError(f"{suite.name} trains for accuracy: use `ssdbench converge --suite {suite.name}`")
-        return suite
-
     def run_options(self, suite: Suite) -> RunOptions:
         """What is kept in the run's header beside its plan."""
         return RunOptions(

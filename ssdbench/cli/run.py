@@ -1,5 +1,7 @@
 """`ssdbench run`: measure a suite or an ad hoc grid, and store what was measured."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,13 +10,13 @@ from ssdbench.cli import decide as d
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import data_progress, run_progress
 from ssdbench.cli.request import Request, takes_request
-from ssdbench.errors import ExitCode
+from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bench import Bench
 from ssdbench.harness.datasets import cache_folder
 from ssdbench.harness.forecast import forecast
-from ssdbench.harness.runner import run_plan
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.record import Run
 
 
 @takes_request
@@ -28,17 +30,26 @@ def run(
     baseline_checkout: d.BaselineCheckout = None,
     baseline_run: d.BaselineRun = None,
     until_decided: d.UntilDecided = False,
-    baseline: d.BaselineName = d.DEFAULT_BASELINE_NAME,
+    baseline: d.BaselineName = None,
     budget: d.Budget = None,
 ) -> None:
     """Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends."""
     store, deadline = FileStore(request.results), d.deadline_of(budget)
     if resume:
-        campaign = campaigns.resumed_campaign(store, run_id, request.name)
+        if decide or until_decided:
+            raise UsageError("--resume goes on as the run was begun: leave --decide and --until-decided away")
+        campaign = campaigns.resumed_campaign(store, run_id, request.name, partial(_is_unfinished, store))
     else:
-        suite = request.speed_suite()
-        control = d.control_arm(store, baseline_python, baseline_checkout, baseline_run) if decide else None
-        campaign = campaigns.new_campaign(suite, request.run_options(suite), request.seed, control)
+        suite = request.suite()
+        if decide and request.launches is not None:
+            raise UsageError("--decide measures as many pairs as the verdict rule asks for: leave --launches away")
+        against = d.reference_name(store, decide=decide, until_decided=until_decided, baseline=baseline)
+        control = d.control_arm(
+            store, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
+        )
+        options = replace(request.run_options(suite), until_decided=against)
+        campaign = campaigns.new_campaign(suite, options, request.seed, control)
+    campaigns.require_speed(campaign.plan)
     prediction = forecast(campaign.plan, campaign.machine.hardware, campaigns.earlier_records(store))
     if dry_run:
         print_plan(campaign, prediction)
@@ -47,14 +58,14 @@ def run(
     with data_progress() as on_progress:
         data = campaigns.prepare_images(campaign, on_progress)
     begun = campaigns.begin(store, campaign, data)
-    with run_progress(begun.header, prediction, len(begun.records)) as observer:
+    with run_progress(begun.header, prediction, len(begun.records), d.outlook_of(begun.header)) as observer:
         bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
-        if campaign.control is not None or until_decided:
-            stored = d.stored_launches(store, begun.header, baseline) if until_decided else ()
-            d.measure_until_decided(bench, begun.header, stored, deadline)
-        else:
-            run_plan(bench, begun.header.plan)
-    if campaign.control is not None:
-        raise typer.Exit(d.judge_run(store.load(begun.header.run_id)))
-    if any(record.failure for record in bench.records):
-        raise typer.Exit(ExitCode.CASE_FAILED)
+        d.measure(bench, store, begun.header, deadline)
+    code = d.judge_run(store, begun.header.run_id)
+    if code is None and any(record.failure for record in bench.records):
+        code = ExitCode.CASE_FAILED
+    raise typer.Exit(code or ExitCode.OK)
+
+
+def _is_unfinished(store: FileStore, run: Run) -> bool:
+    return not campaigns.trains_for_accuracy(run.header.plan) and d.is_unfinished(store, run)

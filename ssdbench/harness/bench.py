@@ -11,13 +11,10 @@ from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest
-from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
+from ssdbench.schema.record import MOST_REPLACEMENTS, Arm, Failure, Measurement, Record, Run, StageName
 from ssdbench.schema.training import Training
 
 Event = dict[str, object]
-
-MOST_REPLACEMENTS = 3
-"""Invalid launches of a case that are measured again, per arm; then its environment is what it is."""
 
 
 class Launcher(Protocol):
@@ -49,6 +46,9 @@ class Observer(Protocol):
     def launch_finished(self, record: Record, name: str) -> None:
         """A launch ended and its record is stored."""
 
+    def round_ended(self, records: Sequence[Record]) -> None:
+        """Every case that needs it had its turn, and the verdict rule is asked about these records; or it begins."""
+
 
 class Bench:
     """Measures launches of one run; an interruption loses the launch in progress and nothing else."""
@@ -68,7 +68,7 @@ class Bench:
         # A training that broke off goes on from its checkpoint when its run is resumed, and only then.
         self._taken_up = {record.id for record in run.records if _can_go_on(record)}
         limit = run.header.options.foreign_cpu_limit_cores
-        self._validity = Validity(gpus=run.header.host.gpus, foreign_cpu_limit_cores=limit)
+        self._validity = Validity(begun=run.header.host, foreign_cpu_limit_cores=limit)
 
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""

@@ -1,6 +1,7 @@
 """A run's beginning and its end: what is asked, of this machine, by which interpreter, over which images."""
 
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from ssdbench.harness.planning import make_plan
 from ssdbench.harness.probe import Machine, probe_machine
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.suite import Suite
+from ssdbench.harness.validity import changed_settings
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
@@ -43,31 +45,32 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
     Raises:
         EnvironmentLacksError: the interpreter that shall measure is missing.
     """
-    machine, worker = probe_machine(), inspect_python(options.python)
-    plan = make_plan(suite, machine, worker, seed)
+    machine, worker, settings = probe_machine(), inspect_python(options.python), suite.verdict.settings()
+    plan = make_plan(suite, machine, worker, seed, pilot_pairs=settings.first_pairs if control else None)
     options = replace(options, measured_by=worker.executable, source=str(SOURCE))
-    settings = suite.verdict.settings()
     return Campaign(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
 
 
-def resumed_campaign(store: FileStore, run: str | None, suite: str | None, *, trains: bool = False) -> Campaign:
-    """Take up a run (None: the newest one, of the suite if that is given) where it stopped.
-
-    `trains` chooses between runs that train for accuracy and runs that measure speed.
+def resumed_campaign(
+    store: FileStore, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]
+) -> Campaign:
+    """Take up a run (None: the newest one that is unfinished, of the suite if that is given) where it stopped.
 
     Raises:
         StoreError: there is no such run, or none that is unfinished.
-        UsageError: it was begun on other hardware, or is of the other kind.
+        UsageError: it was begun on other hardware, or under other settings.
     """
-    resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, trains)
-    if trains_for_accuracy(resumed.header.plan) != trains:
-        verb = "run" if trains else "converge"
-        raise UsageError(f"run {resumed.header.run_id} is resumed by `ssdbench {verb} --resume --run ...`")
+    resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
     machine = probe_machine()
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
             f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
             "resume it there, or begin a new run here"
+        )
+    if changed := changed_settings(resumed.header.host, machine.host):
+        raise UsageError(
+            f"run {resumed.header.run_id} was begun under other settings: {changed}; set them as they were, or begin a "
+            "new run"
         )
     return Campaign(
         machine=machine,
@@ -83,6 +86,14 @@ def resumed_campaign(store: FileStore, run: str | None, suite: str | None, *, tr
 def trains_for_accuracy(plan: Plan) -> bool:
     """Whether a plan trains seeds and does not measure speed."""
     return any(planned.case.workload == "accuracy" for planned in plan.cases)
+
+
+def require_speed(plan: Plan) -> None:
+    """Raises UsageError for a plan that trains for accuracy: that is no matter of minutes, and has a verb of its own."""
+    if trains_for_accuracy(plan):
+        raise UsageError(
+            f"{plan.suite} trains for accuracy: use `ssdbench converge` (--suite {plan.suite}, or --resume)"
+        )
 
 
 def require_something_to_measure(plan: Plan) -> None:
@@ -151,18 +162,11 @@ def launchers(campaign: Campaign) -> dict[Arm, Launcher]:
     return found
 
 
-def _newest_unfinished(store: FileStore, suite: str | None, trains: bool) -> Run:
+def _newest_unfinished(store: FileStore, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:
     headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
-    for header in reversed([header for header in headers if trains_for_accuracy(header.plan) == trains]):
+    for header in reversed(headers):
         run = store.load(header.run_id)
-        if trains:
-            return run  # a seed that broke off can go on, and a finished run can take more seeds
-        # Only the verdict rule knows whether an interleaved run is done: it is asked again, and may want nothing.
-        if header.control is not None or len(_launches(run)) < len(header.plan.order):
+        if is_unfinished(run):
             return run
     of_suite = f" of suite {suite}" if suite else ""
     raise StoreError(f"{store.root} holds no unfinished run{of_suite}: begin one without --resume")
-
-
-def _launches(run: Run) -> set[tuple[str, int]]:
-    return {(record.case.key, record.launch) for record in run.records}

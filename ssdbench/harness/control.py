@@ -6,12 +6,12 @@ from pathlib import Path
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.launchers.process import SOURCE, source_commit
 from ssdbench.harness.worker_python import inspect_python
-from ssdbench.schema.record import Control, RunHeader
+from ssdbench.schema.record import Control, Run
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def control_from(python: str | None, checkout: Path | None, stored: RunHeader | None) -> Control:
+def control_from(python: str | None, checkout: Path | None, stored: Run | None) -> Control:
     """What measures as the baseline; what is not given is as in the candidate.
 
     Raises:
@@ -19,7 +19,7 @@ def control_from(python: str | None, checkout: Path | None, stored: RunHeader | 
         EnvironmentLacksError: the interpreter cannot run, or a stored run's environment no longer exists.
     """
     if stored is not None:
-        python, checkout = _environment_of(stored)
+        return _environment_of(stored)
     if python is None and checkout is None:
         raise UsageError(
             "--decide needs a baseline that runs now: --baseline-python, --baseline-checkout or --baseline-run"
@@ -27,24 +27,43 @@ def control_from(python: str | None, checkout: Path | None, stored: RunHeader | 
     source = SOURCE if checkout is None else checkout.resolve()
     if not (source / "ssdbench" / "worker").is_dir():
         raise UsageError(f"--baseline-checkout {checkout} holds no ssdbench: give the folder of a checkout")
-    executable = inspect_python(python).executable
-    return Control(python=executable, source=str(source))
+    return Control(python=inspect_python(python).executable, source=str(source))
 
 
-def _environment_of(stored: RunHeader) -> tuple[str, Path]:
-    python, source = stored.options.measured_by, stored.options.source
+def _environment_of(stored: Run) -> Control:
+    header = stored.header
+    python, source = header.options.measured_by, header.options.source
     if python is None or source is None or not Path(python).exists() or not Path(source).exists():
         raise EnvironmentLacksError(
-            f"the environment of run {stored.run_id} no longer exists here ({python}, {source}): give "
+            f"the environment of run {header.run_id} no longer exists here ({python}, {source}): give "
             "--baseline-python or --baseline-checkout"
         )
-    commit = source_commit(Path(source))
-    if commit != stored.host.ssdbench_commit:
+    then, now = header.host.ssdbench_commit, source_commit(Path(source))
+    if then is not None and then.endswith("+dirty"):
         raise EnvironmentLacksError(
-            f"{source} is now at {commit}, run {stored.run_id} was measured at {stored.host.ssdbench_commit}: check "
-            "that commit out elsewhere and give it as --baseline-checkout"
+            f"run {header.run_id} was measured at {then}, with changes that no commit holds: give a checkout of what "
+            "you mean as --baseline-checkout"
         )
-    return python, Path(source)
+    if now != then:
+        raise EnvironmentLacksError(
+            f"{source} is now at {now}, run {header.run_id} was measured at {then}: check that commit out elsewhere "
+            "and give it as --baseline-checkout"
+        )
+    _require_same_packages(stored, python)
+    return Control(python=python, source=source)
+
+
+def _require_same_packages(stored: Run, python: str) -> None:
+    software = next((record.measurement.software for record in stored.records if record.measurement), None)
+    installed = inspect_python(python).packages
+    for name, now in installed.items():
+        then = None if software is None else getattr(software, name)
+        # Some wheels leave the local part of their version ("+cpu") out of their metadata.
+        if then is not None and then.partition("+")[0] != now.partition("+")[0]:
+            raise EnvironmentLacksError(
+                f"{python} has {name} {now}, run {stored.header.run_id} was measured with {then}: install that version "
+                "elsewhere and give its interpreter as --baseline-python"
+            )
 
 
 def seconds_of(text: str) -> float:

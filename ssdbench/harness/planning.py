@@ -1,21 +1,37 @@
 """From a suite and a machine to a plan: what is measured, what is skipped and why, in which order."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
 
 
-def make_plan(suite: Suite, machine: Machine, worker: WorkerPython, seed: int) -> Plan:
-    """Plan a suite for a machine; nothing is started."""
+def make_plan(
+    suite: Suite, machine: Machine, worker: WorkerPython, seed: int, *, pilot_pairs: int | None = None
+) -> Plan:
+    """Plan a suite for a machine; nothing is started.
+
+    `pilot_pairs` is given where the verdict rule decides how many pairs are measured: only its first are planned.
+    """
     device: DeviceKind = "cpu" if suite.device == "cpu" else "cuda"
     if suite.device == "auto" and not machine.hardware.gpu_count:
         device = "cpu"
     cases = tuple(
         PlannedCase(case=case, skip_reason=skip_reason(case, machine, worker) or _unwanted(case, below, machine))
-        for case, below in expand(suite, device, machine.hardware.cpu_count)
+        for case, below in _expanded(suite, device, machine, pilot_pairs)
     )
     return Plan(suite=suite.name, seed=seed, cases=cases, order=_interleave(cases))
+
+
+def _expanded(
+    suite: Suite, device: DeviceKind, machine: Machine, pilot_pairs: int | None
+) -> Iterator[tuple[Case, str | None]]:
+    for case, below in expand(suite, device, machine.hardware.cpu_count):
+        launches = pilot_pairs or case.protocol.launches
+        yield replace(case, protocol=replace(case.protocol, launches=launches)), below
 
 
 def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:

@@ -12,12 +12,19 @@ from ssdbench.schema.record import Arm, Record, StageName
 AskRule = Callable[[Sequence[Record]], Mapping[str, Wanted]]
 """All records so far -> the pairs that each case still needs, none where it is decided."""
 
+_ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
 
-def run_plan(bench: Bench, plan: Plan) -> None:
-    """Measure the launches of the plan that are not measured yet, in the plan's order."""
+
+def run_plan(bench: Bench, plan: Plan, deadline_seconds: float | None) -> None:
+    """Measure the launches of the plan that are not measured yet, in the plan's order.
+
+    No launch begins after `deadline_seconds` (of the monotonic clock).
+    """
     left = [slot for slot in plan.order if not bench.is_measured(slot.case_key, "candidate", "B", slot.launch)]
     for number, slot in enumerate(left):
         bench.observer.left([other.case_key for other in left[number:]])
+        if _is_over(deadline_seconds):
+            return
         case = plan.case(slot.case_key)
         name = f"launch {slot.launch + 1} of {case.protocol.launches}"
         bench.measure(case, "candidate", "B", slot.launch, name)
@@ -31,10 +38,10 @@ def run_pairs(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | 
     arm profits from a drift. The rule is asked between rounds and sees only what was measured. No pair begins after
     `deadline_seconds` (of the monotonic clock).
     """
-    while wanted := ask(bench.records):
-        bench.observer.left([key for key, more in wanted.items() for _ in range(2 * more.pairs)])
+    while wanted := _ask(bench, ask):
+        bench.observer.left([key for key, more in wanted.items() for _ in range(_open_launches(bench, key, more))])
         for key, more in wanted.items():
-            if deadline_seconds is not None and time.monotonic() > deadline_seconds:
+            if _is_over(deadline_seconds):
                 return
             stage: StageName = more.stage.value
             pair = _first_open_pair(bench, key, stage)
@@ -46,10 +53,10 @@ def run_pairs(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | 
 
 def run_more(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
     """Like `run_pairs` with the candidate alone: its launches are paired with those of a stored baseline."""
-    while wanted := ask(bench.records):
+    while wanted := _ask(bench, ask):
         bench.observer.left([key for key, more in wanted.items() for _ in range(more.pairs)])
         for key in wanted:
-            if deadline_seconds is not None and time.monotonic() > deadline_seconds:
+            if _is_over(deadline_seconds):
                 return
             launch = 0
             while bench.is_measured(key, "candidate", "B", launch):
@@ -58,12 +65,26 @@ def run_more(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | N
     bench.observer.left([])
 
 
+def _ask(bench: Bench, ask: AskRule) -> Mapping[str, Wanted]:
+    bench.observer.round_ended(bench.records)
+    return ask(bench.records)
+
+
+def _is_over(deadline_seconds: float | None) -> bool:
+    return deadline_seconds is not None and time.monotonic() > deadline_seconds
+
+
 def _first_open_pair(bench: Bench, key: str, stage: StageName) -> int:
-    arms: tuple[Arm, ...] = ("baseline", "candidate")
     pair = 0
-    while all(bench.is_measured(key, arm, stage, pair) for arm in arms):
+    while all(bench.is_measured(key, arm, stage, pair) for arm in _ARMS):
         pair += 1
     return pair
+
+
+def _open_launches(bench: Bench, key: str, more: Wanted) -> int:
+    # Of the first pair an interruption may have left one launch alone.
+    first = _first_open_pair(bench, key, more.stage.value)
+    return 2 * more.pairs - sum(bench.is_measured(key, arm, more.stage.value, first) for arm in _ARMS)
 
 
 def _order(seed: int, key: str, stage: StageName, pair: int) -> tuple[Arm, Arm]:

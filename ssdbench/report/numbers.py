@@ -2,7 +2,7 @@
 
 import math
 
-from ssdbench.schema.verdict import Metric, Verdict
+from ssdbench.schema.verdict import Metric, MetricChange, Verdict
 
 _DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%")}
 
@@ -35,12 +35,12 @@ def rounded(value: float, digits: int) -> str:
     return f"{round(value, decimals):.{max(0, decimals)}f}"
 
 
-def change_text(verdict: Verdict) -> str:
+def change_text(verdict: Verdict | MetricChange) -> str:
     """The change in per cent with its sign; empty where there is none."""
     return "" if verdict.change is None else f"{signed_percent(verdict.change, _decimals(verdict))}%"
 
 
-def interval_text(verdict: Verdict) -> str:
+def interval_text(verdict: Verdict | MetricChange) -> str:
     """The bounds of the change in per cent, without the unit; empty where there are none."""
     if verdict.low is None or verdict.high is None:
         return ""
@@ -48,12 +48,12 @@ def interval_text(verdict: Verdict) -> str:
     return f"{signed_percent(verdict.low, decimals)}..{signed_percent(verdict.high, decimals)}"
 
 
-def spread(verdict: Verdict) -> float | None:
+def spread(verdict: Verdict | MetricChange) -> float | None:
     """Half the width of the change's interval, relative to the baseline; None where it is not known."""
     return None if verdict.low is None or verdict.high is None else (verdict.high - verdict.low) / 2
 
 
-def _decimals(verdict: Verdict) -> int:
+def _decimals(verdict: Verdict | MetricChange) -> int:
     half_width = spread(verdict)
     if half_width is None:
         return 1

@@ -15,6 +15,9 @@ FailureKind = Literal[
 Arm = Literal["candidate", "baseline"]
 StageName = Literal["B", "C"]
 
+MOST_REPLACEMENTS = 3
+"""Invalid launches of a case that are measured again, per arm; then its environment is what it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochCount:
@@ -94,7 +97,8 @@ class RunOptions:
 
     `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself. `measured_by` and
     `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
-    invalid where other processes kept more than `foreign_cpu_limit_cores` busy.
+    invalid where other processes kept more than `foreign_cpu_limit_cores` busy. Launches are added until the baseline
+    (or run) called `until_decided` can decide; None measures the plan alone.
     """
 
     data_folder: str | None = None
@@ -105,6 +109,7 @@ class RunOptions:
     foreign_cpu_limit_cores: float = 0.15
     measured_by: str | None = None
     source: str | None = None
+    until_decided: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,11 @@ class Settings:
     minimum_launches: int = 2
     maximum_age_days: int = 90
 
+    @property
+    def first_pairs(self) -> int:
+        """Pairs with which every case begins."""
+        return max(self.pilot_pairs, self.minimum_launches)
+
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
             raise UsageError(f"--margin {self.margin:g} is no relative change between 0 and 1; write 0.05 for 5 %")

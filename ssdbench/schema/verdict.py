@@ -163,11 +163,29 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricChange:
+    """A metric that is not gated, of one case: its values, and the relative change with its interval (99 %).
+
+    None where the launches do not tell: too few, or a value that has no ratio (a share of exactly zero).
+    """
+
+    case_key: str
+    title: str
+    metric: str
+    baseline_value: float | None
+    measured_value: float | None
+    change: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All cases of a run against a baseline (or against another run), worst first.
 
     `baseline` is a baseline's name or a run id; `baseline_run_id` is the run it was accepted from, None where there
-    is no baseline for this hardware. `differences` lists what else changed between the two sides.
+    is no baseline for this hardware. `differences` lists what else changed between the two sides, `ungated` the metrics
+    on which no verdict rests, where they were asked for.
     """
 
     schema_version: int
@@ -178,6 +196,7 @@ class Comparison:
     settings: Settings
     cases: tuple[CaseVerdict, ...]
     differences: tuple[Difference, ...] = ()
+    ungated: tuple[MetricChange, ...] = ()
 
 
 OWN_BASELINE_ARM = "the baseline measured beside it"
@@ -186,7 +205,7 @@ OWN_BASELINE_ARM = "the baseline measured beside it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFigure:
-    """The gated metric of one case on its own: `value` is the middle launch, `low` and `high` the extreme ones."""
+    """The gated metric of one case by itself: the trimmed mean of its launches, as in verdicts, and the extremes."""
 
     case_key: str
     title: str
@@ -225,7 +244,7 @@ class BaselineHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Accepted launches with all their raw samples, in the order of case key, session and launch.
+    """Accepted launches with all their raw samples, in the order of case key, session, stage and launch.
 
     `history` has one entry for every acceptance under this name, oldest first; the last one is that of these launches.
     An anchor, the oldest launches kept of each case, has the same form and no history.

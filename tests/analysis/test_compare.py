@@ -284,7 +284,7 @@ def test_a_measured_case_that_no_plan_holds_is_judged_all_the_same():
     assert {case.case_key for case in found.cases} == {A.key, B.key}
 
 
-def test_figures_of_a_case_are_its_middle_and_its_extreme_launches():
+def test_figures_of_a_case_are_its_trimmed_mean_and_its_extreme_launches():
     (figure,) = case_figures(a_run((A, (0.1, 0.2, 0.125, a_failure()))).records)
-    assert (figure.low, figure.value, figure.high) == pytest.approx((10.0, 16.0, 20.0))
+    assert (figure.low, figure.value, figure.high) == pytest.approx((10.0, (20.0 * 16.0 * 10.0) ** (1 / 3), 20.0))
     assert figure.launches == 3

@@ -98,7 +98,7 @@ def test_show_prints_the_figures_and_the_reason(tmp_path: Path):
     assert "baseline main for cpu-2x-example" in outcome.words
     assert "because: first figures" in outcome.words
     row = next(line for line in outcome.out.splitlines() if line.startswith("train"))
-    assert row.split()[4:] == ["16", "10..20", "3", "0.0%"]
+    assert row.split()[4:] == ["15", "10..20", "3", "0.0%"]  # the third root of 20 * 16 * 10 is 14.7
 
 
 def test_list_prints_hardware_name_date_and_reason(tmp_path: Path):

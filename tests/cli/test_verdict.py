@@ -102,7 +102,18 @@ def test_the_order_is_that_of_the_launch_column(tmp_path: Path):
     [
         (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,", "a,candidate,1,1"), "value of nan"),
         (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,0", "a,candidate,1,1"), "value of 0, which cannot be"),
+        (
+            ("a,baseline,0,1", "a,baseline,1,1.1", "a,baseline,2,1.2", "a,candidate,0,1"),
+            "1 launch against 3 launches",
+        ),
         (("a,baseline,0,1", "a,candidate,0,1"), "1 launch against 1 launch of the baseline"),
+        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,-1", "a,candidate,1,1"), "value of -1, which cannot be"),
+        (("a,baseline,0,1", "a,baseline,1,inf", "a,candidate,0,1", "a,candidate,1,1"), "value of inf, which cannot be"),
+        (
+            ("a,baseline,0,1", "a,baseline,1,1e-400", "a,candidate,0,1", "a,candidate,1,1"),
+            "value of 0, which cannot be",
+        ),
+        (("a,candidate,0,1", "a,candidate,1,1.1", "a,candidate,2,1.2"), "3 launches against 0 launches of the"),
         (("a,baseline,0,1",), "0 launches against 1 launch of the baseline"),
         (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,1", "a,candidate,1,1"), "exactly equal"),
     ],
@@ -135,6 +146,17 @@ def test_what_allows_no_verdict_is_inconclusive_in_words(tmp_path: Path, lines: 
         ("case,arm,launch,value,stage", ("a,baseline,0,1,D",), "line 2 column stage: 'D' is no stage; write B"),
         ("case,arm,launch,value", ("a,baseline,0,1", "", "a,baseline"), "line 4: 2 cells; the header has 4 columns"),
         ("case,arm,launch,value", ("a,baseline,0,1", "a,baseline,0,2"), "line 3 column launch: baseline launch 0 of"),
+        ("case,arm,launch,value,value", ("a,baseline,0,1,2",), "line 1: column 'value' stands there twice; keep one"),
+        (
+            "case,arm,launch,value,pair",
+            ("a,baseline,0,1,0", "a,candidate,0,1,0", "a,candidate,1,1,"),
+            "line 4 column pair: is empty, and other launches of case a, stage B, have one",
+        ),
+        (
+            "case,arm,launch,value,pair",
+            ("a,baseline,0,1,0", "a,baseline,1,1,0"),
+            "line 3 column pair: baseline pair 0 of case a, stage B, stands in line 2 already",
+        ),
         ("case,arm,launch,value", (",baseline,0,1",), "line 2 column case: '' is no name"),
     ],
 )
@@ -164,6 +186,21 @@ def test_the_table_has_the_worst_first_and_fits(tmp_path: Path, columns: int):
     rows = [line.split() for line in outcome.out.splitlines()[3:] if line.split()[-1:] and line.split()[-1] in VERDICTS]
     assert [row[0] for row in rows] == ["7", "0", "1", "2", "4", "5", "6", "8", "9", "3"]
     assert max(map(len, outcome.out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("mode", ["auto", "interleaved", "single-shot", "stored"])
+def test_the_answer_is_json_whatever_the_values(tmp_path: Path, mode: str):
+    values = [*["0.1"] * 9, "0.2", *["0.102"] * 9, "0.05"]
+    lines = [f"a,{'baseline' if n < 10 else 'candidate'},{n % 10},{value}" for n, value in enumerate(values)]
+    lines += ["b,baseline,0,1e-300", "b,baseline,1,1e300", "b,candidate,0,1e300", "b,candidate,1,1e-300"]
+    outcome = ssdbench("verdict", "--csv", text(tmp_path / "x.csv", *lines), "--json", "--mode", mode)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    cases = json.loads(outcome.out, parse_constant=refuse)["cases"]
+    assert [case["verdict"] for case in cases] == ["inconclusive", "inconclusive"]
+    assert outcome.code == 5
 
 
 def test_a_margin_that_is_no_fraction_is_refused(tmp_path: Path):

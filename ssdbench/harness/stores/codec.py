@@ -65,16 +65,31 @@ def read(kind: type[T], text: str | bytes, source: str) -> T:
     Raises:
         StoreError: not JSON, a newer schema version, or a key that is missing, unknown or of the wrong type.
     """
+    current = _read_current(kind, text)
+    if current is not None:
+        return current
     try:
         document = json.loads(text)
     except ValueError as error:
         raise StoreError(f"{source}: not a line of JSON ({error}); repair or remove it") from None
-    current = raised(kind, document, source)
     try:
-        value: T = _adapter(kind).validate_json(text if current is document else json.dumps(current))
+        value: T = _adapter(kind).validate_json(json.dumps(raised(kind, document, source)))
     except ValidationError as error:
         raise StoreError(f"{source}: {_first_fault(error)}; repair or remove it") from None
     return value
+
+
+def _read_current(kind: type[T], text: str | bytes) -> T | None:
+    """The object, where the text is sound and of the current version throughout; parsed once, as thousands are read."""
+    try:
+        value: T = _adapter(kind).validate_json(text)
+    except ValidationError:
+        return None
+    if not isinstance(value, kind):
+        return None
+    parts = [value, *(getattr(value, key) for key in _NESTED.get(kind, {}))]
+    is_current = all(part is None or getattr(part, "schema_version", None) == SCHEMA_VERSION for part in parts)
+    return value if is_current else None
 
 
 def is_whole(line: bytes) -> bool:

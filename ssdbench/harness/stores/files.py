@@ -2,7 +2,7 @@
 
     <root>/records/<run id>.jsonl                    RunHeader, then one Record a line in the order of measurement
     <root>/baselines/<hardware key>/<name>.jsonl     BaselineHeader, one Acceptance a line, then one Record a line by
-                                                     case key, session and launch
+                                                     case key, session, stage and launch
     <root>/baselines/<hardware key>/<name>.anchor.jsonl    the same, of the oldest launches kept of each case
 
 A run grows line by line, each on disk before the next launch begins. A last line that was cut off (the writer was
@@ -220,7 +220,9 @@ def _few(names: list[str], limit: int = 5) -> str:
 def _save(path: Path, baseline: Baseline) -> Path:
     header = replace(baseline.header, acceptances=len(baseline.history), launches=len(baseline.records))
     place = {run_id: number for number, run_id in enumerate(_sessions(header))}
-    records = sorted(baseline.records, key=lambda item: (item.case.key, place.get(item.run_id, -1), item.launch))
+    records = sorted(
+        baseline.records, key=lambda item: (item.case.key, place.get(item.run_id, -1), item.stage, item.launch)
+    )
     write_whole(path, map(codec.dump, [header, *baseline.history, *records]))
     return path
 

@@ -55,6 +55,7 @@ def read_rows(path: Path) -> list[Row]:
     if not rows:
         raise UsageError(f"{path}: no launch in it; give one line a launch: {_COLUMNS}")
     _refuse_repetition(path, rows)
+    _refuse_half_paired(path, rows)
     return rows
 
 
@@ -171,6 +172,19 @@ def _refuse_repetition(path: Path, rows: Iterable[Row]) -> None:
                     f"{path} line {row.line} column {key[0]}: {row.arm} {key[0]} {key[1]} of case {row.case}, stage "
                     f"{row.stage.value}, stands in line {first} already; number the launches, and keep each once"
                 )
+
+
+def _refuse_half_paired(path: Path, rows: Iterable[Row]) -> None:
+    groups: dict[tuple[str, Stage], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.case, row.stage].append(row)
+    for group in groups.values():
+        empty = next((row for row in group if not row.pair), None)
+        if empty and any(row.pair for row in group):
+            raise UsageError(
+                f"{path} line {empty.line} column pair: is empty, and other launches of case {empty.case}, stage "
+                f"{empty.stage.value}, have one; give all of them a pair, or none"
+            )
 
 
 def _by_case(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -1,0 +1,39 @@
+"""A stored run's own environment measures as the baseline only where it is surely still the same."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ssdbench.errors import EnvironmentLacksError
+from ssdbench.harness.control import control_from
+from ssdbench.schema.record import Run, RunOptions
+from tests.builders import HOST, a_run
+
+
+def stored(source: Path, **host: object) -> Run:
+    options = RunOptions(measured_by=sys.executable, source=str(source))
+    return a_run(options=options, host=replace(HOST, **host))  # type: ignore[arg-type]
+
+
+def test_what_was_measured_with_uncommitted_changes_cannot_be_told_apart(tmp_path: Path):
+    with pytest.raises(EnvironmentLacksError, match="with changes that no commit holds"):
+        control_from(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"))
+
+
+def test_another_version_of_torch_is_another_environment(tmp_path: Path):
+    run = stored(tmp_path, ssdbench_commit=None)
+    (record, *_) = run.records
+    assert record.measurement is not None
+    software = replace(record.measurement.software, torch="1.0.0")
+    changed = replace(run, records=(replace(record, measurement=replace(record.measurement, software=software)),))
+    with pytest.raises(EnvironmentLacksError, match=r"run run-1 was measured with 1\.0\.0"):
+        control_from(None, None, changed)
+
+
+def test_a_run_that_does_not_say_what_measured_it_has_no_environment_to_ask(tmp_path: Path):
+    with pytest.raises(
+        EnvironmentLacksError, match=r"the environment of run run-1 no longer exists here \(None, None\)"
+    ):
+        control_from(None, None, a_run())

@@ -1,0 +1,92 @@
+"""A launch counts where the machine was as its run began, and its time is never the reason that it does not."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from ssdbench.harness.validity import Validity, changed_settings
+from ssdbench.schema.environment import GpuState, Host
+from tests.builders import HOST, a_measurement
+
+GPUS = tuple(
+    GpuState(
+        index=index,
+        uuid=f"GPU-{index}",
+        model="NVIDIA H100",
+        memory_bytes=80 * 2**30,
+        power_limit_watts=700.0,
+        sm_clock_limit_mhz=1980,
+        memory_clock_limit_mhz=2619,
+        ecc=True,
+        mig=False,
+        persistence=True,
+    )
+    for index in range(2)
+)
+BEGUN = replace(HOST, gpus=GPUS, driver="550.54", variables={"NCCL_ALGO": "Ring"})
+
+
+def reason(now: tuple[GpuState, ...] = GPUS, **measurement: object) -> str | None:
+    return Validity(begun=BEGUN, foreign_cpu_limit_cores=0.15, look=lambda: now).invalid_reason(
+        a_measurement(**measurement)  # type: ignore[arg-type]
+    )
+
+
+def test_the_same_machine_at_rest_is_valid():
+    assert reason() is None
+    assert reason(foreign_cpu_cores=0.15) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"power_limit_watts": 400.0}, "power_limit_watts 700.0 -> 400.0"),
+        ({"sm_clock_limit_mhz": 1200}, "sm_clock_limit_mhz 1980 -> 1200"),
+        ({"memory_clock_limit_mhz": 1000}, "memory_clock_limit_mhz 2619 -> 1000"),
+        ({"ecc": False}, "ecc True -> False"),
+        ({"mig": True}, "mig False -> True"),
+        ({"persistence": False}, "persistence True -> False"),
+        ({"ecc": None, "uuid": "GPU-9"}, "uuid GPU-1 -> GPU-9, ecc True -> None"),
+    ],
+)
+def test_a_setting_that_changed_on_any_gpu_is_named(change: dict[str, object], words: str):
+    now = (GPUS[0], replace(GPUS[1], **change))  # type: ignore[arg-type]
+    assert reason(now) == f"GPU 1 is no longer as the run began: {words}"
+
+
+def test_a_gpu_that_no_longer_answers_is_noticed():
+    assert reason(GPUS[:1]) == "1 GPUs answer, 2 did when the run began"
+    assert reason(()) == "0 GPUs answer, 2 did when the run began"
+
+
+def test_foreign_work_on_the_cpu_is_told_in_cores():
+    assert reason(foreign_cpu_cores=0.5) == "other processes kept 0.50 cores busy (limit 0.15)"
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf])
+def test_a_time_that_is_not_finite_is_no_measurement(seconds: float):
+    assert reason(step_seconds=(*[0.1] * 11, seconds)) == "a time that it measured is not a finite number"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9, 0.1, 1e4])
+def test_how_long_it_took_is_never_a_reason(seconds: float):
+    assert reason(step_seconds=seconds) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (BEGUN, None),
+        (replace(BEGUN, hostname="other", ssdbench_commit="abc"), None),
+        (replace(BEGUN, driver="560.1"), "the driver was 550.54, it is 560.1"),
+        (replace(BEGUN, gpus=GPUS[:1]), "1 GPUs answer, 2 did when the run began"),
+        (replace(BEGUN, variables={"NCCL_ALGO": "Tree"}), "NCCL_ALGO was 'Ring', it is 'Tree'"),
+        (
+            replace(BEGUN, variables={"OMP_PROC_BIND": "true"}),
+            "NCCL_ALGO was 'Ring', it is not set; OMP_PROC_BIND was not set, it is 'true'",
+        ),
+    ],
+)
+def test_a_resumed_run_is_compared_with_how_it_began(now: Host, words: str | None):
+    assert changed_settings(BEGUN, now) == words
