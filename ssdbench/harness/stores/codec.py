@@ -23,7 +23,9 @@ from ssdbench.errors import StoreError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.record import Measurement, Record, RunHeader
+from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
@@ -34,7 +36,7 @@ Raiser = Callable[[Document], Document]
 # step. `schema_version` itself is raised by the caller, and nested documents (`_NESTED`) before the one around them.
 RAISERS: Mapping[tuple[type, int], Raiser] = {}
 
-_NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement}}
+_NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement, "training": Training}}
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
@@ -46,6 +48,9 @@ _EXPORTED: Mapping[str, type] = {
     "baseline_header": BaselineHeader,
     "acceptance": Acceptance,
     "comparison": Comparison,
+    "training": Training,
+    "distribution_header": DistributionHeader,
+    "convergence_verdict": ConvergenceVerdict,
 }
 
 
