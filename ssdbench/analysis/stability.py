@@ -84,8 +84,8 @@ def _spread_faults(printed: PrintedStability) -> Iterator[str]:
         far = high.low - low.high
         if far > most * reach:
             yield (
-                f"the {name} lies {far / most:.2f} standard deviations {where} the mean; of {count} values none can lie "
-                f"further than {reach:.2f}"
+                f"the {name} lies {far / most:.2f} standard deviations {where} the mean; of {count} values none "
+                f"can lie further than {reach:.2f}"
             )
     span = printed.maximum.low - printed.minimum.high
     if span / math.sqrt(2 * count) > most:

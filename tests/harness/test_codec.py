@@ -168,7 +168,9 @@ def test_the_committed_schemas_are_those_of_the_code():
     assert committed == codec.json_schemas(), "run: python -m ssdbench.harness.stores.codec results/schema"
 
 
-@pytest.mark.parametrize("kind", [RunHeader, Record, Measurement, LaunchRequest, BaselineHeader, Acceptance, *CONVERGENCE])
+@pytest.mark.parametrize(
+    "kind", [RunHeader, Record, Measurement, LaunchRequest, BaselineHeader, Acceptance, *CONVERGENCE]
+)
 def test_every_stored_field_is_described_in_the_readme(kind: type):
     readme = (REPOSITORY / "results" / "README.md").read_text(encoding="utf-8")
     schemas = [json.loads(text) for text in codec.json_schemas().values()]

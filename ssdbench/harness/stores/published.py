@@ -44,7 +44,7 @@ def _figure(path: Path, line: int, row: dict[str, str]) -> PublishedFigure:
             container=row["container"],
             system=row["system"],
             gpu=row["gpu"],
-            workload=_WORKLOADS[_WORKLOADS.index(row["workload"])],  # type: ignore[arg-type]
+            workload=_WORKLOADS[_WORKLOADS.index(row["workload"])],
             gpus=int(row["gpus"]),
             batch_size_per_gpu=int(row["batch_size_per_gpu"]),
             precision=row["precision"],

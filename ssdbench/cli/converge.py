@@ -1,0 +1,168 @@
+"""`ssdbench converge`: judge trainings against a distribution over seeds; accept, list and show distributions."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ssdbench.analysis.convergence import judge
+from ssdbench.analysis.convergence_gate import judge_early
+from ssdbench.analysis.distribution import distribution_from
+from ssdbench.analysis.published import published_trainings
+from ssdbench.analysis.stability import stability
+from ssdbench.analysis.trainings import candidates_of
+from ssdbench.cli.compare import Results, RunName, load_run
+from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.errors import ExitCode, StoreError, UsageError
+from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.lines import write_bytes
+from ssdbench.harness.stores.published import load_published
+from ssdbench.report.convergence import (
+    conditions_of,
+    render_convergence,
+    render_distribution,
+    render_distributions,
+    render_published,
+    render_replaced,
+    render_stability,
+)
+from ssdbench.schema.convergence import Candidate, SeedDistribution
+from ssdbench.schema.training import Training
+from ssdbench.schema.verdict import Status
+
+app = typer.Typer(
+    help="Judge trainings against a distribution over seeds; accept, list and show distributions.",
+    no_args_is_help=True,
+)
+
+NameArgument = Annotated[str, typer.Argument(help="Name of a distribution.")]
+
+_EXIT_CODES = {
+    Status.UNCHANGED: ExitCode.OK,
+    Status.IMPROVED: ExitCode.OK,
+    Status.REGRESSED: ExitCode.REGRESSED,
+    Status.FAILED: ExitCode.CASE_FAILED,
+    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
+
+
+@app.command()
+def check(
+    run: RunName,
+    baseline: Annotated[str, typer.Option(metavar="NAME", help="Distribution to judge against.")],
+    epoch: Annotated[
+        int | None, typer.Option(min=0, help="Early gate after this epoch (from 0): it convicts, it never passes.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON.")] = False,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Judge all seeds of a run against a distribution, and draw their curves beside its band.
+
+    Exit code: 3 regressed, 4 a seed did not end well, 5 inconclusive, 6 no such baseline or not comparable with it, 0
+    unchanged or improved; better than seeds explain is a finding to be looked into.
+    """
+    candidates = candidates_of(measured := load_run(FileStore(results), run))
+    store = DistributionStore(results)
+    if not store.has(baseline):
+        there = ", ".join(header.name for header in store.headers()) or "none yet"
+        typer.echo(f"ssdbench: no distribution {baseline!r} in {store.folder}; there are: {there}", err=True)
+        raise typer.Exit(ExitCode.NOT_COVERED)
+    distribution = store.load(baseline)
+    verdict = judge(candidates, distribution) if epoch is None else judge_early(candidates, distribution, epoch=epoch)
+    path = draw(results, measured.header.run_id, candidates, distribution)
+    if as_json:
+        print(codec.dump(verdict))
+    else:
+        console = Console()
+        console.print(render_convergence(verdict))
+        _say(console, f"\ncurves: {path}")
+    raise typer.Exit(_EXIT_CODES.get(verdict.status, ExitCode.NOT_COVERED))
+
+
+@app.command()
+def accept(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Accuracy runs of one recipe.")],
+    name: Annotated[str, typer.Option(help="Name of the distribution.")],
+    reason: Annotated[str, typer.Option(help="Why these seeds are the ones to compare with from now on.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Make the seeds of accuracy runs the distribution that others are judged against; show what it replaces."""
+    files, store, console = FileStore(results), DistributionStore(results), Console()
+    loaded = [load_run(files, run) for run in runs]
+    accepted_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    distribution = distribution_from(loaded, name=name, reason=reason, accepted_at=accepted_at)
+    replaced = store.load(name) if store.has(name) else None
+    new = stability(distribution.seeds)
+    console.print(render_distribution(distribution.header, new))
+    if replaced is not None:
+        _say(console, "\nit replaces:")
+        console.print(render_replaced(stability(replaced.seeds), new))
+    path = store.save(distribution)
+    _say(console, f"\naccepted: {len(distribution.seeds)} seeds in {path}")
+
+
+@app.command(name="list")
+def list_all(results: Results = DEFAULT_RESULTS) -> None:
+    """List all distributions."""
+    headers = DistributionStore(results).headers()
+    if not headers:
+        raise StoreError(f"{results}: no distribution yet; accept seeds with `ssdbench converge accept RUN --name ...`")
+    Console().print(render_distributions(headers))
+
+
+@app.command()
+def show(name: NameArgument, results: Results = DEFAULT_RESULTS) -> None:
+    """Show one distribution: what was trained, why it was accepted, and its stability."""
+    distribution = DistributionStore(results).load(name)
+    Console().print(render_distribution(distribution.header, stability(distribution.seeds)))
+
+
+@app.command()
+def table(
+    source: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or the name of a distribution.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Print the stability table of the published model card: final mAP over seeds, computed from their curves."""
+    store = DistributionStore(results)
+    if store.has(source):
+        distribution = store.load(source)
+        trainings, precision = list(distribution.seeds), distribution.header.recipe.case.precision
+    else:
+        candidates = candidates_of(load_run(FileStore(results), source))
+        trainings, precision = _whole(candidates)
+    row = stability(trainings)
+    Console().print(render_stability({precision: row}, conditions_of(row)))
+
+
+@app.command()
+def published(results: Results = DEFAULT_RESULTS) -> None:
+    """Show the accuracies that NVIDIA published for each container, with the faults found in them."""
+    Console().print(render_published(published_trainings(load_published(results))))
+
+
+def draw(results: Path, run_id: str, candidates: tuple[Candidate, ...], distribution: SeedDistribution | None) -> Path:
+    """Write the curves of a run's seeds beside the distribution's band; returns the file."""
+    from ssdbench.report.curves import draw_curves
+
+    trainings = [candidate.training for candidate in candidates if candidate.training is not None]
+    path = results / "training" / run_id / "curves.svg"
+    write_bytes(path, draw_curves(trainings, distribution))
+    return path
+
+
+def _whole(candidates: tuple[Candidate, ...]) -> tuple[list[Training], str]:
+    for candidate in candidates:
+        if candidate.training is None or candidate.recipe is None or candidate.failure:
+            raise UsageError(
+                f"launch {candidate.launch}: {candidate.failure}; a stability table is of trainings that ended well"
+            )
+    precision = candidates[0].recipe.case.precision if candidates and candidates[0].recipe else ""
+    return [candidate.training for candidate in candidates if candidate.training is not None], precision
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
