@@ -63,6 +63,7 @@ def draw_curves(
         right.set_ylim(bottom=0)
         _draw_legend(figure.legend, right)
         for axes in (left, right):
+            axes.set_xlim(left=0)
             axes.grid(color="0.93", linewidth=0.6)
             axes.set_axisbelow(True)
         out = io.BytesIO()
