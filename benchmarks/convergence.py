@@ -2,9 +2,9 @@
 
 python -m benchmarks.convergence [--scale 1.0] [--docs docs]
 
-Noise: 75 real seeds of SSD-ResNet34 in MLPerf Training (docs/convergence.md) had a relative SD of AP of 0.39 % (mean of
-the evaluations after the last decay) to 0.46 % (one of them), and of 2.0 to 2.7 % before it. The simulated SD of a
-whole study is drawn evenly from 0.39 to 0.46 %, seeds are normal in ln AP.
+Noise: 75 real seeds of SSD-ResNet34 in MLPerf Training had a relative SD of AP of 0.39 % (mean of the evaluations after
+the last decay, which is what the rule takes) to 0.46 % (one of them), and of 2.0 to 2.7 % before it.
+Simulated seeds are normal in ln AP.
 """
 
 import argparse
@@ -21,54 +21,55 @@ from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS as SETTINGS
 from ssdbench.schema.verdict import Status
 
 STUDIES, SEED = 4000, 20261122
-FINAL_SDS = (0.0039, 0.0046)
+FINAL_SDS = {"final": 0.0039, "single": 0.0046}
 SIZES = ((15, 1), (10, 1), (5, 1), (15, 3), (15, 5), (10, 5))
 DROPS = (0.005, 0.01, 0.02, 0.03, 0.05)
 
 GATE_SEEDS, GATE_DROPS = 15, (0.05, 0.10, 0.20, 0.40)
 EARLY_SDS = (0.020, 0.027)
 LOOKS = 4
-# Share of the variance before the decay that a seed keeps from one evaluation to the next; not published.
-KEPT = 0.5
+# Share of the variance before the decay that a seed keeps from one evaluation to the next. It was not published, and is
+# fitted: with a quarter a drop of 10 % is found by the third evaluation about as often as an earlier study said (87 %).
+KEPT = 0.25
 
 
 def main() -> None:
-    """Everything, in about a minute."""
+    """Everything, in a minute or two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of studies")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of convergence.md")
     asked = parser.parse_args()
     page, studies = asked.docs / "convergence.md", max(20, round(STUDIES * asked.scale))
     text = page.read_text(encoding="utf-8")
-    for name, table in (("final", final_table(studies)), ("gate", gate_table(studies))):
-        text = replaced(text, name, table)
+    for name, sd in FINAL_SDS.items():
+        text = replaced(text, name, final_table(sd, studies))
+    text = replaced(text, "gate", gate_table(studies))
     page.write_text(text, encoding="utf-8")
     print(f"wrote {page}")
 
 
-def final_table(studies: int) -> str:
+def final_table(sd: float, studies: int) -> str:
     """One row for each number of seeds: what the rule says at no drop, and how often it finds each drop."""
     drops = " | ".join(f"{100 * drop:g} %" for drop in DROPS)
     lines = [
-        f"| seeds of baseline / candidate, margin | false regressed or improved | unchanged at 0 | {drops} |",
+        f"| seeds of baseline / candidate, margin | false regressed / improved | unchanged at 0 | {drops} |",
         "|---|--:|--:|" + "--:|" * len(DROPS),
     ]
     for many, few in SIZES:
-        null = answers(many, few, 0.0, studies)
-        false = null.count(Status.REGRESSED) + null.count(Status.IMPROVED)
-        found = [answers(many, few, drop, studies).count(Status.REGRESSED) for drop in DROPS]
-        cells = [false, null.count(Status.UNCHANGED), *found]
-        row = f"| {many} / {few}, {100 * SETTINGS.margin(few):g} % | "
+        null = answers(many, few, 0.0, sd, studies)
+        false = " / ".join(_share(null.count(status), studies) for status in (Status.REGRESSED, Status.IMPROVED))
+        found = [answers(many, few, drop, sd, studies).count(Status.REGRESSED) for drop in DROPS]
+        cells = [null.count(Status.UNCHANGED), *found]
+        row = f"| {many} / {few}, {100 * SETTINGS.margin(few):g} % | {false} | "
         lines.append(row + " | ".join(_share(cell, studies) for cell in cells) + " |")
     return "\n".join(lines)
 
 
-def answers(many: int, few: int, drop: float, studies: int) -> list[Status]:
+def answers(many: int, few: int, drop: float, sd: float, studies: int) -> list[Status]:
     """The rule's word in each study; the same sizes meet the same noise whatever the drop."""
     rng = np.random.default_rng([SEED, many, few])
     said = []
     for _ in range(studies):
-        sd = rng.uniform(*FINAL_SDS)
         noise = rng.normal(0.0, sd, many + few)
         shift = shift_of(list(noise[:many]), list(noise[many:] + math.log1p(-drop)))
         said.append(status_of(shift, SETTINGS))
