@@ -44,8 +44,8 @@ class Shift:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of `sd`."""
-        return self.baseline - 1 if self.candidates == 1 else self.baseline + self.candidates - 2
+        """Degrees of freedom of `sd`; N - 1 where there is one candidate."""
+        return self.baseline + self.candidates - 2
 
     @property
     def error(self) -> float:
