@@ -1,13 +1,51 @@
-"""`ssdbench converge`: train seeds of a recipe, and judge them against a distribution over seeds."""
+"""`ssdbench converge`: train seeds, and judge them against distributions over seeds."""
 
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from ssdbench.cli.converge_run import Seeds, exit_code, train_seeds
-from ssdbench.cli.request import TrainingRequest, takes_request
+from ssdbench.analysis.convergence import judge
+from ssdbench.analysis.convergence_gate import judge_early
+from ssdbench.analysis.distribution import distribution_from
+from ssdbench.analysis.published import published_trainings
+from ssdbench.analysis.stability import stability
+from ssdbench.analysis.trainings import candidates_of
+from ssdbench.cli.compare import Results, RunName, load_run
+from ssdbench.cli.converge_run import exit_code, train_seeds, training_folder
+from ssdbench.cli.request import DEFAULT_RESULTS, TrainingRequest, takes_request
+from ssdbench.errors import ExitCode, StoreError, UsageError
+from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.lines import write_bytes
+from ssdbench.harness.stores.published import load_published
+from ssdbench.report.convergence import (
+    conditions_of,
+    render_convergence,
+    render_distribution,
+    render_distributions,
+    render_published,
+    render_replaced,
+    render_stability,
+)
+from ssdbench.schema.convergence import Candidate, SeedDistribution
+from ssdbench.schema.training import Training
+from ssdbench.schema.verdict import Status
 
-app = typer.Typer(help="Train seeds of a recipe, and judge their accuracy.", no_args_is_help=False)
+app = typer.Typer(help="Train seeds of a recipe, and judge their accuracy against a distribution over seeds.")
+
+NameArgument = Annotated[str, typer.Argument(help="Name of a distribution.")]
+
+_EXIT_CODES = {
+    Status.UNCHANGED: ExitCode.OK,
+    Status.IMPROVED: ExitCode.OK,
+    Status.REGRESSED: ExitCode.REGRESSED,
+    Status.FAILED: ExitCode.CASE_FAILED,
+    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
 
 
 @app.callback(invoke_without_command=True)
@@ -15,10 +53,137 @@ app = typer.Typer(help="Train seeds of a recipe, and judge their accuracy.", no_
 def converge(
     request: TrainingRequest,
     context: typer.Context,
-    seeds: Seeds = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds to train; with --resume, how many in all.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of seeds.")] = False,
     run_id: Annotated[str | None, typer.Option("--run", help="With --resume: go on with this run.")] = None,
 ) -> None:
-    """Train seeds of a recipe; every epoch is kept, and a seed that broke off goes on where it was."""
-    if context.invoked_subcommand is None:
-        raise typer.Exit(exit_code(train_seeds(request, seeds, resume, run_id)))
+    """Train seeds of a recipe, or judge trained ones (the commands below).
+
+    Every epoch is kept; a seed that broke off goes on where it was, with --resume. Without --suite and without an axis
+    of an ad hoc recipe the suite `convergence` is trained: the published recipe.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    run = train_seeds(request, seeds, resume, run_id)
+    if any(record.training is not None and record.training.results for record in run.records):
+        path = draw(request.results, run.header.run_id, candidates_of(run), None)
+        _say(Console(), f"curves: {path}")
+    raise typer.Exit(exit_code(run))
+
+
+@app.command()
+def check(
+    run: RunName,
+    baseline: Annotated[str, typer.Option(metavar="NAME", help="Distribution to judge against.")],
+    epoch: Annotated[
+        int | None, typer.Option(min=0, help="Early gate after this epoch (from 0): it convicts, it never passes.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON.")] = False,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Judge all seeds of a run against a distribution, and draw their curves beside its band.
+
+    Exit code: 3 regressed, 4 a seed did not end well, 5 inconclusive, 6 no such baseline or not comparable with it, 0
+    unchanged or improved; better than seeds explain is a finding to be looked into.
+    """
+    candidates = candidates_of(measured := load_run(FileStore(results), run))
+    store = DistributionStore(results)
+    if not store.has(baseline):
+        there = ", ".join(header.name for header in store.headers()) or "none yet"
+        typer.echo(f"ssdbench: no distribution {baseline!r} in {store.folder}; there are: {there}", err=True)
+        raise typer.Exit(ExitCode.NOT_COVERED)
+    distribution = store.load(baseline)
+    verdict = judge(candidates, distribution) if epoch is None else judge_early(candidates, distribution, epoch=epoch)
+    path = draw(results, measured.header.run_id, candidates, distribution)
+    if as_json:
+        print(codec.dump(verdict))
+    else:
+        console = Console()
+        console.print(render_convergence(verdict))
+        _say(console, f"\ncurves: {path}")
+    raise typer.Exit(_EXIT_CODES.get(verdict.status, ExitCode.NOT_COVERED))
+
+
+@app.command()
+def accept(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Accuracy runs of one recipe.")],
+    name: Annotated[str, typer.Option(help="Name of the distribution.")],
+    reason: Annotated[str, typer.Option(help="Why these seeds are the ones to compare with from now on.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Make the seeds of accuracy runs the distribution that others are judged against; show what it replaces."""
+    files, store, console = FileStore(results), DistributionStore(results), Console()
+    loaded = [load_run(files, run) for run in runs]
+    accepted_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    distribution = distribution_from(loaded, name=name, reason=reason, accepted_at=accepted_at)
+    replaced = store.load(name) if store.has(name) else None
+    new = stability(distribution.seeds)
+    console.print(render_distribution(distribution.header, new))
+    if replaced is not None:
+        _say(console, "\nit replaces:")
+        console.print(render_replaced(stability(replaced.seeds), new))
+    path = store.save(distribution)
+    _say(console, f"\naccepted: {len(distribution.seeds)} seeds in {path}")
+
+
+@app.command(name="list")
+def list_all(results: Results = DEFAULT_RESULTS) -> None:
+    """List all distributions."""
+    headers = DistributionStore(results).headers()
+    if not headers:
+        raise StoreError(f"{results}: no distribution yet; accept seeds with `ssdbench converge accept RUN --name ...`")
+    Console().print(render_distributions(headers))
+
+
+@app.command()
+def show(name: NameArgument, results: Results = DEFAULT_RESULTS) -> None:
+    """Show one distribution: what was trained, why it was accepted, and its stability."""
+    distribution = DistributionStore(results).load(name)
+    Console().print(render_distribution(distribution.header, stability(distribution.seeds)))
+
+
+@app.command()
+def table(
+    source: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or the name of a distribution.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Print the stability table of the published model card: final mAP over seeds, computed from their curves."""
+    store = DistributionStore(results)
+    if store.has(source):
+        distribution = store.load(source)
+        trainings, precision = list(distribution.seeds), distribution.header.recipe.case.precision
+    else:
+        candidates = candidates_of(load_run(FileStore(results), source))
+        trainings, precision = _whole(candidates)
+    row = stability(trainings)
+    Console().print(render_stability({precision: row}, conditions_of(row)))
+
+
+@app.command()
+def published(results: Results = DEFAULT_RESULTS) -> None:
+    """Show the accuracies that NVIDIA published for each container, with the faults found in them."""
+    Console().print(render_published(published_trainings(load_published(results))))
+
+
+def draw(results: Path, run_id: str, candidates: tuple[Candidate, ...], distribution: SeedDistribution | None) -> Path:
+    """Write the curves of a run's seeds beside the distribution's band; returns the file."""
+    from ssdbench.report.curves import draw_curves
+
+    trainings = [candidate.training for candidate in candidates if candidate.training is not None]
+    path = training_folder(results) / run_id / "curves.svg"
+    write_bytes(path, draw_curves(trainings, distribution))
+    return path
+
+
+def _whole(candidates: tuple[Candidate, ...]) -> tuple[list[Training], str]:
+    for candidate in candidates:
+        if candidate.training is None or candidate.recipe is None or candidate.failure:
+            raise UsageError(
+                f"launch {candidate.launch}: {candidate.failure}; a stability table is of trainings that ended well"
+            )
+    precision = candidates[0].recipe.case.precision if candidates and candidates[0].recipe else ""
+    return [candidate.training for candidate in candidates if candidate.training is not None], precision
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -2,9 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ssdbench.cli.progress import data_progress
 from ssdbench.cli.request import Request
@@ -43,7 +40,7 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
             begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer,
             training_folder(request.results),
         )  # fmt: skip
-        run_plan(bench, campaign.plan)
+        run_plan(bench, campaign.plan, None)
     return store.load(begun.header.run_id)
 
 
@@ -75,4 +72,6 @@ def _plan_of(plan: Plan, seeds: int | None) -> Plan:
     return replace(plan, cases=(replace(plan.cases[0], case=case),), order=() if skipped else order)
 
 
-Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds to train; on --resume, how many in all.")]
+def _trains(run: Run) -> bool:
+    # Whether finished or not: a finished run can take more seeds.
+    return campaigns.trains_for_accuracy(run.header.plan)

@@ -84,6 +84,9 @@ class _Watch:
             self.seeds_left -= 1
         self._print(f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]")
 
+    def round_ended(self, records: Sequence[Record]) -> None:
+        pass  # seeds are judged together, when all are trained
+
     def _show(self, step: int, seconds: float) -> None:
         if self._begin is None:
             self._begin = (step, seconds)

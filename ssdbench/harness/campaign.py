@@ -89,7 +89,7 @@ def trains_for_accuracy(plan: Plan) -> bool:
 
 
 def require_speed(plan: Plan) -> None:
-    """Raises UsageError for a plan that trains for accuracy: that is no matter of minutes, and has a verb of its own."""
+    """Raises UsageError for a plan that trains for accuracy: that has a verb of its own."""
     if trains_for_accuracy(plan):
         raise UsageError(
             f"{plan.suite} trains for accuracy: use `ssdbench converge` (--suite {plan.suite}, or --resume)"

@@ -1,190 +1,181 @@
-"""`ssdbench converge`, whole: seeds trained by real processes, broken off in every way, and taken up again."""
+"""Trainings judged from the command line, on stores made by hand."""
 
 import json
-import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-import torch
 
-from ssdbench.errors import ExitCode
+from ssdbench.errors import ExitCode, StoreError
+from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileStore
-from ssdbench.schema.record import Record
-from tests.cli.conftest import Ssdbench, Start
-
-SUITE = """
-name = "tiny"
-device = "cpu"
-protocol = {{ launches = 1, timeout_seconds = {timeout} }}
-data = {{ train_images = 17, val_images = 7, seed = 1, easy = true }}
-
-[[matrix]]
-workload = "accuracy"
-backbone = "resnet18"
-pipeline = "{pipeline}"
-precision = "fp32"
-world_size = {ranks}
-batch_size_per_gpu = 4
-threads_per_rank = 1
-options = {{ epochs = 3, validation = "0", warmup_iterations = {warmup}, base_learning_rate = {rate} }}
-"""
+from ssdbench.schema.training import Training
+from tests.cli.running import Outcome, keep
+from tests.cli.running import ssdbench as command
+from tests.trainings import a_distribution, a_seed_record, a_training, a_training_run, some_seeds
 
 
-def suite(
-    folder: Path,
-    *,
-    ranks: int = 1,
-    pipeline: str = "torchvision",
-    timeout: int = 200,
-    warmup: int = 2,
-    rate: float = 0.02,
-) -> str:
-    path = folder / "tiny.toml"
-    path.write_text(SUITE.format(ranks=ranks, pipeline=pipeline, timeout=timeout, warmup=warmup, rate=rate))
-    return str(path)
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A folder with a distribution of ten seeds, accepted from a run."""
+    keep(tmp_path, a_training_run(some_seeds(), run_id="seeds"))
+    done = accept(tmp_path, "seeds")
+    assert done.code == 0, done.err
+    return tmp_path
 
 
-def only_training(results: Path) -> Path:
-    (folder,) = (results / "training").glob("*/*")
-    return folder
+def ssdbench(results: Path, *arguments: str) -> Outcome:
+    return command("converge", *arguments, "--results", results, columns=160)
 
 
-def last_record(results: Path) -> Record:
-    return FileStore(results).load("latest").records[-1]
+def accept(results: Path, *runs: str, reason: str = "first seeds") -> Outcome:
+    return ssdbench(results, "accept", *runs, "--name", "main", "--reason", reason)
 
 
-def weights(results: Path) -> dict[str, torch.Tensor]:
-    checkpoint: dict[str, Any] = torch.load(only_training(results) / "last.pt", weights_only=True)
-    assert checkpoint["epoch"] == 3
-    model: dict[str, torch.Tensor] = checkpoint["model"]
-    return model
+def check(results: Path, trainings: Sequence[Training | None], *more: str) -> Outcome:
+    keep(results, a_training_run(trainings, run_id="checked", created_at="2026-02-05T12:00:00+00:00"))
+    return ssdbench(results, "check", "latest", "--baseline", "main", *more)
 
 
-def workers(host: "psutil.Popen | Any") -> list[psutil.Process]:
-    ranks = []
-    for process in psutil.Process(host.pid).children(recursive=True):
-        command = process.cmdline()
-        if "ssdbench.worker" in command:
-            ranks.append(process)
-    return ranks
-
-
-def wait_for_epoch(results: Path) -> None:
-    """Return when the first epoch is finished and the second has begun."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for log in (results / "training").glob("*/*/training.json"):
-            if json.loads(log.read_text())["results"] and (log.parent / "last.pt").exists():
-                time.sleep(1.0)
-                return
-        time.sleep(0.05)
-    raise TimeoutError("no epoch was finished")
-
-
-def losses(record: Record) -> Iterator[tuple[float, ...]]:
-    assert record.training is not None
-    return (result.losses for result in record.training.results)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("ranks", "pipeline", "victims"), [(1, "torchvision", "all"), (2, "dali", "one rank")])
-def test_a_training_killed_in_an_epoch_ends_with_the_weights_of_an_undisturbed_one(
-    ssdbench: Ssdbench, start: Start, tmp_path: Path, ranks: int, pipeline: str, victims: str
+@pytest.mark.parametrize(
+    ("training", "code", "words"),
+    [
+        (a_training(99, 0.2505), ExitCode.OK, "UNCHANGED"),
+        (a_training(99, 0.24), ExitCode.REGRESSED, "REGRESSED"),
+        (a_training(99, 0.27), ExitCode.OK, "too good to be the noise of seeds"),
+        (a_training(99, 0.2475), ExitCode.INCONCLUSIVE, "needs 1 more candidate seed"),
+        (a_training(99, epochs_done=7), ExitCode.CASE_FAILED, "7 of 10 epochs"),
+        (None, ExitCode.CASE_FAILED, "launch 0: the worker ended with exit code 9"),
+        (a_training(99, workload_version=2), ExitCode.NOT_COVERED, "workload version 1 -> 2"),
+    ],
+)
+def test_each_verdict_has_its_exit_code_and_its_words(
+    results: Path, training: Training | None, code: ExitCode, words: str
 ) -> None:
-    asked = ("converge", "--suite", suite(tmp_path, ranks=ranks, pipeline=pipeline), "--results")
-    done = ssdbench(*asked, "whole")
-    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
-
-    host = start(*asked, "broken")
-    wait_for_epoch(tmp_path / "broken")
-    if victims == "all":
-        for process in [psutil.Process(host.pid), *workers(host)]:
-            process.send_signal(signal.SIGKILL)
-        host.wait()
-        assert not FileStore(tmp_path / "broken").load("latest").records
-    else:
-        workers(host)[-1].send_signal(signal.SIGKILL)
-        _, errors = host.communicate()
-        assert host.returncode == ExitCode.CASE_FAILED, errors
-        record = last_record(tmp_path / "broken")
-        assert record.failure is not None
-        assert record.failure.kind == "crash"
-        assert record.training is not None
-        assert len(record.training.results) >= 1
-
-    resumed = ssdbench("converge", "--resume", "--results", "broken")
-    assert resumed.returncode == ExitCode.OK, resumed.stdout + resumed.stderr
-    whole, broken = last_record(tmp_path / "whole"), last_record(tmp_path / "broken")
-    assert whole.training is not None
-    assert broken.training is not None
-    assert whole.training.complete
-    assert broken.training.complete
-    assert (whole.training.starts, broken.training.starts) == (1, 2)
-    assert list(losses(whole)) == list(losses(broken))
-    expected, found = weights(tmp_path / "whole"), weights(tmp_path / "broken")
-    assert expected.keys() == found.keys()
-    different = [name for name in expected if not torch.equal(expected[name], found[name])]
-    assert not different
-    assert [r.evaluation for r in whole.training.results] == [r.evaluation for r in broken.training.results]
-    assert (only_training(tmp_path / "broken") / "detections.png").read_bytes()[:4] == b"\x89PNG"
-
-    again = ssdbench("converge", "--resume", "--results", "broken")
-    assert again.returncode == ExitCode.OK
-    assert len(FileStore(tmp_path / "broken").load("latest").records) == (1 if victims == "all" else 2)
+    done = check(results, [training])
+    assert done.code == code, done.out + done.err
+    assert words in done.words
+    assert (results / "training" / "checked" / "curves.svg").read_bytes().startswith(b"<?xml")
 
 
-@pytest.mark.slow
-def test_a_loss_that_is_not_finite_is_the_outcome_at_its_step(ssdbench: Ssdbench, tmp_path: Path) -> None:
-    # The rate is 0 in the first step, so the first epoch of a long warm-up is sound and a later one is not.
-    done = ssdbench("converge", "--suite", suite(tmp_path, warmup=4000, rate=1e12))
-    assert done.returncode == ExitCode.CASE_FAILED, done.stdout + done.stderr
-    record = last_record(tmp_path / "results")
-    assert record.failure is not None
-    assert record.failure.kind == "not_finite"
-    assert "the loss of step" in record.failure.message
-    assert record.training is not None
-    assert not record.training.complete
-    resumed = ssdbench("converge", "--resume")
-    assert resumed.returncode == ExitCode.CASE_FAILED  # it is the seed's result, not an accident
-    assert len(FileStore(tmp_path / "results").load("latest").records) == 1
+def test_a_seed_that_was_not_run_is_no_pass(results: Path) -> None:
+    run = a_training_run([a_training(99), a_training(98)], run_id="half", created_at="2026-02-05T12:00:00+00:00")
+    keep(results, replace(run, records=run.records[:1]))
+    done = ssdbench(results, "check", "half", "--baseline", "main")
+    assert (done.code, "launch 1: it was not run" in done.words) == (ExitCode.CASE_FAILED, True)
 
 
-@pytest.mark.slow
-def test_a_time_limit_keeps_the_epochs_before_it(ssdbench: Ssdbench, tmp_path: Path) -> None:
-    path = Path(suite(tmp_path, timeout=25))
-    path.write_text(path.read_text().replace("epochs = 3", "epochs = 3000"))
-    done = ssdbench("converge", "--suite", str(path))
-    assert done.returncode == ExitCode.CASE_FAILED, done.stdout + done.stderr
-    record = last_record(tmp_path / "results")
-    assert record.failure is not None
-    assert record.failure.kind == "timeout"
-    assert record.training is not None
-    assert 1 <= len(record.training.results) < 3000
-    assert (only_training(tmp_path / "results") / "last.pt").exists()
+def test_the_last_attempt_of_a_seed_counts(results: Path) -> None:
+    run = a_training_run([None], run_id="again", created_at="2026-02-05T12:00:00+00:00")
+    case = run.records[0].case
+    second = replace(a_seed_record(a_training(99), 0, run_id="again"), case=case, replacement=1, id="second")
+    keep(results, replace(run, records=(*run.records, second)))
+    assert ssdbench(results, "check", "again", "--baseline", "main").code == ExitCode.OK
 
 
-def test_a_wrong_recipe_is_one_sentence(ssdbench: Ssdbench, tmp_path: Path) -> None:
-    for option, sentence in {
-        "recipe=best": "option recipe = 'best' is not known",
-        "epoch=3": "has no option 'epoch'",
-        "epochs=0": "is no number of epochs",
-        "validation=last": "is no list of epochs",
-    }.items():
-        done = ssdbench("converge", "--device", "cpu", "--backbone", "resnet18", "--option", option)
-        assert done.returncode == ExitCode.USAGE
-        assert sentence in done.stderr
-        assert "Traceback" not in done.stderr
-    noise = ssdbench("converge", "--device", "cpu", "--pipeline", "resident")
-    assert noise.returncode == ExitCode.ENVIRONMENT
-    assert "no accuracy can be learned" in noise.stderr
-    run = ssdbench("run", suite(tmp_path))
-    assert run.returncode == ExitCode.USAGE
-    assert "use `ssdbench converge`" in run.stderr
-    speed = ssdbench("converge", "--suite", "smoke")
-    assert speed.returncode == ExitCode.USAGE
-    assert "measures speed" in speed.stderr
+def test_json_is_one_line_that_the_schema_names(results: Path) -> None:
+    done = check(results, [a_training(99, 0.24)], "--json")
+    verdict = json.loads(done.out)
+    assert (verdict["status"], verdict["epoch"], verdict["baseline_seeds"]) == ("regressed", None, 10)
+    assert verdict["low"] < verdict["change"] < verdict["high"] < 0
+
+
+def test_the_early_gate_stops_and_never_passes(results: Path) -> None:
+    stopped = check(results, [a_training(99, 0.15, epochs_done=4)], "--epoch", "3")
+    assert (stopped.code, "stop it" in stopped.words) == (ExitCode.REGRESSED, True)
+    assert "is found with 80%" in stopped.words
+    own = ssdbench(results, "check", "seeds", "--baseline", "main", "--epoch", "3")
+    assert (own.code, "never passes" in own.words) == (ExitCode.INCONCLUSIVE, True)
+
+
+def test_an_unknown_baseline_is_not_covered(results: Path) -> None:
+    done = ssdbench(results, "check", "seeds", "--baseline", "other")
+    assert (done.code, "there are: main" in done.err) == (ExitCode.NOT_COVERED, True)
+
+
+@pytest.mark.parametrize(
+    ("trainings", "words"),
+    [
+        (some_seeds(4), "4 seeds are no distribution: 5 are the least"),
+        ([*some_seeds(9), None], "launch 9: the worker ended"),
+        ([*some_seeds(9), a_training(10, epochs_done=3)], "seed 10: 3 of 10 epochs"),
+        ([*some_seeds(9), a_training(1, 0.26)], "seed 1 occurs 2 times"),
+        ([a_training(seed) for seed in range(5)], "the seed has no effect"),
+        ([*some_seeds(9), a_training(10, workload_version=2)], "workload version 1 -> 2"),
+        ([*some_seeds(9), a_training(10, curve={3: 0.0, 5: 0.0, 8: 0.0, 9: 0.0})], "it learned nothing"),
+    ],
+)
+def test_what_is_no_distribution_is_not_accepted(tmp_path: Path, trainings: list[Training | None], words: str) -> None:
+    keep(tmp_path, a_training_run(trainings))
+    done = accept(tmp_path, "latest")
+    assert (done.code, words in done.err) == (ExitCode.USAGE, True), done.err
+    assert not (tmp_path / "convergence").exists()
+
+
+def test_an_acceptance_needs_a_reason_and_shows_what_it_replaces(results: Path) -> None:
+    assert accept(results, "seeds", reason=" ").code == ExitCode.USAGE
+    keep(results, a_training_run(some_seeds(12, ap=0.255), run_id="better"))
+    done = accept(results, "better", reason="newer recipe")
+    assert (done.code, "it replaces:" in done.out, "mean +1.88%" in done.words) == (0, True, True)
+    assert DistributionStore(results).load("main").header.seeds == 12
+
+
+def test_distributions_are_listed_and_shown(results: Path) -> None:
+    assert "first seeds" in ssdbench(results, "list").words
+    assert "because: first seeds" in ssdbench(results, "show", "main").words
+    assert ssdbench(results, "show", "other").code == ExitCode.USAGE
+    assert command("converge", "list", "--results", results / "none").code == ExitCode.USAGE
+
+
+def test_the_stability_table_is_that_of_the_published_layout(results: Path) -> None:
+    for source in ("main", "seeds"):
+        words = ssdbench(results, "table", source).words
+        assert "average mAP standard deviation minimum maximum median" in words
+        assert "amp 10 0.25000 0.00112" in words
+    keep(results, a_training_run([a_training(), None], run_id="broken"))
+    assert ssdbench(results, "table", "broken").code == ExitCode.USAGE
+
+
+def test_the_published_accuracies_are_shown_with_their_faults(tmp_path: Path) -> None:
+    done = ssdbench(tmp_path, "published")
+    assert "a reference to read" in done.words
+    assert "22.10 A100-80GB tf32, refused: mean and median lie 0.00214 apart" in done.words
+
+
+def test_a_run_without_trainings_is_one_sentence(tmp_path: Path) -> None:
+    from tests.builders import a_run
+
+    keep(tmp_path, a_run())
+    done = ssdbench(tmp_path, "table", "latest")
+    assert (done.code, "holds no accuracy case" in done.err) == (ExitCode.USAGE, True)
+
+
+def test_a_distribution_reads_back_equal_and_is_written_the_same_again(tmp_path: Path) -> None:
+    store, distribution = DistributionStore(tmp_path), a_distribution()
+    path = store.save(distribution)
+    before = path.read_bytes()
+    assert store.load("main") == distribution
+    store.save(replace(distribution, seeds=distribution.seeds[::-1]))
+    assert path.read_bytes() == before
+    assert before.count(b"\n") == 11
+
+
+def test_a_distribution_that_lost_a_line_or_was_changed_is_refused(tmp_path: Path) -> None:
+    store = DistributionStore(tmp_path)
+    path = store.save(a_distribution())
+    whole = path.read_bytes()
+    path.write_bytes(b"\n".join(whole.splitlines()[:-1]) + b"\n")
+    with pytest.raises(StoreError, match="9 whole seeds where its header counts 10"):
+        store.load("main")
+    path.write_bytes(whole.replace(b'"seed":3', b'"sead":3'))
+    with pytest.raises(StoreError, match="line 4: "):
+        store.load("main")
+    with pytest.raises(StoreError, match="is no file name"):
+        store.load("../main")
+
+
+def test_a_run_with_trainings_reads_back_equal(tmp_path: Path) -> None:
+    run = a_training_run([a_training(), None])
+    keep(tmp_path, run)
+    assert FileStore(tmp_path).load("latest").records == run.records

@@ -12,8 +12,10 @@ from ssdbench.harness.stores import codec
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import EpochCount, Measurement, Record, RunHeader
+from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader
 from tests.builders import (
     GPU_HARDWARE,
@@ -27,6 +29,7 @@ from tests.builders import (
     an_evaluated_checkpoint,
 )
 
+CONVERGENCE = (Training, DistributionHeader, ConvergenceVerdict)
 REPOSITORY = Path(__file__).parents[2]
 
 GPU = GpuState(index=0, uuid="GPU-1", model="NVIDIA H100", memory_bytes=80 * 2**30, power_limit_watts=700.0, ecc=True)
@@ -176,7 +179,9 @@ def test_the_committed_schemas_are_those_of_the_code():
     assert committed == codec.json_schemas(), "run: python -m ssdbench.harness.stores.codec results/schema"
 
 
-@pytest.mark.parametrize("kind", [RunHeader, Record, Measurement, LaunchRequest, BaselineHeader, Acceptance])
+@pytest.mark.parametrize(
+    "kind", [RunHeader, Record, Measurement, LaunchRequest, BaselineHeader, Acceptance, *CONVERGENCE]
+)
 def test_every_stored_field_is_described_in_the_readme(kind: type):
     readme = (REPOSITORY / "results" / "README.md").read_text(encoding="utf-8")
     schemas = [json.loads(text) for text in codec.json_schemas().values()]

@@ -23,6 +23,7 @@ from ssdbench.errors import StoreError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.training import Training
@@ -50,6 +51,8 @@ _EXPORTED: Mapping[str, type] = {
     "acceptance": Acceptance,
     "comparison": Comparison,
     "checkpoint_evaluation": CheckpointEvaluation,
+    "distribution_header": DistributionHeader,
+    "convergence_verdict": ConvergenceVerdict,
 }
 
 

@@ -18,11 +18,20 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
+    write_bytes(path, b"".join(line.encode() + b"\n" for line in lines))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the content whole, or leave the file as it was.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.writelines(line.encode() + b"\n" for line in lines)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -1,0 +1,190 @@
+"""`ssdbench converge`, whole: seeds trained by real processes, broken off in every way, and taken up again."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from ssdbench.errors import ExitCode
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.record import Record
+from tests.cli.conftest import Ssdbench, Start
+
+SUITE = """
+name = "tiny"
+device = "cpu"
+protocol = {{ launches = 1, timeout_seconds = {timeout} }}
+data = {{ train_images = 17, val_images = 7, seed = 1, easy = true }}
+
+[[matrix]]
+workload = "accuracy"
+backbone = "resnet18"
+pipeline = "{pipeline}"
+precision = "fp32"
+world_size = {ranks}
+batch_size_per_gpu = 4
+threads_per_rank = 1
+options = {{ epochs = 3, validation = "0", warmup_iterations = {warmup}, base_learning_rate = {rate} }}
+"""
+
+
+def suite(
+    folder: Path,
+    *,
+    ranks: int = 1,
+    pipeline: str = "torchvision",
+    timeout: int = 200,
+    warmup: int = 2,
+    rate: float = 0.02,
+) -> str:
+    path = folder / "tiny.toml"
+    path.write_text(SUITE.format(ranks=ranks, pipeline=pipeline, timeout=timeout, warmup=warmup, rate=rate))
+    return str(path)
+
+
+def only_training(results: Path) -> Path:
+    (folder,) = (results / "training").glob("*/*")
+    return folder
+
+
+def last_record(results: Path) -> Record:
+    return FileStore(results).load("latest").records[-1]
+
+
+def weights(results: Path) -> dict[str, torch.Tensor]:
+    checkpoint: dict[str, Any] = torch.load(only_training(results) / "last.pt", weights_only=True)
+    assert checkpoint["epoch"] == 3
+    model: dict[str, torch.Tensor] = checkpoint["model"]
+    return model
+
+
+def workers(host: "psutil.Popen | Any") -> list[psutil.Process]:
+    ranks = []
+    for process in psutil.Process(host.pid).children(recursive=True):
+        command = process.cmdline()
+        if "ssdbench.worker" in command:
+            ranks.append(process)
+    return ranks
+
+
+def wait_for_epoch(results: Path) -> None:
+    """Return when the first epoch is finished and the second has begun."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for log in (results / "training").glob("*/*/training.json"):
+            if json.loads(log.read_text())["results"] and (log.parent / "last.pt").exists():
+                time.sleep(1.0)
+                return
+        time.sleep(0.05)
+    raise TimeoutError("no epoch was finished")
+
+
+def losses(record: Record) -> Iterator[tuple[float, ...]]:
+    assert record.training is not None
+    return (result.losses for result in record.training.results)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("ranks", "pipeline", "victims"), [(1, "torchvision", "all"), (2, "dali", "one rank")])
+def test_a_training_killed_in_an_epoch_ends_with_the_weights_of_an_undisturbed_one(
+    ssdbench: Ssdbench, start: Start, tmp_path: Path, ranks: int, pipeline: str, victims: str
+) -> None:
+    asked = ("converge", "--suite", suite(tmp_path, ranks=ranks, pipeline=pipeline), "--results")
+    done = ssdbench(*asked, "whole")
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+
+    host = start(*asked, "broken")
+    wait_for_epoch(tmp_path / "broken")
+    if victims == "all":
+        for process in [psutil.Process(host.pid), *workers(host)]:
+            process.send_signal(signal.SIGKILL)
+        host.wait()
+        assert not FileStore(tmp_path / "broken").load("latest").records
+    else:
+        workers(host)[-1].send_signal(signal.SIGKILL)
+        _, errors = host.communicate()
+        assert host.returncode == ExitCode.CASE_FAILED, errors
+        record = last_record(tmp_path / "broken")
+        assert record.failure is not None
+        assert record.failure.kind == "crash"
+        assert record.training is not None
+        assert len(record.training.results) >= 1
+
+    resumed = ssdbench("converge", "--resume", "--results", "broken")
+    assert resumed.returncode == ExitCode.OK, resumed.stdout + resumed.stderr
+    whole, broken = last_record(tmp_path / "whole"), last_record(tmp_path / "broken")
+    assert whole.training is not None
+    assert broken.training is not None
+    assert whole.training.complete
+    assert broken.training.complete
+    assert (whole.training.starts, broken.training.starts) == (1, 2)
+    assert list(losses(whole)) == list(losses(broken))
+    expected, found = weights(tmp_path / "whole"), weights(tmp_path / "broken")
+    assert expected.keys() == found.keys()
+    different = [name for name in expected if not torch.equal(expected[name], found[name])]
+    assert not different
+    assert [r.evaluation for r in whole.training.results] == [r.evaluation for r in broken.training.results]
+    assert (only_training(tmp_path / "broken") / "detections.png").read_bytes()[:4] == b"\x89PNG"
+
+    again = ssdbench("converge", "--resume", "--results", "broken")
+    assert again.returncode == ExitCode.OK
+    assert len(FileStore(tmp_path / "broken").load("latest").records) == (1 if victims == "all" else 2)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_is_the_outcome_at_its_step(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    # The rate is 0 in the first step, so the first epoch of a long warm-up is sound and a later one is not.
+    done = ssdbench("converge", "--suite", suite(tmp_path, warmup=4000, rate=1e12))
+    assert done.returncode == ExitCode.CASE_FAILED, done.stdout + done.stderr
+    record = last_record(tmp_path / "results")
+    assert record.failure is not None
+    assert record.failure.kind == "not_finite"
+    assert "the loss of step" in record.failure.message
+    assert record.training is not None
+    assert not record.training.complete
+    resumed = ssdbench("converge", "--resume")
+    assert resumed.returncode == ExitCode.CASE_FAILED  # it is the seed's result, not an accident
+    assert len(FileStore(tmp_path / "results").load("latest").records) == 1
+
+
+@pytest.mark.slow
+def test_a_time_limit_keeps_the_epochs_before_it(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    path = Path(suite(tmp_path, timeout=25))
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 3000"))
+    done = ssdbench("converge", "--suite", str(path))
+    assert done.returncode == ExitCode.CASE_FAILED, done.stdout + done.stderr
+    record = last_record(tmp_path / "results")
+    assert record.failure is not None
+    assert record.failure.kind == "timeout"
+    assert record.training is not None
+    assert 1 <= len(record.training.results) < 3000
+    assert (only_training(tmp_path / "results") / "last.pt").exists()
+
+
+def test_a_wrong_recipe_is_one_sentence(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    for option, sentence in {
+        "recipe=best": "option recipe = 'best' is not known",
+        "epoch=3": "has no option 'epoch'",
+        "epochs=0": "is no number of epochs",
+        "validation=last": "is no list of epochs",
+    }.items():
+        done = ssdbench("converge", "--device", "cpu", "--backbone", "resnet18", "--option", option)
+        assert done.returncode == ExitCode.USAGE
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+    noise = ssdbench("converge", "--device", "cpu", "--pipeline", "resident")
+    assert noise.returncode == ExitCode.ENVIRONMENT
+    assert "no accuracy can be learned" in noise.stderr
+    run = ssdbench("run", suite(tmp_path))
+    assert run.returncode == ExitCode.USAGE
+    assert "use `ssdbench converge`" in run.stderr
+    speed = ssdbench("converge", "--suite", "smoke")
+    assert speed.returncode == ExitCode.USAGE
+    assert "measures speed" in speed.stderr
