@@ -4,7 +4,7 @@
 
 Trains the baseline's seeds of the suite convergence-smoke, accepts them, then plants one fault at a time into a copy
 of the source, trains a seed with it, and asks the early gate and the final check. Takes the smoke's time for every seed
-and fault; what is trained already is not trained again. Writes docs/faults.md.
+and fault; what is trained already is not trained again. Prints what each check said as JSON, and keeps it.
 """
 
 import argparse

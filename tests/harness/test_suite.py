@@ -84,7 +84,7 @@ def test_a_mistake_is_one_sentence_that_names_file_and_key(content: str, says: s
 
 
 def test_an_unknown_suite_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="convergence, .*monthly, nightly, smoke"):
+    with pytest.raises(UsageError, match=r"convergence, .*monthly, nightly, smoke"):
         find_suite("weekly")
 
 
