@@ -8,9 +8,11 @@ from ssdbench import __version__
 from ssdbench.cli import baseline, data
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
+from ssdbench.cli.exchange import export, import_
 from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
+from ssdbench.cli.table import table
 from ssdbench.cli.verdict import verdict
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
 
@@ -33,6 +35,9 @@ app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
 app.command()(history)
+app.command()(table)
+app.command()(export)
+app.command("import")(import_)
 app.command()(verdict)
 
 

@@ -1,0 +1,283 @@
+"""Sheets of figures -> tables in the layout that NVIDIA publishes for this model.
+
+A sheet holds every figure of one machine and one software; measured ones come from `tables_measured`, published ones
+from `tables_published`. Both go through the same layout, so that the arithmetic of the columns is one:
+
+* Speed-up is the throughput (or time to train) of a precision over that of the reference precision, tf32 where the
+  sheet has it, else fp32, at the same number of GPUs and batch size. Where the reference was not measured at that batch
+  size, its largest smaller batch stands in, with a note: so the published tables say it is done.
+* Weak scaling is throughput over that of 1 GPU at the same batch size per GPU; for inference, over that of the smallest
+  batch size.
+* A ratio is given only where both figures are, and its bounds join theirs as independent.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ssdbench.schema.case import NOT_USED, PRECISIONS
+from ssdbench.schema.environment import Hardware
+from ssdbench.schema.table import Cell, Column, Row, Table
+
+NOT_PLANNED = Cell(word="not planned")
+NO_RATIO = Cell(word="-")
+ACCURACY = "accuracy"
+LATENCIES = {
+    "latency_mean": "Average",
+    "latency_p50": "p50",
+    "latency_p90": "p90",
+    "latency_p95": "p95",
+    "latency_p99": "p99",
+}
+SUMMARY_TITLES = {
+    "seeds": "Seeds",
+    "map_mean": "Average AP",
+    "map_sd": "Standard deviation",
+    "map_min": "Minimum",
+    "map_max": "Maximum",
+    "map_median": "Median",
+}
+_PRECISION_TITLES = {"fp32": "FP32", "tf32": "TF32", "amp": "mixed precision", "bf16": "BF16"}
+_TITLES = {
+    "train": "Training performance",
+    "infer": "Inference performance",
+    "detect": "Detection performance",
+    "input": "Input performance",
+}
+_BY_BATCH = ("infer", "detect")
+Cells = Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a figure stands: `conditions` are all that is the same within a table, in words."""
+
+    workload: str
+    gpus: int
+    batch_size_per_gpu: int
+    precision: str
+    conditions: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """All figures of one machine and one software: at each place, cells by metric.
+
+    `whole_percent` cuts ratios to whole per cent, as NVIDIA does, in place of rounding by their bounds.
+    """
+
+    title: str
+    context: tuple[tuple[str, str], ...]
+    cells: Mapping[Place, Cells]
+    hardware: Hardware | None = None
+    whole_percent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """The places of one table; `cells` by gpus, batch size and precision."""
+
+    sheet: Sheet
+    workload: str
+    conditions: str
+    cells: Mapping[tuple[int, int, str], Cells] = field(default_factory=dict)
+
+    @property
+    def precisions(self) -> list[str]:
+        known = list(PRECISIONS)
+        found = {precision for _, _, precision in self.cells}
+        return sorted(found, key=lambda name: (known.index(name) if name in known else -1, name))
+
+    @property
+    def rows(self) -> list[tuple[int, int]]:
+        return sorted({(gpus, batch) for gpus, batch, _ in self.cells}, key=lambda row: (row[1], row[0]))
+
+    @property
+    def reference(self) -> str:
+        return next((name for name in ("tf32", "fp32") if name in self.precisions), self.precisions[0])
+
+    def cell(self, gpus: int, batch: int, precision: str, metric: str) -> Cell:
+        return self.cells.get((gpus, batch, precision), {}).get(metric, NOT_PLANNED)
+
+    def table(self, title: str, labels: tuple[str, ...], columns: Sequence[Column], rows: Iterable[Row]) -> Table:
+        context = self.sheet.context + ((("conditions", self.conditions),) if self.conditions else ())
+        return Table(
+            title=f"{title}: {self.sheet.title}",
+            context=context,
+            labels=labels,
+            columns=tuple(columns),
+            rows=tuple(rows),
+            notes=self.sheet.notes,
+        )
+
+
+def published_style(sheets: Iterable[Sheet]) -> tuple[Table, ...]:
+    """Every table that the sheets have figures for, a sheet after the other, in the published order."""
+    return tuple(table for sheet in sheets for block in _blocks(sheet) for table in _tables(block))
+
+
+def ratio(numerator: Cell, denominator: Cell, *, note: str = "", whole: bool = False) -> Cell:
+    """`numerator` over `denominator` in per cent; no figure where one of them is none."""
+    if not numerator.value or not denominator.value:
+        return NO_RATIO
+    value = 100 * numerator.value / denominator.value
+    if whole:
+        return Cell(value=math.floor(value + 1e-9), decimals=0, note=note)
+    widths = [_log_half_width(cell) for cell in (numerator, denominator)]
+    if numerator is denominator:
+        return Cell(value=100.0, decimals=0, note=note)
+    if None in widths:
+        return Cell(value=value, note=note)
+    factor = math.exp(math.hypot(*(width for width in widths if width is not None)))
+    return Cell(value=value, low=value / factor, high=value * factor, note=note)
+
+
+def _blocks(sheet: Sheet) -> list[_Block]:
+    found: dict[tuple[str, str], dict[tuple[int, int, str], Cells]] = defaultdict(dict)
+    for place, cells in sheet.cells.items():
+        found[place.workload, place.conditions][place.gpus, place.batch_size_per_gpu, place.precision] = cells
+    order = [ACCURACY, *_TITLES]
+    keys = sorted(found, key=lambda key: (order.index(key[0]) if key[0] in order else len(order), key))
+    return [_Block(sheet=sheet, workload=key[0], conditions=key[1], cells=found[key]) for key in keys]
+
+
+def _tables(block: _Block) -> list[Table]:
+    if block.workload == ACCURACY:
+        return [table for table in (_accuracy(block), _stability(block)) if table]
+    tables = [_throughput(block)]
+    if block.workload in _BY_BATCH and any(set(LATENCIES) & set(cells) for cells in block.cells.values()):
+        tables.append(_latency(block))
+    return tables
+
+
+def _throughput(block: _Block) -> Table:
+    columns: list[tuple[Column, Callable[[int, int], Cell]]] = []
+    for name in block.precisions:
+        column = Column(
+            title=_titled("Throughput", name), unit="images/s (global)", metric="throughput", precision=name
+        )
+        columns.append((column, lambda gpus, batch, name=name: block.cell(gpus, batch, name, "throughput")))  # type: ignore[misc]
+    columns += _speedups(block, "throughput", "Throughput speed-up")
+    for name in block.precisions:
+        column = Column(title=_titled("Weak scaling", name), unit="%", metric="weak_scaling", precision=name)
+        columns.append((column, lambda gpus, batch, name=name: _scaling(block, gpus, batch, name)))  # type: ignore[misc]
+    title = _TITLES.get(block.workload, f"Throughput of {block.workload}")
+    by_batch = block.workload in _BY_BATCH and {gpus for gpus, _ in block.rows} == {1}
+    labels = ("batch_size",) if by_batch else ("gpus", "batch_size_per_gpu")
+    rows = [
+        Row(
+            labels=(str(batch),) if by_batch else (str(gpus), str(batch)),
+            cells=tuple(f(gpus, batch) for _, f in columns),
+        )
+        for gpus, batch in block.rows
+    ]
+    return block.table(title, labels, [column for column, _ in columns], rows)
+
+
+def _speedups(block: _Block, metric: str, title: str) -> list[tuple[Column, Callable[[int, int], Cell]]]:
+    reference = block.reference
+    return [
+        (
+            Column(
+                title=f"{title} ({_PRECISION_TITLES.get(reference, reference)} - {_PRECISION_TITLES.get(name, name)})",
+                unit="%",
+                metric=f"{metric}_speedup",
+                precision=name,
+            ),
+            lambda gpus, batch, name=name: _speedup(block, gpus, batch, name, metric),  # type: ignore[misc]
+        )
+        for name in block.precisions
+        if name != reference
+    ]
+
+
+def _speedup(block: _Block, gpus: int, batch: int, precision: str, metric: str) -> Cell:
+    whole = block.sheet.whole_percent
+    here = block.cell(gpus, batch, precision, metric)
+    base, note = block.cell(gpus, batch, block.reference, metric), ""
+    if base.value is None and here.value is not None:
+        smaller = [b for g, b in block.rows if g == gpus and b < batch]
+        measured = [b for b in smaller if block.cell(gpus, b, block.reference, metric).value is not None]
+        if not measured:
+            return NO_RATIO
+        base = block.cell(gpus, measured[-1], block.reference, metric)
+        note = f"against {block.reference} at batch size {measured[-1]}, its largest"
+    top, bottom = (base, here) if metric == "time_to_train" else (here, base)
+    return ratio(top, bottom, note=note, whole=whole)
+
+
+def _scaling(block: _Block, gpus: int, batch: int, precision: str) -> Cell:
+    here = block.cell(gpus, batch, precision, "throughput")
+    if block.workload in _BY_BATCH:
+        batches = [
+            b for g, b in block.rows if g == gpus and block.cell(g, b, precision, "throughput").value is not None
+        ]
+        base = block.cell(gpus, batches[0], precision, "throughput") if batches else NOT_PLANNED
+    else:
+        base = block.cell(1, batch, precision, "throughput")
+    return ratio(here, base, whole=block.sheet.whole_percent)
+
+
+def _latency(block: _Block) -> Table:
+    columns = [Column(title=title, unit="ms", metric=metric) for metric, title in LATENCIES.items()]
+    rows = [
+        Row(
+            labels=(name, str(gpus), str(batch)),
+            cells=tuple(block.cell(gpus, batch, name, metric) for metric in LATENCIES),
+        )
+        for name in block.precisions
+        for gpus, batch in block.rows
+        if (gpus, batch, name) in block.cells
+    ]
+    title = _TITLES[block.workload].replace("performance", "latency")
+    return block.table(title, ("precision", "gpus", "batch_size_per_gpu"), columns, rows)
+
+
+def _accuracy(block: _Block) -> Table | None:
+    columns: list[tuple[Column, Callable[[int, int], Cell]]] = []
+    for title, metric, unit in (("Accuracy", "map", "AP"), ("Time to train", "time_to_train", "min")):
+        for name in block.precisions:
+            column = Column(title=_titled(title, name), unit=unit, metric=metric, precision=name)
+            columns.append((column, lambda gpus, batch, n=name, m=metric: block.cell(gpus, batch, n, m)))  # type: ignore[misc]
+    columns += _speedups(block, "time_to_train", "Time to train speed-up")
+    with_figures = [
+        row for row in block.rows if any("map" in block.cells.get((*row, name), {}) for name in block.precisions)
+    ]
+    rows = [
+        Row(labels=(str(gpus), str(batch)), cells=tuple(f(gpus, batch) for _, f in columns))
+        for gpus, batch in with_figures
+    ]
+    if not rows:
+        return None
+    table = block.table("Training accuracy", ("gpus", "batch_size_per_gpu"), [column for column, _ in columns], rows)
+    return replace(table, notes=(*table.notes, "Accuracy is the final COCO AP, averaged over IoU 0.50 to 0.95."))
+
+
+def _stability(block: _Block) -> Table | None:
+    columns = [
+        Column(title=title, unit="1" if metric == "seeds" else "AP", metric=metric)
+        for metric, title in SUMMARY_TITLES.items()
+    ]
+    rows = [
+        Row(
+            labels=(name, str(gpus), str(batch)),
+            cells=tuple(block.cell(gpus, batch, name, metric) for metric in SUMMARY_TITLES),
+        )
+        for name in block.precisions
+        for gpus, batch in block.rows
+        if "map_mean" in block.cells.get((gpus, batch, name), {})
+    ]
+    labels = ("precision", "gpus", "batch_size_per_gpu")
+    return block.table("Training stability over seeds", labels, columns, rows) if rows else None
+
+
+def _titled(title: str, precision: str) -> str:
+    return title if precision == NOT_USED else f"{title} - {_PRECISION_TITLES.get(precision, precision)}"
+
+
+def _log_half_width(cell: Cell) -> float | None:
+    if cell.low is None or cell.high is None or cell.low <= 0:
+        return None
+    return math.log(cell.high / cell.low) / 2

@@ -1,0 +1,27 @@
+"""Figures that NVIDIA published for the same model: a reference to read, never a baseline."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PublishedWorkload = Literal["train", "infer", "train_full"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedFigure:
+    """One figure as printed; `metric`, `unit` and `note` as results/README.md describes them.
+
+    `gpu` is model and memory, such as A100-80GB; `decimals` counts the digits behind the point of the stored text.
+    """
+
+    container: str
+    system: str
+    gpu: str
+    workload: PublishedWorkload
+    gpus: int
+    batch_size_per_gpu: int
+    precision: str
+    metric: str
+    value: float
+    decimals: int
+    unit: str
+    note: str
