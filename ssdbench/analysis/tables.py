@@ -64,7 +64,8 @@ class Place:
 class Sheet:
     """All figures of one machine and one software: at each place, cells by metric.
 
-    `whole_percent` cuts ratios to whole per cent, as NVIDIA does, in place of rounding by their bounds.
+    `whole_percent` cuts ratios to whole per cent, as NVIDIA does, in place of rounding by their bounds. `absent` stands
+    where a table has a cell and the sheet no figure.
     """
 
     title: str
@@ -72,6 +73,7 @@ class Sheet:
     cells: Mapping[Place, Cells]
     hardware: Hardware | None = None
     whole_percent: bool = False
+    absent: Cell = NOT_PLANNED
     notes: tuple[str, ...] = ()
 
 
@@ -99,7 +101,7 @@ class _Block:
         return next((name for name in ("tf32", "fp32") if name in self.precisions), self.precisions[0])
 
     def cell(self, gpus: int, batch: int, precision: str, metric: str) -> Cell:
-        return self.cells.get((gpus, batch, precision), {}).get(metric, NOT_PLANNED)
+        return self.cells.get((gpus, batch, precision), {}).get(metric, self.sheet.absent)
 
     def table(self, title: str, labels: tuple[str, ...], columns: Sequence[Column], rows: Iterable[Row]) -> Table:
         context = self.sheet.context + ((("conditions", self.conditions),) if self.conditions else ())
@@ -155,9 +157,7 @@ def _tables(block: _Block) -> list[Table]:
 def _throughput(block: _Block) -> Table:
     columns: list[tuple[Column, Callable[[int, int], Cell]]] = []
     for name in block.precisions:
-        column = Column(
-            title=_titled("Throughput", name), unit="images/s (global)", metric="throughput", precision=name
-        )
+        column = Column(title=_titled("Throughput", name), unit="images/s", metric="throughput", precision=name)
         columns.append((column, lambda gpus, batch, name=name: block.cell(gpus, batch, name, "throughput")))  # type: ignore[misc]
     columns += _speedups(block, "throughput", "Throughput speed-up")
     for name in block.precisions:
@@ -173,7 +173,8 @@ def _throughput(block: _Block) -> Table:
         )
         for gpus, batch in block.rows
     ]
-    return block.table(title, labels, [column for column, _ in columns], rows)
+    table = block.table(title, labels, [column for column, _ in columns], rows)
+    return replace(table, notes=(*table.notes, "Throughput is that of all GPUs together (global)."))
 
 
 def _speedups(block: _Block, metric: str, title: str) -> list[tuple[Column, Callable[[int, int], Cell]]]:

@@ -19,7 +19,7 @@ WARNINGS = (
     "Published accuracy counts no detection on the 48 images of val2017 without annotation.",
 )
 _COLUMNS = {
-    "throughput": ("images/s (global)", ("train", "infer")),
+    "throughput": ("images/s", ("train", "infer")),
     "map": ("AP", (ACCURACY,)),
     "time_to_train": ("min", (ACCURACY,)),
 }
@@ -77,7 +77,7 @@ def _table(sheet: Sheet, published: Sheet, metric: str, source: str) -> Table | 
     return Table(
         title=f"{_TITLES[metric]} beside the published one: {sheet.title}",
         context=(*sheet.context, ("published", f"NVIDIA, container {source}")),
-        labels=("figure", "gpus", "batch_size_per_gpu", "precision"),
+        labels=("workload", "gpus", "batch_size_per_gpu", "precision"),
         columns=(
             Column(title="Measured", unit=unit, metric=metric),
             Column(title="Published", unit=unit, metric=f"{metric}_published"),

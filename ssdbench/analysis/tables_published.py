@@ -48,6 +48,7 @@ def _sheet(container: str, system: str, gpu: str, figures: Sequence[PublishedFig
         context=(("hardware", f"{system}, {gpu}"), ("container", container), ("measured", "date not published")),
         cells=whole,
         whole_percent=True,
+        absent=Cell(word="not published"),
         notes=("Figures as NVIDIA published them; ratios are worked out from them and cut to whole per cent.",),
     )
 

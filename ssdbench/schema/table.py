@@ -8,8 +8,7 @@ LABELS: Mapping[str, str] = {
     "batch_size_per_gpu": "Batch size / GPU",
     "batch_size": "Batch size",
     "precision": "Precision",
-    "figure": "Figure",
-    "seeds": "Seeds",
+    "workload": "Workload",
 }
 """What may label the rows of a table, with its heading."""
 

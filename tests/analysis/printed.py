@@ -1,4 +1,4 @@
-"""Ratio columns as NVIDIA printed them in the model card of SSD v1.1 for PyTorch, releases 22.10 and 19.08; per cent."""
+"""Ratio columns as NVIDIA printed them in its model cards of releases 22.10 and 19.08, in per cent."""
 
 # (gpus, batch size per GPU): speed-up, weak scaling of the reference precision, weak scaling of amp; None is <N/A>.
 Ratios = dict[tuple[int, int], tuple[float | None, ...]]

@@ -5,9 +5,10 @@ import io
 from collections.abc import Sequence
 
 from ssdbench.report.escape import one_line
-from ssdbench.schema.table import LABELS, Cell, Column, Row, Table
+from ssdbench.schema.table import Cell, Column, Row, Table
 
 CONTEXT = ("hardware", "container", "measured", "conditions")
+LABELS = ("workload", "gpus", "batch_size_per_gpu", "precision")
 COLUMNS = ("table", *CONTEXT, *LABELS, "metric", "unit", "value", "low", "high", "word", "note")
 
 
@@ -27,13 +28,15 @@ def render(tables: Sequence[Table], *, uncertainty: bool) -> str:  # noqa: ARG00
 
 def _cell(table: Table, row: Row, column: Column, cell: Cell) -> dict[str, str]:
     labels = {"precision": column.precision} | dict(zip(table.labels, row.labels, strict=True))
+    if "batch_size" in labels:
+        labels |= {"gpus": "1", "batch_size_per_gpu": labels.pop("batch_size")}
     figures = {"value": cell.value, "low": cell.low, "high": cell.high}
     return {
-        **{name: _guarded(value) for name, value in labels.items()},
+        **{name: _guarded(one_line(value)) for name, value in labels.items()},
         "metric": column.metric,
-        "unit": column.unit,
+        "unit": one_line(column.unit),
         **{name: "" if figure is None else repr(figure) for name, figure in figures.items()},
-        "word": cell.word,
+        "word": _guarded(one_line(cell.word)),
         "note": _guarded(one_line(cell.note)),
     }
 
