@@ -21,6 +21,7 @@ ROOMS = {
     "analysis": {"errors", "schema"},
     "report": {"errors", "schema"},
     "cli": {"errors", "schema", "harness", "analysis", "report"},
+    "pytest_plugin": {"errors", "schema", "report", "cli"},
     "runtime": {"errors", "schema"},
     "ssd": {"errors"},
     "workloads": {"errors", "schema", "runtime", "ssd"},
@@ -34,6 +35,7 @@ ALLOWED = {
     "errors": set(),
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
+    "pytest_plugin": {"pytest"},
     **dict.fromkeys(("runtime", "ssd", "workloads", "worker"), CONTAINER),
 }
 DOORS = {
@@ -46,6 +48,7 @@ DOORS = {
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
     "scipy": {"analysis"},
     "ruptures": {"analysis/levels.py"},
+    "pytest": {"pytest_plugin.py"},
     "sqlite3": {"harness/stores/sql.py"},
     "sqlalchemy": {"harness/stores/sql.py"},
 }
