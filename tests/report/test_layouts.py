@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 from lxml import html as lxml_html
 from markdown_it import MarkdownIt
+from pylatexenc.latexwalker import LatexEnvironmentNode, LatexSpecialsNode, LatexWalker
 
 from ssdbench.errors import UsageError
 from ssdbench.report import layouts
@@ -83,6 +84,16 @@ def test_latex():
     assert r"1 & 64 & 364 & 100 \\" in text
     assert r"8 & 64 & failed\textsuperscript{1} & -\textsuperscript{1} \\" in text
     assert r"Weak scaling (\%)" in text
+
+
+@pytest.mark.parametrize("table", [PLAIN, NASTY], ids=["plain", "hostile"])
+def test_latex_is_read_by_a_parser_of_latex(table: Table):
+    nodes, _, _ = LatexWalker(rendered("latex", table), tolerant_parsing=False).get_latex_nodes()
+    (environment,) = [node for node in nodes if node.isNodeType(LatexEnvironmentNode)]
+    (tabular,) = [n for n in environment.nodelist if n.isNodeType(LatexEnvironmentNode)]
+    cells = sum(n.isNodeType(LatexSpecialsNode) and n.specials_chars == "&" for n in tabular.nodelist)
+    columns = len(table.labels) + len(table.columns)
+    assert cells == (columns - 1) * (1 + len(table.rows))
 
 
 def test_terminal():
