@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ssdbench.schema.verdict import CaseVerdict
 
 UNDECIDED = ("inconclusive", "no_baseline", "stale", "incomparable")
+_SUITE = pytest.StashKey[Path]()
 _VERDICTS = pytest.StashKey[dict[str, "CaseVerdict"]]()
 
 
@@ -60,14 +61,14 @@ def pytest_configure(config: pytest.Config) -> None:
         path = suite_path(config.getoption("--ssdbench-suite")).resolve()
     except SsdbenchError as error:
         raise pytest.UsageError(str(error)) from None
-    config.option.ssdbench_path = path
+    config.stash[_SUITE] = path
     given = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
     config.args = [*given, str(path)]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
     """The suite that was asked for, and no other file."""
-    if file_path != getattr(parent.config.option, "ssdbench_path", None):
+    if file_path != parent.config.stash.get(_SUITE, None):
         return None
     suite: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
     return suite

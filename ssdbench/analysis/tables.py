@@ -11,33 +11,24 @@ from `tables_published`. Both go through the same layout, so that the arithmetic
 * A ratio is given only where both figures are, and its bounds join theirs as independent.
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from ssdbench.analysis.tables_sheet import (
+    ACCURACY,
+    LATENCIES,
+    NO_RATIO,
+    NOT_PLANNED,
+    SUMMARY_TITLES,
+    Cells,
+    Sheet,
+    ratio,
+)
 from ssdbench.schema.case import NOT_USED, PRECISIONS
-from ssdbench.schema.environment import Hardware
 from ssdbench.schema.table import Cell, Column, Row, Table
 
-NOT_PLANNED = Cell(word="not planned")
-NO_RATIO = Cell(word="-")
-ACCURACY = "accuracy"
-LATENCIES = {
-    "latency_mean": "Average",
-    "latency_p50": "p50",
-    "latency_p90": "p90",
-    "latency_p95": "p95",
-    "latency_p99": "p99",
-}
-SUMMARY_TITLES = {
-    "seeds": "Seeds",
-    "map_mean": "Average AP",
-    "map_sd": "Standard deviation",
-    "map_min": "Minimum",
-    "map_max": "Maximum",
-    "map_median": "Median",
-}
 _PRECISION_TITLES = {"fp32": "FP32", "tf32": "TF32", "amp": "mixed precision", "bf16": "BF16"}
 _TITLES = {
     "train": "Training performance",
@@ -46,38 +37,10 @@ _TITLES = {
     "input": "Input performance",
 }
 _BY_BATCH = ("infer", "detect")
-Cells = Mapping[str, Cell]
+_SPEEDUP = "_speedup"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a figure stands: `conditions` are all that is the same within a table, in words."""
-
-    workload: str
-    gpus: int
-    batch_size_per_gpu: int
-    precision: str
-    conditions: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """All figures of one machine and one software: at each place, cells by metric.
-
-    `whole_percent` cuts ratios to whole per cent, as NVIDIA does, in place of rounding by their bounds. `absent` stands
-    where a table has a cell and the sheet no figure.
-    """
-
-    title: str
-    context: tuple[tuple[str, str], ...]
-    cells: Mapping[Place, Cells]
-    hardware: Hardware | None = None
-    whole_percent: bool = False
-    absent: Cell = NOT_PLANNED
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Block:
     """The places of one table; `cells` by gpus, batch size and precision."""
 
@@ -86,13 +49,13 @@ class _Block:
     conditions: str
     cells: Mapping[tuple[int, int, str], Cells] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def precisions(self) -> list[str]:
         known = list(PRECISIONS)
         found = {precision for _, _, precision in self.cells}
         return sorted(found, key=lambda name: (known.index(name) if name in known else -1, name))
 
-    @property
+    @cached_property
     def rows(self) -> list[tuple[int, int]]:
         return sorted({(gpus, batch) for gpus, batch, _ in self.cells}, key=lambda row: (row[1], row[0]))
 
@@ -120,22 +83,6 @@ def published_style(sheets: Iterable[Sheet]) -> tuple[Table, ...]:
     return tuple(table for sheet in sheets for block in _blocks(sheet) for table in _tables(block))
 
 
-def ratio(numerator: Cell, denominator: Cell, *, note: str = "", whole: bool = False) -> Cell:
-    """`numerator` over `denominator` in per cent; no figure where one of them is none."""
-    if not numerator.value or not denominator.value:
-        return NO_RATIO
-    value = 100 * numerator.value / denominator.value
-    if whole:
-        return Cell(value=math.floor(value + 1e-9), decimals=0, note=note)
-    widths = [_log_half_width(cell) for cell in (numerator, denominator)]
-    if numerator is denominator:
-        return Cell(value=100.0, decimals=0, note=note)
-    if None in widths:
-        return Cell(value=value, note=note)
-    factor = math.exp(math.hypot(*(width for width in widths if width is not None)))
-    return Cell(value=value, low=value / factor, high=value * factor, note=note)
-
-
 def _blocks(sheet: Sheet) -> list[_Block]:
     found: dict[tuple[str, str], dict[tuple[int, int, str], Cells]] = defaultdict(dict)
     for place, cells in sheet.cells.items():
@@ -155,43 +102,49 @@ def _tables(block: _Block) -> list[Table]:
 
 
 def _throughput(block: _Block) -> Table:
-    columns: list[tuple[Column, Callable[[int, int], Cell]]] = []
-    for name in block.precisions:
-        column = Column(title=_titled("Throughput", name), unit="images/s", metric="throughput", precision=name)
-        columns.append((column, lambda gpus, batch, name=name: block.cell(gpus, batch, name, "throughput")))  # type: ignore[misc]
-    columns += _speedups(block, "throughput", "Throughput speed-up")
-    for name in block.precisions:
-        column = Column(title=_titled("Weak scaling", name), unit="%", metric="weak_scaling", precision=name)
-        columns.append((column, lambda gpus, batch, name=name: _scaling(block, gpus, batch, name)))  # type: ignore[misc]
+    columns = [
+        Column(title=_titled("Throughput", name), unit="images/s", metric="throughput", precision=name)
+        for name in block.precisions
+    ]
+    columns += _speedup_columns(block, "throughput", "Throughput speed-up")
+    columns += [
+        Column(title=_titled("Weak scaling", name), unit="%", metric="weak_scaling", precision=name)
+        for name in block.precisions
+    ]
     title = _TITLES.get(block.workload, f"Throughput of {block.workload}")
     by_batch = block.workload in _BY_BATCH and {gpus for gpus, _ in block.rows} == {1}
     labels = ("batch_size",) if by_batch else ("gpus", "batch_size_per_gpu")
     rows = [
         Row(
             labels=(str(batch),) if by_batch else (str(gpus), str(batch)),
-            cells=tuple(f(gpus, batch) for _, f in columns),
+            cells=tuple(_cell(block, column, gpus, batch) for column in columns),
         )
         for gpus, batch in block.rows
     ]
-    table = block.table(title, labels, [column for column, _ in columns], rows)
+    table = block.table(title, labels, columns, rows)
     return replace(table, notes=(*table.notes, "Throughput is that of all GPUs together (global)."))
 
 
-def _speedups(block: _Block, metric: str, title: str) -> list[tuple[Column, Callable[[int, int], Cell]]]:
-    reference = block.reference
+def _speedup_columns(block: _Block, metric: str, title: str) -> list[Column]:
+    reference, others = block.reference, [name for name in block.precisions if name != block.reference]
     return [
-        (
-            Column(
-                title=f"{title} ({_PRECISION_TITLES.get(reference, reference)} - {_PRECISION_TITLES.get(name, name)})",
-                unit="%",
-                metric=f"{metric}_speedup",
-                precision=name,
-            ),
-            lambda gpus, batch, name=name: _speedup(block, gpus, batch, name, metric),  # type: ignore[misc]
+        Column(
+            title=f"{title} ({_PRECISION_TITLES.get(reference, reference)} - {_PRECISION_TITLES.get(name, name)})",
+            unit="%",
+            metric=f"{metric}{_SPEEDUP}",
+            precision=name,
         )
-        for name in block.precisions
-        if name != reference
+        for name in others
     ]
+
+
+def _cell(block: _Block, column: Column, gpus: int, batch: int) -> Cell:
+    name, metric = column.precision, column.metric
+    if metric.endswith(_SPEEDUP):
+        return _speedup(block, gpus, batch, name, metric.removesuffix(_SPEEDUP))
+    if metric == "weak_scaling":
+        return _scaling(block, gpus, batch, name)
+    return block.cell(gpus, batch, name, metric)
 
 
 def _speedup(block: _Block, gpus: int, batch: int, precision: str, metric: str) -> Cell:
@@ -211,13 +164,10 @@ def _speedup(block: _Block, gpus: int, batch: int, precision: str, metric: str) 
 
 def _scaling(block: _Block, gpus: int, batch: int, precision: str) -> Cell:
     here = block.cell(gpus, batch, precision, "throughput")
+    base = block.cell(1, batch, precision, "throughput")
     if block.workload in _BY_BATCH:
-        batches = [
-            b for g, b in block.rows if g == gpus and block.cell(g, b, precision, "throughput").value is not None
-        ]
-        base = block.cell(gpus, batches[0], precision, "throughput") if batches else NOT_PLANNED
-    else:
-        base = block.cell(1, batch, precision, "throughput")
+        cells = (block.cell(g, b, precision, "throughput") for g, b in block.rows if g == gpus)
+        base = next((cell for cell in cells if cell.value is not None), NOT_PLANNED)
     return ratio(here, base, whole=block.sheet.whole_percent)
 
 
@@ -237,22 +187,20 @@ def _latency(block: _Block) -> Table:
 
 
 def _accuracy(block: _Block) -> Table | None:
-    columns: list[tuple[Column, Callable[[int, int], Cell]]] = []
-    for title, metric, unit in (("Accuracy", "map", "AP"), ("Time to train", "time_to_train", "min")):
-        for name in block.precisions:
-            column = Column(title=_titled(title, name), unit=unit, metric=metric, precision=name)
-            columns.append((column, lambda gpus, batch, n=name, m=metric: block.cell(gpus, batch, n, m)))  # type: ignore[misc]
-    columns += _speedups(block, "time_to_train", "Time to train speed-up")
-    with_figures = [
-        row for row in block.rows if any("map" in block.cells.get((*row, name), {}) for name in block.precisions)
+    columns = [
+        Column(title=_titled(title, name), unit=unit, metric=metric, precision=name)
+        for title, metric, unit in (("Accuracy", "map", "AP"), ("Time to train", "time_to_train", "min"))
+        for name in block.precisions
     ]
+    columns += _speedup_columns(block, "time_to_train", "Time to train speed-up")
     rows = [
-        Row(labels=(str(gpus), str(batch)), cells=tuple(f(gpus, batch) for _, f in columns))
-        for gpus, batch in with_figures
+        Row(labels=(str(gpus), str(batch)), cells=tuple(_cell(block, column, gpus, batch) for column in columns))
+        for gpus, batch in block.rows
+        if any("map" in block.cells.get((gpus, batch, name), {}) for name in block.precisions)
     ]
     if not rows:
         return None
-    table = block.table("Training accuracy", ("gpus", "batch_size_per_gpu"), [column for column, _ in columns], rows)
+    table = block.table("Training accuracy", ("gpus", "batch_size_per_gpu"), columns, rows)
     return replace(table, notes=(*table.notes, "Accuracy is the final COCO AP, averaged over IoU 0.50 to 0.95."))
 
 
@@ -276,9 +224,3 @@ def _stability(block: _Block) -> Table | None:
 
 def _titled(title: str, precision: str) -> str:
     return title if precision == NOT_USED else f"{title} - {_PRECISION_TITLES.get(precision, precision)}"
-
-
-def _log_half_width(cell: Cell) -> float | None:
-    if cell.low is None or cell.high is None or cell.low <= 0:
-        return None
-    return math.log(cell.high / cell.low) / 2

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from ssdbench.analysis.tables import ACCURACY, Place, Sheet
 from ssdbench.analysis.tables_published import published_sheets
+from ssdbench.analysis.tables_sheet import ACCURACY, Place, Sheet
 from ssdbench.errors import UsageError
 from ssdbench.schema.environment import Hardware
 from ssdbench.schema.published import PublishedFigure
@@ -50,16 +50,22 @@ def against_published(sheet: Sheet, figures: Sequence[PublishedFigure], containe
 def published_gpu(hardware: Hardware | None, published: Iterable[str]) -> str:
     """The published name of this GPU: equal model name, and equal memory within 2 GiB.
 
+    The published machines are DGX, so a PCIe card of the same name, with its lower power limit, is another model.
+
     Raises:
         UsageError: none of the published ones.
     """
     known = sorted(published)
     model_name = hardware.gpu_model if hardware and hardware.gpu_model else ""
-    words = set(re.split(r"[^A-Za-z0-9]+", model_name))
+    words = set(re.split(r"[^A-Za-z0-9]+", model_name.upper()))
     gibibytes = (hardware.gpu_memory_bytes or 0) / 2**30 if hardware else 0.0
     for name in known:
         model, memory = name.split("-")
-        if model in words and abs(gibibytes - float(memory.removesuffix("GB"))) <= _GIB_TOLERANCE:
+        if (
+            model in words
+            and "PCIE" not in words
+            and abs(gibibytes - float(memory.removesuffix("GB"))) <= _GIB_TOLERANCE
+        ):
             return name
     here = f"{model_name}, {gibibytes:.0f} GiB" if model_name else "a CPU"
     raise UsageError(f"nothing is published for {here}; there are figures for {', '.join(known)}")

@@ -18,7 +18,7 @@ from ssdbench.analysis.contrast import quantile
 from ssdbench.analysis.differences import what_forbids_comparison
 from ssdbench.analysis.metrics import STEPS_BEYOND_A_PERCENTILE, figure
 from ssdbench.analysis.summaries import impossibility, summarise
-from ssdbench.analysis.tables import ACCURACY, LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
+from ssdbench.analysis.tables_sheet import ACCURACY, LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import NOT_USED, Case, PlannedCase
 from ssdbench.schema.environment import Hardware, Software

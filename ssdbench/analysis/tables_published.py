@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from ssdbench.analysis.summaries import impossibility
-from ssdbench.analysis.tables import ACCURACY, Cells, Place, Sheet
+from ssdbench.analysis.tables_sheet import ACCURACY, Cells, Place, Sheet
 from ssdbench.errors import UsageError
 from ssdbench.schema.published import PublishedFigure
 from ssdbench.schema.table import Cell, Summary

@@ -220,6 +220,8 @@ def test_measured_beside_published_has_the_difference_and_says_how_the_protocols
         ("Tesla V100-SXM2-16GB", 15.8, "V100-16GB"),
         ("Tesla V100-SXM2-32GB", 31.7, None),
         ("NVIDIA A1000", 80, None),
+        ("NVIDIA A100 80GB PCIe", 79.3, None),
+        ("Tesla V100-PCIE-16GB", 15.8, None),
         ("NVIDIA H100 80GB HBM3", 79.6, None),
     ],
 )

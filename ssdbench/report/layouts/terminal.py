@@ -33,7 +33,7 @@ def _one(table: Table, uncertainty: bool) -> str:
     return "\n".join(parts)
 
 
-def _wrapped(heading: str, width: int = 16) -> list[str]:
+def _wrapped(heading: str, width: int = 12) -> list[str]:
     lines = [""]
     for word in one_line(heading).split():
         longer = f"{lines[-1]} {word}".strip()
