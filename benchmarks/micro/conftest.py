@@ -18,7 +18,7 @@ import torch
 from ssdbench.ssd.coco import Prepared, prepare
 from ssdbench.ssd.synthetic import Recipe, synthesise
 
-BATCH = 4
+BATCH = 2  # the least that can be trained on
 
 
 def ignore_progress(phase: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""The parts of the model: matching, loss, decoding with NMS, forward pass, train step. Batch 4, ResNet-50, float32."""
+"""The parts of the model: matching, loss, decoding with NMS, forward pass, train step. Batch 2, ResNet-50, float32."""
 
 import pytest
 import torch

@@ -29,6 +29,8 @@ def exported(run: Run) -> ExportedRun:
         if found.launches or found.trainings:
             cases.append(found)
             reasons.pop(key, None)
+        elif launches[0].failure is not None:
+            reasons[key] = launches[0].failure.message
     left_out = tuple(f"{key}: {reason}" for key, reason in reasons.items())
     return ExportedRun(header=run.header, cases=tuple(cases), left_out=left_out)
 

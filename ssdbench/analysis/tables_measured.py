@@ -20,7 +20,7 @@ from ssdbench.analysis.metrics import STEPS_BEYOND_A_PERCENTILE, figure
 from ssdbench.analysis.summaries import impossibility, summarise
 from ssdbench.analysis.tables_sheet import ACCURACY, LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
 from ssdbench.errors import UsageError
-from ssdbench.schema.case import NOT_USED, Case, PlannedCase
+from ssdbench.schema.case import NOT_USED, WORKLOADS, Case, PlannedCase
 from ssdbench.schema.environment import Hardware, Software
 from ssdbench.schema.record import Measurement, Record, Run
 from ssdbench.schema.table import Cell
@@ -85,13 +85,14 @@ def _sheet(runs: Sequence[Run]) -> Sheet:
 
 
 def _place(case: Case) -> Place:
+    traits = WORKLOADS.get(case.workload)
     named = [case.backbone, case.pipeline, case.layout, "compiled" if case.compile else ""]
     named += [f"{name}={value}" for name, value in sorted(case.options.items())]
     return Place(
         workload=case.workload,
         gpus=case.world_size,
         batch_size_per_gpu=case.batch_size_per_gpu,
-        precision=case.precision,
+        precision=case.precision if traits is None or traits.uses_model else NOT_USED,
         conditions=", ".join(name for name in named if name not in ("", NOT_USED)),
     )
 

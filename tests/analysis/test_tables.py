@@ -126,6 +126,11 @@ def test_several_runs_of_a_case_are_units_of_their_own():
     assert (cell.value, cell.low, cell.high) == pytest.approx((expected.value, expected.low, expected.high))
 
 
+def test_a_workload_without_a_model_has_no_precision():
+    table = tables_of(a_run((a_case(workload="input", backbone="none"), (0.1,))))["Input performance"]
+    assert [column.title for column in table.columns] == ["Throughput", "Weak scaling"]
+
+
 def test_tables_carry_hardware_container_date_and_runs():
     host = replace(HOST, container_image="nvcr.io/nvidia/pytorch:25.01-py3")
     run = a_run(hardware=A100, host=host, run_id="night-1")

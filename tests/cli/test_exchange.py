@@ -43,7 +43,12 @@ BMF = {
 def results(tmp_path: Path) -> Path:
     skipped = PlannedCase(case=a_case(precision="bf16"), skip_reason="no bf16 here")
     broken = a_case(batch_size_per_gpu=4)
-    keep(tmp_path, a_run((TRAIN, PACES), (INFER, PACES), (skipped, ()), (broken, (0.1, a_failure()))))
+    odd = a_case(batch_size_per_gpu=8)
+    unsupported = a_failure("unsupported", "needs more memory")
+    keep(
+        tmp_path,
+        a_run((TRAIN, PACES), (INFER, PACES), (skipped, ()), (broken, (0.1, a_failure())), (odd, (unsupported,))),
+    )
     return tmp_path
 
 
@@ -53,6 +58,7 @@ def exported(results: Path, layout: str, suffix: str = "json") -> Path:
     assert outcome.code == 0, outcome.err
     assert "left out: train-resnet18-resident-bf16" in outcome.err
     assert "no bf16 here" in outcome.err
+    assert "needs more memory" in outcome.err
     assert "failed: the worker ended with exit code 9" in outcome.err
     return path
 
