@@ -67,6 +67,17 @@ def test_training_throughput_speed_up_and_weak_scaling():
     assert (cell.value, cell.low, cell.high) == pytest.approx((633.694, 558.78, 718.65), abs=0.01)
 
 
+def test_speed_up_without_a_reference_is_against_the_largest_batch_that_has_one():
+    run = a_run(
+        (gpu_case("fp32", 1, 16), (0.16,)),  # 100 images/s
+        (gpu_case("fp32", 1, 32), (0.16,)),  # 200 images/s
+        (gpu_case("amp", 1, 64), (0.1,)),  # 640 images/s
+        hardware=A100,
+    )
+    cell = tables_of(run)["Training performance"].rows[-1].cells[2]
+    assert (cell.value, cell.note) == (pytest.approx(320), "against fp32 at batch size 32, its largest")
+
+
 def test_inference_throughput_scaling_by_batch_and_latency():
     protocol = Protocol(warmup_steps=2, steps=200, launches=2)
     steps = [0.5, 0.5, *(0.001 * n for n in range(1, 201))]  # 1 to 200 ms: mean 100.5, p50 100.5, p90 180.1

@@ -153,6 +153,7 @@ def test_github_annotations_are_one_command_a_line_whatever_the_text():
         # Decoded in the order of GitHub's runner, the text is what it was.
         decoded = message.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
         assert "% \r\n::error::x , : # \\" in decoded
+        assert "| %25 %0D%0A::error::x" in message
         assert "%3A" in title
         assert "%2C" in title
 

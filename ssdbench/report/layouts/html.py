@@ -1,4 +1,4 @@
-"""Tables in HTML: a fragment of sections to put into a page, without style or script of its own."""
+"""Tables in HTML: one page, light or dark as the reader's system, without script; each section can stand alone."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,28 @@ from ssdbench.report import escape
 from ssdbench.report.cells import joined, lay
 from ssdbench.schema.table import Table
 
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>ssdbench tables</title>
+<style>
+:root { color-scheme: light dark; font-family: sans-serif; }
+section { margin-bottom: 3em; overflow-x: auto; }
+caption { text-align: left; font-weight: bold; padding-bottom: 0.5em; }
+table { border-collapse: collapse; }
+th, td { padding: 0.2em 0.8em; text-align: right; border-bottom: 1px solid #8888; font-variant-numeric: tabular-nums; }
+dt { float: left; clear: left; width: 8em; }
+</style>
+</head>
+<body>
+"""
+
 
 def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
-    """A section for each table."""
-    return joined(_section(table, uncertainty) for table in tables)
+    """A page with a section for each table."""
+    return f"{_HEAD}{joined(_section(table, uncertainty) for table in tables)}</body>\n</html>\n"
 
 
 def _section(table: Table, uncertainty: bool) -> str:
