@@ -7,6 +7,7 @@ error    failed (crash, out of memory, timeout, ...)
 skipped  skipped with a reason, where the baseline does not have the case either
 """
 
+from collections.abc import Collection
 from enum import Enum
 
 from ssdbench.schema.verdict import CaseVerdict, Status, Verdict
@@ -28,8 +29,10 @@ _PLAIN = {
 }
 
 
-def outcome(verdict: Verdict) -> Outcome:
-    """What a test report says of a verdict."""
+def outcome(verdict: Verdict, allowed: Collection[str] = ()) -> Outcome:
+    """What a test report says of a verdict; failures whose status is in `allowed` are skipped."""
+    if verdict.status.value in allowed:
+        return Outcome.SKIPPED
     if verdict.status is Status.SKIPPED and not verdict.baseline_launches:
         return Outcome.SKIPPED
     return _PLAIN.get(verdict.status, Outcome.FAILED)

@@ -133,6 +133,11 @@ def test_nothing_undecided_is_a_pass():
     assert passes == {Status.UNCHANGED, Status.IMPROVED}
 
 
+def test_what_was_allowed_by_name_is_skipped_and_nothing_else():
+    skipped = {case.verdict.status for case in EVERY.cases if outcome(case.verdict, ("stale",)) is Outcome.SKIPPED}
+    assert skipped == {Status.STALE}
+
+
 def test_hostile_text_stays_text_in_junit():
     suite = junit_of(HOSTILE_COMPARISON)
     (first, second) = suite
