@@ -62,7 +62,7 @@ def compare(
         margin=settings.margin if margin is None else margin,
         maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
     )
-    comparison, reference = compare_with(store, measured, baseline, settings)
+    comparison, reference = judged(store, measured, baseline, settings)
     code = comparisons.exit_code(comparison)
     write_outputs(outputs, comparison, code)
     if as_json:
@@ -75,7 +75,7 @@ def compare(
     raise typer.Exit(code)
 
 
-def compare_with(
+def judged(
     store: FileStore, measured: Run, baseline: str | None, settings: Settings
 ) -> tuple[Comparison, Baseline | Run | None]:
     """A run against what `baseline` names, and that reference; None is its own baseline arm, or the default baseline.

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from ssdbench.cli.compare import Results, RunName, load_run
-from ssdbench.cli.output import write
 from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores import interchange
 from ssdbench.harness.stores.files import FileStore

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssdbench.cli.compare import compare_with
+from ssdbench.cli.compare import judged
 from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bench import Bench, Observer
 from ssdbench.harness.datasets import cache_folder
@@ -45,7 +45,7 @@ class Gate:
         launchers = campaigns.launchers(campaign)
         run_plan(Bench(begun, data, launchers, self.store, cache_folder() / "work", observer), plan)
         measured = self.store.load(begun.header.run_id)
-        comparison, _ = compare_with(self.store, measured, self.baseline, measured.header.settings)
+        comparison, _ = judged(self.store, measured, self.baseline, measured.header.settings)
         return {case.case_key: case for case in comparison.cases}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssdbench.cli.output import write
+from ssdbench.cli.writing import write
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.stores import codec
 from ssdbench.report import ci

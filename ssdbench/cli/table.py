@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ssdbench.cli.compare import Results, load_run
-from ssdbench.cli.output import write
 from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.published import load_published
