@@ -36,9 +36,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         whole = ElementTree.SubElement(suite, "testcase", classname="ssdbench", name="a case was judged")
         ElementTree.SubElement(whole, "failure", type=code.name.lower(), message=EXIT_CODES[code])
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False).join(
-        ('<?xml version="1.0" encoding="UTF-8"?>\n', "\n")
-    )
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 
 
 def _add_case(suite: ElementTree.Element, case: CaseVerdict) -> None:
