@@ -72,24 +72,25 @@ def _sheet(runs: Sequence[Run]) -> Sheet:
     cells: dict[Place, Cells] = {}
     keys: dict[Place, str] = {}
     for key, items in planned.items():
-        place = _place(items[0].case)
+        is_accuracy = any(record.training for record in records[key])
+        place = _place(items[0].case, ACCURACY if is_accuracy else items[0].case.workload)
         if place in keys:
             raise UsageError(
                 f"cases {keys[place]} and {key} would share a cell of the table; give runs that measured one of them"
             )
         keys[place] = key
-        cells[place] = _cells(items, records[key])
+        cells[place] = _cells(items, records[key], place.workload)
     return Sheet(
         title=_machine(runs[0].header.hardware), context=_context(runs), cells=cells, hardware=runs[0].header.hardware
     )
 
 
-def _place(case: Case) -> Place:
+def _place(case: Case, workload: str) -> Place:
     traits = WORKLOADS.get(case.workload)
     named = [case.backbone, case.pipeline, case.layout, "compiled" if case.compile else ""]
     named += [f"{name}={value}" for name, value in sorted(case.options.items())]
     return Place(
-        workload=case.workload,
+        workload=workload,
         gpus=case.world_size,
         batch_size_per_gpu=case.batch_size_per_gpu,
         precision=case.precision if traits is None or traits.uses_model else NOT_USED,
@@ -97,11 +98,11 @@ def _place(case: Case) -> Place:
     )
 
 
-def _cells(planned: Sequence[PlannedCase], records: Sequence[Record]) -> Cells:
+def _cells(planned: Sequence[PlannedCase], records: Sequence[Record], workload: str) -> Cells:
     case = planned[0].case
-    if case.workload == ACCURACY or any(record.training for record in records):
+    if workload == ACCURACY:
         return _accuracy_cells(planned, records)
-    metrics = ["throughput", *(LATENCIES if case.workload in _LATENCY_WORKLOADS else ())]
+    metrics = ["throughput", *(LATENCIES if workload in _LATENCY_WORKLOADS else ())]
     absent = _absent(planned, records)
     if absent is not None:
         return dict.fromkeys(metrics, absent)

@@ -187,8 +187,8 @@ def a_training(seed: int, ap: float, epochs: int = 2, done: int = 2) -> Training
     )  # fmt: skip
 
 
-def accuracy_run(*trainings: Training) -> Run:
-    case = replace(gpu_case("amp", 8, 128), workload="accuracy")
+def accuracy_run(*trainings: Training, workload: str = "accuracy") -> Run:
+    case = replace(gpu_case("amp", 8, 128), workload=workload)
     records = [
         replace(a_record(case=case, launch=n, hardware=A100), measurement=None, training=training, id=f"r/{n}")
         for n, training in enumerate(trainings)
@@ -205,6 +205,10 @@ def test_accuracy_time_to_train_and_stability_over_seeds():
     assert texts(tables["Training stability over seeds"]) == [
         ["amp", "8", "128", "3", "0.2500", "0.0100", "0.2400", "0.2600", "0.2500"]
     ]
+
+
+def test_launches_with_a_curve_are_accuracies_whatever_their_workload_is_called():
+    assert list(tables_of(accuracy_run(a_training(1, 0.25), workload="train"))) == ["Training accuracy"]
 
 
 def test_seeds_that_did_not_finish_are_left_out_and_counted():
