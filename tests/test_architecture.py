@@ -1,6 +1,7 @@
 """The law of the house: which room may import which, and one door for each dependency."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ ROOMS = {
     "analysis": {"errors", "schema"},
     "report": {"errors", "schema"},
     "cli": {"errors", "schema", "harness", "analysis", "report"},
+    "pytest_plugin": {"errors", "schema", "report", "cli"},
     "runtime": {"errors", "schema"},
     "ssd": {"errors"},
     "workloads": {"errors", "schema", "runtime", "ssd"},
@@ -46,6 +48,7 @@ ALLOWED = {
     "errors": set(),
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
+    "pytest_plugin": {"pytest"},
     **dict.fromkeys(("runtime", "ssd", "workloads", "worker"), CONTAINER),
     "ssd": CONTAINER | {"faster_coco_eval"},  # an extra, imported when it is asked for
 }
@@ -61,6 +64,7 @@ DOORS = {
     "scipy": {"analysis"},
     "ruptures": {"analysis/levels.py"},
     "matplotlib": {"report/curves.py"},
+    "pytest": {"pytest_plugin.py"},
     "sqlite3": {"harness/stores/sql.py"},
     "sqlalchemy": {"harness/stores/sql.py"},
 }
@@ -140,6 +144,18 @@ def test_no_item_of_a_shelf_imports_another(shelf: str) -> None:
     for path in (PACKAGE / shelf).glob("*.py"):
         others = {module.removeprefix(prefix).split(".")[0] for module in imports(path) if module.startswith(prefix)}
         assert not others & items - {path.stem}, path
+
+
+@pytest.mark.parametrize(
+    ("shelf", "function"),
+    [("report/layouts", "render"), ("report/ci", "render"), ("report/exchange", "render"),
+     ("harness/stores/interchange", "read")],
+)  # fmt: skip
+def test_every_format_has_its_function_and_imports_no_other_format(shelf: str, function: str) -> None:
+    package = f"ssdbench.{shelf.replace('/', '.')}"
+    for path in (PACKAGE / shelf).glob("[!_]*.py"):
+        assert callable(getattr(importlib.import_module(f"{package}.{path.stem}"), function)), path
+        assert not [module for module in imports(path) if module.startswith(package)], path
 
 
 def test_every_item_that_a_case_can_name_is_on_its_shelf() -> None:

@@ -9,9 +9,11 @@ from ssdbench.cli import baseline, converge, data
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.evaluate import evaluate
+from ssdbench.cli.exchange import export, import_
 from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
 from ssdbench.cli.run import run
+from ssdbench.cli.table import table
 from ssdbench.cli.verdict import verdict
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
 
@@ -36,6 +38,9 @@ app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(converge.app, name="converge")
 app.command()(history)
+app.command()(table)
+app.command()(export)
+app.command("import")(import_)
 app.command()(verdict)
 
 

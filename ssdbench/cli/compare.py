@@ -12,6 +12,7 @@ from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.night import sides, standing
 from ssdbench.analysis.ungated import ungated_changes
 from ssdbench.cli.anchor import creep_note
+from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
@@ -45,11 +46,19 @@ def compare(
     ] = False,
     results: Results = DEFAULT_RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one line of JSON.")] = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT=FILE",
+            help=f"Also write; may be repeated; - prints it in place of the table. Formats: {', '.join(NAMES)}.",
+        ),
+    ] = None,
 ) -> None:
     """Judge a run against a baseline of the same hardware, against another run, or against its own baseline arm.
 
     Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
+    outputs = outputs_of(output or ())
     store = FileStore(results)
     measured = load_whole(store, run)
     settings = measured.header.settings
@@ -63,9 +72,10 @@ def compare(
     if all_metrics:
         there, here = (reference, standing(measured)) if reference else sides(measured)
         comparison = replace(comparison, ungated=ungated_changes(comparison, there.records, here.records))
+    write_outputs(outputs, comparison, code)
     if as_json:
         print(codec.dump(comparison))
-    else:
+    elif Path("-") not in [path for _, path in outputs]:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
         if comparison.ungated:

@@ -64,3 +64,24 @@ def signed_percent(change: float, decimals: int) -> str:
     """A relative change in per cent with its sign, without the unit; zero has no sign."""
     text = f"{100 * change:+.{decimals}f}"
     return text.lstrip("+-") if float(text) == 0 else text
+
+
+def supported_decimals(value: float, half_width: float | None) -> int:
+    """Digits behind the point that the half width of an interval supports; negative ones are places before it.
+
+    The last digit has the place of the first digit of the half width, and one place more where that digit is a 1, so
+    that rounding adds less than half of the uncertainty. Five significant digits at most; three where nothing is known.
+    """
+    place = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    most = 4 - place
+    if half_width is None or not math.isfinite(half_width):
+        return 2 - place
+    if half_width <= 0:
+        return most
+    exponent = math.floor(math.log10(half_width))
+    return min(most, -exponent + (1 if half_width < 2 * 10.0**exponent else 0))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """`value` rounded to so many digits behind the point (negative: to tens, hundreds), never in powers of ten."""
+    return f"{round(value, decimals):.{max(0, decimals)}f}" if math.isfinite(value) else f"{value:g}"

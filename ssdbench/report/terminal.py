@@ -44,7 +44,7 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     """The sentence, the table and the reasons; `width` is the terminal's columns."""
     wide = width >= WIDE
     cases = comparison.cases
-    parts: list[RenderableType] = [_headline(comparison, code), _context(comparison), Text(), _table(cases, wide)]
+    parts: list[RenderableType] = [headline(comparison, code), _context(comparison), Text(), _table(cases, wide)]
     parts += [Text(), units(case.verdict.metric for case in cases)] if cases else []
     unexplained = [case for case in cases if _needs_words(case, comparison)]
     if unexplained and not wide:
@@ -54,7 +54,8 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     return Group(*parts)
 
 
-def _headline(comparison: Comparison, code: ExitCode) -> Text:
+def headline(comparison: Comparison, code: ExitCode) -> Text:
+    """The answer in one sentence: whether something regressed, where, and by how much."""
     counts = Counter(case.verdict.status for case in comparison.cases)
     of_all = f"of {counted(len(comparison.cases), 'case')}"
     margin = f"{100 * comparison.settings.margin:g}%"

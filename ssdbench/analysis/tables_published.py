@@ -1,0 +1,76 @@
+"""NVIDIA's published figures as sheets, with the marks of the source and those of arithmetic."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from ssdbench.analysis.summaries import impossibility
+from ssdbench.analysis.tables_sheet import ACCURACY, Cells, Place, Sheet
+from ssdbench.errors import UsageError
+from ssdbench.schema.published import PublishedFigure
+from ssdbench.schema.table import Cell, Summary
+
+SEEDS = 15
+"""Seeds of the published stability tables, as their text says."""
+
+_SUMMARY = ("map_mean", "map_sd", "map_min", "map_max", "map_median")
+
+
+def published_sheets(figures: Iterable[PublishedFigure], container: str) -> list[Sheet]:
+    """One sheet for each machine that this container was published with.
+
+    Raises:
+        UsageError: nothing was published with this container.
+    """
+    found: dict[tuple[str, str], list[PublishedFigure]] = defaultdict(list)
+    known = set()
+    for figure in figures:
+        known.add(figure.container)
+        if figure.container == container:
+            found[figure.system, figure.gpu].append(figure)
+    if not found:
+        raise UsageError(f"nothing is published for container {container}; there are {', '.join(sorted(known))}")
+    return [_sheet(container, system, gpu, rows) for (system, gpu), rows in found.items()]
+
+
+def _sheet(container: str, system: str, gpu: str, figures: Sequence[PublishedFigure]) -> Sheet:
+    cells: dict[Place, dict[str, Cell]] = defaultdict(dict)
+    for figure in figures:
+        place = Place(
+            workload=ACCURACY if figure.workload == "train_full" else figure.workload,
+            gpus=figure.gpus,
+            batch_size_per_gpu=figure.batch_size_per_gpu,
+            precision=figure.precision,
+        )
+        cells[place][figure.metric] = _cell(figure)
+    whole: dict[Place, Cells] = {place: _with_seeds(found) for place, found in cells.items()}
+    return Sheet(
+        title=f"published, {system} ({gpu})",
+        context=(("hardware", f"{system}, {gpu}"), ("container", container), ("measured", "date not published")),
+        cells=whole,
+        whole_percent=True,
+        absent=Cell(word="not published"),
+        notes=("Figures as NVIDIA published them; ratios are worked out from them and cut to whole per cent.",),
+    )
+
+
+def _cell(figure: PublishedFigure) -> Cell:
+    in_minutes = figure.metric == "time_to_train"
+    return Cell(
+        value=figure.value / 60 if in_minutes else figure.value,
+        decimals=1 if in_minutes else figure.decimals,
+        note=figure.note,
+    )
+
+
+def _with_seeds(found: dict[str, Cell]) -> Cells:
+    if "map_mean" not in found:
+        return found
+    values = [found[metric].value for metric in _SUMMARY if metric in found]
+    fault = "a figure is missing"
+    if len(values) == len(_SUMMARY):
+        mean, sd, least, most, median = (value or 0.0 for value in values)
+        fault = impossibility(
+            Summary(seeds=SEEDS, mean=mean, sd=sd, minimum=least, maximum=most, median=median)
+        ) or ""  # fmt: skip
+    marked = Cell(value=SEEDS, decimals=0, note=f"impossible: {fault}" if fault else "")
+    return {**found, "seeds": marked}

@@ -1,0 +1,69 @@
+"""A suite measured and judged case by case, for test runners; nothing is printed."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ssdbench.cli.compare import judged
+from ssdbench.harness import campaign as campaigns
+from ssdbench.harness.bench import Bench, Observer
+from ssdbench.harness.datasets import cache_folder
+from ssdbench.harness.runner import run_plan
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.suite import find_suite, load_suite
+from ssdbench.schema.case import PlannedCase
+from ssdbench.schema.record import RunOptions
+from ssdbench.schema.verdict import CaseVerdict
+
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A suite as it is planned for this machine; made by `open_gate`."""
+
+    campaign: campaigns.Campaign
+    store: FileStore
+    baseline: str
+
+    @property
+    def cases(self) -> tuple[PlannedCase, ...]:
+        """All cases of the plan, those that are skipped too."""
+        return self.campaign.plan.cases
+
+    def judge(self, keys: Collection[str], observer: Observer) -> dict[str, CaseVerdict]:
+        """Measure these cases, store the run, and compare it; by case key, also cases that only the baseline has.
+
+        Raises:
+            SsdbenchError: the images cannot be made, or a stored file cannot be read.
+        """
+        plan = self.campaign.plan
+        plan = replace(plan, order=tuple(slot for slot in plan.order if slot.case_key in keys))
+        campaign = replace(self.campaign, plan=plan)
+        data = campaigns.prepare_images(campaign, lambda _event: None)
+        begun = campaigns.begin(self.store, campaign, data)
+        launchers = campaigns.launchers(campaign)
+        run_plan(Bench(begun, data, launchers, self.store, cache_folder() / "work", observer), plan, None)
+        measured = self.store.load(begun.header.run_id)
+        comparison, _ = judged(self.store, measured, self.baseline, measured.header.settings)
+        return {case.case_key: case for case in comparison.cases}
+
+
+def suite_path(name: str) -> Path:
+    """The file of a suite, given by name or path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return find_suite(name)
+
+
+def open_gate(path: Path, results: Path, baseline: str) -> Gate:
+    """Plan a suite for this machine.
+
+    Raises:
+        SsdbenchError: the suite is wrong, or this machine lacks what measures.
+    """
+    suite = load_suite(path)
+    options = RunOptions(synthetic=suite.data.recipe(), foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores)
+    return Gate(campaign=campaigns.new_campaign(suite, options, SEED), store=FileStore(results), baseline=baseline)

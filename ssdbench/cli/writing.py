@@ -1,0 +1,21 @@
+"""Text to where the user wants it: a file, or standard output."""
+
+from pathlib import Path
+
+from ssdbench.errors import StoreError
+
+
+def write(path: Path | None, text: str, *, append: bool = False) -> None:
+    """Write a file, or add to it; None and `-` are standard output.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    if path is None or path == Path("-"):
+        print(text, end="" if text.endswith("\n") else "\n")
+        return
+    try:
+        with path.open("a" if append else "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another file") from error

@@ -1,0 +1,199 @@
+"""pytest plugin: `pytest --ssdbench-suite smoke` makes every case of a suite a test with its verdict.
+
+Without the option the plugin does nothing and imports nothing. With it the suite's file is collected (alone, unless
+other paths are given), its cases are measured before the first test, in turns as `ssdbench run` does, and stored; no
+torch is imported here. Results, in the words of pytest (`report.outcome` has the mapping):
+
+    passed   unchanged, improved
+    failed   regressed, and all that is undecided or not covered
+    error    the case crashed
+    skipped  skipped with its reason; undecided and named by --ssdbench-allow, with the sentence
+
+A last test fails where the baseline has cases that the suite lacks, or where every case was skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ssdbench.cli.gate import Gate
+    from ssdbench.schema.case import Case
+    from ssdbench.schema.record import Record
+    from ssdbench.schema.verdict import CaseVerdict
+
+UNDECIDED = ("inconclusive", "no_baseline", "stale", "incomparable")
+_SUITE = pytest.StashKey[Path]()
+_VERDICTS = pytest.StashKey[dict[str, "CaseVerdict"]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options; all but the first have defaults."""
+    group = parser.getgroup("ssdbench", "performance verdicts")
+    group.addoption("--ssdbench-suite", metavar="SUITE", help="make every case of this suite a test (name or .toml)")
+    group.addoption("--ssdbench-results", metavar="DIR", default="results", help="folder of records and baselines")
+    group.addoption("--ssdbench-baseline", metavar="NAME", default="main", help="baseline to compare with")
+    group.addoption(
+        "--ssdbench-allow", metavar="LIST", default="", help=f"skip in place of fail, by commas: {', '.join(UNDECIDED)}"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the suite's file collected."""
+    if config.getoption("--ssdbench-suite") is None:
+        return
+    from ssdbench.cli.gate import suite_path
+    from ssdbench.errors import SsdbenchError
+
+    unknown = _allowed(config) - set(UNDECIDED)
+    if unknown:
+        raise pytest.UsageError(f"--ssdbench-allow {min(unknown)}: choose from {', '.join(UNDECIDED)}")
+    if hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError(
+            "--ssdbench-suite measures, which tests beside it would disturb: run without pytest-xdist"
+        )
+    try:
+        path = suite_path(config.getoption("--ssdbench-suite")).resolve()
+    except SsdbenchError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[_SUITE] = path
+    given = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
+    config.args = [*given, str(path)]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
+    """The suite that was asked for, and no other file."""
+    if file_path != parent.config.stash.get(_SUITE, None):
+        return None
+    suite: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    return suite
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Measure what was selected, before the first test."""
+    items = [item for item in session.items if isinstance(item, CaseItem)]
+    if not items or session.config.option.collectonly or session.testsfailed:
+        return
+    from ssdbench.errors import SsdbenchError
+
+    keys = {item.key for item in items}
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        session.stash[_VERDICTS] = items[0].gate.judge(keys, _Lines(reporter))
+    except SsdbenchError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+class SuiteFile(pytest.File):
+    """A suite; its cases are the tests."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from ssdbench.cli.gate import open_gate
+        from ssdbench.errors import SsdbenchError
+
+        config = self.config
+        results = config.invocation_params.dir / config.getoption("--ssdbench-results")
+        try:
+            gate = open_gate(self.path, results, config.getoption("--ssdbench-baseline"))
+        except SsdbenchError as error:
+            raise self.CollectError(str(error)) from None
+        for planned in gate.cases:
+            item: CaseItem = CaseItem.from_parent(self, name=planned.case.key)
+            item.key, item.title, item.gate = planned.case.key, planned.case.title, gate
+            yield item
+        coverage: CoverageItem = CoverageItem.from_parent(self, name="coverage")
+        yield coverage
+
+
+class NotPassedError(Exception):
+    """A verdict that is no pass: its sentence and its figures."""
+
+
+class _Judged(pytest.Item):
+    """What the tests of a suite have in common: an exception of ours is shown as its words."""
+
+    title = ""
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        return str(excinfo.value) if isinstance(excinfo.value, NotPassedError) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        return self.path, None, self.title or self.name
+
+
+class CaseItem(_Judged):
+    """One case of a suite."""
+
+    key: str
+    gate: Gate
+
+    def setup(self) -> None:
+        from ssdbench.report.outcome import Outcome, because, outcome
+
+        case = self.session.stash[_VERDICTS][self.key]
+        found = outcome(case.verdict, _allowed(self.config))
+        if found is Outcome.ERROR:
+            raise NotPassedError(because(case))
+        if found is Outcome.SKIPPED:
+            pytest.skip(f"{case.verdict.status.value}: {because(case)}")
+
+    def runtest(self) -> None:
+        from ssdbench.report.figures import figures
+        from ssdbench.report.outcome import Outcome, because, outcome
+
+        case = self.session.stash[_VERDICTS][self.key]
+        if outcome(case.verdict) is not Outcome.PASSED:
+            lines = [f"{case.verdict.status.value}: {case.title}", because(case), *figures(case)]
+            raise NotPassedError("\n".join(lines))
+
+
+class CoverageItem(_Judged):
+    """What no single case can tell."""
+
+    def runtest(self) -> None:
+        from ssdbench.report.outcome import Outcome, because, outcome
+        from ssdbench.schema.verdict import Status
+
+        judged = self.session.stash.get(_VERDICTS, {})
+        if not judged:
+            pytest.skip("no case was selected, so nothing was measured")
+        vanished = [case for case in judged.values() if case.verdict.status is Status.VANISHED]
+        if vanished:
+            raise NotPassedError("\n".join(f"{case.title}: {because(case)}" for case in vanished))
+        measured = {item.key for item in self.session.items if isinstance(item, CaseItem)}
+        if all(outcome(judged[key].verdict) is Outcome.SKIPPED for key in measured):
+            raise NotPassedError("every case was skipped: nothing was judged")
+
+
+class _Lines:
+    """Progress as lines of pytest's own report."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    def left(self, case_keys: Sequence[str]) -> None:
+        self._left = len(case_keys)
+
+    def launch_started(self, case: Case, name: str) -> None:
+        if self._reporter is not None:
+            self._reporter.write_line(f"ssdbench: {case.title}, {name} ({self._left} launches to go)")
+
+    def round_ended(self, records: Sequence[Record]) -> None:
+        """What is left is told before each launch."""
+
+    def event(self, event: dict[str, object]) -> None:
+        """Steps are not shown."""
+
+    def launch_finished(self, record: Record, name: str) -> None:
+        if self._reporter is not None and record.failure is not None:
+            self._reporter.write_line(f"ssdbench: {record.case.title}, {name}: {record.failure.message}")
+
+
+def _allowed(config: pytest.Config) -> set[str]:
+    return {name.strip() for name in config.getoption("--ssdbench-allow").split(",") if name.strip()}

@@ -1,0 +1,64 @@
+"""The cells of a table as text, the same in every layout; notes get numbers in the order of the cells."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssdbench.report.numbers import fixed, supported_decimals
+from ssdbench.schema.table import LABELS, Cell, Column, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """A table as text: `headings` of all columns, labels first; `rows` beneath; numbered `notes`, the table's own last.
+
+    Each cell is its text and the number of its note, 0 without one.
+    """
+
+    headings: tuple[str, ...]
+    labels: int
+    rows: tuple[tuple[tuple[str, int], ...], ...]
+    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def lay(table: Table, *, uncertainty: bool) -> Laid:
+    """The text of every cell; with `uncertainty` the bounds of each figure behind it."""
+    notes: dict[str, int] = {}
+    rows = []
+    for row in table.rows:
+        laid = [(label, 0) for label in row.labels]
+        for cell in row.cells:
+            number = notes.setdefault(cell.note, len(notes) + 1) if cell.note else 0
+            laid.append((cell_text(cell, uncertainty=uncertainty), number))
+        rows.append(tuple(laid))
+    return Laid(
+        headings=(*(LABELS[label] for label in table.labels), *map(heading, table.columns)),
+        labels=len(table.labels),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        remarks=table.notes,
+    )
+
+
+def heading(column: Column) -> str:
+    """Title and unit of a column."""
+    return column.title if column.unit in ("", "1") else f"{column.title} ({column.unit})"
+
+
+def cell_text(cell: Cell, *, uncertainty: bool) -> str:
+    """A figure rounded to what its bounds support, or the word in its place."""
+    if cell.value is None:
+        return cell.word
+    half_width = None if cell.low is None or cell.high is None else (cell.high - cell.low) / 2
+    decimals = supported_decimals(cell.value, half_width) if cell.decimals is None else cell.decimals
+    text = fixed(cell.value, decimals)
+    if not uncertainty:
+        return text
+    if cell.low is None or cell.high is None:
+        return text if cell.decimals is not None else f"{text} (no interval)"
+    return f"{text} ({fixed(cell.low, decimals)}..{fixed(cell.high, decimals)})"
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Documents one after the other, an empty line between two."""
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)

@@ -1,0 +1,1 @@
+"""The shelf of files for CI systems: one file a format, each with `render(comparison, code) -> str`."""

@@ -1,0 +1,37 @@
+"""Workflow commands for GitHub actions: annotations on the run, worst first.
+
+GitHub shows ten errors and ten warnings of a step at most: the tenth of each says how many more there are. Regressed
+and failed cases are errors, what is undecided or not covered are warnings.
+"""
+
+from ssdbench.errors import ExitCode
+from ssdbench.report.escape import github_data, github_property
+from ssdbench.report.outcome import Outcome, because, outcome
+from ssdbench.report.terminal import headline
+from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Status
+
+MOST = 10
+_ERRORS = (Status.REGRESSED, Status.FAILED)
+
+
+def render(comparison: Comparison, code: ExitCode) -> str:
+    """One command a line, the headline first."""
+    blamed = [case for case in comparison.cases if outcome(case.verdict) in (Outcome.FAILED, Outcome.ERROR)]
+    errors = [case for case in blamed if case.verdict.status in _ERRORS]
+    warnings = [case for case in blamed if case.verdict.status not in _ERRORS]
+    lines = [_command("notice", "ssdbench", headline(comparison, code).plain)]
+    for kind, cases in (("error", errors), ("warning", warnings)):
+        shown = cases if len(cases) <= MOST else cases[: MOST - 1]
+        lines += [_command(kind, _title(case), because(case)) for case in shown]
+        if len(shown) < len(cases):
+            lines.append(_command(kind, "ssdbench", f"and {len(cases) - len(shown)} more, see the job's log"))
+    return "\n".join(lines) + "\n"
+
+
+def _title(case: CaseVerdict) -> str:
+    word = case.verdict.status.value.replace("_", " ")
+    return f"{word}: {case.title}, {METRICS[case.verdict.metric].title}"
+
+
+def _command(kind: str, title: str, message: str) -> str:
+    return f"::{kind} title={github_property(title)}::{github_data(message)}"

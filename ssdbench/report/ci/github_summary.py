@@ -1,0 +1,36 @@
+"""The summary of a step of GitHub actions, in Markdown: the answer, the table worst first, what else changed.
+
+GitHub refuses summaries above 1 MiB: the table ends after the worst 200 cases and says how many more there are.
+"""
+
+from ssdbench.errors import ExitCode
+from ssdbench.report.escape import markdown
+from ssdbench.report.figures import change, values
+from ssdbench.report.outcome import because
+from ssdbench.report.terminal import headline
+from ssdbench.schema.verdict import CaseVerdict, Comparison
+
+MOST = 200
+
+
+def render(comparison: Comparison, code: ExitCode) -> str:
+    """The whole summary."""
+    cases = comparison.cases
+    lines = [f"## {markdown(headline(comparison, code).plain)}", ""]
+    lines.append(markdown(f"run {comparison.run_id} against {comparison.baseline}, on {comparison.hardware_key}"))
+    if cases:
+        lines += ["", "| verdict | case | baseline | measured | change | because |", "|---|---|---:|---:|---:|---|"]
+        lines += map(_row, cases[:MOST])
+    if len(cases) > MOST:
+        lines += ["", f"{len(cases) - MOST} more cases, none of them worse."]
+    if comparison.differences:
+        lines += ["", "| what else changed | baseline | measured |", "|---|---|---|"]
+        for item in comparison.differences:
+            lines.append(f"| {markdown(item.name)} | {markdown(item.baseline)} | {markdown(item.measured)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(case: CaseVerdict) -> str:
+    word = case.verdict.status.value.replace("_", " ")
+    cells = [word, case.title, *values(case), change(case), because(case)]
+    return f"| {' | '.join(map(markdown, cells))} |"

@@ -1,0 +1,35 @@
+"""A metrics report of GitLab: the measured values, which GitLab compares with those of the target branch.
+
+Labels hold the case alone: a label that differs from run to run would make every metric a new one. GitLab cuts a line
+at `#` and splits the rest as a shell does, so those characters that a shell takes for its own are replaced.
+"""
+
+import re
+
+from ssdbench.errors import ExitCode
+from ssdbench.report.exposition import Family, exposition, family
+from ssdbench.report.outcome import Outcome, outcome
+from ssdbench.schema.verdict import METRICS, Comparison
+
+_SHELL = re.compile(r"[^A-Za-z0-9._=,:/+-]")
+
+
+def render(comparison: Comparison, code: ExitCode) -> str:
+    """Gauges with the label case; the gated metric of each case and whether it passed."""
+    cases = [(_SHELL.sub("_", case.case_key), case.verdict) for case in comparison.cases]
+    families = [
+        family(
+            METRICS[name],
+            "",
+            [
+                ({"case": key}, verdict.measured_value)
+                for key, verdict in cases
+                if verdict.metric == name and verdict.measured_value is not None
+            ],
+        )
+        for name in dict.fromkeys(verdict.metric for _, verdict in cases)
+    ]
+    passed = [({"case": key}, float(outcome(verdict) is Outcome.PASSED)) for key, verdict in cases]
+    families.append(Family(name="ssdbench_passed", unit="", help="1 unchanged or improved, else 0", samples=passed))
+    families.append(Family(name="ssdbench_exit_code", unit="", help="of the comparison", samples=[({}, float(code))]))
+    return exposition(families)

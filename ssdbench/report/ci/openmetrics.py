@@ -1,0 +1,50 @@
+"""A comparison as OpenMetrics text: values, changes and verdicts of all cases, for Prometheus and what reads it."""
+
+from collections.abc import Callable
+
+from ssdbench.errors import ExitCode
+from ssdbench.report.exposition import Family, exposition, family
+from ssdbench.report.outcome import Outcome, outcome
+from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Verdict
+
+
+def render(comparison: Comparison, code: ExitCode) -> str:
+    """Gauges with the labels case, hardware and run."""
+    shared = {"hardware": comparison.hardware_key, "run": comparison.run_id, "baseline": comparison.baseline}
+
+    def labels(case: CaseVerdict, **more: str) -> dict[str, str]:
+        return {"case": case.case_key, **shared, **more}
+
+    def samples(name: str, value: Callable[[Verdict], float | None]) -> list[tuple[dict[str, str], float]]:
+        found = [(labels(case), value(case.verdict)) for case in comparison.cases if case.verdict.metric == name]
+        return [(told, number) for told, number in found if number is not None]
+
+    families = []
+    for name in dict.fromkeys(case.verdict.metric for case in comparison.cases):
+        families.append(family(METRICS[name], "", samples(name, lambda verdict: verdict.measured_value)))
+        families.append(family(METRICS[name], "baseline", samples(name, lambda verdict: verdict.baseline_value)))
+    changes = [(labels(case), case.verdict.change) for case in comparison.cases]
+    families += [
+        Family(
+            name="ssdbench_change_ratio",
+            unit="ratio",
+            help="change of the gated metric relative to the baseline",
+            samples=[(told, value) for told, value in changes if value is not None],
+        ),
+        Family(
+            name="ssdbench_passed",
+            unit="",
+            help="1 for unchanged and improved, 0 for every other verdict, which stands in the label",
+            samples=[
+                (labels(case, verdict=case.verdict.status.value), float(outcome(case.verdict) is Outcome.PASSED))
+                for case in comparison.cases
+            ],
+        ),
+        Family(
+            name="ssdbench_exit_code",
+            unit="",
+            help="exit code of the comparison",
+            samples=[(shared, float(code))],
+        ),
+    ]
+    return exposition(families)

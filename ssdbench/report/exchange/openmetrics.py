@@ -1,0 +1,25 @@
+"""A run as OpenMetrics text: every figure of every launch as a gauge."""
+
+from ssdbench.report.exposition import exposition, family
+from ssdbench.schema.exchange import ExportedRun
+from ssdbench.schema.verdict import METRICS
+
+
+def render(run: ExportedRun) -> str:
+    """Gauges with the labels case, hardware, run and launch."""
+    shared = {"hardware": run.header.hardware.key, "run": run.header.run_id}
+    return exposition(
+        [
+            family(
+                metric,
+                "",
+                [
+                    ({"case": case.case.key, **shared, "launch": str(launch.launch)}, launch.figures[name])
+                    for case in run.cases
+                    for launch in case.launches
+                    if name in launch.figures
+                ],
+            )
+            for name, metric in METRICS.items()
+        ]
+    )

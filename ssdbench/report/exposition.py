@@ -1,0 +1,50 @@
+"""The text format of OpenMetrics 1.0: families of gauges, each with its samples, closed by `# EOF`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ssdbench.report.escape import visible
+from ssdbench.schema.verdict import Metric
+
+_UNITS = {"images/s": "images_per_second", "s": "seconds", "bytes": "bytes", "1": "ratio"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A gauge of one unit (its name ends in it) with samples: labels and a value."""
+
+    name: str
+    unit: str
+    help: str
+    samples: Sequence[tuple[Mapping[str, str], float]]
+
+
+def family(metric: Metric, kind: str, samples: Sequence[tuple[Mapping[str, str], float]]) -> Family:
+    """The family of a metric; `kind` ("baseline", or empty) tells apart what it is a figure of."""
+    unit = _UNITS[metric.unit]
+    name = "_".join(part for part in ("ssdbench", kind, metric.name, unit) if part)
+    return Family(name=name, unit=unit, help=f"{kind} {metric.description}".strip(), samples=samples)
+
+
+def exposition(families: Sequence[Family]) -> str:
+    """The whole text; families without a sample are left out."""
+    lines = []
+    for item in families:
+        if not item.samples:
+            continue
+        lines += [f"# TYPE {item.name} gauge"]
+        lines += [f"# UNIT {item.name} {item.unit}"] if item.unit else []
+        lines += [f"# HELP {item.name} {_escaped(item.help)}"]
+        for labels, value in item.samples:
+            told = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
+            lines.append(f"{item.name}{f'{{{told}}}' if told else ''} {_number(value)}")
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[repr(value)]
+
+
+def _escaped(text: str) -> str:
+    return visible(text).replace("\r", " ").replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

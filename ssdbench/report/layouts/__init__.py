@@ -1,0 +1,1 @@
+"""The shelf of table layouts: one file a format, each with `render(tables, *, uncertainty) -> str`."""

@@ -1,0 +1,33 @@
+"""Tables in LaTeX: `table` environments of standard LaTeX, no package needed but an input encoding of UTF-8."""
+
+from collections.abc import Sequence
+
+from ssdbench.report import escape
+from ssdbench.report.cells import joined, lay
+from ssdbench.schema.table import Table
+
+
+def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
+    """A floating table for each table."""
+    return joined(_float(table, uncertainty) for table in tables)
+
+
+def _float(table: Table, uncertainty: bool) -> str:
+    laid = lay(table, uncertainty=uncertainty)
+    context = "; ".join(f"{escape.latex(name)}: {escape.latex(value)}" for name, value in table.context)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape.latex(table.title)}}}"]
+    lines += [rf"\begin{{tabular}}{{{'r' * len(laid.headings)}}}", r"\hline"]
+    lines += [_row([escape.latex(text) for text in laid.headings]), r"\hline"]
+    lines += [
+        _row([escape.latex(text) + (f"\\textsuperscript{{{note}}}" if note else "") for text, note in row])
+        for row in laid.rows
+    ]
+    lines += [r"\hline", r"\end{tabular}", rf"\par\footnotesize {context}"]
+    for number, note in enumerate(laid.notes, start=1):
+        lines.append(rf"\par\footnotesize \textsuperscript{{{number}}} {escape.latex(note)}")
+    lines += [rf"\par\footnotesize {escape.latex(remark)}" for remark in laid.remarks]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"

@@ -1,0 +1,23 @@
+"""Formats by name: each is one file of a folder, and its name is the file's with hyphens."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from ssdbench.errors import UsageError
+
+
+def formats(package: ModuleType) -> tuple[str, ...]:
+    """The names of all formats on a shelf."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__)))
+
+
+def find_format(package: ModuleType, name: str) -> ModuleType:
+    """The module of a format.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if name not in formats(package):
+        raise UsageError(f"format {name!r} is not known: choose from {', '.join(formats(package))}")
+    return importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
