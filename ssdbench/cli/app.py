@@ -10,6 +10,7 @@ from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
+from ssdbench.cli.report import report
 from ssdbench.cli.run import run
 from ssdbench.cli.verdict import verdict
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
@@ -33,6 +34,7 @@ app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
 app.command()(history)
+app.command()(report)
 app.command()(verdict)
 
 

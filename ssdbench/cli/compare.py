@@ -1,7 +1,8 @@
 """`ssdbench compare`: judge a run against a baseline, or against another run."""
 
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,33 +10,38 @@ import typer
 from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.night import standing
+from ssdbench.analysis.night import sides, standing
 from ssdbench.cli.anchor import creep_note
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.record import Run
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline, Comparison
 
+FindReference = Callable[[str, str], Baseline | Run | None]
 RunName = Annotated[str, typer.Argument(help="A run id, its unique beginning, a .jsonl file, or latest.")]
 Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
+BaselineName = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME|RUN",
+        help=f"What to compare with; default: {DEFAULT_BASELINE}, or the run's own baseline arm where it has one.",
+    ),
+]
+Margin = Annotated[
+    float | None, typer.Option(help="Relative change that matters, 0.05 for 5 %; default: as the run's suite says.")
+]
+MaximumAge = Annotated[int | None, typer.Option("--max-age", help="Days from which a baseline is stale.")]
 
 
 def compare(
     run: RunName,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|RUN",
-            help=f"What to compare with; default: {DEFAULT_BASELINE}, or the run's own baseline arm where it has one.",
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None, typer.Option(help="Relative change that matters, 0.05 for 5 %; default: as the run's suite says.")
-    ] = None,
-    maximum_age_days: Annotated[
-        int | None, typer.Option("--max-age", help="Days from which a baseline is stale.")
-    ] = None,
+    baseline: BaselineName = None,
+    margin: Margin = None,
+    maximum_age_days: MaximumAge = None,
     results: Results = DEFAULT_RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one line of JSON.")] = False,
 ) -> None:
@@ -44,40 +50,59 @@ def compare(
     Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
     store = FileStore(results)
-    measured = _load(store, run)
-    candidate = standing(measured)
-    settings = measured.header.settings
-    settings = replace(
-        settings,
-        margin=settings.margin if margin is None else margin,
-        maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
-    )
-    reference = None
-    if measured.header.control is not None and baseline is None:
-        comparison = comparisons.compare_arms(measured, settings)
-    else:
-        wanted = baseline or DEFAULT_BASELINE
-        reference = store.find_reference(measured.header.hardware.key, wanted)
-        name = reference.header.run_id if isinstance(reference, Run) else wanted
-        other = standing(reference) if isinstance(reference, Run) else reference
-        comparison = comparisons.compare(candidate, other, name, settings)
+    measured = load_whole(store, run)
+    settings = adjusted(measured.header.settings, margin, maximum_age_days)
+    outcome = judged(measured, store.find_reference, baseline, settings)
+    comparison = outcome.comparison
     code = comparisons.exit_code(comparison)
     if as_json:
         print(codec.dump(comparison))
     else:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
-        if creep := creep_note(store, candidate, reference, settings):
+        if creep := creep_note(store, outcome.run, outcome.reference, settings):
             console.print(creep.text)
     raise typer.Exit(code)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A run's own launches, what they were compared with, and what came of it."""
+
+    run: Run
+    reference: Baseline | Run | None
+    comparison: Comparison
+
+
+def judged(measured: Run, find_reference: FindReference, baseline: str | None, settings: Settings) -> Judged:
+    """A whole run against `baseline`, a name or a run; None is its own baseline arm, else the default baseline."""
+    if measured.header.control is not None and baseline is None:
+        control, candidate = sides(measured)
+        return Judged(run=candidate, reference=control, comparison=comparisons.compare_arms(measured, settings))
+    candidate, wanted = standing(measured), baseline or DEFAULT_BASELINE
+    reference = find_reference(measured.header.hardware.key, wanted)
+    name = reference.header.run_id if isinstance(reference, Run) else wanted
+    other = standing(reference) if isinstance(reference, Run) else reference
+    comparison = comparisons.compare(candidate, other, name, settings)
+    return Judged(run=candidate, reference=other, comparison=comparison)
+
+
+def adjusted(settings: Settings, margin: float | None, maximum_age_days: int | None) -> Settings:
+    """The run's settings, with what was given on the command line in place of theirs."""
+    return replace(
+        settings,
+        margin=settings.margin if margin is None else margin,
+        maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
+    )
+
+
 def load_run(store: FileStore, name: str) -> Run:
     """A stored run, the candidate of an interleaved one; a launch lost with its writer is told on stderr."""
-    return standing(_load(store, name))
+    return standing(load_whole(store, name))
 
 
-def _load(store: FileStore, name: str) -> Run:
+def load_whole(store: FileStore, name: str) -> Run:
+    """A stored run with the launches of all its arms; otherwise as `load_run`."""
     run = store.load(name)
     if run.torn:
         print(f"ssdbench: run {run.header.run_id} ends in the middle of a record, which was left out", file=sys.stderr)

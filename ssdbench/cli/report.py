@@ -1,0 +1,99 @@
+"""`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdbench.analysis.history import every_series
+from ssdbench.analysis.report import report_on
+from ssdbench.cli.compare import (
+    BaselineName,
+    Margin,
+    MaximumAge,
+    Results,
+    RunName,
+    adjusted,
+    judged,
+    load_run,
+    load_whole,
+)
+from ssdbench.cli.output import write_text
+from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.history import Grouping, Series
+from ssdbench.schema.record import Run
+from ssdbench.schema.report import Report
+
+DEFAULT_REPORT = Path("report.html")
+HISTORY_RUNS = 60
+"""Of how many earlier runs a report shows the history; `ssdbench history` shows all."""
+
+
+def report(
+    run: RunName,
+    baseline: BaselineName = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=f"The HTML file; default: {DEFAULT_REPORT}.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Markdown of at most 60 lines; without -o, in place of HTML.")
+    ] = None,
+    margin: Margin = None,
+    maximum_age_days: MaximumAge = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Write what is said of a run as one HTML file that works anywhere, and as Markdown for issues.
+
+    It judges as `compare` does, and its exit code is 0 whatever it says: `compare` is the gate.
+    """
+    # Imported here: no other verb needs templates.
+    from ssdbench.report.headline import headline
+    from ssdbench.report.page import render_report
+    from ssdbench.report.pr_markdown import render_markdown
+
+    store = FileStore(results)
+    measured = load_whole(store, run)
+    settings = adjusted(measured.header.settings, margin, maximum_age_days)
+    outcome = judged(measured, store.find_reference, baseline, settings)
+    said = report_on(outcome.run, outcome.reference, outcome.comparison, _history(store, outcome.run))
+    print(headline(said.comparison, said.code).text)
+    if markdown:
+        write_text(markdown, render_markdown(said))
+        print(f"written: {markdown}")
+    if output or not markdown:
+        write_text(output or DEFAULT_REPORT, render_report(said))
+        print(f"written: {output or DEFAULT_REPORT}")
+
+
+def _history(store: FileStore, run: Run) -> dict[str, tuple[Series, ...]]:
+    """The series of a run's cases, over itself and the runs before it on the same hardware."""
+    key, began = run.header.hardware.key, run.header.created_at
+    earlier = [
+        header.run_id
+        for header in store.headers()
+        if header.hardware.key == key and header.created_at <= began and header.run_id != run.header.run_id
+    ]
+    runs = [load_run(store, run_id) for run_id in earlier[-HISTORY_RUNS:]]
+    return every_series([*runs, run])
+
+
+def site_pages(
+    store: FileStore, runs: Sequence[Run], history: dict[str, tuple[Series, ...]], by: Grouping
+) -> Iterator[tuple[str, str]]:
+    """(path, HTML) of the pages of a site over these series; `runs` are whole, with all their arms."""
+    from ssdbench.report.site import render_site
+
+    shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
+    by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
+    # One baseline serves all runs of its hardware: it is read once.
+    find_reference = cache(store.find_reference)
+
+    def report_of(run_id: str) -> Report:
+        run = by_id[run_id]
+        outcome = judged(run, find_reference, None, run.header.settings)
+        return report_on(outcome.run, outcome.reference, outcome.comparison, {})
+
+    yield from render_site(history, list(by_id), report_of, by)
