@@ -21,7 +21,7 @@ def render_site(
 ) -> Iterator[tuple[str, str]]:
     """(path, HTML) of every page; `history` has the series of each case by key, `report_of` makes a run's report."""
     rows = [(series, file_name(key)) for key, found in history.items() for series in found]
-    rows.sort(key=lambda row: (row[0].hardware_key, row[0].title))
+    rows.sort(key=lambda row: (row[0].hardware_key, _natural(row[0].title)))
     yield "index.html", page("history_index.html", rows=rows, runs=len(run_ids), cases=len(history), by=by)
     reports = {run_id: f"../runs/{file_name(run_id)}" for run_id in run_ids}
     for key, found in history.items():
@@ -38,3 +38,8 @@ def file_name(name: str) -> str:
     if safe == name and len(name) <= _LONGEST_NAME:
         return f"{name}.html"
     return f"{safe[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}.html"
+
+
+def _natural(text: str) -> list[str]:
+    # Batch 4 before batch 16.
+    return [part.zfill(8) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
