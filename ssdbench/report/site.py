@@ -35,7 +35,7 @@ def render_site(
 def file_name(name: str) -> str:
     """The file of a page about anything: the name's letters where they are safe, made unique where some are not."""
     safe = re.sub(r"[^A-Za-z0-9._=-]+", "_", name).lstrip(".")
-    if safe == name and len(name) <= _LONGEST_NAME:
+    if safe == name and 0 < len(name) <= _LONGEST_NAME:
         return f"{name}.html"
     return f"{safe[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}.html"
 

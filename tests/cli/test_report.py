@@ -154,7 +154,7 @@ def test_the_site_works_in_a_browser(site: Path):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH (Debian: apt-get install chromium)")
 def test_the_report_of_a_real_run_opens_without_a_complaint(ssdbench: Ssdbench, tmp_path: Path):
-    asked = ("--workload", "pace", "--warmup", "2", "--steps", "20", "--launches", "2", "--foreign-cpu", "64")
+    asked = ("--workload", "pace", "--warmup", "2", "--steps", "20", "--launches", "1", "--foreign-cpu", "64")
     assert ssdbench("run", *asked).returncode == 0
     assert ssdbench("report", "latest", "-o", "report.html", "--markdown", "report.md").returncode == 0
     run = FileStore(tmp_path / "results").load("latest")

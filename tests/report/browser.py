@@ -23,7 +23,7 @@ _ARGUMENTS = [
 
 @dataclass(slots=True)
 class Opened:
-    """A page, what its console said, and every address that it asked for beside its own file."""
+    """A page, what its console said, and every address that it asked for beside pages of its folder."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -45,13 +45,13 @@ def a_browser() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, path: Path, *, scheme: str = "light", viewport: dict[str, int] = DESKTOP) -> Opened:
-    """A file in a context of its own; any request but for files beside it is noted and refused."""
+    """A file in a context of its own; every request but to go to a page beside it is noted and refused."""
     context = browser.new_context(color_scheme=scheme, viewport=viewport, device_scale_factor=1)  # type: ignore[arg-type]
     page = context.new_page()
     found = Opened(page)
 
     def judge(route: Route) -> None:
-        if route.request.url.startswith(path.parent.as_uri()):
+        if route.request.is_navigation_request() and route.request.url.startswith(path.parent.as_uri()):
             route.continue_()
         else:
             found.requests.append(route.request.url)
@@ -61,11 +61,5 @@ def opened(browser: Browser, path: Path, *, scheme: str = "light", viewport: dic
     page.on("console", lambda message: found.complaints.append(message.text))
     page.on("pageerror", lambda error: found.complaints.append(str(error)))
     page.on("dialog", lambda dialog: found.complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: request.url == page.url or _note(found, request.url, path))
     page.goto(path.as_uri())
     return found
-
-
-def _note(found: Opened, url: str, path: Path) -> None:
-    if url != path.as_uri() and not url.startswith(("data:", f"{path.as_uri()}#")):
-        found.requests.append(url)
