@@ -21,6 +21,9 @@ TONES: dict[Status, Tone] = {
 }
 
 
+_OPEN = "What was not judged may have changed."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
     """`word` is the answer, `sentence` goes on with where and how much, `sureness` says how sure that is."""
@@ -65,15 +68,12 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
     seen = f"no regression among the {passed} judged" if passed else "no case could be judged"
     if code is ExitCode.CASE_FAILED:
         where = f"{counts[Status.FAILED]} {of_all} did not run to the end, first {comparison.cases[0].title}; {seen}"
-        return Headline(tone="bad", word="Failed", sentence=where, sureness=alarm)
+        return Headline(tone="bad", word="Failed", sentence=where, sureness=_OPEN)
     if code is ExitCode.INCONCLUSIVE:
-        where = f"{counts[Status.INCONCLUSIVE]} {of_all} allow no verdict; {seen}"
-        sureness = f"Their {sure} intervals are neither within the margin of {margin} nor surely beyond it."
+        where = f"{counts[Status.INCONCLUSIVE]} {of_all} without a verdict; {seen}"
+        sureness = f"The {sure} intervals of these are neither within the margin of {margin} nor surely beyond it."
         return Headline(tone="open", word="Inconclusive", sentence=where, sureness=sureness)
-    gaps = [
-        f"{count} {status_word(status)}"
-        for status, count in counts.items()
-        if status not in TONES or status is Status.SKIPPED
-    ]
-    listed = f"{', '.join(gaps)} {of_all}; {seen}"
-    return Headline(tone="gap", word="Not covered", sentence=listed, sureness="What was not judged may have changed.")
+    gaps = {status: count for status, count in counts.items() if status not in TONES or status is Status.SKIPPED}
+    listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
+    where = f"{sum(gaps.values())} {of_all} without a verdict ({listed}); {seen}"
+    return Headline(tone="gap", word="Not covered", sentence=where, sureness=_OPEN)

@@ -39,7 +39,7 @@ def test_a_report_of_a_stored_run_has_its_history(tmp_path: Path):
     accept(tmp_path, "night-1")
     outcome = ssdbench("report", "night-4", "-o", tmp_path / "out" / "r.html", "--results", tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.words.startswith("Inconclusive: 1 of 1 case allow no verdict")
+    assert outcome.words.startswith("Inconclusive: 1 of 1 case without a verdict")
     text = (tmp_path / "out" / "r.html").read_text(encoding="utf-8")
     assert "global throughput over 4 points" in text, "the run itself and those before it, none after it"
     assert "baseline main, accepted" in text
@@ -160,9 +160,17 @@ def test_the_report_of_a_real_run_opens_without_a_complaint(ssdbench: Ssdbench, 
     run = FileStore(tmp_path / "results").load("latest")
     with a_browser() as browser:
         page = opened(browser, tmp_path / "report.html")
-        assert page.page.get_by_role("heading", level=1).inner_text().startswith("Not covered: 1 no baseline of 1 case")
+        assert (
+            page.page.get_by_role("heading", level=1)
+            .inner_text()
+            .startswith("Not covered: 1 of 1 case without a verdict (1 no baseline)")
+        )
         assert run.header.hardware.key in page.page.locator("dl.facts").inner_text()
         page.page.locator("details.case summary").first.click()
         assert page.page.locator("details svg.chart:visible").count() >= 2
         assert (page.complaints, page.requests) == ([], [])
-    assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith("**Not covered:** 1 no baseline of 1 case")
+    assert (
+        (tmp_path / "report.md")
+        .read_text(encoding="utf-8")
+        .startswith("**Not covered:** 1 of 1 case without a verdict")
+    )

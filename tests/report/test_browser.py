@@ -12,7 +12,7 @@ from ssdbench.analysis.compare import compare, compare_arms
 from ssdbench.analysis.history import every_series
 from ssdbench.analysis.night import sides
 from ssdbench.analysis.report import report_on
-from ssdbench.report.page import render_report
+from ssdbench.report.page import OPEN_AT_FIRST, render_report
 from ssdbench.schema.record import Run
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
 from tests.report.browser import CHROMIUM, PHONE, Opened, a_browser, opened
@@ -124,11 +124,16 @@ def test_a_phone_scrolls_down_only_and_text_has_contrast(browser: Browser, night
     quiet(page)
 
 
-def test_print_shows_the_details_of_all_cases(browser: Browser, night: Path, tmp_path: Path):
+def test_what_is_open_is_printed(browser: Browser, night: Path):
     page = opened(browser, night)
-    before = page.page.locator("details[open]").count()
-    page.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.page.locator("details[open]").count() == page.page.locator("details").count() > before
+    page.page.emulate_media(media="print")
+    printed = page.page.locator("details.case:visible")
+    assert printed.count() == OPEN_AT_FIRST
+    page.page.emulate_media(media="screen")
+    page.page.get_by_role("button", name="Open all").click()
+    page.page.emulate_media(media="print")
+    assert printed.count() == 60
+    assert page.page.get_by_role("searchbox").count() == 0, "controls are for the screen"
     quiet(page)
 
 

@@ -62,11 +62,12 @@ const openTarget = () => {
 addEventListener("hashchange", openTarget);
 openTarget();
 
-let closed = [];
-addEventListener("beforeprint", () => {
-  closed = Array.from(document.querySelectorAll("details:not([open])"));
-  for (const one of closed) one.open = true;
-});
-addEventListener("afterprint", () => {
-  for (const one of closed) one.open = false;
-});
+// What is printed is what is open.
+for (const bar of document.querySelectorAll(".actions")) {
+  bar.hidden = false;
+  for (const button of bar.querySelectorAll("button")) {
+    button.addEventListener("click", () => {
+      for (const one of document.querySelectorAll("details.case")) one.open = button.dataset.open === "open";
+    });
+  }
+}
