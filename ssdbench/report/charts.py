@@ -22,7 +22,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ssdbench",
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -34,25 +34,27 @@ _STYLE: dict[Any, Any] = {
 }
 _PANELS: tuple[tuple[str, Callable[[EpochResult], float | None]], ...] = (
     ("AP at IoU .50:.95", lambda result: result.evaluation.ap if result.evaluation else None),
-    ("loss, mean of the epoch", lambda result: result.mean_loss),
+    ("loss", lambda result: result.mean_loss),
 )
 
 
-def accuracy_chart(curves: Sequence[Curve]) -> Markup:
-    """AP and loss over epochs, a line a seed; where the learning rate decays is marked."""
+def accuracy_charts(curves: Sequence[Curve]) -> list[Markup]:
+    """AP over epochs, and loss over epochs: a line a seed; where the learning rate decays is marked."""
     # Imported here: matplotlib takes a second, which only a report with curves should wait for.
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(9.0, 3.0), layout="constrained")
-        FigureCanvasSVG(figure)
-        for axes, (label, value) in zip(figure.subplots(1, len(_PANELS)), _PANELS, strict=True):
-            _draw(axes, curves, label, value)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return _embedded(text.getvalue(), _described(curves))
+    pictures = []
+    for label, value in _PANELS:
+        with rc_context(_STYLE):
+            figure = Figure(figsize=(5.0, 3.1), layout="constrained")
+            FigureCanvasSVG(figure)
+            _draw(figure.subplots(), curves, label, value)
+            text = io.StringIO()
+            figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        pictures.append(_embedded(text.getvalue(), f"{label} over epochs, {_counted(curves)}"))
+    return pictures
 
 
 def _draw(axes: "Axes", curves: Sequence[Curve], label: str, value: Callable[[EpochResult], float | None]) -> None:
@@ -61,7 +63,7 @@ def _draw(axes: "Axes", curves: Sequence[Curve], label: str, value: Callable[[Ep
     for curve in curves:
         points = [(r.epoch + 1, y) for r in curve.training.results if (y := value(r)) is not None]
         xs, ys = [x for x, _ in points], [y for _, y in points]
-        axes.plot(xs, ys, color=_COLOURS[curve.side], linewidth=1.2, marker="o", markersize=2.5, alpha=0.85)
+        axes.plot(xs, ys, color=_COLOURS[curve.side], linewidth=1.0, marker="o", markersize=1.8, alpha=0.8)
     for epoch in sorted({epoch for curve in curves for epoch in curve.training.decay_epochs}):
         if epoch < max(len(curve.training.results) for curve in curves):
             axes.axvline(epoch + 0.5, color=_COLOURS["soft"], linewidth=0.8, linestyle=(0, (4, 3)))
@@ -70,12 +72,12 @@ def _draw(axes: "Axes", curves: Sequence[Curve], label: str, value: Callable[[Ep
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _described(curves: Sequence[Curve]) -> str:
+def _counted(curves: Sequence[Curve]) -> str:
     def count(side: Side) -> str:
         seeds = sum(curve.side == side for curve in curves)
         return f"{seeds} {'seed' if seeds == 1 else 'seeds'} {side}"
 
-    return f"AP and loss over epochs, {', '.join(map(count, reversed(SIDES)))}"
+    return ", ".join(map(count, reversed(SIDES)))
 
 
 def _embedded(svg: str, title: str) -> Markup:
