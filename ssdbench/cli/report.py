@@ -1,6 +1,7 @@
 """`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -22,14 +23,19 @@ from ssdbench.cli.compare import (
 )
 from ssdbench.cli.output import write_text
 from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.errors import UsageError
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
-from ssdbench.schema.report import Report
+from ssdbench.schema.report import Picture, Report
 
 DEFAULT_REPORT = Path("report.html")
 HISTORY_RUNS = 60
 """Of how many earlier runs a report shows the history; `ssdbench history` shows all."""
+
+LARGEST_PICTURES_BYTES = 700_000
+"""A report stays below 2 MB with them, and can still be mailed."""
+_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def report(
@@ -40,6 +46,10 @@ def report(
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Markdown of at most 60 lines; without -o, in place of HTML.")
+    ] = None,
+    picture: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A PNG or JPEG to show, as of `evaluate`; may be repeated."),
     ] = None,
     margin: Margin = None,
     maximum_age_days: MaximumAge = None,
@@ -54,11 +64,13 @@ def report(
     from ssdbench.report.page import render_report
     from ssdbench.report.pr_markdown import render_markdown
 
+    pictures = _pictures(picture or [])
     store = FileStore(results)
     measured = load_whole(store, run)
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
     outcome = judged(measured, store.find_reference, baseline, settings)
     said = report_on(outcome.run, outcome.reference, outcome.comparison, _history(store, outcome.run))
+    said = replace(said, pictures=pictures)
     print(headline(said.comparison, said.code).text)
     if markdown:
         write_text(markdown, render_markdown(said))
@@ -66,6 +78,25 @@ def report(
     if output or not markdown:
         write_text(output or DEFAULT_REPORT, render_report(said))
         print(f"written: {output or DEFAULT_REPORT}")
+
+
+def _pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
+    found = []
+    for path in paths:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"--picture {path}: cannot be read ({error.strerror}); check the path") from error
+        media_type = next((kind for start, kind in _MEDIA_TYPES.items() if content.startswith(start)), None)
+        if media_type is None:
+            raise UsageError(f"--picture {path}: neither PNG nor JPEG; convert it to one of them")
+        found.append(Picture(caption=path.name, media_type=media_type, content=content))
+    total = sum(len(picture.content) for picture in found)
+    if total > LARGEST_PICTURES_BYTES:
+        raise UsageError(
+            f"--picture: {total} bytes in all, a report holds {LARGEST_PICTURES_BYTES}; give fewer or smaller ones"
+        )
+    return tuple(found)
 
 
 def _history(store: FileStore, run: Run) -> dict[str, tuple[Series, ...]]:

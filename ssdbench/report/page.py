@@ -38,7 +38,7 @@ from ssdbench.report.numbers import (
 )
 from ssdbench.report.tables import counted, status_word
 from ssdbench.schema.history import Series
-from ssdbench.schema.report import Report
+from ssdbench.schema.report import Picture, Report
 from ssdbench.schema.verdict import METRICS, Verdict
 
 OPEN_AT_FIRST = 3
@@ -103,6 +103,7 @@ def _environment() -> Environment:
         "sparkline": sparkline,
         "accuracy_charts": accuracy_charts,
         "forest_row": forest_row,
+        "data_address": _data_address,
         "short_labels": short_labels,
         "series_value": _series_value,
     }
@@ -124,3 +125,7 @@ def _series_value(series: Series, value: float) -> str:
 
 def _percent(change: float | None, decimals: int = 1) -> str:
     return "" if change is None else f"{signed_percent(change, decimals)}%"
+
+
+def _data_address(picture: Picture) -> str:
+    return f"data:{picture.media_type};base64,{b64encode(picture.content).decode()}"

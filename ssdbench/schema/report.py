@@ -76,6 +76,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture to show: `media_type` is image/png or image/jpeg, `caption` tells what it is."""
+
+    caption: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A run and what is said of it; cases worst first. `reference` tells what it is compared with, in words."""
 
@@ -86,3 +95,4 @@ class Report:
     software: tuple[tuple[str, str], ...]
     cases: tuple[CaseReport, ...]
     gaps: tuple[Gap, ...]
+    pictures: tuple[Picture, ...] = ()

@@ -1,12 +1,15 @@
 """`ssdbench report` and `ssdbench history --html`: files on disk, whole and linked."""
 
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
+from ssdbench.cli.report import LARGEST_PICTURES_BYTES
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.site import file_name
 from tests.builders import GPU_HARDWARE, a_case, a_run
@@ -71,6 +74,24 @@ def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path):
     assert outcome.code == 2
     assert "file/r.html: cannot be written" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_pictures_are_part_of_the_file(tmp_path: Path):
+    keep(tmp_path, a_run())
+    sheet, text = tmp_path / 'sheet "1".png', tmp_path / "note.txt"
+    Image.new("RGB", (8, 8)).save(sheet)
+    text.write_text("no picture")
+    path = tmp_path / "r.html"
+    outcome = ssdbench("report", "latest", "-o", path, "--picture", sheet, "--results", tmp_path)
+    assert outcome.code == 0
+    pictures = [link for link in links(path).found if link.startswith("data:image/png;base64,")]
+    assert [base64.b64decode(link.partition(",")[2]) for link in pictures] == [sheet.read_bytes()]
+    for wrong, sentence in ((text, "neither PNG nor JPEG"), (tmp_path / "none.png", "cannot be read")):
+        refused = ssdbench("report", "latest", "--picture", wrong, "--results", tmp_path)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert sentence in refused.err
+    sheet.write_bytes(sheet.read_bytes() + bytes(LARGEST_PICTURES_BYTES))
+    assert "a report holds 700000" in ssdbench("report", "latest", "--picture", sheet, "--results", tmp_path).err
 
 
 @pytest.fixture
