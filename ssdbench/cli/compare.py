@@ -1,8 +1,7 @@
 """`ssdbench compare`: judge a run against a baseline, or against another run."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.night import sides, standing
+from ssdbench.analysis.night import standing
 from ssdbench.cli.anchor import creep_note
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
@@ -20,7 +19,6 @@ from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline, Comparison
 
-FindReference = Callable[[str, str], Baseline | Run | None]
 RunName = Annotated[str, typer.Argument(help="A run id, its unique beginning, a .jsonl file, or latest.")]
 Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
 BaselineName = Annotated[
@@ -52,39 +50,38 @@ def compare(
     store = FileStore(results)
     measured = load_whole(store, run)
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
-    outcome = judged(measured, store.find_reference, baseline, settings)
-    comparison = outcome.comparison
+    comparison, reference = judged(store, measured, baseline, settings)
     code = comparisons.exit_code(comparison)
     if as_json:
         print(codec.dump(comparison))
     else:
         console = Console()
         console.print(render_comparison(comparison, code, console.width))
-        if creep := creep_note(store, outcome.run, outcome.reference, settings):
+        if creep := creep_note(store, standing(measured), reference, settings):
             console.print(creep.text)
     raise typer.Exit(code)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A run's own launches, what they were compared with, and what came of it."""
+def judged(
+    store: FileStore, run: Run, baseline: str | None, settings: Settings
+) -> tuple[Comparison, Baseline | Run | None]:
+    """The verdicts on a run, and what it was compared with: `baseline`, or what the run itself was measured for.
 
-    run: Run
-    reference: Baseline | Run | None
-    comparison: Comparison
-
-
-def judged(measured: Run, find_reference: FindReference, baseline: str | None, settings: Settings) -> Judged:
-    """A whole run against `baseline`, a name or a run; None is its own baseline arm, else the default baseline."""
-    if measured.header.control is not None and baseline is None:
-        control, candidate = sides(measured)
-        return Judged(run=candidate, reference=control, comparison=comparisons.compare_arms(measured, settings))
-    candidate, wanted = standing(measured), baseline or DEFAULT_BASELINE
-    reference = find_reference(measured.header.hardware.key, wanted)
+    Raises:
+        StoreError: `baseline` is neither a baseline nor a run.
+    """
+    if run.header.control is not None and baseline is None:
+        return comparisons.compare_arms(run, settings), None
+    wanted = baseline or DEFAULT_BASELINE
+    reference = reference_of(store, run.header.hardware.key, wanted)
     name = reference.header.run_id if isinstance(reference, Run) else wanted
-    other = standing(reference) if isinstance(reference, Run) else reference
-    comparison = comparisons.compare(candidate, other, name, settings)
-    return Judged(run=candidate, reference=other, comparison=comparison)
+    return comparisons.compare(standing(run), reference, name, settings), reference
+
+
+def reference_of(store: FileStore, hardware_key: str, name: str) -> Baseline | Run | None:
+    """The baseline or run of this name; of an interleaved run the candidate's launches."""
+    reference = store.find_reference(hardware_key, name)
+    return standing(reference) if isinstance(reference, Run) else reference
 
 
 def adjusted(settings: Settings, margin: float | None, maximum_age_days: int | None) -> Settings:
@@ -102,7 +99,7 @@ def load_run(store: FileStore, name: str) -> Run:
 
 
 def load_whole(store: FileStore, name: str) -> Run:
-    """A stored run with the launches of all its arms; otherwise as `load_run`."""
+    """A stored run with both its arms, and the launches that others have replaced."""
     run = store.load(name)
     if run.torn:
         print(f"ssdbench: run {run.header.run_id} ends in the middle of a record, which was left out", file=sys.stderr)

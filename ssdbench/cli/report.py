@@ -1,14 +1,14 @@
 """`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ssdbench.analysis.history import every_series
+from ssdbench.analysis.night import sides, standing
 from ssdbench.analysis.report import report_on
 from ssdbench.cli.compare import (
     BaselineName,
@@ -28,6 +28,9 @@ from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
 from ssdbench.schema.report import Picture, Report
+from ssdbench.schema.settings import Settings
+
+History = Mapping[str, tuple[Series, ...]]
 
 DEFAULT_REPORT = Path("report.html")
 HISTORY_RUNS = 60
@@ -68,9 +71,8 @@ def report(
     store = FileStore(results)
     measured = load_whole(store, run)
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
-    outcome = judged(measured, store.find_reference, baseline, settings)
-    said = report_on(outcome.run, outcome.reference, outcome.comparison, _history(store, outcome.run))
-    said = replace(said, pictures=pictures)
+    history = _history(store, standing(measured))
+    said = replace(_said(store, measured, baseline, settings, history), pictures=pictures)
     print(headline(said.comparison, said.code).text)
     if markdown:
         write_text(markdown, render_markdown(said))
@@ -99,7 +101,7 @@ def _pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def _history(store: FileStore, run: Run) -> dict[str, tuple[Series, ...]]:
+def _history(store: FileStore, run: Run) -> History:
     """The series of a run's cases, over itself and the runs before it on the same hardware."""
     key, began = run.header.hardware.key, run.header.created_at
     earlier = [
@@ -111,20 +113,22 @@ def _history(store: FileStore, run: Run) -> dict[str, tuple[Series, ...]]:
     return every_series([*runs, run])
 
 
-def site_pages(
-    store: FileStore, runs: Sequence[Run], history: dict[str, tuple[Series, ...]], by: Grouping
-) -> Iterator[tuple[str, str]]:
+def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grouping) -> Iterator[tuple[str, str]]:
     """(path, HTML) of the pages of a site over these series; `runs` are whole, with all their arms."""
     from ssdbench.report.site import render_site
 
     shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
     by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
-    # One baseline serves all runs of its hardware: it is read once.
-    find_reference = cache(store.find_reference)
 
     def report_of(run_id: str) -> Report:
         run = by_id[run_id]
-        outcome = judged(run, find_reference, None, run.header.settings)
-        return report_on(outcome.run, outcome.reference, outcome.comparison, {})
+        return _said(store, run, None, run.header.settings, {})
 
     yield from render_site(history, list(by_id), report_of, by)
+
+
+def _said(store: FileStore, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
+    comparison, reference = judged(store, run, baseline, settings)
+    control, candidate = sides(run)
+    is_interleaved = run.header.control is not None and baseline is None
+    return report_on(candidate, control if is_interleaved else reference, comparison, history)

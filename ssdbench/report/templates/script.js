@@ -53,7 +53,7 @@ for (const box of document.querySelectorAll("[data-list]")) {
 }
 
 const openTarget = () => {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target && target.tagName === "DETAILS") {
     target.open = true;
     target.scrollIntoView();
