@@ -31,7 +31,7 @@ from ssdbench.schema.verdict import METRICS, OWN_BASELINE_ARM, Baseline, CaseVer
 T = TypeVar("T")
 
 DETAILED_CASES = 80
-TRACED_LAUNCHES = 3
+TRACED_LAUNCHES = 2
 TRACE_POINTS = 100
 SHOWN_LAUNCHES = 200
 _NOT_JUDGED = {

@@ -29,6 +29,7 @@ from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
 from ssdbench.schema.report import Picture, Report
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline
 
 History = Mapping[str, tuple[Series, ...]]
 
@@ -120,11 +121,27 @@ def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grou
     shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
     by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
 
+    read_once = _ReadOnce(store.root)
+
     def report_of(run_id: str) -> Report:
         run = by_id[run_id]
-        return _said(store, run, None, run.header.settings, {})
+        return _said(read_once, run, None, run.header.settings, {})
 
     yield from render_site(history, list(by_id), report_of, by)
+
+
+class _ReadOnce(FileStore):
+    """A store that keeps what it read: one baseline serves all runs of its hardware."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._found: dict[tuple[str, str], Baseline | Run | None] = {}
+
+    def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
+        """As of the store, read once."""
+        if (hardware_key, name) not in self._found:
+            self._found[hardware_key, name] = super().find_reference(hardware_key, name)
+        return self._found[hardware_key, name]
 
 
 def _said(store: FileStore, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
