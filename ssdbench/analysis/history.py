@@ -93,9 +93,38 @@ def series_of(
     if not groups:
         remedy = "measure in NVIDIA's container, or use --by night" if by is Grouping.CONTAINER else "measure it again"
         raise UsageError(f"{case_key}: no launch can be shown ({_counts(left_out)}); {remedy}")
+    return _all_series(case, name, groups, left_out, by)
+
+
+def every_series(
+    runs: Sequence[Run], *, by: Grouping = Grouping.NIGHT, metric: str | None = None, hardware: str = ""
+) -> dict[str, tuple[Series, ...]]:
+    """The series of every case that has one, by key; arguments as of `series_of`.
+
+    Raises:
+        UsageError: an unknown metric.
+    """
+    by_case: dict[str, list[tuple[Run, Record]]] = {}
+    for run in runs:
+        for record in run.records:
+            if hardware in record.hardware.key:
+                by_case.setdefault(record.case.key, []).append((run, record))
+    found = {}
+    for key, launches in sorted(by_case.items()):
+        case = launches[0][1].case
+        name = _metric(metric, case)
+        groups, left_out = _grouped(launches, name, by)
+        if groups:
+            found[key] = _all_series(case, name, groups, left_out, by)
+    return found
+
+
+def _all_series(
+    case: Case, metric: str, groups: dict[Conditions, dict[str, _Group]], left_out: Counter[str], by: Grouping
+) -> tuple[Series, ...]:
     notes = (f"left out: {_counts(left_out)}",) if left_out else ()
     return tuple(
-        _series(case, name, found, list(points.values()), by, notes) for found, points in sorted(groups.items())
+        _series(case, metric, found, list(points.values()), by, notes) for found, points in sorted(groups.items())
     )
 
 

@@ -24,23 +24,25 @@ from ssdbench.schema.verdict import Baseline, Comparison
 
 RunName = Annotated[str, typer.Argument(help="A run id, its unique beginning, a .jsonl file, or latest.")]
 Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
+BaselineName = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME|RUN",
+        help=f"What to compare with; default: {DEFAULT_BASELINE}, or the run's own baseline arm where it has one.",
+    ),
+]
+Margin = Annotated[
+    float | None, typer.Option(help="Relative change that matters, 0.05 for 5 %; default: as the run's suite says.")
+]
+MaximumAge = Annotated[int | None, typer.Option("--max-age", help="Days from which a baseline is stale.")]
 
 
 def compare(
     run: RunName,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|RUN",
-            help=f"What to compare with; default: {DEFAULT_BASELINE}, or the run's own baseline arm where it has one.",
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None, typer.Option(help="Relative change that matters, 0.05 for 5 %; default: as the run's suite says.")
-    ] = None,
-    maximum_age_days: Annotated[
-        int | None, typer.Option("--max-age", help="Days from which a baseline is stale.")
-    ] = None,
+    baseline: BaselineName = None,
+    margin: Margin = None,
+    maximum_age_days: MaximumAge = None,
     all_metrics: Annotated[
         bool, typer.Option("--metrics", help="Report the metrics that are not gated too, with their intervals.")
     ] = False,
@@ -61,12 +63,7 @@ def compare(
     outputs = outputs_of(output or ())
     store = FileStore(results)
     measured = load_whole(store, run)
-    settings = measured.header.settings
-    settings = replace(
-        settings,
-        margin=settings.margin if margin is None else margin,
-        maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
-    )
+    settings = adjusted(measured.header.settings, margin, maximum_age_days)
     comparison, reference = judged(store, measured, baseline, settings)
     code = comparisons.exit_code(comparison)
     if all_metrics:
@@ -105,6 +102,15 @@ def reference_of(store: FileStore, hardware_key: str, name: str) -> Baseline | R
     """The baseline or run of this name; of an interleaved run the candidate's launches."""
     reference = store.find_reference(hardware_key, name)
     return standing(reference) if isinstance(reference, Run) else reference
+
+
+def adjusted(settings: Settings, margin: float | None, maximum_age_days: int | None) -> Settings:
+    """The run's settings, with what was given on the command line in place of theirs."""
+    return replace(
+        settings,
+        margin=settings.margin if margin is None else margin,
+        maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
+    )
 
 
 def load_run(store: FileStore, name: str) -> Run:

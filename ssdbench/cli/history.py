@@ -1,18 +1,23 @@
 """`ssdbench history`: one case over nights or containers, with the places where its level changed. Report-only."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from ssdbench.analysis.history import find_case, measured_cases, series_of
-from ssdbench.cli.compare import Results, load_run
+from ssdbench.analysis.history import every_series, find_case, measured_cases, series_of
+from ssdbench.analysis.night import standing
+from ssdbench.cli.compare import Results, load_whole
+from ssdbench.cli.output import write_text
+from ssdbench.cli.report import site_pages
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.history import csv_of, render_cases, render_series
-from ssdbench.schema.history import Grouping
+from ssdbench.schema.history import Grouping, Series
 
 
 def history(
@@ -23,24 +28,52 @@ def history(
     ),
     metric: Annotated[str | None, typer.Option(help="Another metric than the one that is gated.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for other tools.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="DIR", help="Write a static site: pages to put on any host.")
+    ] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Show a case over time with its change points; without CASE, list the cases that were measured.
 
     Change points are for looking at: the exit code says nothing of them. Other hardware, workload versions, protocols
-    and images are series of their own.
+    and images are series of their own. With --html, pages about all cases (or CASE) and a report of every run.
     """
+    if as_csv and html:
+        raise UsageError("--csv and --html are two outputs; give one of them")
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists those that were measured")
     store, console = FileStore(results), Console()
-    runs = [load_run(store, header.run_id) for header in store.headers()]
-    if not runs:
+    whole = [load_whole(store, header.run_id) for header in store.headers()]
+    if not whole:
         raise StoreError(f"{results}: nothing was measured yet; begin with `ssdbench run`")
+    runs = [standing(run) for run in whole]
     cases = measured_cases(runs)
-    if case is None:
+    if case is None and html is None:
         console.print(render_cases(cases))
         return
-    found = series_of(runs, find_case(cases, case).case_key, by=by, metric=metric, hardware=hardware)
+    if case is None:
+        found = every_series(runs, by=by, metric=metric, hardware=hardware)
+    else:
+        key = find_case(cases, case).case_key
+        found = {key: series_of(runs, key, by=by, metric=metric, hardware=hardware)}
+    if not found:
+        raise UsageError(f"{results}: nothing to show on hardware {hardware!r} by {by.value}; see `ssdbench history`")
+    if html:
+        _write_site(html, site_pages(store, whole, found, by))
+        return
+    for series in found.values():
+        _show(console, series, as_csv=as_csv)
+
+
+def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
+    count = 0
+    for path, text in pages:
+        write_text(folder / path, text)
+        count += 1
+    print(f"written: {count} pages, begin with {folder / 'index.html'}")
+
+
+def _show(console: Console, found: tuple[Series, ...], *, as_csv: bool) -> None:
     if as_csv:
         print(csv_of(found), end="")
         return

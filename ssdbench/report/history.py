@@ -102,7 +102,7 @@ def _sparkline(series: Series, width: int) -> Text:
         change = starts.get(index)
         marks.append(_MARK if change else " ", _style(series.metric, change.change) if change else "")
     marks.rstrip()
-    metric, digits = METRICS[series.metric], _digits(series)
+    metric, digits = METRICS[series.metric], series_digits(series)
     ends = "..".join(value_text(metric, value, digits) for value in (low, high))
     newest = f", the newest {len(points)} of {len(series.points)} points" if hidden else ""
     legend = Text(f"{ends} {shown_unit(metric)}{newest}", "dim")
@@ -111,13 +111,13 @@ def _sparkline(series: Series, width: int) -> Text:
 
 def _table(series: Series) -> RenderableType:
     metric = METRICS[series.metric]
-    labels = _short([point.label for point in series.points])
+    labels = short_labels([point.label for point in series.points])
     table = new_table(
         "container" if labels == [p.label for p in series.points] else "date", "value", "launches", "vs before"
     )
     table.add_column("level", ratio=1)
     changes = {change.index: change for change in series.change_points}
-    digits = _digits(series)
+    digits = series_digits(series)
     for index, point in enumerate(series.points):
         change = changes.get(index)
         table.add_row(
@@ -142,7 +142,7 @@ def _style(metric: str, change: float) -> str:
     return "bold green" if better else "bold red"
 
 
-def _short(labels: Sequence[str]) -> list[str]:
+def short_labels(labels: Sequence[str]) -> list[str]:
     """Dates without the time of day where a day has one point only; other labels as they are."""
     if not all(len(label) >= 16 and label[10:11] == "T" for label in labels):
         return list(labels)
@@ -150,7 +150,8 @@ def _short(labels: Sequence[str]) -> list[str]:
     return days if len(set(days)) == len(days) else [label[:16].replace("T", " ") for label in labels]
 
 
-def _digits(series: Series) -> int:
+def series_digits(series: Series) -> int:
+    """Significant digits that the spread of the launches supports, by the middle point."""
     spreads = [(point.high - point.low) / point.value for point in series.points if point.launches > 1]
     return significant_digits(median(spreads) if spreads else None)
 

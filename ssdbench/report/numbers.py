@@ -16,10 +16,14 @@ def significant_digits(relative_spread: float | None) -> int:
     return min(5, max(2, 1 + math.ceil(-math.log10(relative_spread))))
 
 
+def in_shown_unit(metric: Metric, value: float) -> float:
+    """A value of the metric's unit in `shown_unit`."""
+    return value * _DISPLAY.get(metric.unit, (1.0, metric.unit))[0]
+
+
 def value_text(metric: Metric, value: float, digits: int) -> str:
     """A value of the metric's unit as a number of `shown_unit`."""
-    factor, _ = _DISPLAY.get(metric.unit, (1.0, metric.unit))
-    return rounded(value * factor, digits)
+    return rounded(in_shown_unit(metric, value), digits)
 
 
 def shown_unit(metric: Metric) -> str:

@@ -1,0 +1,151 @@
+"""`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdbench.analysis.history import every_series
+from ssdbench.analysis.night import sides, standing
+from ssdbench.analysis.report import report_on
+from ssdbench.cli.compare import (
+    BaselineName,
+    Margin,
+    MaximumAge,
+    Results,
+    RunName,
+    adjusted,
+    judged,
+    load_run,
+    load_whole,
+)
+from ssdbench.cli.output import write_text
+from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.errors import UsageError
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.history import Grouping, Series
+from ssdbench.schema.record import Run
+from ssdbench.schema.report import Picture, Report
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline
+
+History = Mapping[str, tuple[Series, ...]]
+
+DEFAULT_REPORT = Path("report.html")
+HISTORY_RUNS = 60
+"""Of how many earlier runs a report shows the history; `ssdbench history` shows all."""
+
+LARGEST_PICTURES_BYTES = 700_000
+"""A report stays below 2 MB with them, and can still be mailed."""
+_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+def report(
+    run: RunName,
+    baseline: BaselineName = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=f"The HTML file; default: {DEFAULT_REPORT}.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Markdown of at most 60 lines; without -o, in place of HTML.")
+    ] = None,
+    picture: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A PNG or JPEG to show, as of `evaluate`; may be repeated."),
+    ] = None,
+    margin: Margin = None,
+    maximum_age_days: MaximumAge = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Write what is said of a run as one HTML file that works anywhere, and as Markdown for issues.
+
+    It judges as `compare` does, and its exit code is 0 whatever it says: `compare` is the gate.
+    """
+    # Imported here: no other verb needs templates.
+    from ssdbench.report.headline import headline
+    from ssdbench.report.page import render_report
+    from ssdbench.report.pr_markdown import render_markdown
+
+    pictures = _pictures(picture or [])
+    store = FileStore(results)
+    measured = load_whole(store, run)
+    settings = adjusted(measured.header.settings, margin, maximum_age_days)
+    history = _history(store, standing(measured))
+    said = replace(_said(store, measured, baseline, settings, history), pictures=pictures)
+    print(headline(said.comparison, said.code).text)
+    if markdown:
+        write_text(markdown, render_markdown(said))
+        print(f"written: {markdown}")
+    if output or not markdown:
+        write_text(output or DEFAULT_REPORT, render_report(said))
+        print(f"written: {output or DEFAULT_REPORT}")
+
+
+def _pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
+    found = []
+    for path in paths:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"--picture {path}: cannot be read ({error.strerror}); check the path") from error
+        media_type = next((kind for start, kind in _MEDIA_TYPES.items() if content.startswith(start)), None)
+        if media_type is None:
+            raise UsageError(f"--picture {path}: neither PNG nor JPEG; convert it to one of them")
+        found.append(Picture(caption=path.name, media_type=media_type, content=content))
+    total = sum(len(picture.content) for picture in found)
+    if total > LARGEST_PICTURES_BYTES:
+        raise UsageError(
+            f"--picture: {total} bytes in all, a report holds {LARGEST_PICTURES_BYTES}; give fewer or smaller ones"
+        )
+    return tuple(found)
+
+
+def _history(store: FileStore, run: Run) -> History:
+    """The series of a run's cases, over itself and the runs before it on the same hardware."""
+    key, began = run.header.hardware.key, run.header.created_at
+    earlier = [
+        header.run_id
+        for header in store.headers()
+        if header.hardware.key == key and header.created_at <= began and header.run_id != run.header.run_id
+    ]
+    runs = [load_run(store, run_id) for run_id in earlier[-HISTORY_RUNS:]]
+    return every_series([*runs, run])
+
+
+def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grouping) -> Iterator[tuple[str, str]]:
+    """(path, HTML) of the pages of a site over these series; `runs` are whole, with all their arms."""
+    from ssdbench.report.site import render_site
+
+    shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
+    by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
+
+    read_once = _ReadOnce(store.root)
+
+    def report_of(run_id: str) -> Report:
+        run = by_id[run_id]
+        return _said(read_once, run, None, run.header.settings, {})
+
+    yield from render_site(history, list(by_id), report_of, by)
+
+
+class _ReadOnce(FileStore):
+    """A store that keeps what it read: one baseline serves all runs of its hardware."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._found: dict[tuple[str, str], Baseline | Run | None] = {}
+
+    def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
+        """As of the store, read once."""
+        if (hardware_key, name) not in self._found:
+            self._found[hardware_key, name] = super().find_reference(hardware_key, name)
+        return self._found[hardware_key, name]
+
+
+def _said(store: FileStore, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
+    comparison, reference = judged(store, run, baseline, settings)
+    control, candidate = sides(run)
+    is_interleaved = run.header.control is not None and baseline is None
+    return report_on(candidate, control if is_interleaved else reference, comparison, history)

@@ -1,0 +1,188 @@
+"""The charts of one case: its launches, the change with its interval, its steps, its history."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from markupsafe import Markup
+
+from ssdbench.report.numbers import in_shown_unit, shown_unit, signed_percent
+from ssdbench.report.svg import Plot, Tick, padded
+from ssdbench.schema.history import Series
+from ssdbench.schema.report import SIDES, LaunchValue, StepTrace
+from ssdbench.schema.verdict import METRICS, Direction, Verdict
+
+_FOREST_WIDTH, _FOREST_HEIGHT = 132, 22
+_SPARK_WIDTH, _SPARK_HEIGHT = 132, 30
+_LARGEST_SHOWN_CHANGE = 0.3
+
+
+def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
+    """A dot a launch, the baseline's above the run's, in the order of measurement from top to bottom."""
+    metric = METRICS[metric_name]
+    values = {launch: in_shown_unit(metric, launch.value) for launch in launches}
+    plot = Plot(padded(values.values()), (0.0, 2.0), height=190, left=12)
+    plot.axes(f"{metric.title}, {shown_unit(metric)}", "each dot a launch, the line its side's median", y_ticks=[])
+    has_fresh = any(launch.stage == "C" for launch in launches)
+    for row, side in zip((1, 0), SIDES, strict=True):
+        of_side = [launch for launch in launches if launch.side == side]
+        if not of_side:
+            plot.words(row + 0.45, f"{side}: none", "muted")
+            continue
+        plot.words(row + 0.84, side, f"{side}-text")
+        plot.upright(median(values[launch] for launch in of_side), (row + 0.05, row + 0.72), f"{side} thick")
+        for stage in ("B", "C"):
+            chosen = [(n, launch) for n, launch in enumerate(of_side) if launch.stage == stage]
+            places = [(values[launch], row + 0.68 - 0.6 * (n + 0.5) / len(of_side)) for n, launch in chosen]
+            plot.dots(places, f"{side} faint" if stage == "B" and has_fresh else side)
+    return plot.svg(f"{metric.title} of every launch, baseline and measured")
+
+
+def interval_chart(verdict: Verdict) -> Markup | None:
+    """The change of a verdict with its interval, beside the margin; None where there is no interval."""
+    if verdict.change is None or verdict.low is None or verdict.high is None:
+        return None
+    margin = verdict.settings.margin
+    shown = [100 * value for value in (verdict.low, verdict.high, -2 * margin, 2 * margin)]
+    plot = Plot(padded(shown, 0.05), (0.0, 1.0), height=120, left=12)
+    plot.band((-100 * margin, 100 * margin), "margin")
+    sure = f"{100 * (1 - verdict.settings.alpha):g}%"
+    plot.axes("change against the baseline, %", f"change with its {sure} interval; shaded: the margin", y_ticks=[])
+    plot.upright(0, (0, 1), "zero")
+    plot.across(0.5, (100 * verdict.low, 100 * verdict.high), "measured thick")
+    plot.dots([(100 * verdict.change, 0.5)], "measured large")
+    return plot.svg(f"Change {_percent(verdict.change)}, from {_percent(verdict.low)} to {_percent(verdict.high)}")
+
+
+def trace_chart(traces: Sequence[StepTrace]) -> Markup | None:
+    """Step times over the number of the step; warm-up is shaded, and cut off where it would flatten the rest."""
+    metric = METRICS["latency_p50"]
+    timed = [in_shown_unit(metric, s) for trace in traces for n, s in trace.steps if n >= trace.warmup_steps]
+    if not timed:
+        return None
+    steps = max(n for trace in traces for n, _ in trace.steps)
+    warmup = max(trace.warmup_steps for trace in traces)
+    plot = Plot((0, steps), padded(timed, 0.12))
+    if warmup:
+        plot.band((0, warmup - 0.5), "warmup")
+    plot.axes("step", f"step time, {shown_unit(metric)}")
+    for trace in traces:
+        plot.line([(n, in_shown_unit(metric, seconds)) for n, seconds in trace.steps], f"{trace.side} thin")
+    return plot.svg("Time of each step of some launches, baseline and measured")
+
+
+def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:
+    """The share of each step that was spent waiting for its batch; None where nothing noteworthy was."""
+    timed = [100 * share for trace in traces for n, share in trace.fetches if n >= trace.warmup_steps]
+    if not timed or max(timed) < 1:
+        return None
+    steps = max(n for trace in traces for n, _ in trace.fetches)
+    warmup = max(trace.warmup_steps for trace in traces)
+    plot = Plot((0, steps), (0.0, min(100.0, 1.15 * max(timed))))
+    if warmup:
+        plot.band((0, warmup - 0.5), "warmup")
+    plot.axes("step", "waiting for the batch, % of the step")
+    for trace in traces:
+        plot.line([(n, 100 * share) for n, share in trace.fetches], f"{trace.side} thin")
+    return plot.svg("Share of each step spent waiting for its batch, baseline and measured")
+
+
+def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", width: int = 360) -> Markup:
+    """A series over its runs or containers: middle and extreme launches, levels, change points; one run is marked."""
+    metric = METRICS[series.metric]
+    points = series.points
+    values = [in_shown_unit(metric, point.value) for point in points]
+    extremes = [(in_shown_unit(metric, point.low), in_shown_unit(metric, point.high)) for point in points]
+    all_values = [value for pair in extremes for value in pair]
+    plot = Plot((-0.5, len(points) - 0.5), padded(all_values, 0.15), width=width, height=210 if width < 500 else 260)
+    dated = points[0].label[:10] == points[0].measured_at[:10]
+    plot.axes(
+        "date of the run" if dated else "container release",
+        f"{metric.title}, {shown_unit(metric)}",
+        x_ticks=_some(labels, width),
+    )
+    for number in range(points[-1].segment + 1):
+        part = [n for n, point in enumerate(points) if point.segment == number]
+        plot.across(median(values[n] for n in part), (part[0] - 0.4, part[-1] + 0.4), "level")
+    plot.whiskers(((n, low, high) for n, (low, high) in enumerate(extremes)), "measured thin")
+    plot.dots(enumerate(values), "measured")
+    low, high = padded(all_values, 0.15)
+    for number, change in enumerate(series.change_points):
+        style = change_style(series.metric, change.change)
+        plot.upright(change.index - 0.5, (low, high), f"{style} dashed")
+        plot.note(change.index - 0.5, _percent(change.change), f"{style}-text", line=number % 3)
+    own = [(n, values[n]) for n, point in enumerate(points) if run_id in point.run_ids]
+    plot.dots(own, "ring")
+    plot.dots(own, "measured")
+    changes = len(series.change_points)
+    return plot.svg(f"{metric.title} over {len(points)} points, {changes} change point{'' if changes == 1 else 's'}")
+
+
+def sparkline(series: Series) -> Markup:
+    """The course of a series without axes; its change points are marked."""
+    values = [point.value for point in series.points]
+    low, high = padded(values, 0.0)
+    across = _SPARK_WIDTH - 10
+
+    def x(index: float) -> float:
+        return 5 + (index / (len(values) - 1) if len(values) > 1 else 0.5) * across
+
+    def y(value: float) -> float:
+        return _SPARK_HEIGHT - 5 - ((value - low) / (high - low) if high > low else 0.5) * (_SPARK_HEIGHT - 10)
+
+    line = "L".join(f"{x(n):.1f} {y(value):.1f}" for n, value in enumerate(values))
+    marks = "".join(
+        f'<path class="line {change_style(series.metric, change.change)} thin" '
+        f'd="M{x(change.index - 0.5):.1f} 1v{_SPARK_HEIGHT - 2}"/>'
+        for change in series.change_points
+    )
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" width="{_SPARK_WIDTH}" '
+        f'height="{_SPARK_HEIGHT}" aria-hidden="true">{marks}<path class="line measured" d="M{line}"/>'
+        f'<path class="dots measured" d="M{x(len(values) - 1):.1f} {y(values[-1]):.1f}h0"/></svg>'
+    )
+
+
+def forest_reach(verdicts: Sequence[Verdict]) -> float:
+    """The largest change that the intervals of a table show, in whole hundredths; what lies beyond it is cut."""
+    bounds = [abs(bound) for v in verdicts if v.low is not None and v.high is not None for bound in (v.low, v.high)]
+    margin = max((verdict.settings.margin for verdict in verdicts), default=0.01)
+    reach = min(max([2 * margin, *bounds]), max(_LARGEST_SHOWN_CHANGE, 2 * margin))
+    return math.ceil(100 * reach - 1e-9) / 100
+
+
+def forest_row(verdict: Verdict, reach: float, style: str) -> Markup | None:
+    """The interval of one case on the scale of all cases, -reach to +reach; None where there is none."""
+    if verdict.change is None or verdict.low is None or verdict.high is None:
+        return None
+
+    def x(change: float) -> float:
+        return _FOREST_WIDTH / 2 + max(-1.0, min(1.0, change / reach)) * (_FOREST_WIDTH / 2 - 4)
+
+    middle, left, right = _FOREST_HEIGHT / 2, x(-verdict.settings.margin), x(verdict.settings.margin)
+    return Markup(
+        f'<svg class="forest" viewBox="0 0 {_FOREST_WIDTH} {_FOREST_HEIGHT}" width="{_FOREST_WIDTH}" '
+        f'height="{_FOREST_HEIGHT}" aria-hidden="true">'
+        f'<rect class="margin" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_FOREST_HEIGHT}"/>'
+        f'<path class="line zero" d="M{x(0):.1f} 0v{_FOREST_HEIGHT}"/>'
+        f'<path class="line {style} thick" d="M{x(verdict.low):.1f} {middle}H{x(verdict.high):.1f}"/>'
+        f'<path class="dots {style} large" d="M{x(verdict.change):.1f} {middle}h0"/></svg>'
+    )
+
+
+def change_style(metric: str, change: float) -> str:
+    """`good` or `bad`, by the direction of the metric."""
+    return "good" if (change > 0) == (METRICS[metric].direction is Direction.HIGHER_IS_BETTER) else "bad"
+
+
+def _some(labels: Sequence[str], width: int) -> list[Tick]:
+    # A label and its gap take 100 of the chart's units.
+    most = max(2, (width - 60) // 100)
+    if len(labels) <= most:
+        return [(float(index), label) for index, label in enumerate(labels)]
+    stride = max(1, -(-(len(labels) - 1) // (most - 1)))
+    return [(float(index), labels[index]) for index in range(len(labels) - 1, -1, -stride)][::-1]
+
+
+def _percent(change: float) -> str:
+    return f"{signed_percent(change, 1)}%"

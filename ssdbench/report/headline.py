@@ -1,0 +1,79 @@
+"""The answer of a comparison in one sentence: regressed or not, where, how much, and how sure that is."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from ssdbench.errors import ExitCode
+from ssdbench.report.numbers import change_text, interval_text
+from ssdbench.report.tables import counted, status_word
+from ssdbench.schema.verdict import METRICS, Comparison, Status
+
+Tone = Literal["bad", "good", "open", "gap", "quiet"]
+
+TONES: dict[Status, Tone] = {
+    Status.REGRESSED: "bad",
+    Status.FAILED: "bad",
+    Status.INCONCLUSIVE: "open",
+    Status.UNCHANGED: "good",
+    Status.IMPROVED: "good",
+    Status.SKIPPED: "quiet",
+}
+
+
+_OPEN = "What was not judged may have changed."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """`word` is the answer, `sentence` goes on with where and how much, `sureness` says how sure that is."""
+
+    tone: Tone
+    word: str
+    sentence: str
+    sureness: str
+
+    @property
+    def text(self) -> str:
+        """All of it on one line."""
+        return f"{self.word}: {self.sentence}. {self.sureness}"
+
+
+def headline(comparison: Comparison, code: ExitCode) -> Headline:
+    """The answer; `code` is the comparison's exit code, which decides what comes first."""
+    settings = comparison.settings
+    counts = Counter(case.verdict.status for case in comparison.cases)
+    of_all = f"of {counted(len(comparison.cases), 'case')}"
+    sure, margin = f"{100 * (1 - settings.alpha):g}%", f"{100 * settings.margin:g}%"
+    alarm = f"The chance of any false alarm among all cases is at most {100 * settings.alpha:g}%."
+    if code is ExitCode.REGRESSED:
+        worst = comparison.cases[0]
+        many = counts[Status.REGRESSED] > 1
+        where = f"{counts[Status.REGRESSED]} {of_all} got worse, {'most ' if many else ''}{worst.title}"
+        much = f"{METRICS[worst.verdict.metric].title} {change_text(worst.verdict)}"
+        between = interval_text(worst.verdict).replace("..", "% to ")
+        interval = (
+            f"With {sure} confidence {'the largest' if many else 'the'} change is {between}%. " if between else ""
+        )
+        return Headline(tone="bad", word="Regressed", sentence=f"{where}: {much}", sureness=f"{interval}{alarm}")
+    passed = counts[Status.UNCHANGED] + counts[Status.IMPROVED]
+    if code is ExitCode.OK:
+        better = f" ({counts[Status.IMPROVED]} improved)" if counts[Status.IMPROVED] else ""
+        return Headline(
+            tone="good",
+            word="No regression",
+            sentence=f"{passed} {of_all} stayed within {margin} or got better{better}",
+            sureness=f"Of each unchanged case the whole {sure} interval lies within the margin of {margin}.",
+        )
+    seen = f"no regression among the {passed} judged" if passed else "no case could be judged"
+    if code is ExitCode.CASE_FAILED:
+        where = f"{counts[Status.FAILED]} {of_all} did not run to the end, first {comparison.cases[0].title}; {seen}"
+        return Headline(tone="bad", word="Failed", sentence=where, sureness=_OPEN)
+    if code is ExitCode.INCONCLUSIVE:
+        where = f"{counts[Status.INCONCLUSIVE]} {of_all} without a verdict; {seen}"
+        sureness = f"The {sure} intervals of these are neither within the margin of {margin} nor surely beyond it."
+        return Headline(tone="open", word="Inconclusive", sentence=where, sureness=sureness)
+    gaps = {status: count for status, count in counts.items() if status not in TONES or status is Status.SKIPPED}
+    listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
+    where = f"{sum(gaps.values())} {of_all} without a verdict ({listed}); {seen}"
+    return Headline(tone="gap", word="Not covered", sentence=where, sureness=_OPEN)

@@ -1,0 +1,131 @@
+"""A report as one HTML file that needs nothing else: style, script and charts are in it, and nothing is fetched.
+
+The templates escape every text; charts escape theirs (`svg`). A content security policy allows the page's own script
+and no other, so that even a text which slipped through could not run.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ssdbench import __version__
+from ssdbench.report.case_charts import (
+    change_style,
+    fetch_chart,
+    forest_reach,
+    forest_row,
+    interval_chart,
+    launches_chart,
+    sparkline,
+    trace_chart,
+    trend_chart,
+)
+from ssdbench.report.charts import accuracy_charts
+from ssdbench.report.headline import TONES, headline
+from ssdbench.report.history import series_digits, short_labels
+from ssdbench.report.numbers import (
+    change_text,
+    interval_text,
+    shown_unit,
+    signed_percent,
+    significant_digits,
+    spread,
+    value_text,
+)
+from ssdbench.report.tables import counted, status_word
+from ssdbench.schema.history import Series
+from ssdbench.schema.report import Picture, Report
+from ssdbench.schema.verdict import METRICS, Verdict
+
+OPEN_AT_FIRST = 3
+"""Cases whose details are open when the page is: the worst ones, if they regressed or failed."""
+
+
+def render_report(report: Report, *, home: str = "", pages: Mapping[str, str] | None = None) -> str:
+    """The report as HTML; within a site `home` is the address of its index, `pages` has those of cases by key."""
+    verdicts = [case.verdict for case in report.comparison.cases]
+    return page(
+        "report.html",
+        report=report,
+        header=report.header,
+        comparison=report.comparison,
+        answer=headline(report.comparison, report.code),
+        statuses=Counter(verdict.status for verdict in verdicts).items(),
+        reach=forest_reach(verdicts),
+        metrics=[METRICS[name] for name in dict.fromkeys(verdict.metric for verdict in verdicts)],
+        home=home,
+        pages=pages or {},
+        open_at_first=OPEN_AT_FIRST,
+    )
+
+
+def page(template: str, **content: object) -> str:
+    """A page of the templates' folder; every string in `content` is escaped where it stands."""
+    return _environment().get_template(template).render(content)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ssdbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = environment.get_template("script.js").render()
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {
+        "version": __version__,
+        "script": script,
+        "script_digest": digest,
+        "METRICS": METRICS,
+        "tone": lambda status: TONES.get(status, "gap"),
+        "status_word": status_word,
+        "counted": counted,
+        "unit": shown_unit,
+        "change_text": change_text,
+        "interval_text": interval_text,
+        "verdict_value": _verdict_value,
+        "figure_value": _figure_value,
+        "percent": _percent,
+        "case_parts": lambda title: title.partition(" · ")[::2],
+        "change_style": change_style,
+        "launches_chart": launches_chart,
+        "interval_chart": interval_chart,
+        "trace_chart": trace_chart,
+        "fetch_chart": fetch_chart,
+        "trend_chart": trend_chart,
+        "sparkline": sparkline,
+        "accuracy_charts": accuracy_charts,
+        "forest_row": forest_row,
+        "data_address": _data_address,
+        "short_labels": short_labels,
+        "series_value": _series_value,
+    }
+    return environment
+
+
+def _verdict_value(verdict: Verdict, value: float | None) -> str:
+    metric = METRICS[verdict.metric]
+    return "–" if value is None else f"{value_text(metric, value, significant_digits(spread(verdict)))}"
+
+
+def _figure_value(metric: str, value: float | None) -> str:
+    return "–" if value is None else f"{value_text(METRICS[metric], value, 4)} {shown_unit(METRICS[metric])}"
+
+
+def _series_value(series: Series, value: float) -> str:
+    return value_text(METRICS[series.metric], value, series_digits(series))
+
+
+def _percent(change: float | None, decimals: int = 1) -> str:
+    return "" if change is None else f"{signed_percent(change, decimals)}%"
+
+
+def _data_address(picture: Picture) -> str:
+    return f"data:{picture.media_type};base64,{b64encode(picture.content).decode()}"

@@ -1,0 +1,94 @@
+"""A report as Markdown for an issue or a pull request: the same answer, in at most `MOST_LINES` lines.
+
+Every text of a record is written with entities for all that Markdown, HTML or GitHub would read in it: no name makes a
+table cell, a tag, a mention or a reference.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ssdbench.report.headline import headline
+from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
+from ssdbench.report.tables import counted, status_word
+from ssdbench.schema.report import Gap, Report
+from ssdbench.schema.verdict import METRICS, CaseVerdict, Difference, Status
+
+MOST_LINES = 60
+_CASES, _DIFFERENCES, _GAPS, _LETTERS = 15, 10, 10, 160
+_ENTITIES = {ord(letter): f"&#{ord(letter)};" for letter in "&<>|*_[]`#@~\\!"}
+_QUIET = (Status.UNCHANGED, Status.SKIPPED)
+
+
+def render_markdown(report: Report) -> str:
+    """The answer, the cases that are not unchanged, what else changed, and what was not measured."""
+    comparison = report.comparison
+    answer = headline(comparison, report.code)
+    lines = [
+        f"**{answer.word}:** {_safe(answer.sentence, 400)}. {_safe(answer.sureness, 400)}",
+        "",
+        f"Run {_safe(comparison.run_id)} of suite {_safe(report.header.plan.suite)}, compared with "
+        f"{_safe(report.reference, 300)}, on {_safe(comparison.hardware_key)}.",
+        "",
+    ]
+    lines += [*_cases(comparison.cases), *_differences(comparison.differences), *_gaps(report.gaps)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cases(cases: Sequence[CaseVerdict]) -> list[str]:
+    telling = [case for case in cases if case.verdict.status not in _QUIET]
+    counts = Counter(case.verdict.status for case in cases)
+    total = ", ".join(f"{count} {status_word(status)}" for status, count in counts.items())
+    lines = [f"{counted(len(cases), 'case')}: {total}.", ""]
+    if not telling:
+        return lines
+    lines += ["| case | verdict | change | 99% interval | baseline | measured |", "|---|---|--:|--:|--:|--:|"]
+    lines[-2] = lines[-2].replace("99%", f"{100 * (1 - telling[0].verdict.settings.alpha):g}%")
+    lines += [_row(case) for case in telling[:_CASES]]
+    more = _more(len(telling) - _CASES, "case", "not unchanged")
+    return [*lines, "", *([*more, ""] if more else [])]
+
+
+def _row(case: CaseVerdict) -> str:
+    verdict = case.verdict
+    metric = METRICS[verdict.metric]
+    digits = significant_digits(spread(verdict))
+    values = (
+        "–" if value is None else f"{value_text(metric, value, digits)} {shown_unit(metric)}"
+        for value in (verdict.baseline_value, verdict.measured_value)
+    )
+    bounds = interval_text(verdict).replace("..", " to ")
+    cells = [
+        _safe(case.title),
+        status_word(verdict.status),
+        change_text(verdict),
+        f"{bounds}%" if bounds else "",
+        *values,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _differences(differences: Sequence[Difference]) -> list[str]:
+    if not differences:
+        return []
+    listed = [
+        f"- {_safe(item.name)}: {_safe(item.baseline)} → {_safe(item.measured)}" for item in differences[:_DIFFERENCES]
+    ]
+    return ["What else changed:", "", *listed, *_more(len(differences) - _DIFFERENCES, "difference", "besides"), ""]
+
+
+def _gaps(gaps: Sequence[Gap]) -> list[str]:
+    if not gaps:
+        return []
+    listed = [f"- {_safe(gap.title)}: {_safe(gap.what)}: {_safe(gap.why)}" for gap in gaps[:_GAPS]]
+    return ["Not measured, or not judged:", "", *listed, *_more(len(gaps) - _GAPS, "such line", "besides")]
+
+
+def _more(count: int, what: str, how: str) -> list[str]:
+    return [f"- and {counted(count, what)} {how}"] if count > 0 else []
+
+
+def _safe(text: str, letters: int = _LETTERS) -> str:
+    """One line of at most so many letters, in which nothing is markup."""
+    line = " ".join(text.split())
+    cut = line if len(line) <= letters else f"{line[: letters - 1]}…"
+    return cut.translate(_ENTITIES)

@@ -1,0 +1,98 @@
+"""What a report says, before any format is chosen: the comparison, and per case what its charts show."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ssdbench.errors import ExitCode
+from ssdbench.schema.history import Series
+from ssdbench.schema.record import RunHeader, StageName
+from ssdbench.schema.training import Training
+from ssdbench.schema.verdict import CaseVerdict, Comparison
+
+Side = Literal["baseline", "measured"]
+SIDES: tuple[Side, ...] = ("baseline", "measured")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchValue:
+    """One launch in the distribution of its side: `value` of the gated metric, in its unit; C is a fresh pair."""
+
+    side: Side
+    value: float
+    stage: StageName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTrace:
+    """The steps of one launch, thinned: (number of the step, seconds), warm-up first.
+
+    `fetches` is the share of each step spent waiting for its batch (0 to 1), empty where it was not recorded.
+    """
+
+    side: Side
+    warmup_steps: int
+    steps: tuple[tuple[int, float], ...]
+    fetches: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigurePair:
+    """The trimmed mean of each side by one metric, in its unit; `change` is relative to the baseline."""
+
+    metric: str
+    baseline: float | None
+    measured: float | None
+    change: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """The training of one seed, on one side."""
+
+    side: Side
+    training: Training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseReport:
+    """All that is told of one case; launches and traces in the order of measurement, the baseline's first."""
+
+    judged: CaseVerdict
+    launches: tuple[LaunchValue, ...] = ()
+    traces: tuple[StepTrace, ...] = ()
+    figures: tuple[FigurePair, ...] = ()
+    history: tuple[Series, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something that was not measured, or was measured and not judged; `why` is a sentence."""
+
+    title: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture to show: `media_type` is image/png or image/jpeg, `caption` tells what it is."""
+
+    caption: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run and what is said of it; cases worst first. `reference` tells what it is compared with, in words."""
+
+    header: RunHeader
+    comparison: Comparison
+    code: ExitCode
+    reference: str
+    software: tuple[tuple[str, str], ...]
+    cases: tuple[CaseReport, ...]
+    gaps: tuple[Gap, ...]
+    pictures: tuple[Picture, ...] = ()

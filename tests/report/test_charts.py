@@ -1,0 +1,125 @@
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from ssdbench.report.case_charts import forest_reach, forest_row, interval_chart, launches_chart, trace_chart
+from ssdbench.report.charts import accuracy_charts
+from ssdbench.report.svg import Plot, padded, ticks
+from ssdbench.schema.report import Curve, LaunchValue, StepTrace
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.training import EpochResult, Evaluation, Training
+from ssdbench.schema.verdict import Status, Verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (0, 10, ["0", "2", "4", "6", "8", "10"]),
+        (0.99, 1.01, ["0.990", "0.995", "1.000", "1.005", "1.010"]),
+        (-3, 3, ["-2", "0", "2"]),
+        (12_300, 12_900, ["12400", "12600", "12800"]),
+    ],
+)
+def test_ticks_are_round_and_within_the_range(low: float, high: float, texts: list[str]):
+    assert [text for _, text in ticks(low, high, most=5)] == texts
+
+
+def test_a_value_stands_where_its_axis_says():
+    plot = Plot((0, 10), (0, 1), width=360, height=210)
+    plot.dots([(0, 0), (10, 1), (5, 0.5)], "measured")
+    assert 'd="M54.0 168.0h0M348.0 26.0h0M201.0 97.0h0"' in plot.svg("three points")
+
+
+def test_lines_and_dots_agree_and_a_range_of_no_length_is_widened():
+    plot = Plot((3, 3), (7, 7))
+    plot.dots([(3, 7)], "measured")
+    plot.line([(3, 7), (3, 7)], "measured")
+    assert plot.svg("one point").count("201.0 97.0") == 3
+    assert padded([1.0, 2.0], 0.1) == pytest.approx((0.9, 2.1))
+
+
+def test_text_in_a_chart_is_escaped():
+    plot = Plot((0, 1), (0, 1))
+    plot.axes('"><script>', "<b>&", x_ticks=[(0, "<i>")])
+    picture = ElementTree.fromstring(plot.svg('"onload="x'))
+    assert picture.get("aria-label") == '"onload="x'
+    assert {element.tag for element in picture.iter()} <= {"svg", "path", "text"}
+    assert {"<i>", "<b>&", '"><script>'} <= {element.text for element in picture.iter("text")}
+
+
+def a_verdict(low: float, high: float) -> Verdict:
+    middle = (low + high) / 2
+    return Verdict(
+        status=Status.REGRESSED,
+        metric="throughput",
+        sentence="",
+        settings=Settings(),
+        change=middle,
+        low=low,
+        high=high,
+    )
+
+
+def test_intervals_beyond_the_scale_are_cut_at_its_end():
+    assert forest_reach([a_verdict(-0.123, -0.05)]) == pytest.approx(0.13)
+    assert forest_reach([a_verdict(-5.0, 5.0)]) == pytest.approx(0.3)
+    assert forest_reach([]) == pytest.approx(0.02)
+    assert 'd="M4.0 11.0H128.0"' in str(forest_row(a_verdict(-5.0, 5.0), 0.3, "bad"))
+
+
+def test_without_an_interval_there_is_no_chart_of_it():
+    unknown = Verdict(status=Status.NOT_RUN, metric="throughput", sentence="", settings=Settings())
+    assert interval_chart(unknown) is None
+    assert forest_row(unknown, 0.1, "gap") is None
+    assert trace_chart([]) is None
+
+
+def test_every_launch_is_a_dot_on_its_own_side():
+    launches = [
+        LaunchValue(side=side, value=v, stage="B") for side in ("baseline", "measured") for v in (10.0, 11.0, 12.0)
+    ]
+    picture = str(launches_chart("throughput", launches))
+    for side in ("baseline", "measured"):
+        (path,) = re.findall(rf'class="dots {side}" d="([^"]*)"', picture)
+        assert path.count("h0") == 3
+    assert "measured: none" in str(launches_chart("throughput", launches[:3]))
+
+
+def test_a_warm_up_that_is_slow_does_not_flatten_the_timed_steps():
+    slow_start = StepTrace(side="measured", warmup_steps=1, steps=((0, 60.0), (1, 0.100), (2, 0.102)), fetches=())
+    shown = [float(text) for text in re.findall(r'text-anchor="end">([\d.]+)</text>', str(trace_chart([slow_start])))]
+    assert max(shown) < 103
+
+
+def a_curve(side: str, seed: int) -> Curve:
+    results = [
+        EpochResult(
+            epoch=n, iterations=10 * (n + 1), images=320, train_seconds=5.0, losses=(5.0 / (n + 1),),
+            learning_rate=1e-3,
+            evaluation=Evaluation(protocol="every-image", images=10, detections=100, ap=0.01 * n + seed / 1000,
+                **dict.fromkeys(("ap_50", "ap_75", "ap_small", "ap_medium", "ap_large"), 0.1),
+                **dict.fromkeys(("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"), 0.1)),
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    training = Training(
+        schema_version=1, workload_version=1, started_at="2026-01-05T12:00:00+00:00", seed=seed, epochs=4,
+        decay_epochs=(3,), validation_epochs=(0, 1, 2, 3), global_batch_size=32, results=tuple(results),
+    )  # fmt: skip
+    return Curve(side=side, training=training)  # type: ignore[arg-type]
+
+
+def test_accuracy_curves_take_their_colours_from_the_page_and_are_the_same_each_time():
+    curves = [a_curve("baseline", 1), a_curve("measured", 1), a_curve("measured", 2)]
+    pictures = accuracy_charts(curves)
+    assert pictures == accuracy_charts(curves)
+    assert [ElementTree.fromstring(picture).get("aria-label") for picture in pictures] == [
+        "AP at IoU .50:.95 over epochs, 2 seeds measured, 1 seed baseline",
+        "loss over epochs, 2 seeds measured, 1 seed baseline",
+    ]
+    for picture, label in zip(pictures, ("AP at IoU .50:.95", "loss"), strict=True):
+        assert set(re.findall(r"#[0-9a-f]{6}", picture)) <= {"#000000"}
+        assert picture.count("stroke: var(--measured)") >= 2
+        texts = {element.text for element in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")}
+        assert {"epoch", label} <= texts

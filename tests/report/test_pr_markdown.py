@@ -1,0 +1,55 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from ssdbench.analysis.compare import compare, compare_arms
+from ssdbench.analysis.night import sides
+from ssdbench.analysis.report import report_on
+from ssdbench.report.pr_markdown import MOST_LINES, render_markdown
+from ssdbench.schema.record import Run
+from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
+from tests.report.nights import a_night
+
+
+def markdown_of(run: Run) -> str:
+    reference = a_baseline()
+    return render_markdown(report_on(run, reference, compare(run, reference, "main", run.header.settings), {}))
+
+
+def test_a_night_says_what_got_worse_and_by_how_much():
+    night = a_night()
+    baseline, candidate = sides(night)
+    text = render_markdown(report_on(candidate, baseline, compare_arms(night, night.header.settings), {}))
+    lines = text.splitlines()
+    assert lines[0].startswith("**Regressed:** 4 of 60 cases got worse, most train resnet50 dali")
+    rows = [line for line in lines if line.startswith("| ") and "regressed" in line]
+    assert len(rows) == 4
+    assert re.search(r"\| regressed \| -10\.\d% \| -1\d\.\d to -\d+\.\d% \|", rows[0])
+    assert "- torch: 2.10.0 → 2.11.0" in lines
+    assert len(lines) <= MOST_LINES
+
+
+def test_sixty_lines_are_enough_for_any_run():
+    cases = [(a_case(batch_size_per_gpu=size), (0.1, a_failure())) for size in range(1, 200)]
+    host = replace(HOST, variables={f"VARIABLE_{n}": "1" for n in range(50)})
+    lines = markdown_of(a_run(*cases, host=host)).splitlines()
+    assert len(lines) <= MOST_LINES
+    assert "- and 184 cases not unchanged" in lines
+    assert any(re.fullmatch(r"- and \d+ differences besides", line) for line in lines)
+    assert any(re.fullmatch(r"- and \d+ such lines besides", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "a | b", "@someone #1 [x](javascript:y)", "a\n\n# title\n`"]
+)
+def test_nothing_in_a_record_is_markup(text: str):
+    case = a_case(options={"note": text})
+    run = a_run((case, (0.1, replace(a_failure(), message=text))), host=replace(HOST, driver=text))
+    plain = markdown_of(
+        a_run((a_case(options={"note": "x"}), (0.1, replace(a_failure(), message="x"))), host=replace(HOST, driver="x"))
+    )
+    lines = markdown_of(run).splitlines()
+    assert len(lines) == len(plain.splitlines())
+    for line, harmless in zip(lines, plain.splitlines(), strict=True):
+        assert [line.count(mark) for mark in "|<>`@[]*"] == [harmless.count(mark) for mark in "|<>`@[]*"]
