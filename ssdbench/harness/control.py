@@ -57,7 +57,7 @@ def _require_same_packages(stored: Run, python: str) -> None:
     software = next((record.measurement.software for record in stored.records if record.measurement), None)
     installed = inspect_python(python).packages
     for name, now in installed.items():
-        then = None if software is None else getattr(software, name)
+        then = getattr(software, name, None)  # a package that no measurement uses is not recorded with it
         # Some wheels leave the local part of their version ("+cpu") out of their metadata.
         if then is not None and then.partition("+")[0] != now.partition("+")[0]:
             raise EnvironmentLacksError(

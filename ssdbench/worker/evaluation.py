@@ -61,5 +61,3 @@ def evaluate_checkpoint(request: LaunchRequest, session: Session, events: Events
             ),
         )
     evaluator.close()
-    group.barrier()
-    group.close()

@@ -33,7 +33,7 @@ seeded = st.builds(
     change=st.sampled_from([-0.05, -0.01, 0.0, 0.003, 0.01, 0.02]),
     metric=st.sampled_from([LATENCY, THROUGHPUT]),
 )
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=10, deadline=None)
 
 
 def verdict(case: CaseLaunches) -> Verdict:

@@ -17,7 +17,7 @@ from tests.analysis.nights import LATENCY, THROUGHPUT, some_arms
 
 SETTINGS = Settings()
 MIRROR = {Status.REGRESSED: Status.IMPROVED, Status.IMPROVED: Status.REGRESSED}
-few = settings(max_examples=8, deadline=None)
+few = settings(max_examples=5, deadline=None)
 
 
 def interleaved(metric: Metric, arms: Arms) -> Verdict:

@@ -1,6 +1,7 @@
 """The command as a user runs it: a process of its own, in a folder of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,6 +36,11 @@ def ssdbench(tmp_path: Path, environment: dict[str, str]) -> Ssdbench:
     return run
 
 
+def _hear_interrupts() -> None:
+    # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
     """Start `ssdbench ...` in the test's folder; whatever still runs at the end of the test is ended."""
@@ -48,6 +54,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,
         )
         started.append(process)
         return process

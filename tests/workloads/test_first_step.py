@@ -18,12 +18,12 @@ LOSS_TOLERANCE = 1e-5  # relative
 GRADIENT_TOLERANCE = 1e-3  # of the largest gradient of the parameter
 
 
-def first_step(folder: Path, ranks: int, mode: str) -> dict[str, Any]:
-    output = folder / f"{mode}-{ranks}.pt"
+def first_steps(folder: Path, ranks: int) -> dict[str, Any]:
+    output = folder / f"{ranks}.pt"
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nnodes=1", f"--nproc-per-node={ranks}"),
-        *("--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", f"--rdzv-id={mode}{ranks}"),
-        *(str(Path(__file__).with_name("first_step.py")), str(output), mode),
+        *("--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", f"--rdzv-id=first-step-{ranks}"),
+        *(str(Path(__file__).with_name("first_step.py")), str(output)),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     subprocess.run(command, env=environment, check=True, capture_output=True)
@@ -32,12 +32,14 @@ def first_step(folder: Path, ranks: int, mode: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["alike", "frozen"])
-def test_one_and_two_ranks_take_the_same_first_step(tmp_path: Path, mode: str) -> None:
-    one, two = first_step(tmp_path, 1, mode), first_step(tmp_path, 2, mode)
-    assert two["loss"] == pytest.approx(one["loss"], rel=LOSS_TOLERANCE)
-    assert one["gradients"].keys() == two["gradients"].keys()
-    for name, expected in one["gradients"].items():
-        scale = float(expected.abs().max())
-        assert scale > 0, name
-        assert float((two["gradients"][name] - expected).abs().max()) <= GRADIENT_TOLERANCE * scale, name
+def test_one_and_two_ranks_take_the_same_first_step(tmp_path: Path) -> None:
+    of_one, of_two = first_steps(tmp_path, 1), first_steps(tmp_path, 2)
+    for mode in ("alike", "frozen"):
+        one, two = of_one[mode], of_two[mode]
+        assert two["loss"] == pytest.approx(one["loss"], rel=LOSS_TOLERANCE)
+        assert one["gradients"].keys() == two["gradients"].keys()
+        # Three boxes an image leave the heads of some levels without a positive and without a hard negative.
+        assert sum(bool(gradient.any()) for gradient in one["gradients"].values()) > len(one["gradients"]) / 2
+        for name, expected in one["gradients"].items():
+            scale = float(expected.abs().max())
+            assert float((two["gradients"][name] - expected).abs().max()) <= GRADIENT_TOLERANCE * scale, (mode, name)
