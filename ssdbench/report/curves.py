@@ -64,6 +64,7 @@ def draw_curves(
         _draw_legend(figure.legend, right)
         for axes in (left, right):
             axes.set_xlim(left=0)
+            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(color="0.93", linewidth=0.6)
             axes.set_axisbelow(True)
         out = io.BytesIO()
