@@ -16,7 +16,7 @@ from statistics import median
 from ssdbench.analysis.coverage import failures
 from ssdbench.analysis.differences import conditions, differences_between
 from ssdbench.analysis.levels import change_between, levels, segments
-from ssdbench.analysis.metrics import figure, gated_metric
+from ssdbench.analysis.metrics import figure, gated_metric, is_timed
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.history import CaseHistory, ChangePoint, Grouping, HistoryPoint, Series
@@ -99,7 +99,7 @@ def series_of(
 def every_series(
     runs: Sequence[Run], *, by: Grouping = Grouping.NIGHT, metric: str | None = None, hardware: str = ""
 ) -> dict[str, tuple[Series, ...]]:
-    """The series of every case that has one, by key; arguments as of `series_of`.
+    """The series of every case that has one, by key; arguments as of `series_of`. Trainings for accuracy have none.
 
     Raises:
         UsageError: an unknown metric.
@@ -107,7 +107,7 @@ def every_series(
     by_case: dict[str, list[tuple[Run, Record]]] = {}
     for run in runs:
         for record in run.records:
-            if hardware in record.hardware.key:
+            if hardware in record.hardware.key and is_timed(record.case):
                 by_case.setdefault(record.case.key, []).append((run, record))
     found = {}
     for key, launches in sorted(by_case.items()):

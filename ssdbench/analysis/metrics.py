@@ -39,6 +39,12 @@ def gated_metric(case: Case) -> Metric:
     return METRICS[traits.gated_metric]
 
 
+def is_timed(case: Case) -> bool:
+    """Whether a case is judged by a metric, and not by the curves of its trainings; True where that is not known."""
+    traits = WORKLOADS.get(case.workload)
+    return traits is None or traits.gated_metric is not None
+
+
 def figure(name: str, measurement: Measurement) -> float | None:
     """One metric of `schema.verdict.METRICS` in its unit; None where the samples do not support it."""
     return _FIGURES[name](measurement)

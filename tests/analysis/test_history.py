@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssdbench.analysis.history import find_case, measured_cases, series_of
+from ssdbench.analysis.history import every_series, find_case, measured_cases, series_of
 from ssdbench.errors import UsageError
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
@@ -127,3 +127,8 @@ def test_cases_are_listed_with_their_runs():
     first, second = measured_cases([a_run((A, (0.1,)), (B, (0.1,)), run_id="r"), night(7)])
     assert (first.case_key, first.runs) == (B.key, 1)
     assert (second.runs, second.first[:10], second.last[:10]) == (2, "2026-01-05", "2026-01-07")
+
+
+def test_a_training_for_accuracy_among_the_runs_hides_no_other_case():
+    training = a_run((a_case(workload="accuracy"), (a_failure(),)), run_id="night-02")
+    assert list(every_series([night(1), training, night(3)])) == [A.key]
