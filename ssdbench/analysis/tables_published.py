@@ -3,16 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from ssdbench.analysis.published import SEEDS, SUMMARY
 from ssdbench.analysis.summaries import impossibility
 from ssdbench.analysis.tables_sheet import ACCURACY, Cells, Place, Sheet
 from ssdbench.errors import UsageError
 from ssdbench.schema.published import PublishedFigure
 from ssdbench.schema.table import Cell, Summary
-
-SEEDS = 15
-"""Seeds of the published stability tables, as their text says."""
-
-_SUMMARY = ("map_mean", "map_sd", "map_min", "map_max", "map_median")
 
 
 def published_sheets(figures: Iterable[PublishedFigure], container: str) -> list[Sheet]:
@@ -65,9 +61,9 @@ def _cell(figure: PublishedFigure) -> Cell:
 def _with_seeds(found: dict[str, Cell]) -> Cells:
     if "map_mean" not in found:
         return found
-    values = [found[metric].value for metric in _SUMMARY if metric in found]
+    values = [found[metric].value for metric in SUMMARY if metric in found]
     fault = "a figure is missing"
-    if len(values) == len(_SUMMARY):
+    if len(values) == len(SUMMARY):
         mean, sd, least, most, median = (value or 0.0 for value in values)
         fault = impossibility(
             Summary(seeds=SEEDS, mean=mean, sd=sd, minimum=least, maximum=most, median=median)

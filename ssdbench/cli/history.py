@@ -11,9 +11,9 @@ from rich.text import Text
 from ssdbench.analysis.history import every_series, find_case, measured_cases, series_of
 from ssdbench.analysis.night import standing
 from ssdbench.cli.compare import Results, load_whole
-from ssdbench.cli.output import write_text
 from ssdbench.cli.report import site_pages
 from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.writing import write_text
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.history import csv_of, render_cases, render_series

@@ -108,6 +108,19 @@ def run_progress(
             )
 
 
+def live_display(console: Console) -> Progress:
+    """Bars with a note each, redrawn rarely, gone at their end; nothing where no terminal looks on."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        refresh_per_second=_REDRAWS_PER_SECOND,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
 class _Watch:
     """Counts launches and steps, and prints a line for each launch that ended."""
 
@@ -123,15 +136,7 @@ class _Watch:
         self._ended = 0
         self._case: Case | None = None
         self._last_step: tuple[int, float] | None = None
-        self.display = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            refresh_per_second=_REDRAWS_PER_SECOND,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self.display = live_display(console)
         self._run = self.display.add_task("launches", total=None, note="")
         self._launch = self.display.add_task("", total=1, note="", visible=False)
 

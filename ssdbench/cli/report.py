@@ -21,8 +21,8 @@ from ssdbench.cli.compare import (
     load_run,
     load_whole,
 )
-from ssdbench.cli.output import write_text
 from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.history import Grouping, Series

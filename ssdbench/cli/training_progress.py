@@ -5,15 +5,13 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 
+from ssdbench.cli.progress import live_display
 from ssdbench.cli.text import duration
 from ssdbench.harness.bench import Event, Observer
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
 from ssdbench.schema.training import Training
-
-_REDRAWS_PER_SECOND = 2
 
 
 @contextmanager
@@ -41,15 +39,7 @@ class _Watch:
         self._epochs, self._steps = 1, 1
         self._loss = self._figures = ""
         self._begin: tuple[int, float] | None = None
-        self.display = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            refresh_per_second=_REDRAWS_PER_SECOND,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self.display = live_display(console)
         self._task = self.display.add_task("", total=1, note="", visible=False)
 
     def left(self, case_keys: Sequence[str]) -> None:

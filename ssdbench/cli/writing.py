@@ -1,4 +1,4 @@
-"""Text to where the user wants it: a file, or standard output."""
+"""Text to where the user wants it: a file whole, the end of one, or standard output."""
 
 from pathlib import Path
 
@@ -17,5 +17,20 @@ def write(path: Path | None, text: str, *, append: bool = False) -> None:
     try:
         with path.open("a" if append else "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, in UTF-8; its folder is made where it is missing.
+
+    Raises:
+        StoreError: it cannot be written there.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another file") from error

@@ -38,9 +38,7 @@ def train(session: Session, request: LaunchRequest, events: Events) -> None:
     run = Accuracy(session, folder)
     try:
         log = _Log(folder, _begun(run, session, folder), writes=session.group.rank == 0)
-        events.tell(
-            "training", epochs=log.training.epochs, steps=run.steps_per_epoch, first_epoch=len(log.training.results)
-        )
+        events.tell("training", epochs=log.training.epochs, steps=run.steps_per_epoch)
         for epoch in range(run.epochs_done, run.recipe.epochs):
             _train_epoch(run, epoch, session, log, events)
         events.phase("write")

@@ -35,7 +35,8 @@ class Accuracy:
     version: ClassVar[int] = 1
 
     def __init__(self, session: Session, folder: Path) -> None:
-        self.recipe = recipe_of(accuracy_options(session.case))
+        options = accuracy_options(session.case)
+        self.recipe = recipe_of(options)
         self._session, self._folder = session, folder
         checkpoint = load_checkpoint(folder / LAST) if (folder / LAST).exists() else None
         model = build_model(session)
@@ -55,7 +56,6 @@ class Accuracy:
         self._pipeline = open_training(session, place)
         split = split_of(session, training=True)
         self._category_names = split.category_names if split is not None else ()
-        options = accuracy_options(session.case)
         self._evaluator = Evaluator(session, protocol=options.protocol, engine=options.engine)
 
     @property

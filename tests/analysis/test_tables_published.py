@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ssdbench.analysis.published import SEEDS
 from ssdbench.analysis.summaries import impossibility, summarise
 from ssdbench.analysis.tables import published_style
-from ssdbench.analysis.tables_published import SEEDS, published_sheets
+from ssdbench.analysis.tables_published import published_sheets
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.stores.published import load_published, read_published
 from ssdbench.schema.table import Summary, Table
