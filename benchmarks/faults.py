@@ -107,9 +107,13 @@ def main() -> None:
     options = parser.parse_args()
     results = options.results.resolve()
     _train_baseline(results, options.seeds)
-    found = {fault.name: _examine(fault, results) for fault in FAULTS if fault.name in options.only}
-    (results / "faults.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
-    print(json.dumps(found, indent=2))
+    kept = results / "faults.json"
+    for fault in FAULTS:
+        if fault.name in options.only:
+            found = _examine(fault, results)
+            print(json.dumps(found, indent=2), flush=True)
+            known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+            kept.write_text(json.dumps(known | {fault.name: found}, indent=2), encoding="utf-8")
 
 
 def _train_baseline(results: Path, seeds: int) -> None:

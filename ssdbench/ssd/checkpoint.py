@@ -110,14 +110,25 @@ def save_checkpoint(
     }
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
-            torch.save({name: entry for name, entry in entries.items() if entry is not None}, file)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(part, {name: entry for name, entry in entries.items() if entry is not None})
         part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, entries: Mapping[str, Any]) -> None:
+    try:
+        with path.open("wb") as file:
+            torch.save(entries, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:
+        # torch covers the disk's refusal with an error of its own, met when it closes its archive.
+        refusal = error if isinstance(error, OSError) else error.__context__
+        if isinstance(refusal, OSError):
+            raise OSError(refusal.errno, refusal.strerror, str(path)) from error
         raise
 
 

@@ -2,7 +2,9 @@
 
 import json
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,43 @@ def test_a_time_limit_keeps_the_epochs_before_it(ssdbench: Ssdbench, tmp_path: P
     assert record.training is not None
     assert 1 <= len(record.training.results) < 3000
     assert (only_training(tmp_path / "results") / "last.pt").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own with room for two checkpoints, and not for a third."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=280m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_the_epoch_before_it_and_a_larger_one_goes_on(
+    ssdbench: Ssdbench, tmp_path: Path, small_disk: Path
+) -> None:
+    done = ssdbench("converge", "--suite", suite(tmp_path), "--results", str(small_disk))
+    assert done.returncode == ExitCode.CASE_FAILED, done.stdout + done.stderr
+    record = last_record(small_disk)
+    assert record.failure is not None
+    assert record.failure.kind == "disk_full"
+    assert "No space left on device" in record.failure.message
+    assert "last.pt" in record.failure.message
+    assert record.failure.last_step == 15  # the last of all: two epochs of 17 images in batches of 2
+    checkpoint = torch.load(only_training(small_disk) / "last.pt", weights_only=True)
+    assert checkpoint["epoch"] == 1
+    subprocess.run(["mount", "-o", "remount,size=800m", str(small_disk)], check=True)
+    resumed = ssdbench("converge", "--resume", "--results", str(small_disk))
+    assert resumed.returncode == ExitCode.OK, resumed.stdout + resumed.stderr
+    training = last_record(small_disk).training
+    assert training is not None
+    assert training.complete
+    assert training.starts == 2
 
 
 def test_a_wrong_recipe_is_one_sentence(ssdbench: Ssdbench, tmp_path: Path) -> None:

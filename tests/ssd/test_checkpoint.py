@@ -1,6 +1,7 @@
 """Checkpoints: the published form in all its ages, and one sentence for every file that is none."""
 
 import collections
+import errno
 import pathlib
 
 import pytest
@@ -95,6 +96,18 @@ def test_a_save_that_fails_leaves_the_older_checkpoint_and_no_part(tmp_path):
     save_checkpoint(path, small(), epoch=1)
     with pytest.raises(Exception, match="pickle"):
         save_checkpoint(path, small(), epoch=2, scheduler={"unpicklable": lambda: None})
+    assert load_checkpoint(path).epoch == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_named_with_the_file_and_leaves_the_older_checkpoint(tmp_path):
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, small(), epoch=1)
+    path.with_name("c.pt.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        save_checkpoint(path, small(), epoch=2)
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == f"{path}.part"
     assert load_checkpoint(path).epoch == 1
     assert list(tmp_path.iterdir()) == [path]
 
