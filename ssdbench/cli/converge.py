@@ -31,7 +31,7 @@ from ssdbench.report.convergence import (
     render_replaced,
     render_stability,
 )
-from ssdbench.schema.convergence import Candidate, SeedDistribution
+from ssdbench.schema.convergence import Candidate, ConvergenceSettings, SeedDistribution
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 
@@ -78,6 +78,9 @@ def check(
     epoch: Annotated[
         int | None, typer.Option(min=0, help="Early gate after this epoch (from 0): it convicts, it never passes.")
     ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Relative change of AP that matters; default: 0.02, from three seeds on 0.01.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON.")] = False,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
@@ -93,7 +96,11 @@ def check(
         typer.echo(f"ssdbench: no distribution {baseline!r} in {store.folder}; there are: {there}", err=True)
         raise typer.Exit(ExitCode.NOT_COVERED)
     distribution = store.load(baseline)
-    verdict = judge(candidates, distribution) if epoch is None else judge_early(candidates, distribution, epoch=epoch)
+    settings = ConvergenceSettings() if margin is None else ConvergenceSettings.of(margin)
+    if epoch is None:
+        verdict = judge(candidates, distribution, settings)
+    else:
+        verdict = judge_early(candidates, distribution, epoch, settings)
     path = draw(results, measured.header.run_id, candidates, distribution)
     if as_json:
         print(codec.dump(verdict))

@@ -21,8 +21,8 @@ RECOMMENDED_SEEDS = 10
 """Seeds from which a change of the margin is found nearly always; 15 are better (docs/convergence.md)."""
 
 _RANGES = (
-    ("margin_one_seed", 1e-6, 0.5),
-    ("margin_seeds", 1e-6, 0.5),
+    ("margin_one_seed", 1e-6, 5.0),  # a short recipe can tell a factor and no more
+    ("margin_seeds", 1e-6, 5.0),
     ("confidence", 0.5, 1.0),
     ("power", 0.5, 1.0),
     ("gate_alpha", 1e-9, 0.5),
@@ -60,6 +60,11 @@ class ConvergenceSettings:
             value = getattr(self, name)
             if not least <= value < below:
                 raise UsageError(f"convergence setting {name} = {value:g} is not from {least:g} to below {below:g}")
+
+    @staticmethod
+    def of(margin: float) -> "ConvergenceSettings":
+        """The defaults with this margin, however many seeds there are."""
+        return ConvergenceSettings(margin_one_seed=margin, margin_seeds=margin)
 
     def margin(self, seeds: int) -> float:
         """The margin for so many candidate seeds."""

@@ -59,6 +59,13 @@ def test_each_verdict_has_its_exit_code_and_its_words(
     assert (results / "training" / "checked" / "curves.svg").read_bytes().startswith(b"<?xml")
 
 
+def test_the_margin_that_matters_can_be_given(results: Path) -> None:
+    done = check(results, [a_training(99, 0.24)], "--margin", "0.1")
+    assert (done.code, "the whole interval lies within 10%" in done.words) == (ExitCode.OK, True)
+    wrong = ssdbench(results, "check", "latest", "--baseline", "main", "--margin", "0")
+    assert (wrong.code, "margin_one_seed = 0 is not" in wrong.err) == (ExitCode.USAGE, True)
+
+
 def test_a_seed_that_was_not_run_is_no_pass(results: Path) -> None:
     run = a_training_run([a_training(99), a_training(98)], run_id="half", created_at="2026-02-05T12:00:00+00:00")
     keep(results, replace(run, records=run.records[:1]))
