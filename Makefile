@@ -46,7 +46,7 @@ types: environment
 	$(RUN)/mypy
 
 tests: environment
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 format: environment
 	$(RUN)/ruff check --fix .
