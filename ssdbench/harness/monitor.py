@@ -80,12 +80,19 @@ class GpuMonitor:
         """What was seen of each GPU, given how long the timed region was; empty where it did not begin."""
         if "measure" not in self._phases:
             return ()
-        begin = self._phases["measure"]
-        window = (self._phases.get("warm-up", begin), begin + wall_seconds)
-        return tuple(
-            _samples(self._gpus[uuid], _within(looks, *window), begin, self._family)
-            for uuid, looks in self._looks.items()
-        )
+        origin = self._phases["measure"]
+        begin, end = self._phases.get("warm-up", origin), origin + wall_seconds
+        found = []
+        for uuid, looks in self._looks.items():
+            within = [look for look in looks if begin <= look.at <= end]
+            surrounded = [
+                *[look for look in looks if look.at < begin][-1:],
+                *within,
+                *[look for look in looks if look.at > end][:1],
+            ]
+            foreign = self._family.foreign(frozenset(pid for look in within for pid in look.pids))
+            found.append(_samples(self._gpus[uuid], surrounded, origin, foreign))
+        return tuple(found)
 
     def _watch(self, handles: dict[str, object]) -> None:
         while not self._end.is_set():
@@ -97,7 +104,7 @@ class GpuMonitor:
 
 
 class _Family:
-    """Which processes are this one's descendants, so of its launch; each is looked up once, as it is first met."""
+    """Which processes are this one's, so of its launch; each is looked up once, as it is first met."""
 
     def __init__(self) -> None:
         self._is_own: dict[int, bool] = {}
@@ -105,10 +112,11 @@ class _Family:
     def meet(self, pids: frozenset[int]) -> None:
         for pid in pids - self._is_own.keys():
             try:
-                ancestors = psutil.Process(pid).parents()
+                process = psutil.Process(pid)
+                line = [process, *process.parents()]
             except psutil.Error:
                 continue  # it has just ended, or is numbered otherwise here than in NVML
-            self._is_own[pid] = any(ancestor.pid == os.getpid() for ancestor in ancestors)
+            self._is_own[pid] = any(member.pid == os.getpid() for member in line)
 
     def foreign(self, pids: frozenset[int]) -> tuple[int, ...] | None:
         """Those of others; None where none is our own, for then these are not numbers of this machine's processes."""
@@ -162,19 +170,12 @@ def _number(question: str, *arguments: object) -> int | None:
     return answer if isinstance(answer, int) else None
 
 
-def _within(looks: Sequence[_Look], begin: float, end: float) -> list[_Look]:
-    """The looks between two moments, with the last one before and the first one after them."""
-    before = [look for look in looks if look.at < begin][-1:]
-    after = [look for look in looks if look.at > end][:1]
-    return before + [look for look in looks if begin <= look.at <= end] + after
-
-
-def _samples(gpu: GpuState, looks: Sequence[_Look], begin: float, family: _Family) -> GpuSamples:
+def _samples(gpu: GpuState, looks: Sequence[_Look], origin: float, foreign_pids: tuple[int, ...] | None) -> GpuSamples:
     first_millijoules = next((x.energy_millijoules for x in looks if x.energy_millijoules is not None), 0)
     return GpuSamples(
         index=gpu.index,
         uuid=gpu.uuid,
-        seconds=tuple(round(look.at - begin, 3) for look in looks),
+        seconds=tuple(round(look.at - origin, 3) for look in looks),
         sm_clock_mhz=tuple(look.sm_clock_mhz for look in looks),
         memory_clock_mhz=tuple(look.memory_clock_mhz for look in looks),
         power_watts=tuple(_thousandth(look.power_milliwatts) for look in looks),
@@ -182,7 +183,7 @@ def _samples(gpu: GpuState, looks: Sequence[_Look], begin: float, family: _Famil
         memory_used_bytes=tuple(look.memory_used_bytes for look in looks),
         throttle_reasons=tuple(look.throttle_reasons for look in looks),
         energy_joules=tuple(_thousandth(look.energy_millijoules, first_millijoules) for look in looks),
-        foreign_pids=family.foreign(frozenset(pid for look in looks for pid in look.pids)),
+        foreign_pids=foreign_pids,
     )
 
 
