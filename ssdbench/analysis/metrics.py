@@ -110,7 +110,7 @@ def _peak_memory(measurement: Measurement) -> float | None:
 def _energy(measurement: Measurement) -> float | None:
     joules = [region_joules(gpu, measurement.wall_seconds) for gpu in measurement.gpus]
     known = [value for value in joules if value is not None]
-    if not known or len(known) < len(joules) or measurement.images <= 0:
+    if not known or len(known) < len(measurement.rank_wall_seconds) or measurement.images <= 0:
         return None
     return math.fsum(known) / measurement.images
 
