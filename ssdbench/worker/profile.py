@@ -13,8 +13,8 @@ from typing import Any
 from ssdbench.runtime.device import Device
 from ssdbench.workloads.workload import Workload
 
-PROFILED_STEPS = 5
-"""At most; enough for a median, and few beside the steps that are timed."""
+PROFILED_STEPS = 3
+"""At most: enough for a median in each launch, and few beside the steps that are timed."""
 
 
 def profile(

@@ -89,7 +89,7 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
         assert record.launch_seconds > measurement.wall_seconds
         assert measurement.foreign_cpu_cores is not None
         assert [phase.name for phase in measurement.phases] == ["fetch", *PHASES[case.workload]]
-        assert all(len(phase.seconds) == 5 and min(phase.seconds) > 0 for phase in measurement.phases)
+        assert all(len(phase.seconds) == 3 and min(phase.seconds) > 0 for phase in measurement.phases)
         assert measurement.gpus == ()
 
     train = by_workload["train"].measurement
@@ -97,7 +97,7 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
     assert train.losses is not None
     assert len(train.losses) == 6
     assert all(math.isfinite(loss) and loss > 1.0 for loss in train.losses)
-    # 16 images on 2 ranks at batch 2: an epoch is 4 steps, and one has ended after 6; those of the profile do not count.
+    # 16 images on 2 ranks at batch 2: an epoch is 4 steps, and one has ended after 6 (further steps do not count).
     assert [(epoch.expected_images, epoch.seen_images) for epoch in train.epochs] == [(8, 8)]
     assert by_workload["infer"].measurement is not None
     assert by_workload["infer"].measurement.losses is None
