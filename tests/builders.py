@@ -7,6 +7,7 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, Plan, PlannedCase, Protocol, Slot
 from ssdbench.schema.environment import Hardware, Host, Software
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.record import Dataset, Failure, FailureKind, Measurement, Record, Run, RunHeader
 from ssdbench.schema.training import Evaluation
 from ssdbench.schema.verdict import Baseline, BaselineHeader
@@ -22,6 +23,7 @@ GPU_HARDWARE = Hardware(
     compute_capability=(9, 0),
 )
 HOST = Host(hostname="bench", os="Debian 12", kernel="6.1.0", memory_bytes=2**34, ssdbench_version="0.1.0")
+GPU_SECONDS = tuple(n / 2 - 1 for n in range(15))
 DATASET = Dataset(name="synthetic-64", fingerprint="f00d", train_images=64, val_images=16)
 
 
@@ -70,6 +72,24 @@ def a_measurement(
         software=software,
     )
     return replace(measurement, **changes)  # type: ignore[arg-type]
+
+
+def gpu_samples(**changes: object) -> GpuSamples:
+    """A GPU that answers nothing but what is given, looked at from 1 s before the timed region to 1 s behind its 5."""
+    nothing = (None,) * len(GPU_SECONDS)
+    samples = GpuSamples(
+        index=0,
+        uuid="GPU-0",
+        seconds=GPU_SECONDS,
+        sm_clock_mhz=nothing,
+        memory_clock_mhz=nothing,
+        power_watts=nothing,
+        temperature_celsius=nothing,
+        memory_used_bytes=nothing,
+        throttle_reasons=nothing,
+        energy_joules=nothing,
+    )
+    return replace(samples, **changes)  # type: ignore[arg-type]
 
 
 def a_failure(kind: FailureKind = "crash", message: str = "the worker ended with exit code 9") -> Failure:

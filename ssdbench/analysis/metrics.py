@@ -6,6 +6,7 @@
 * A percentile is given only where at least 20 timed steps lie beyond it: p90 from 200 steps, p95 from 400, p99 from
   2000. With fewer, the figure would be the luck of a handful of steps: it is absent, not invented. The median is
   always given. Between two samples a percentile is interpolated linearly (type 7 of Hyndman and Fan 1996).
+* Energy is given only where the host looked at every GPU at least 10 times during the region (`gpu_trace`).
 * Times that cannot be (not finite, negative, or a region of no length) make a figure NaN: it stays in the table, and
   `decide` answers it with a sentence.
 """
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from statistics import fmean
 
+from ssdbench.analysis.gpu_trace import region_joules
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import WORKLOADS, Case
 from ssdbench.schema.record import Measurement
@@ -105,6 +107,14 @@ def _peak_memory(measurement: Measurement) -> float | None:
     return float(max(measurement.peak_memory_bytes)) if measurement.peak_memory_bytes else None
 
 
+def _energy(measurement: Measurement) -> float | None:
+    joules = [region_joules(gpu, measurement.wall_seconds) for gpu in measurement.gpus]
+    known = [value for value in joules if value is not None]
+    if not known or len(known) < len(measurement.rank_wall_seconds) or measurement.images <= 0:
+        return None
+    return math.fsum(known) / measurement.images
+
+
 def _possible(seconds: tuple[float, ...]) -> bool:
     return all(0 <= value < math.inf for value in seconds)
 
@@ -122,4 +132,5 @@ _FIGURES: Mapping[str, Callable[[Measurement], float | None]] = {
     "latency_p99": _latency(0.99, STEPS_BEYOND_A_PERCENTILE),
     "fetch_share": _fetch_share,
     "peak_memory": _peak_memory,
+    "energy": _energy,
 }

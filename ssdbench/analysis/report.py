@@ -13,6 +13,8 @@ from typing import TypeVar
 from ssdbench.analysis.answer import level
 from ssdbench.analysis.compare import exit_code
 from ssdbench.analysis.coverage import failures
+from ssdbench.analysis.explain import explanation, phase_pairs
+from ssdbench.analysis.gpu_trace import throttling
 from ssdbench.analysis.metrics import figures
 from ssdbench.schema.environment import Software
 from ssdbench.schema.history import Series
@@ -36,6 +38,7 @@ DETAILED_CASES = 80
 TRACED_LAUNCHES = 2
 TRACE_POINTS = 100
 SHOWN_LAUNCHES = 200
+_CHANGED = (Status.REGRESSED, Status.IMPROVED)
 _NOT_JUDGED = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
@@ -100,6 +103,8 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
     derived = {side: [figures(measurement) for _, measurement in usable[side]] for side in SIDES}
     names = [name for name in METRICS if any(name in values for side in SIDES for values in derived[side])]
     metric = judged.verdict.metric
+    pairs = {name: _pair(name, derived, judged.verdict.settings.trim) for name in names}
+    phases = phase_pairs(*([measurement for _, measurement in usable[side]] for side in SIDES))
     return CaseReport(
         judged=judged,
         launches=tuple(
@@ -110,7 +115,9 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
         traces=tuple(
             _trace(side, measurement) for side in SIDES for _, measurement in _spread(usable[side], TRACED_LAUNCHES)
         ),
-        figures=tuple(_pair(name, derived, judged.verdict.settings.trim) for name in names),
+        phases=phases,
+        explanation=explanation(phases, _step_change(pairs)) if judged.verdict.status in _CHANGED else "",
+        figures=tuple(pairs.values()),
         history=series,
         curves=tuple(
             Curve(side=side, training=record.training)
@@ -120,6 +127,13 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
         ),
         failures=tuple(_failure(record, failure) for record, failure in failures(sides["measured"])),
     )
+
+
+def _step_change(pairs: Mapping[str, FigurePair]) -> float | None:
+    steps = pairs.get("latency_mean")
+    if steps is None or steps.baseline is None or steps.measured is None:
+        return None
+    return steps.measured - steps.baseline
 
 
 def _values(
@@ -140,12 +154,15 @@ def _failure(record: Record, failure: Failure) -> str:
 
 def _trace(side: Side, measurement: Measurement) -> StepTrace:
     steps, waits = measurement.step_seconds, measurement.fetch_seconds
+    throttled, reasons = throttling(measurement)
     shares = [wait / step if step > 0 else 0.0 for wait, step in zip(waits, steps, strict=False)]
     return StepTrace(
         side=side,
         warmup_steps=measurement.warmup_steps,
         steps=tuple((n, value) for n, value in thinned(steps) if math.isfinite(value)),
         fetches=tuple((n, value) for n, value in thinned(shares) if math.isfinite(value)),
+        throttled=throttled,
+        throttle_reasons=reasons,
     )
 
 

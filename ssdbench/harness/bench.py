@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ssdbench.harness.datasets import PreparedData
+from ssdbench.harness.monitor import GpuMonitor, gpus_of
 from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
@@ -103,7 +104,10 @@ class Bench:
             training_folder=self._training_of(case, seed),
         )
         begin = time.monotonic()
-        outcome = self._launchers[arm].launch(request, self.observer.event)
+        # A training is judged by its curve, whatever the state of the GPU.
+        watched = gpus_of(case, header.host) if request.training_folder is None else ()
+        with GpuMonitor(watched) as monitor:
+            outcome = self._launchers[arm].launch(request, _both(monitor.hear, self.observer.event))
         record = Record(
             schema_version=SCHEMA_VERSION,
             id=f"{header.run_id}/{case.key}/{stage}/{arm}/{launch}/{replacement}",
@@ -122,7 +126,8 @@ class Bench:
             return replace(record, failure=outcome, training=_log_of(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
-        return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome))
+        measurement = replace(outcome, gpus=monitor.samples(outcome.wall_seconds))
+        return replace(record, measurement=measurement, invalid_reason=self._validity.invalid_reason(measurement))
 
     def _training_of(self, case: Case, seed: int) -> str | None:
         if case.workload != "accuracy":
@@ -143,6 +148,14 @@ class Bench:
         # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
         tries = (self._work_folder / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))])
         return next(folder.absolute() for folder in tries if not folder.exists())
+
+
+def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+    def told(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return told
 
 
 def _log_of(training_folder: str | None) -> Training | None:

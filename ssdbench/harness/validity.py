@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ssdbench.harness.probe import gpu_states
 from ssdbench.schema.environment import GpuState, Host
+from ssdbench.schema.gpu import POWER_CAP, GpuSamples, throttle_words
 from ssdbench.schema.record import Measurement
 
 GpuLook = Callable[[], tuple[GpuState, ...]]
@@ -27,7 +28,20 @@ class Validity:
         foreign = measurement.foreign_cpu_cores
         if foreign is not None and foreign > self.foreign_cpu_limit_cores:
             return f"other processes kept {foreign:.2f} cores busy (limit {self.foreign_cpu_limit_cores:g})"
-        return changed_gpus(self.begun.gpus, self.look())
+        disturbed = (_disturbance(gpu) for gpu in measurement.gpus)
+        return next(filter(None, disturbed), None) or changed_gpus(self.begun.gpus, self.look())
+
+
+def _disturbance(gpu: GpuSamples) -> str | None:
+    """What kept a GPU from the launch; not the power cap, which some work reaches in every launch on some GPUs."""
+    if gpu.foreign_pids:
+        listed = ", ".join(map(str, gpu.foreign_pids))
+        return f"other processes computed on GPU {gpu.index} as well (pid {listed})"
+    seen = 0
+    for mask in gpu.throttle_reasons:
+        seen |= mask or 0
+    words = throttle_words(seen & ~POWER_CAP)
+    return f"GPU {gpu.index} was throttled ({words})" if words else None
 
 
 def changed_gpus(begun: tuple[GpuState, ...], now: tuple[GpuState, ...]) -> str | None:

@@ -1,7 +1,7 @@
 """The charts of one case: its launches, the change with its interval, its steps, its history."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from markupsafe import Markup
@@ -9,12 +9,13 @@ from markupsafe import Markup
 from ssdbench.report.numbers import in_shown_unit, shown_unit, signed_percent
 from ssdbench.report.svg import Plot, Tick, padded
 from ssdbench.schema.history import Series
-from ssdbench.schema.report import SIDES, LaunchValue, StepTrace
+from ssdbench.schema.report import SIDES, LaunchValue, PhasePair, Side, StepTrace
 from ssdbench.schema.verdict import METRICS, Direction, Verdict
 
 _FOREST_WIDTH, _FOREST_HEIGHT = 132, 22
 _SPARK_WIDTH, _SPARK_HEIGHT = 132, 30
 _LARGEST_SHOWN_CHANGE = 0.3
+_PHASE_NAMES_WIDTH = 104
 
 
 def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
@@ -55,7 +56,10 @@ def interval_chart(verdict: Verdict) -> Markup | None:
 
 
 def trace_chart(traces: Sequence[StepTrace]) -> Markup | None:
-    """Step times over the number of the step; warm-up is shaded, and cut off where it would flatten the rest."""
+    """Step times over the number of the step; warm-up is shaded, and cut off where it would flatten the rest.
+
+    Steps during which a GPU of any of these launches was throttled are tinted.
+    """
     metric = METRICS["latency_p50"]
     timed = [in_shown_unit(metric, s) for trace in traces for n, s in trace.steps if n >= trace.warmup_steps]
     if not timed:
@@ -65,10 +69,45 @@ def trace_chart(traces: Sequence[StepTrace]) -> Markup | None:
     plot = Plot((0, steps), padded(timed, 0.12))
     if warmup:
         plot.band((0, warmup - 0.5), "warmup")
+    for first, last in {stretch for trace in traces for stretch in trace.throttled}:
+        plot.band((first - 0.5, last + 0.5), "throttled")
     plot.axes("step", f"step time, {shown_unit(metric)}")
     for trace in traces:
         plot.line([(n, in_shown_unit(metric, seconds)) for n, seconds in trace.steps], f"{trace.side} thin")
     return plot.svg("Time of each step of some launches, baseline and measured")
+
+
+def throttled_sides(traces: Sequence[StepTrace]) -> str:
+    """Which of these launches were throttled and by what, for a legend; empty where none was."""
+    reasons = {
+        side: ", ".join(
+            dict.fromkeys(trace.throttle_reasons for trace in traces if trace.side == side and trace.throttled)
+        )
+        for side in SIDES
+    }
+    return "; ".join(f"{words} ({side})" for side, words in reasons.items() if words)
+
+
+def phases_chart(phases: Sequence[PhasePair]) -> Markup | None:
+    """A bar for each phase and side, the baseline's above the run's; None where a step has fewer than two phases."""
+    if len(phases) < 2:
+        return None
+    metric = METRICS["latency_p50"]
+    sides: Mapping[Side, Mapping[str, float]] = {
+        side: {p.name: in_shown_unit(metric, seconds) for p in phases if (seconds := getattr(p, side)) is not None}
+        for side in SIDES
+    }
+    most = max(value for values in sides.values() for value in values.values())
+    rows = {phase.name: float(len(phases) - n) for n, phase in enumerate(phases)}
+    plot = Plot((0.0, 1.06 * most), (0.4, len(phases) + 0.6), height=80 + 26 * len(phases), left=_PHASE_NAMES_WIDTH)
+    plot.axes(
+        f"median of a phase by itself, {shown_unit(metric)}", "phases of a step, the baseline's bars above",
+        y_ticks=[(row, name) for name, row in rows.items()],
+    )  # fmt: skip
+    for side, place in zip(SIDES, (0.18, -0.18), strict=True):
+        for name, value in sides[side].items():
+            plot.across(rows[name] + place, (0.0, value), f"{side} bar")
+    return plot.svg("Time of each phase of a step, baseline and measured")
 
 
 def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from ssdbench.report.escape import visible
 from ssdbench.schema.verdict import Metric
 
-_UNITS = {"images/s": "images_per_second", "s": "seconds", "bytes": "bytes", "1": "ratio"}
+_UNITS = {
+    "images/s": "images_per_second",
+    "s": "seconds",
+    "bytes": "bytes",
+    "1": "ratio",
+    "J/image": "joules_per_image",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

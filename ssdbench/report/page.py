@@ -20,7 +20,9 @@ from ssdbench.report.case_charts import (
     forest_row,
     interval_chart,
     launches_chart,
+    phases_chart,
     sparkline,
+    throttled_sides,
     trace_chart,
     trend_chart,
 )
@@ -98,6 +100,8 @@ def _environment() -> Environment:
         "launches_chart": launches_chart,
         "interval_chart": interval_chart,
         "trace_chart": trace_chart,
+        "throttled_sides": throttled_sides,
+        "phases_chart": phases_chart,
         "fetch_chart": fetch_chart,
         "trend_chart": trend_chart,
         "sparkline": sparkline,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from ssdbench.report.headline import headline
 from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
 from ssdbench.report.tables import counted, status_word
-from ssdbench.schema.report import Gap, Report
+from ssdbench.schema.report import CaseReport, Gap, Report
 from ssdbench.schema.verdict import METRICS, CaseVerdict, Difference, Status
 
 MOST_LINES = 60
-_CASES, _DIFFERENCES, _GAPS, _LETTERS = 15, 10, 10, 160
+_CASES, _DIFFERENCES, _GAPS, _EXPLAINED, _LETTERS = 15, 10, 10, 3, 160
 _ENTITIES = {ord(letter): f"&#{ord(letter)};" for letter in "&<>|*_[]`#@~\\!"}
 _QUIET = (Status.UNCHANGED, Status.SKIPPED)
 
@@ -30,7 +30,12 @@ def render_markdown(report: Report) -> str:
         f"{_safe(report.reference, 300)}, on {_safe(comparison.hardware_key)}.",
         "",
     ]
-    lines += [*_cases(comparison.cases), *_differences(comparison.differences), *_gaps(report.gaps)]
+    lines += [
+        *_cases(comparison.cases),
+        *_explained(report.cases),
+        *_differences(comparison.differences),
+        *_gaps(report.gaps),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -65,6 +70,13 @@ def _row(case: CaseVerdict) -> str:
         *values,
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _explained(cases: Sequence[CaseReport]) -> list[str]:
+    """In which phase of a step the worst changes lie."""
+    told = [case for case in cases if case.explanation and case.judged.verdict.status is Status.REGRESSED]
+    listed = [f"- {_safe(case.judged.title)}: {_safe(case.explanation, 250)}" for case in told[:_EXPLAINED]]
+    return ["Where the time goes:", "", *listed, ""] if listed else []
 
 
 def _differences(differences: Sequence[Difference]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.environment import Hardware, Host, Software
+from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 from ssdbench.schema.training import Training
 
@@ -28,6 +29,17 @@ class EpochCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseTimes:
+    """One phase of a step by itself, the device waited for before and after it.
+
+    `seconds` has each instrumented step on the rank that was slowest in this phase.
+    """
+
+    name: str
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """Raw samples of one launch, reduced over ranks; times in seconds.
 
@@ -36,7 +48,8 @@ class Measurement:
     the timed region of the slowest rank, one device synchronisation at its end; `images` counts all ranks' images in
     it. `peak_memory_bytes` holds a value per rank: device memory allocated on a GPU, resident set size on a CPU.
     `losses` is the mean over ranks of each step. `foreign_cpu_cores` is the CPU use of other processes during the
-    region, None where the system does not tell.
+    region, None where the system does not tell. `phases` are of further steps behind the region, in their order.
+    `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
     """
 
     schema_version: int
@@ -54,6 +67,8 @@ class Measurement:
     losses: tuple[float, ...] | None = None
     epochs: tuple[EpochCount, ...] = ()
     foreign_cpu_cores: float | None = None
+    phases: tuple[PhaseTimes, ...] = ()
+    gpus: tuple[GpuSamples, ...] = ()
     software: Software
 
 

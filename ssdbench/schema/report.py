@@ -27,12 +27,24 @@ class StepTrace:
     """The steps of one launch, thinned: (number of the step, seconds), warm-up first.
 
     `fetches` is the share of each step spent waiting for its batch (0 to 1), empty where it was not recorded.
+    `throttled` are stretches of steps (first, last) during which a GPU was throttled, `throttle_reasons` says by what.
     """
 
     side: Side
     warmup_steps: int
     steps: tuple[tuple[int, float], ...]
     fetches: tuple[tuple[int, float], ...]
+    throttled: tuple[tuple[int, int], ...] = ()
+    throttle_reasons: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhasePair:
+    """A phase of a step by itself on each side, median seconds; None where a side has no such phase."""
+
+    name: str
+    baseline: float | None
+    measured: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +67,16 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
-    """All that is told of one case; launches and traces in the order of measurement, the baseline's first."""
+    """All that is told of one case; launches and traces in the order of measurement, the baseline's first.
+
+    `explanation` is a sentence on the phases behind a change, empty where nothing changed or they do not tell.
+    """
 
     judged: CaseVerdict
     launches: tuple[LaunchValue, ...] = ()
     traces: tuple[StepTrace, ...] = ()
+    phases: tuple[PhasePair, ...] = ()
+    explanation: str = ""
     figures: tuple[FigurePair, ...] = ()
     history: tuple[Series, ...] = ()
     curves: tuple[Curve, ...] = ()

@@ -87,6 +87,13 @@ METRICS: Mapping[str, Metric] = {
             direction=Direction.LOWER_IS_BETTER,
             description="largest peak memory of any rank",
         ),
+        Metric(
+            name="energy",
+            title="energy of an image",
+            unit="J/image",
+            direction=Direction.LOWER_IS_BETTER,
+            description="energy of all GPUs of the case over the timed region, by image",
+        ),
     )
 }
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ssdbench.ssd.loss import MultiBoxLoss
+from ssdbench.ssd.phases import OnPhase, unheard
 
 if TYPE_CHECKING:
     from torch.amp.grad_scaler import GradScaler  # torch 2.1 and 2.2 have it elsewhere; a caller hands it in
@@ -133,20 +134,26 @@ class TrainStep:
     autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     scaler: GradScaler | None = None
 
-    def __call__(self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = unheard) -> Tensor:
         """Train on images (N, 3, 300, 300), boxes (N, 8732, 4) and labels (N, 8732), N per GPU and at least 2.
 
         Returns the loss before the update, a detached scalar on the device; reading it is the caller's synchronisation.
+        Phases: forward, loss, backward (with the gradient average over ranks), optimizer.
         """
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             loc, logits = self.model(images)
+        on_phase("forward")
         loss = self.loss(loc, logits, boxes_cxcywh, labels)
+        on_phase("loss")
         if self.scaler is None:
             loss.backward()  # type: ignore[no-untyped-call]
+            on_phase("backward")
             self.optimizer.step()
         else:
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            on_phase("backward")
             self.scaler.step(self.optimizer)
             self.scaler.update()
+        on_phase("optimizer")
         return loss.detach()

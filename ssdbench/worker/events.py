@@ -35,7 +35,7 @@ class Events:
         self._heartbeat.close()
 
     def phase(self, name: str) -> None:
-        """A new phase begins: start, build, warm-up, measure, write, done."""
+        """A new phase begins: build, warm-up, measure, profile, write, done."""
         self._write({"event": "phase", "phase": name, "seconds": time.monotonic()})
 
     def step(self, finished: int, now_seconds: float) -> None:

@@ -14,7 +14,8 @@ from ssdbench.schema.record import Measurement
 from ssdbench.worker.door import write_measurement
 from ssdbench.worker.events import Events
 from ssdbench.worker.loop import measure
-from ssdbench.worker.reduction import reduce_ranks
+from ssdbench.worker.profile import PROFILED_STEPS, profile
+from ssdbench.worker.reduction import reduce_phases, reduce_ranks
 
 
 def take_measurement(session: Session, folder: Path, events: Events) -> None:
@@ -30,10 +31,15 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
 
     samples = measure(workload, case.protocol, device, start_together, time.perf_counter, events)
     foreign_cpu_cores = foreign_cpu.cores(samples.wall_seconds)
-    reduced = reduce_ranks(group.gather(samples))
-    peaks = group.gather(device.peak_memory_bytes())
-    epochs = workload.epochs()
+    # Both are of the timed region, so they are read before there are more steps.
+    peak_memory_bytes, epochs = device.peak_memory_bytes(), workload.epochs()
+    events.phase("profile")
+    profiled_steps = min(PROFILED_STEPS, case.protocol.steps)
+    phases = profile(workload, profiled_steps, device, group.barrier, time.perf_counter)
     events.phase("write")
+    reduced = reduce_ranks(group.gather(samples))
+    peaks = group.gather(peak_memory_bytes)
+    reduced_phases = reduce_phases(group.gather(phases))
     if group.rank == 0:
         write_measurement(
             folder,
@@ -52,6 +58,7 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
                 peak_memory_bytes=tuple(peaks),
                 losses=reduced.losses,
                 epochs=epochs,
+                phases=reduced_phases,
                 foreign_cpu_cores=foreign_cpu_cores,
                 software=software(),
             ),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ssdbench.schema.record import PhaseTimes
 from ssdbench.worker.loop import Samples
 
 
@@ -30,4 +31,12 @@ def reduce_ranks(ranks: list[Samples]) -> Reduced:
         rank_wall_seconds=tuple(rank.wall_seconds for rank in ranks),
         images=sum(rank.images for rank in ranks),
         losses=tuple(sum(values) / len(values) for values in zip(*losses, strict=True)) if losses else None,
+    )
+
+
+def reduce_phases(ranks: list[dict[str, list[float]]]) -> tuple[PhaseTimes, ...]:
+    """Reduce phase by phase and step by step to the slowest rank: the ranks began each phase together."""
+    return tuple(
+        PhaseTimes(name=name, seconds=tuple(map(max, zip(*(rank[name] for rank in ranks), strict=True))))
+        for name in ranks[0]
     )

@@ -7,6 +7,7 @@ import torch
 from ssdbench.runtime.session import Session
 from ssdbench.ssd.boxes import decode
 from ssdbench.ssd.model import SSD300
+from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import ValidationBatch
 from ssdbench.workloads.model import build_model
 from ssdbench.workloads.workload import FedWorkload, Step
@@ -30,10 +31,12 @@ class Detect(FedWorkload[ValidationBatch]):
         self._autocast = session.arithmetic.autocast
 
     @torch.inference_mode()
-    def step(self, batch: ValidationBatch) -> Step:
+    def step(self, batch: ValidationBatch, on_phase: OnPhase = unheard) -> Step:
         with self._autocast():
             loc, logits = self._model(batch.images)
+        on_phase("forward")
         decode(loc, logits, score_threshold=_SCORE_THRESHOLD)
+        on_phase("decode and NMS")
         return Step(images=batch.images.shape[0])
 
 

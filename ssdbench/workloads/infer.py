@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 
 from ssdbench.runtime.session import Session
+from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import ValidationBatch
 from ssdbench.workloads.model import build_model
 from ssdbench.workloads.workload import FedWorkload, Step
@@ -21,9 +22,10 @@ class Infer(FedWorkload[ValidationBatch]):
         self._autocast = session.arithmetic.autocast
 
     @torch.inference_mode()
-    def step(self, batch: ValidationBatch) -> Step:
+    def step(self, batch: ValidationBatch, on_phase: OnPhase = unheard) -> Step:
         with self._autocast():
             self._model(batch.images)
+        on_phase("forward")
         return Step(images=batch.images.shape[0])
 
 

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from ssdbench.runtime.session import Session
+from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import TrainingBatch
 from ssdbench.workloads.workload import FedWorkload, Step
 
@@ -16,7 +17,7 @@ class Input(FedWorkload[TrainingBatch]):
         super().__init__(session, training=True)
         self._device = session.device
 
-    def step(self, batch: TrainingBatch) -> Step:
+    def step(self, batch: TrainingBatch, on_phase: OnPhase = unheard) -> Step:  # noqa: ARG002  it has none
         # With no consumer on the device, nothing else would hold the host back from counting unfinished batches.
         self._device.synchronize()
         return Step(images=batch.images.shape[0])

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ssdbench.errors import UsageError
 from ssdbench.runtime.session import Session
 from ssdbench.schema.record import EpochCount
+from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.workloads.workload import Step
 
 
@@ -40,8 +41,9 @@ class Pace:
         time.sleep(self._fetch_seconds)
         return self._batch_size
 
-    def step(self, batch: int) -> Step:
+    def step(self, batch: int, on_phase: OnPhase = unheard) -> Step:
         time.sleep(self._step_seconds)
+        on_phase("sleep")
         return Step(images=batch)
 
     def epochs(self) -> tuple[EpochCount, ...]:

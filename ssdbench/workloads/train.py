@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from ssdbench.runtime.session import Session
+from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import TrainingBatch
 from ssdbench.ssd.training import DEFAULT_RECIPE, TrainStep, learning_rate, optimizer, set_learning_rate
 from ssdbench.workloads.model import build_model
@@ -26,7 +27,7 @@ class Train(FedWorkload[TrainingBatch]):
         )
         self._iteration = 0
 
-    def step(self, batch: TrainingBatch) -> Step:
+    def step(self, batch: TrainingBatch, on_phase: OnPhase = unheard) -> Step:
         rate = learning_rate(
             epoch=0,
             iteration=self._iteration,
@@ -36,7 +37,7 @@ class Train(FedWorkload[TrainingBatch]):
         )
         set_learning_rate(self._train_step.optimizer, rate)
         self._iteration += 1
-        loss = self._train_step(batch.images, batch.boxes_cxcywh, batch.labels)
+        loss = self._train_step(batch.images, batch.boxes_cxcywh, batch.labels, on_phase)
         return Step(images=batch.images.shape[0], loss=loss)
 
 

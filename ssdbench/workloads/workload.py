@@ -9,6 +9,7 @@ import torch
 from ssdbench.errors import DataError
 from ssdbench.runtime.session import Session
 from ssdbench.schema.record import EpochCount
+from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import InputPipeline, endless
 from ssdbench.workloads.pipeline import open_pipeline
 
@@ -34,8 +35,8 @@ class Workload(Protocol[B]):
     def fetch(self) -> B:
         """The next batch, as a step takes it."""
 
-    def step(self, batch: B) -> Step:
-        """Do the work of one batch."""
+    def step(self, batch: B, on_phase: OnPhase = unheard) -> Step:
+        """Do the work of one batch. The timed loop gives no `on_phase`: it is for the pass of `worker.profile`."""
 
     def epochs(self) -> tuple[EpochCount, ...]:
         """The passes over the data that have ended."""

@@ -9,7 +9,7 @@ from ssdbench.analysis.metrics import figure, figures, gated_metric, percentile,
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import WORKLOADS, Protocol
 from ssdbench.schema.verdict import METRICS
-from tests.builders import a_case, a_measurement
+from tests.builders import GPU_SECONDS, a_case, a_measurement, gpu_samples
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
@@ -86,7 +86,8 @@ def test_steps_of_no_length_are_zero_and_their_share_unknown():
 
 def test_every_metric_can_be_derived():
     case = a_case(protocol=Protocol(warmup_steps=0, steps=2000, launches=1))
-    assert set(figures(a_measurement(case=case))) == set(METRICS)
+    gpu = gpu_samples(power_watts=(100.0,) * len(GPU_SECONDS))
+    assert set(figures(a_measurement(case=case, wall_seconds=5.0, gpus=(gpu,)))) == set(METRICS)
 
 
 @given(st.lists(st.floats(min_value=1e-6, max_value=1e3), min_size=1, max_size=50), st.floats(0, 1))

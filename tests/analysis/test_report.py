@@ -9,8 +9,8 @@ from ssdbench.analysis.report import DETAILED_CASES, TRACE_POINTS, report_on, th
 from ssdbench.errors import ExitCode
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.report import Report
-from ssdbench.schema.verdict import Baseline
-from tests.builders import a_baseline, a_case, a_failure, a_run
+from ssdbench.schema.verdict import Baseline, Status
+from tests.builders import a_baseline, a_case, a_failure, a_measurement, a_record, a_run, gpu_samples
 from tests.report.nights import FAILED, SKIPPED, a_night, sixty_cases
 
 
@@ -36,6 +36,14 @@ def test_a_case_has_the_launches_of_both_sides_in_the_order_of_measurement():
     assert [trace.side for trace in case.traces] == ["baseline", "measured", "measured"]
     assert case.traces[0].warmup_steps == 2
     assert case.traces[0].fetches[0] == (0, pytest.approx(0.1))
+
+
+def test_a_trace_says_which_steps_were_throttled_and_by_what():
+    capped = gpu_samples(throttle_reasons=(0,) * 7 + (0x4,) + (0,) * 7)
+    launch = a_measurement(step_seconds=0.5, gpus=(capped,))
+    run = replace(a_run(), records=(a_record(measurement=launch),))
+    (case,) = report_of(run, None).cases
+    assert [(trace.throttled, trace.throttle_reasons) for trace in case.traces] == [(((6, 7),), "power cap")]
 
 
 def test_figures_are_the_means_that_verdicts_take_with_their_change():
@@ -93,6 +101,8 @@ def test_an_interleaved_night_is_told_by_its_arms_and_stages():
         ("baseline", "B"), ("measured", "B"), ("baseline", "C"), ("measured", "C")
     )] == [5, 5, 8, 8]  # fmt: skip
     assert said.reference == "the baseline measured beside it, launch by launch in turns"
+    assert " a step, backward has +" in worst.explanation
+    assert {bool(case.explanation) for case in said.cases if case.judged.verdict.status is Status.UNCHANGED} == {False}
     titles = {gap.title for gap in said.gaps}
     assert {sixty_cases()[number].title for number in (FAILED, SKIPPED)} <= titles
 

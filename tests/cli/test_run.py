@@ -86,6 +86,9 @@ def test_a_stall_in_the_batch_fetch_halves_the_throughput(ssdbench: Ssdbench, tm
     measurement = measured(only(latest(tmp_path)))
     assert 9.0 < throughput(measurement) <= 10.0
     assert 0.45 < (figure("fetch_share", measurement) or 0.0) < 0.55
+    phases = {phase.name: phase.seconds for phase in measurement.phases}
+    assert list(phases) == ["fetch", "sleep"]
+    assert all(seconds >= 0.1 for values in phases.values() for seconds in values)
 
 
 def test_the_slowest_rank_sets_the_pace(ssdbench: Ssdbench, tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ batch_size_per_gpu = 1
 """
 
 
+PHASES = {
+    "train": ["forward", "loss", "backward", "optimizer"],
+    "infer": ["forward"],
+    "detect": ["forward", "decode and NMS"],
+    "input": [],
+}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tiny")
@@ -80,13 +88,16 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
         assert measurement.software.torch == torch.__version__
         assert record.launch_seconds > measurement.wall_seconds
         assert measurement.foreign_cpu_cores is not None
+        assert [phase.name for phase in measurement.phases] == ["fetch", *PHASES[case.workload]]
+        assert all(len(phase.seconds) == 3 and min(phase.seconds) > 0 for phase in measurement.phases)
+        assert measurement.gpus == ()
 
     train = by_workload["train"].measurement
     assert train is not None
     assert train.losses is not None
     assert len(train.losses) == 6
     assert all(math.isfinite(loss) and loss > 1.0 for loss in train.losses)
-    # 16 images on 2 ranks at batch 2: an epoch is 4 steps, and one has ended after 6.
+    # 16 images on 2 ranks at batch 2: an epoch is 4 steps, and one has ended after 6 (further steps do not count).
     assert [(epoch.expected_images, epoch.seen_images) for epoch in train.epochs] == [(8, 8)]
     assert by_workload["infer"].measurement is not None
     assert by_workload["infer"].measurement.losses is None

@@ -14,7 +14,7 @@ from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import EpochCount, Measurement, Record, RunHeader
+from ssdbench.schema.record import EpochCount, Measurement, PhaseTimes, Record, RunHeader
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader
 from tests.builders import (
@@ -27,6 +27,7 @@ from tests.builders import (
     a_measurement,
     a_record,
     an_evaluated_checkpoint,
+    gpu_samples,
 )
 
 CONVERGENCE = (Training, DistributionHeader, ConvergenceVerdict)
@@ -40,6 +41,10 @@ GPU = GpuState(index=0, uuid="GPU-1", model="NVIDIA H100", memory_bytes=80 * 2**
     [
         a_measurement(),
         a_measurement(losses=None, epochs=(EpochCount(expected_images=64, seen_images=63),), foreign_cpu_cores=0.1),
+        a_measurement(
+            phases=(PhaseTimes(name="fetch", seconds=(0.1, 0.2)),),
+            gpus=(gpu_samples(foreign_pids=(7,), power_watts=(312.345,) * 15), gpu_samples()),
+        ),
         a_record(),
         a_record(failure=a_failure(), hardware=GPU_HARDWARE, dataset=None),
         a_record(case=a_case(options={"seconds": 0.1, "label": "x", "count": 3, "stall": True})),
@@ -76,6 +81,11 @@ def test_floats_are_kept_to_the_last_bit(values: list[float]):
     again = codec.read_measurement(codec.dump(measurement)).losses
     assert again is not None
     assert [value.hex() for value in again] == [value.hex() for value in values]
+
+
+def test_a_measurement_from_before_phases_and_gpus_were_kept_has_none():
+    old = {name: value for name, value in asdict(a_measurement()).items() if name not in ("phases", "gpus")}
+    assert codec.read_measurement(json.dumps(old)) == a_measurement()
 
 
 def test_a_figure_that_is_no_number_stays_one():

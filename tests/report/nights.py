@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import Arm, Control, Record, Run, RunHeader, StageName
+from ssdbench.schema.record import Arm, Control, PhaseTimes, Record, Run, RunHeader, StageName
 from tests.builders import GPU_HARDWARE, HOST, SOFTWARE, a_case, a_failure, a_header, a_measurement, a_record
 
 HARDWARE = replace(GPU_HARDWARE, gpu_count=8)
@@ -129,6 +129,7 @@ def _launch(
     release: str,
 ) -> Record:
     pace = 1.1e-3 * case.batch_size_per_gpu * (1.0 if case.workload == "train" else 0.3) + 4e-3
+    phases = _phases(case, pace, slower)
     pace *= (1 + slower) * draw.gauss(1, noise)
     warmup = [pace * (1 + 3.0 * 0.5**n) for n in range(case.protocol.warmup_steps)]
     timed = [pace * draw.gauss(1, 3e-3) for _ in range(case.protocol.steps)]
@@ -139,7 +140,8 @@ def _launch(
         step_seconds=steps,
         software=replace(SOFTWARE, torch="2.11.0" if release > "26.05" else "2.10.0", container_release=release),
     )
-    measurement = replace(measurement, fetch_seconds=tuple(share * draw.uniform(0.5, 1.5) * step for step in steps))
+    fetches = tuple(share * draw.uniform(0.5, 1.5) * step for step in steps)
+    measurement = replace(measurement, fetch_seconds=fetches, phases=phases)
     return a_record(
         run_id=run_id,
         case=case,
@@ -149,4 +151,15 @@ def _launch(
         arm=arm,
         stage=stage,
         id=f"{run_id}/{case.key}/{stage}/{arm}/{launch}",
+    )
+
+
+def _phases(case: Case, pace: float, slower: float) -> tuple[PhaseTimes, ...]:
+    """Five instrumented steps; what is slower lies in the backward pass of training, else in the forward pass."""
+    train = {"fetch": 0.06, "forward": 0.31, "loss": 0.05, "backward": 0.55, "optimizer": 0.08}
+    shares = train if case.workload == "train" else {"fetch": 0.01, "forward": 1.0}
+    last = "backward" if case.workload == "train" else "forward"
+    return tuple(
+        PhaseTimes(name=name, seconds=(pace * (share + (slower if name == last else 0.0)),) * 5)
+        for name, share in shares.items()
     )

@@ -1,12 +1,21 @@
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 
-from ssdbench.report.case_charts import forest_reach, forest_row, interval_chart, launches_chart, trace_chart
+from ssdbench.report.case_charts import (
+    forest_reach,
+    forest_row,
+    interval_chart,
+    launches_chart,
+    phases_chart,
+    throttled_sides,
+    trace_chart,
+)
 from ssdbench.report.charts import accuracy_charts
 from ssdbench.report.svg import Plot, padded, ticks
-from ssdbench.schema.report import Curve, LaunchValue, StepTrace
+from ssdbench.schema.report import Curve, LaunchValue, PhasePair, StepTrace
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 from ssdbench.schema.verdict import Status, Verdict
@@ -90,6 +99,30 @@ def test_a_warm_up_that_is_slow_does_not_flatten_the_timed_steps():
     slow_start = StepTrace(side="measured", warmup_steps=1, steps=((0, 60.0), (1, 0.100), (2, 0.102)), fetches=())
     shown = [float(text) for text in re.findall(r'text-anchor="end">([\d.]+)</text>', str(trace_chart([slow_start])))]
     assert max(shown) < 103
+
+
+def test_throttled_steps_are_tinted_and_the_legend_says_on_which_side_and_why():
+    quiet = StepTrace(side="baseline", warmup_steps=0, steps=((0, 0.1), (10, 0.1)), fetches=())
+    capped = replace(quiet, side="measured", throttled=((2, 4),), throttle_reasons="power cap")
+    assert throttled_sides([quiet, capped]) == "power cap (measured)"
+    assert throttled_sides([quiet]) == ""
+    # Ten steps are 294 wide from 54 on: the band goes from step 1.5 to step 4.5.
+    assert '<rect class="throttled" x="98.1" y="26" width="88.2"' in str(trace_chart([quiet, capped]))
+    assert "throttled" not in str(trace_chart([quiet]))
+
+
+def test_a_phase_has_a_bar_on_each_side_that_knows_it():
+    both = PhasePair(name="backward", baseline=0.050, measured=0.100)
+    picture = str(phases_chart([both, PhasePair(name="<new>", baseline=None, measured=0.010)]))
+    ends = {
+        side: [float(x) for x in re.findall(rf'class="line {side} bar" d="M104.0 [\d.]+H([\d.]+)"', picture)]
+        for side in ("baseline", "measured")
+    }
+    assert [len(ends["baseline"]), len(ends["measured"])] == [1, 2]
+    assert ends["measured"][0] - 104 == pytest.approx(2 * (ends["baseline"][0] - 104), abs=0.2)
+    assert "&lt;new&gt;" in picture
+    assert phases_chart([both]) is None
+    assert phases_chart([]) is None
 
 
 def a_curve(side: str, seed: int) -> Curve:

@@ -27,6 +27,8 @@ def test_a_night_says_what_got_worse_and_by_how_much():
     assert len(rows) == 4
     assert re.search(r"\| regressed \| -10\.\d% \| -1\d\.\d to -\d+\.\d% \|", rows[0])
     assert "- torch: 2.10.0 → 2.11.0" in lines
+    where = [line for line in lines if line.startswith("- ") and " a step, backward has +" in line]
+    assert [line.split(":")[0] for line in where] == [f"- {row.split(' | ')[0][2:]}" for row in rows[:3]]
     assert len(lines) <= MOST_LINES
 
 

@@ -142,8 +142,9 @@ def test_a_step_is_zero_grad_forward_loss_backward_and_optimiser():
         [{"params": [plain.heads.bias]}, {"params": [plain.heads.weight], "weight_decay": 5e-4}], lr=0.01, momentum=0.9
     )
     images, boxes_cxcywh, labels = batch()
+    phases = []
     for _ in range(3):
-        found = step(images, boxes_cxcywh, labels)
+        found = step(images, boxes_cxcywh, labels, phases.append)
         sgd.zero_grad()
         loss = MultiBoxLoss()(*plain(images), boxes_cxcywh, labels)
         loss.backward()
@@ -152,6 +153,7 @@ def test_a_step_is_zero_grad_forward_loss_backward_and_optimiser():
         assert not found.requires_grad
     assert torch.equal(stepped.heads.weight, plain.heads.weight)
     assert torch.equal(stepped.heads.bias, plain.heads.bias)
+    assert phases == ["forward", "loss", "backward", "optimizer"] * 3
 
 
 def test_the_forward_pass_runs_under_autocast_and_the_loss_outside_in_float32():

@@ -1,0 +1,44 @@
+"""What the host saw of a GPU during a launch, and what holds its clocks down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+THROTTLE_REASONS: Mapping[int, str] = {
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x20: "thermal slowdown",
+    0x40: "thermal slowdown by hardware",
+    0x80: "power brake",
+}
+"""Bits of NVML's mask by which a GPU runs slower than it is set to; idling and clocks set by somebody are none."""
+
+POWER_CAP = 0x4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSamples:
+    """One GPU from the warm-up to the end of the timed region, looked at about twice a second.
+
+    `seconds` counts on the host's clock from the beginning of the timed region, so that it is negative in the warm-up;
+    one sample lies before the warm-up and one after the region where there are any. All lists have a value a sample,
+    None where the GPU did not answer. `energy_joules` counts from the first sample, `throttle_reasons` are NVML's
+    masks. `foreign_pids` are processes that computed on the GPU and were not of the launch, None where that is not
+    known: NVML's numbers of processes are not always those that the host has.
+    """
+
+    index: int
+    uuid: str
+    seconds: tuple[float, ...]
+    sm_clock_mhz: tuple[int | None, ...]
+    memory_clock_mhz: tuple[int | None, ...]
+    power_watts: tuple[float | None, ...]
+    temperature_celsius: tuple[int | None, ...]
+    memory_used_bytes: tuple[int | None, ...]
+    throttle_reasons: tuple[int | None, ...]
+    energy_joules: tuple[float | None, ...]
+    foreign_pids: tuple[int, ...] | None = None
+
+
+def throttle_words(mask: int) -> str:
+    """The reasons of a mask in words; empty where nothing holds the clocks down."""
+    return ", ".join(words for bit, words in THROTTLE_REASONS.items() if mask & bit)

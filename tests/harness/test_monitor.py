@@ -1,0 +1,94 @@
+"""What is seen of the GPUs beside a launch: by a stub of the driver in C, and where there is one by the driver."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssdbench.harness.monitor import GpuMonitor
+from ssdbench.harness.probe import gpu_states
+
+ROOT = Path(__file__).parents[2]
+STUB = Path(__file__).with_name("nvml_stub.c")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `watched_launches.py` printed beside the stub."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs gcc, to compile a stub of NVIDIA's driver library")
+    folder = tmp_path_factory.mktemp("nvml")
+    library = ("-shared", "-fPIC", "-Wl,-soname,libnvidia-ml.so.1", "-o", str(folder / "libnvidia-ml.so.1"))
+    subprocess.run([compiler, *library, str(STUB)], check=True)
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"},
+        "LD_LIBRARY_PATH": str(folder),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-W", "error", str(Path(__file__).with_name("watched_launches.py")), str(folder)]
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_both_gpus_are_seen_from_before_the_warm_up_to_behind_the_region(seen: dict[str, Any]) -> None:
+    first, second = seen["gpus"]
+    assert (first["uuid"], second["uuid"]) == ("GPU-zero", "GPU-one")
+    for gpu in (first, second):
+        assert gpu["seconds"][0] < 0.0 < 0.4 < gpu["seconds"][-1]
+        assert gpu["seconds"] == sorted(gpu["seconds"])
+        assert set(map(len, (value for value in gpu.values() if isinstance(value, list) and value))) - {0, 1} == {
+            len(gpu["seconds"])
+        }
+    assert set(first["sm_clock_mhz"]) == {1980}
+    assert set(first["memory_clock_mhz"]) == {2619}
+    assert set(first["power_watts"]) == {300.0}
+    assert set(second["temperature_celsius"]) == {62}
+    assert set(second["memory_used_bytes"]) == {2000}
+    assert first["energy_joules"][0] == 0.0
+
+
+def test_what_a_gpu_does_not_tell_is_none(seen: dict[str, Any]) -> None:
+    first, second = seen["gpus"]
+    assert set(second["energy_joules"]) == {None}
+    assert (first["foreign_pids"], second["foreign_pids"]) == ([], None)
+
+
+def test_300_and_200_watts_over_four_tenths_of_a_second_are_20_joules_an_image_of_10(seen: dict[str, Any]) -> None:
+    # One GPU by its counter, which its own sleep moves on, the other by its power.
+    assert seen["joules_per_image"] == pytest.approx(20.0, rel=0.1)
+
+
+def test_a_gpu_of_another_machine_is_left_out(seen: dict[str, Any]) -> None:
+    assert seen["elsewhere"] == 0
+
+
+def test_a_launch_beside_others_or_throttled_is_invalid_and_a_power_cap_is_not(seen: dict[str, Any]) -> None:
+    assert seen["reasons"] == {
+        "quiet": [None, 2],
+        "power cap": [None, 2],
+        "thermal": ["GPU 1 was throttled (thermal slowdown)", 2],
+        "others": ["other processes computed on GPU 0 as well (pid 1)", 2],
+        "one rank": [None, 1],
+        "cpu": [None, 0],
+    }
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_answers_what_the_record_wants() -> None:
+    with GpuMonitor(gpu_states()[:1], period_seconds=0.05) as monitor:
+        monitor.hear({"event": "phase", "phase": "measure", "seconds": time.monotonic()})
+        time.sleep(1.0)
+    (gpu,) = monitor.samples(0.8)
+    assert len(gpu.seconds) >= 10
+    for values in (gpu.sm_clock_mhz, gpu.power_watts, gpu.temperature_celsius, gpu.memory_used_bytes):
+        assert all(value is not None and value > 0 for value in values)
+    assert all(mask is not None for mask in gpu.throttle_reasons)

@@ -1,0 +1,84 @@
+"""`watched_launches.py FOLDER`: launches beside a stub of NVIDIA's driver; prints what became of them as JSON."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ssdbench.analysis.metrics import figure
+from ssdbench.harness.bench import Bench, Event
+from ssdbench.harness.monitor import GpuMonitor
+from ssdbench.harness.probe import gpu_states
+from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.environment import GpuState
+from ssdbench.schema.record import Measurement
+from tests.builders import HOST, a_case, a_measurement, a_run
+from tests.harness.test_bench import Kept
+
+WALL_SECONDS = 0.4
+CASE = a_case(device="cuda", world_size=2)
+FOREIGN_PID = 1  # lives as long as the machine, and is nobody's child
+
+
+def region(on_event: Callable[[Event], None]) -> None:
+    """Warm-up and timed region of a launch that does nothing, and some time behind it."""
+    for phase, seconds in (("warm-up", 0.1), ("measure", WALL_SECONDS), ("profile", 0.1)):
+        on_event({"event": "phase", "phase": phase, "seconds": time.monotonic()})
+        time.sleep(seconds)
+
+
+class Launcher:
+    """Computes on GPU 0 by a process of its own, beside `others`; GPU 1 is throttled for `reasons`."""
+
+    def __init__(self, *, others: str = "", reasons: int = 0) -> None:
+        self.others, self.reasons = others, reasons
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+            os.environ["NVML_STUB_PIDS"] = f"{worker.pid} {self.others}"
+            os.environ["NVML_STUB_REASONS"] = str(self.reasons)
+            region(on_event)
+            worker.kill()
+        return a_measurement(case=request.case, wall_seconds=WALL_SECONDS)
+
+
+def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[GpuState, ...]) -> tuple[str | None, int]:
+    """Why the launch was invalid, and of how many GPUs its measurement tells."""
+    kept = Kept()
+    bench = Bench(a_run((case, ()), host=replace(HOST, gpus=gpus)), None, {"candidate": launcher}, kept, folder, kept)
+    record = bench._measure(case, "candidate", "B", 0, 0)
+    assert record.measurement is not None
+    return record.invalid_reason, len(record.measurement.gpus)
+
+
+def main() -> None:
+    folder, gpus = Path(sys.argv[1]), gpu_states()
+    os.environ["NVML_STUB_PIDS"] = f"{os.getpid()}"
+    with GpuMonitor(gpus, period_seconds=0.02) as monitor:
+        region(monitor.hear)
+    measurement = a_measurement(case=CASE, wall_seconds=WALL_SECONDS, gpus=monitor.samples(WALL_SECONDS), images=10)
+    with GpuMonitor([replace(gpus[0], uuid="GPU-of-another-machine")]) as elsewhere:
+        region(elsewhere.hear)
+    reasons = {
+        "quiet": invalid_reason(folder / "a", CASE, Launcher(), gpus),
+        "power cap": invalid_reason(folder / "b", CASE, Launcher(reasons=0x5), gpus),
+        "thermal": invalid_reason(folder / "c", CASE, Launcher(reasons=0x24), gpus),
+        "others": invalid_reason(folder / "d", CASE, Launcher(others=str(FOREIGN_PID)), gpus),
+        "one rank": invalid_reason(folder / "e", replace(CASE, world_size=1), Launcher(reasons=0x20), gpus),
+        "cpu": invalid_reason(folder / "f", replace(CASE, device="cpu"), Launcher(reasons=0x20), gpus),
+    }
+    said = {
+        "gpus": [asdict(gpu) for gpu in measurement.gpus],
+        "joules_per_image": figure("energy", measurement),
+        "elsewhere": len(elsewhere.samples(WALL_SECONDS)),
+        "reasons": reasons,
+    }
+    sys.stdout.write(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
