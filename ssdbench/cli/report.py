@@ -25,6 +25,7 @@ from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.report.headline import headline
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
 from ssdbench.schema.report import Picture, Report
@@ -64,7 +65,6 @@ def report(
     It judges as `compare` does, and its exit code is 0 whatever it says: `compare` is the gate.
     """
     # Imported here: no other verb needs templates.
-    from ssdbench.report.headline import headline
     from ssdbench.report.page import render_report
     from ssdbench.report.pr_markdown import render_markdown
 

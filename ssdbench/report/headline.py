@@ -2,24 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.numbers import change_text, interval_text
-from ssdbench.report.tables import counted, status_word
+from ssdbench.report.tables import Tone, counted, status_word, tone_of
 from ssdbench.schema.verdict import METRICS, Comparison, Status
-
-Tone = Literal["bad", "good", "open", "gap", "quiet"]
-
-TONES: dict[Status, Tone] = {
-    Status.REGRESSED: "bad",
-    Status.FAILED: "bad",
-    Status.INCONCLUSIVE: "open",
-    Status.UNCHANGED: "good",
-    Status.IMPROVED: "good",
-    Status.SKIPPED: "quiet",
-}
-
 
 _OPEN = "What was not judged may have changed."
 
@@ -34,9 +21,14 @@ class Headline:
     sureness: str
 
     @property
+    def short(self) -> str:
+        """Without how sure it is: for a title."""
+        return f"{self.word}: {self.sentence}"
+
+    @property
     def text(self) -> str:
         """All of it on one line."""
-        return f"{self.word}: {self.sentence}. {self.sureness}"
+        return f"{self.short}. {self.sureness}"
 
 
 def headline(comparison: Comparison, code: ExitCode) -> Headline:
@@ -73,7 +65,7 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         where = f"{counts[Status.INCONCLUSIVE]} {of_all} without a verdict; {seen}"
         sureness = f"The {sure} intervals of these are neither within the margin of {margin} nor surely beyond it."
         return Headline(tone="open", word="Inconclusive", sentence=where, sureness=sureness)
-    gaps = {status: count for status, count in counts.items() if status not in TONES or status is Status.SKIPPED}
+    gaps = {status: count for status, count in counts.items() if tone_of(status) in ("gap", "quiet")}
     listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
     where = f"{sum(gaps.values())} {of_all} without a verdict ({listed}); {seen}"
     return Headline(tone="gap", word="Not covered", sentence=where, sureness=_OPEN)

@@ -25,7 +25,7 @@ from ssdbench.report.case_charts import (
     trend_chart,
 )
 from ssdbench.report.charts import accuracy_charts
-from ssdbench.report.headline import TONES, headline
+from ssdbench.report.headline import headline
 from ssdbench.report.history import series_digits, short_labels
 from ssdbench.report.numbers import (
     change_text,
@@ -36,7 +36,7 @@ from ssdbench.report.numbers import (
     spread,
     value_text,
 )
-from ssdbench.report.tables import counted, status_word
+from ssdbench.report.tables import counted, status_word, tone_of
 from ssdbench.schema.history import Series
 from ssdbench.schema.report import Picture, Report
 from ssdbench.schema.verdict import METRICS, Verdict
@@ -84,7 +84,7 @@ def _environment() -> Environment:
         "script": script,
         "script_digest": digest,
         "METRICS": METRICS,
-        "tone": lambda status: TONES.get(status, "gap"),
+        "tone": tone_of,
         "status_word": status_word,
         "counted": counted,
         "unit": shown_unit,

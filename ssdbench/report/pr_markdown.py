@@ -7,11 +7,12 @@ table cell, a tag, a mention or a reference.
 from collections import Counter
 from collections.abc import Sequence
 
+from ssdbench.report.figures import values
 from ssdbench.report.headline import headline
-from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
+from ssdbench.report.numbers import change_text, interval_text
 from ssdbench.report.tables import counted, status_word
 from ssdbench.schema.report import Gap, Report
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Difference, Status
+from ssdbench.schema.verdict import CaseVerdict, Difference, Status
 
 MOST_LINES = 60
 _CASES, _DIFFERENCES, _GAPS, _LETTERS = 15, 10, 10, 160
@@ -50,19 +51,13 @@ def _cases(cases: Sequence[CaseVerdict]) -> list[str]:
 
 def _row(case: CaseVerdict) -> str:
     verdict = case.verdict
-    metric = METRICS[verdict.metric]
-    digits = significant_digits(spread(verdict))
-    values = (
-        "–" if value is None else f"{value_text(metric, value, digits)} {shown_unit(metric)}"
-        for value in (verdict.baseline_value, verdict.measured_value)
-    )
     bounds = interval_text(verdict).replace("..", " to ")
     cells = [
         _safe(case.title),
         status_word(verdict.status),
         change_text(verdict),
         f"{bounds}%" if bounds else "",
-        *values,
+        *values(case),
     ]
     return f"| {' | '.join(cells)} |"
 
