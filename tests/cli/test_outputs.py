@@ -45,7 +45,7 @@ def test_a_step_adds_to_the_summary_of_its_job_and_replaces_every_other_file(res
     line.write_text("earlier\n")
     ssdbench("compare", "latest", f"--output=github-summary={summary}", f"--output=line={line}", "--results", results)
     assert summary.read_text().startswith("# earlier step\n## Regressed")
-    assert line.read_text().startswith("ssdbench: REGRESSED")
+    assert line.read_text().startswith("ssdbench: Regressed")
 
 
 @pytest.mark.parametrize(
