@@ -1,12 +1,12 @@
 """A report as Markdown for an issue or a pull request: the same answer, in at most `MOST_LINES` lines.
 
-Every text of a record is written with entities for all that Markdown, HTML or GitHub would read in it: no name makes a
-table cell, a tag, a mention or a reference.
+Every text of a record is escaped and cut: no name makes a table cell, a tag or a reference, or fills the page.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
+from ssdbench.report.escape import markdown, shortened
 from ssdbench.report.figures import values
 from ssdbench.report.headline import headline
 from ssdbench.report.numbers import change_text, interval_text
@@ -16,7 +16,6 @@ from ssdbench.schema.verdict import CaseVerdict, Difference, Status
 
 MOST_LINES = 60
 _CASES, _DIFFERENCES, _GAPS, _LETTERS = 15, 10, 10, 160
-_ENTITIES = {ord(letter): f"&#{ord(letter)};" for letter in "&<>|*_[]`#@~\\!"}
 _QUIET = (Status.UNCHANGED, Status.SKIPPED)
 
 
@@ -83,7 +82,4 @@ def _more(count: int, what: str, how: str) -> list[str]:
 
 
 def _safe(text: str, letters: int = _LETTERS) -> str:
-    """One line of at most so many letters, in which nothing is markup."""
-    line = " ".join(text.split())
-    cut = line if len(line) <= letters else f"{line[: letters - 1]}…"
-    return cut.translate(_ENTITIES)
+    return markdown(shortened(text, letters))
