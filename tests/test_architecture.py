@@ -54,10 +54,10 @@ DOORS = {
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
     "scipy": {"analysis"},
     "ruptures": {"analysis/levels.py"},
-    "matplotlib": {"report/curves.py", "report/charts.py"},
+    "matplotlib": {"report/curves.py"},
     "pytest": {"pytest_plugin.py"},
     "jinja2": {"report/page.py"},
-    "markupsafe": {"report/svg.py", "report/case_charts.py", "report/charts.py"},
+    "markupsafe": {"report/svg.py", "report/case_charts.py", "report/curves.py"},
     "sqlite3": {"harness/stores/sql.py"},
     "sqlalchemy": {"harness/stores/sql.py"},
 }

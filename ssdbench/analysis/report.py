@@ -20,7 +20,6 @@ from ssdbench.schema.record import Failure, Measurement, Record, Run
 from ssdbench.schema.report import (
     SIDES,
     CaseReport,
-    Curve,
     FigurePair,
     Gap,
     LaunchValue,
@@ -112,12 +111,6 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
         ),
         figures=tuple(_pair(name, derived, judged.verdict.settings.trim) for name in names),
         history=series,
-        curves=tuple(
-            Curve(side=side, training=record.training)
-            for side in SIDES
-            for record in sides[side]
-            if record.training and record.training.results
-        ),
         failures=tuple(_failure(record, failure) for record, failure in failures(sides["measured"])),
     )
 

@@ -24,7 +24,6 @@ from ssdbench.report.case_charts import (
     trace_chart,
     trend_chart,
 )
-from ssdbench.report.charts import accuracy_charts
 from ssdbench.report.headline import headline
 from ssdbench.report.history import series_digits, short_labels
 from ssdbench.report.numbers import (
@@ -101,7 +100,6 @@ def _environment() -> Environment:
         "fetch_chart": fetch_chart,
         "trend_chart": trend_chart,
         "sparkline": sparkline,
-        "accuracy_charts": accuracy_charts,
         "forest_row": forest_row,
         "data_address": _data_address,
         "short_labels": short_labels,

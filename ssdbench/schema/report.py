@@ -6,7 +6,6 @@ from typing import Literal
 from ssdbench.errors import ExitCode
 from ssdbench.schema.history import Series
 from ssdbench.schema.record import RunHeader, StageName
-from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import CaseVerdict, Comparison
 
 Side = Literal["baseline", "measured"]
@@ -46,14 +45,6 @@ class FigurePair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """The training of one seed, on one side."""
-
-    side: Side
-    training: Training
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
     """All that is told of one case; launches and traces in the order of measurement, the baseline's first."""
 
@@ -62,7 +53,6 @@ class CaseReport:
     traces: tuple[StepTrace, ...] = ()
     figures: tuple[FigurePair, ...] = ()
     history: tuple[Series, ...] = ()
-    curves: tuple[Curve, ...] = ()
     failures: tuple[str, ...] = ()
 
 
