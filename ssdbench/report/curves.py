@@ -158,6 +158,8 @@ def _draw(
     distribution: SeedDistribution | None,
     palette: _Palette,
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     if distribution is not None:
         _draw_band(axes, [panel.curve_of(seed) for seed in distribution.seeds], palette)
     for number, training in enumerate(trainings):
@@ -186,7 +188,7 @@ def _draw(
         axes.set_ylim(bottom=0)
     axes.set(xlabel="epochs trained", ylabel=panel.label)
     axes.set_xlim(left=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _draw_band(axes: "Axes", curves: Sequence[Curve], palette: _Palette) -> None:
