@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 from ssdbench.analysis.contrast import quantile
 from ssdbench.analysis.coverage import failures
-from ssdbench.analysis.differences import what_forbids_comparison
+from ssdbench.analysis.differences import software_of, what_forbids_comparison
 from ssdbench.analysis.metrics import STEPS_BEYOND_A_PERCENTILE, figure
 from ssdbench.analysis.stability import final_ap, impossibilities, summarised
 from ssdbench.analysis.tables_sheet import LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
@@ -194,7 +194,8 @@ def _stability(finals: Sequence[float]) -> dict[str, Cell]:
 
 
 def _software(run: Run) -> Software | None:
-    return next((record.measurement.software for record in run.records if record.measurement), None)
+    # Launches of a run share their software; which of several names the sheet must not depend on chance.
+    return min(software_of(run), key=repr, default=None)
 
 
 def _machine(hardware: Hardware) -> str:

@@ -24,7 +24,8 @@ from ssdbench.report.case_charts import (
     trace_chart,
     trend_chart,
 )
-from ssdbench.report.headline import headline
+from ssdbench.report.curves import page_charts, seed_style
+from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.report.history import series_digits, short_labels
 from ssdbench.report.numbers import (
     change_text,
@@ -35,9 +36,10 @@ from ssdbench.report.numbers import (
     spread,
     value_text,
 )
+from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import counted, status_word, tone_of
 from ssdbench.schema.history import Series
-from ssdbench.schema.report import Picture, Report
+from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.verdict import METRICS, Verdict
 
 OPEN_AT_FIRST = 3
@@ -60,6 +62,11 @@ def render_report(report: Report, *, home: str = "", pages: Mapping[str, str] | 
         pages=pages or {},
         open_at_first=OPEN_AT_FIRST,
     )
+
+
+def render_accuracy(report: AccuracyReport, *, home: str = "") -> str:
+    """The report of trainings as HTML; within a site `home` is the address of its index."""
+    return page("accuracy.html", report=report, header=report.header, answer=accuracy_headline(report), home=home)
 
 
 def page(template: str, **content: object) -> str:
@@ -101,6 +108,10 @@ def _environment() -> Environment:
         "trend_chart": trend_chart,
         "sparkline": sparkline,
         "forest_row": forest_row,
+        "page_charts": page_charts,
+        "seed_style": seed_style,
+        "SEED_COLUMNS": SEED_COLUMNS,
+        "seed_cells": seed_cells,
         "data_address": _data_address,
         "short_labels": short_labels,
         "series_value": _series_value,
