@@ -107,4 +107,4 @@ if __name__ == "__main__":
     with a_browser() as browser:
         shoot(browser, night(), "report", height=860)
         shoot(browser, night(), "report-case", height=780, scheme="dark", anchor="#case-1")
-        shoot(browser, trainings(), "report-accuracy", height=1090)
+        shoot(browser, trainings(), "report-accuracy", height=1130)
