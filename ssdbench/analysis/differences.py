@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 
+from ssdbench.schema.convergence import SeedDistribution
 from ssdbench.schema.environment import GpuState, Host, Software
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.verdict import Baseline, Difference
@@ -31,9 +32,19 @@ def what_forbids_comparison(baseline: Iterable[Record], measured: Iterable[Recor
     return [_difference(name, there, here) for name in here if len(there[name] | here[name]) > 1]
 
 
-def differences(reference: Baseline | Run, run: Run) -> tuple[Difference, ...]:
+def differences(reference: Baseline | Run | SeedDistribution, run: Run) -> tuple[Difference, ...]:
     """Versions, drivers, GPU settings and variables that are not the same on both sides."""
     return _unlike(_facts(reference), _facts(run))
+
+
+def software_of(side: Baseline | Run | SeedDistribution) -> set[Software]:
+    """The software of every launch, of measurements and trainings."""
+    if isinstance(side, SeedDistribution):
+        found = {training.software for training in side.seeds}
+    else:
+        found = {record.measurement.software for record in side.records if record.measurement}
+        found |= {record.training.software for record in side.records if record.training}
+    return {software for software in found if software is not None}
 
 
 def differences_between(before: Iterable[Run], after: Iterable[Run]) -> tuple[Difference, ...]:
@@ -88,9 +99,9 @@ def _merged(runs: Iterable[Run]) -> Facts:
     return merged
 
 
-def _facts(side: Baseline | Run) -> Facts:
+def _facts(side: Baseline | Run | SeedDistribution) -> Facts:
     facts: Facts = {}
-    for software in {record.measurement.software for record in side.records if record.measurement}:
+    for software in software_of(side):
         for name in _SOFTWARE:
             _add(facts, name, getattr(software, name))
     host: Host = side.header.host

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 from ssdbench.analysis.stability import impossibilities
 from ssdbench.schema.convergence import Printed, PrintedStability, PublishedTraining
-from ssdbench.schema.published import PublishedFigure
+from ssdbench.schema.published import SEED_FIGURES, PublishedFigure
 
 SEEDS = 15
 """Seeds behind NVIDIA's stability tables, as their model card says."""
-
-SUMMARY = ("map_mean", "map_sd", "map_min", "map_max", "map_median")
 
 
 def published_trainings(figures: Iterable[PublishedFigure]) -> tuple[PublishedTraining, ...]:
@@ -20,7 +18,7 @@ def published_trainings(figures: Iterable[PublishedFigure]) -> tuple[PublishedTr
     """
     groups: dict[tuple[object, ...], list[PublishedFigure]] = {}
     for figure in figures:
-        if figure.metric == "map" or figure.metric in SUMMARY:
+        if figure.metric == "map" or figure.metric in SEED_FIGURES:
             groups.setdefault((*_place(figure), figure.metric == "map"), []).append(figure)
     found: list[PublishedTraining] = []
     for group in groups.values():
@@ -33,7 +31,7 @@ def published_trainings(figures: Iterable[PublishedFigure]) -> tuple[PublishedTr
 def printed_stability(figures: Iterable[PublishedFigure]) -> PrintedStability | None:
     """The five figures of a stability table; None where one of them is not there."""
     printed: Mapping[str, Printed] = {item.metric: Printed.of(item.value, item.decimals) for item in figures}
-    if not set(SUMMARY) <= printed.keys():
+    if not set(SEED_FIGURES) <= printed.keys():
         return None
     return PrintedStability(
         seeds=SEEDS,
@@ -68,7 +66,7 @@ def _repeated(training: PublishedTraining, earlier: Iterable[PublishedTraining])
         return ()
     for other in earlier:
         theirs = {figure.metric: figure.value for figure in other.figures}
-        same = [name for name in SUMMARY if name in theirs and theirs[name] == values.get(name)]
+        same = [name for name in SEED_FIGURES if name in theirs and theirs[name] == values.get(name)]
         if len(same) > 1:
             return (
                 f"{len(same)} of its {len(values)} figures repeat those of container {other.container}, {other.gpu}",

@@ -13,6 +13,7 @@ from typing import TypeVar
 from ssdbench.analysis.answer import level
 from ssdbench.analysis.compare import exit_code
 from ssdbench.analysis.coverage import failures
+from ssdbench.analysis.differences import software_of
 from ssdbench.analysis.explain import explanation, phase_pairs
 from ssdbench.analysis.gpu_trace import throttling
 from ssdbench.analysis.metrics import figures
@@ -22,7 +23,6 @@ from ssdbench.schema.record import Failure, Measurement, Record, Run
 from ssdbench.schema.report import (
     SIDES,
     CaseReport,
-    Curve,
     FigurePair,
     Gap,
     LaunchValue,
@@ -77,7 +77,7 @@ def report_on(
         comparison=comparison,
         code=exit_code(comparison),
         reference=_reference(reference, comparison),
-        software=_software(run.records),
+        software=software_facts(run),
         cases=cases,
         gaps=_gaps(run, comparison),
     )
@@ -119,12 +119,6 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
         explanation=explanation(phases, _step_change(pairs)) if judged.verdict.status in _CHANGED else "",
         figures=tuple(pairs.values()),
         history=series,
-        curves=tuple(
-            Curve(side=side, training=record.training)
-            for side in SIDES
-            for record in sides[side]
-            if record.training and record.training.results
-        ),
         failures=tuple(_failure(record, failure) for record, failure in failures(sides["measured"])),
     )
 
@@ -196,8 +190,9 @@ def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
     return f"run {header.run_id} of {reference.header.created_at[:10]}"
 
 
-def _software(records: Iterable[Record]) -> tuple[tuple[str, str], ...]:
-    seen = {record.measurement.software for record in records if record.measurement}
+def software_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """Name and version of all software that a run was measured or trained with."""
+    seen = software_of(run)
     found = {
         field.name: sorted({value for software in seen if (value := getattr(software, field.name)) is not None})
         for field in fields(Software)
@@ -214,10 +209,13 @@ def _gaps(run: Run, comparison: Comparison) -> tuple[Gap, ...]:
     gaps += [
         Gap(title=case.title, what="launches left out", why=note) for case in comparison.cases for note in case.notes
     ]
-    if run.torn:
-        why = "the file of the run ends in the middle of a record, which was left out: the writer was killed"
-        gaps.append(Gap(title=run.header.run_id, what="launch lost", why=why))
-    return tuple(gaps)
+    return (*gaps, *lost(run))
+
+
+def lost(run: Run) -> tuple[Gap, ...]:
+    """The launch that was being written when its writer was killed, where there was one."""
+    why = "the file of the run ends in the middle of a record, which was left out: the writer was killed"
+    return (Gap(title=run.header.run_id, what="launch lost", why=why),) if run.torn else ()
 
 
 def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:

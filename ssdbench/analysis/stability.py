@@ -9,7 +9,7 @@ Every sample of n values obeys, with s the SD that divides by n:
     s^2 <= (max - mean) * (mean - min)                         Bhatia and Davis (2000)
 
 A printed SD may divide by n or by n - 1, and a printed value stands for all that round to it: a set is refused only
-where no choice of either makes it possible.
+where no choice of either makes it possible. A computed value stands for all that float arithmetic may have meant.
 """
 
 import math
@@ -42,20 +42,39 @@ def stability(trainings: Sequence[Training]) -> Stability:
             fault = f"seed {training.seed}: it was never evaluated"
         if fault:
             raise UsageError(f"{fault}; a stability table is of trainings that ended well, train it again")
-    final = [final_ap(training) for training in trainings]
+    return summarised([final_ap(training) for training in trainings])
+
+
+def summarised(values: Sequence[float]) -> Stability:
+    """The row of one value at least."""
     return Stability(
-        seeds=len(final),
-        mean=fmean(final),
-        sd=stdev(final) if len(final) > 1 else None,
-        minimum=min(final),
-        maximum=max(final),
-        median=median(final),
+        seeds=len(values),
+        mean=fmean(values),
+        sd=stdev(values) if len(values) > 1 else None,
+        minimum=min(values),
+        maximum=max(values),
+        median=median(values),
     )
 
 
-def impossibilities(printed: PrintedStability) -> tuple[str, ...]:
-    """Every inequality that no sample with these printed figures could obey, as a sentence; empty where possible."""
+def impossibilities(summary: PrintedStability | Stability) -> tuple[str, ...]:
+    """Every inequality that no sample with these figures could obey, as a sentence; empty where possible."""
+    if isinstance(summary, Stability) and summary.sd is None:
+        return ()
+    printed = _as_printed(summary) if isinstance(summary, Stability) else summary
+    shown = (printed.mean, printed.sd, printed.minimum, printed.maximum, printed.median)
+    if not all(math.isfinite(bound) for value in shown for bound in (value.low, value.high)):
+        return ("a figure is not finite",)
+    if printed.seeds < 2 or printed.sd.high < 0:
+        return ("the standard deviation is negative, or there are fewer than two seeds",)
     return (*_out_of_order(printed), *_spread_faults(printed))
+
+
+def _as_printed(row: Stability) -> PrintedStability:
+    mean, sd, least, most, middle = (
+        Printed.within(value, 0.0) for value in (row.mean, row.sd or 0.0, row.minimum, row.maximum, row.median)
+    )
+    return PrintedStability(seeds=row.seeds, mean=mean, sd=sd, minimum=least, maximum=most, median=middle)
 
 
 def _out_of_order(printed: PrintedStability) -> Iterator[str]:

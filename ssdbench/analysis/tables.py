@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ssdbench.analysis.tables_sheet import (
-    ACCURACY,
     LATENCIES,
     NO_RATIO,
     NOT_PLANNED,
@@ -26,6 +25,7 @@ from ssdbench.analysis.tables_sheet import (
     Sheet,
     ratio,
 )
+from ssdbench.analysis.trainings import ACCURACY
 from ssdbench.schema.case import NOT_USED, PRECISIONS
 from ssdbench.schema.table import Cell, Column, Row, Table
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ssdbench.analysis.tables_published import published_sheets
-from ssdbench.analysis.tables_sheet import ACCURACY, Place, Sheet
+from ssdbench.analysis.tables_sheet import Place, Sheet
+from ssdbench.analysis.trainings import ACCURACY
 from ssdbench.errors import UsageError
 from ssdbench.schema.environment import Hardware
 from ssdbench.schema.published import PublishedFigure
@@ -89,9 +90,7 @@ def _table(sheet: Sheet, published: Sheet, metric: str, source: str) -> Table | 
             Column(title="Published", unit=unit, metric=f"{metric}_published"),
             Column(title="Difference", unit="%", metric=f"{metric}_difference"),
         ),
-        rows=tuple(
-            sorted(rows, key=lambda row: (row.labels[0], row.labels[3], int(row.labels[2]), int(row.labels[1])))
-        ),
+        rows=tuple(sorted(rows, key=_order)),
         notes=WARNINGS,
     )
 

@@ -15,10 +15,11 @@ from statistics import fmean, stdev
 
 from ssdbench.analysis.contrast import quantile
 from ssdbench.analysis.coverage import failures
-from ssdbench.analysis.differences import what_forbids_comparison
+from ssdbench.analysis.differences import software_of, what_forbids_comparison
 from ssdbench.analysis.metrics import STEPS_BEYOND_A_PERCENTILE, figure
-from ssdbench.analysis.summaries import impossibility, summarise
-from ssdbench.analysis.tables_sheet import ACCURACY, LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
+from ssdbench.analysis.stability import final_ap, impossibilities, summarised
+from ssdbench.analysis.tables_sheet import LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
+from ssdbench.analysis.trainings import ACCURACY, aps
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import NOT_USED, WORKLOADS, Case, PlannedCase
 from ssdbench.schema.environment import Hardware, Software
@@ -170,8 +171,7 @@ def _accuracy_cells(planned: Sequence[PlannedCase], records: Sequence[Record]) -
             note=f"seed {curve.seed} of run {record.run_id}: {len(curve.results)} of {curve.epochs} epochs",
         )
         return {"map": stopped, "time_to_train": stopped}
-    last = [[result.evaluation for result in curve.results if result.evaluation][-1:] for curve in whole]
-    finals = [evaluation.ap for found in last for evaluation in found]
+    finals = [final_ap(curve) for curve in whole if aps(curve)]
     if not finals:
         unknown = Cell(word="-", note="no epoch was evaluated")
         return {"map": unknown, "time_to_train": mean_cell([curve.seconds / 60 for curve in whole])}
@@ -185,17 +185,17 @@ def _accuracy_cells(planned: Sequence[PlannedCase], records: Sequence[Record]) -
 
 
 def _stability(finals: Sequence[float]) -> dict[str, Cell]:
-    summary = summarise(finals)
-    fault = impossibility(summary)
-    if fault:
-        return dict.fromkeys(SUMMARY_TITLES, Cell(word="refused", note=f"impossible summary: {fault}"))
-    values = (summary.mean, summary.sd, summary.minimum, summary.maximum, summary.median)
-    texts = [Cell(value=value, decimals=4) for value in values]
-    return dict(zip(SUMMARY_TITLES, [Cell(value=summary.seeds, decimals=0), *texts], strict=True))
+    row = summarised(finals)
+    faults = impossibilities(row)
+    if faults:
+        return dict.fromkeys(SUMMARY_TITLES, Cell(word="refused", note=f"impossible summary: {'; '.join(faults)}"))
+    texts = [Cell(value=value, decimals=4) for value in (row.mean, row.sd, row.minimum, row.maximum, row.median)]
+    return dict(zip(SUMMARY_TITLES, [Cell(value=row.seeds, decimals=0), *texts], strict=True))
 
 
 def _software(run: Run) -> Software | None:
-    return next((record.measurement.software for record in run.records if record.measurement), None)
+    # Launches of a run share their software; which of several names the sheet must not depend on chance.
+    return min(software_of(run), key=repr, default=None)
 
 
 def _machine(hardware: Hardware) -> str:

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from ssdbench.analysis.published import SEEDS, SUMMARY
-from ssdbench.analysis.summaries import impossibility
-from ssdbench.analysis.tables_sheet import ACCURACY, Cells, Place, Sheet
+from ssdbench.analysis.published import SEEDS, printed_stability
+from ssdbench.analysis.stability import impossibilities
+from ssdbench.analysis.tables_sheet import Cells, Place, Sheet
+from ssdbench.analysis.trainings import ACCURACY
 from ssdbench.errors import UsageError
 from ssdbench.schema.published import PublishedFigure
-from ssdbench.schema.table import Cell, Summary
+from ssdbench.schema.table import Cell
 
 
 def published_sheets(figures: Iterable[PublishedFigure], container: str) -> list[Sheet]:
@@ -30,6 +31,7 @@ def published_sheets(figures: Iterable[PublishedFigure], container: str) -> list
 
 def _sheet(container: str, system: str, gpu: str, figures: Sequence[PublishedFigure]) -> Sheet:
     cells: dict[Place, dict[str, Cell]] = defaultdict(dict)
+    there: dict[Place, list[PublishedFigure]] = defaultdict(list)
     for figure in figures:
         place = Place(
             workload=ACCURACY if figure.workload == "train_full" else figure.workload,
@@ -38,7 +40,8 @@ def _sheet(container: str, system: str, gpu: str, figures: Sequence[PublishedFig
             precision=figure.precision,
         )
         cells[place][figure.metric] = _cell(figure)
-    whole: dict[Place, Cells] = {place: _with_seeds(found) for place, found in cells.items()}
+        there[place].append(figure)
+    whole: dict[Place, Cells] = {place: {**found, **_seeds(there[place])} for place, found in cells.items()}
     return Sheet(
         title=f"published, {system} ({gpu})",
         context=(("hardware", f"{system}, {gpu}"), ("container", container), ("measured", "date not published")),
@@ -58,15 +61,10 @@ def _cell(figure: PublishedFigure) -> Cell:
     )
 
 
-def _with_seeds(found: dict[str, Cell]) -> Cells:
-    if "map_mean" not in found:
-        return found
-    values = [found[metric].value for metric in SUMMARY if metric in found]
-    fault = "a figure is missing"
-    if len(values) == len(SUMMARY):
-        mean, sd, least, most, median = (value or 0.0 for value in values)
-        fault = impossibility(
-            Summary(seeds=SEEDS, mean=mean, sd=sd, minimum=least, maximum=most, median=median)
-        ) or ""  # fmt: skip
-    marked = Cell(value=SEEDS, decimals=0, note=f"impossible: {fault}" if fault else "")
-    return {**found, "seeds": marked}
+def _seeds(figures: Sequence[PublishedFigure]) -> Cells:
+    """How many seeds a summary is of, marked where it is impossible; empty where there is no summary."""
+    if not any(figure.metric == "map_mean" for figure in figures):
+        return {}
+    printed = printed_stability(figures)
+    fault = "; ".join(impossibilities(printed)) if printed else "a figure is missing"
+    return {"seeds": Cell(value=SEEDS, decimals=0, note=f"impossible: {fault}" if fault else "")}

@@ -9,7 +9,6 @@ from ssdbench.schema.table import Cell
 
 NOT_PLANNED = Cell(word="not planned")
 NO_RATIO = Cell(word="-")
-ACCURACY = "accuracy"
 LATENCIES = {
     "latency_mean": "Average",
     "latency_p50": "p50",

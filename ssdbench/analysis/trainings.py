@@ -23,7 +23,7 @@ def candidates_of(run: Run) -> tuple[Candidate, ...]:
     Raises:
         UsageError: the run holds no accuracy case, or several.
     """
-    case = _accuracy_case(run)
+    case = accuracy_case(run)
     last: dict[int, Record] = {}
     for record in run.records:
         kept = last.get(record.launch)
@@ -33,7 +33,12 @@ def candidates_of(run: Run) -> tuple[Candidate, ...]:
     return tuple(_candidate(run, launch, last.get(launch)) for launch in sorted(planned | last.keys()))
 
 
-def _accuracy_case(run: Run) -> Case:
+def accuracy_case(run: Run) -> Case:
+    """The one case that a run trains for accuracy.
+
+    Raises:
+        UsageError: the run holds none, or several.
+    """
     cases = {record.case.key: record.case for record in run.records if record.case.workload == ACCURACY}
     cases |= {item.case.key: item.case for item in run.header.plan.cases if item.case.workload == ACCURACY}
     if len(cases) != 1:

@@ -14,7 +14,7 @@ from ssdbench.analysis.published import published_trainings
 from ssdbench.analysis.stability import stability
 from ssdbench.analysis.trainings import candidates_of
 from ssdbench.cli.compare import Results, RunName, load_run
-from ssdbench.cli.converge_run import exit_code, train_seeds, training_folder
+from ssdbench.cli.converge_run import exit_code, train_seeds
 from ssdbench.cli.request import DEFAULT_RESULTS, TrainingRequest, takes_request
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores import codec
@@ -22,6 +22,7 @@ from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.harness.stores.published import load_published
+from ssdbench.harness.training_folders import training_folder
 from ssdbench.report.convergence import (
     conditions_of,
     render_convergence,

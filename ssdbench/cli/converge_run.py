@@ -1,7 +1,6 @@
 """`ssdbench converge`: train several seeds of one recipe, or go on with them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from ssdbench.cli.progress import data_progress
 from ssdbench.cli.request import Request
@@ -12,6 +11,7 @@ from ssdbench.harness.bench import Bench
 from ssdbench.harness.datasets import cache_folder
 from ssdbench.harness.runner import run_plan
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.training_folders import training_folder
 from ssdbench.schema.case import Plan, Slot
 from ssdbench.schema.record import Run
 
@@ -44,11 +44,6 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
     return store.load(begun.header.run_id)
 
 
-def training_folder(results: Path) -> Path:
-    """Where runs keep checkpoints, logs and pictures: a folder a run, and in it one a seed."""
-    return results / "training"
-
-
 def exit_code(run: Run) -> ExitCode:
     """CASE_FAILED where the last try of a seed failed."""
     last = {(record.case.key, record.launch): record for record in run.records}
@@ -70,8 +65,3 @@ def _plan_of(plan: Plan, seeds: int | None) -> Plan:
     order = tuple(Slot(case_key=case.key, launch=launch) for launch in range(seeds))
     skipped = plan.cases[0].skip_reason is not None
     return replace(plan, cases=(replace(plan.cases[0], case=case),), order=() if skipped else order)
-
-
-def _trains(run: Run) -> bool:
-    # Whether finished or not: a finished run can take more seeds.
-    return campaigns.trains_for_accuracy(run.header.plan)

@@ -9,10 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from ssdbench.cli.progress import data_progress
-from ssdbench.cli.text import size
 from ssdbench.errors import ExitCode
 from ssdbench.harness import datasets
 from ssdbench.harness.worker_python import inspect_python
+from ssdbench.report.numbers import size
 from ssdbench.schema.record import SyntheticData
 
 app = typer.Typer(help="Make a synthetic data set in the layout of COCO 2017, or check one.", no_args_is_help=True)

@@ -6,10 +6,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ssdbench.cli.text import size
 from ssdbench.harness.planning import skip_reason
 from ssdbench.harness.probe import Machine, probe_machine
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
+from ssdbench.report.numbers import size
 from ssdbench.schema.case import PIPELINES, PRECISIONS, WORKLOADS, Case, DeviceKind
 
 _NOT_FOR_USERS = "pace"

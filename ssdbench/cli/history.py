@@ -15,9 +15,11 @@ from ssdbench.cli.report import site_pages
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import StoreError, UsageError
+from ssdbench.harness.campaign import trains_for_accuracy
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.history import csv_of, render_cases, render_series
 from ssdbench.schema.history import Grouping, Series
+from ssdbench.schema.record import Run
 
 
 def history(
@@ -56,13 +58,18 @@ def history(
     else:
         key = find_case(cases, case).case_key
         found = {key: series_of(runs, key, by=by, metric=metric, hardware=hardware)}
-    if not found:
+    trained = _trained(whole, hardware) if html is not None and case is None else []
+    if not found and not trained:
         raise UsageError(f"{results}: nothing to show on hardware {hardware!r} by {by.value}; see `ssdbench history`")
     if html:
-        _write_site(html, site_pages(store, whole, found, by))
+        _write_site(html, site_pages(store, whole, trained, found, by))
         return
     for series in found.values():
         _show(console, series, as_csv=as_csv)
+
+
+def _trained(runs: Iterable[Run], hardware: str) -> list[Run]:
+    return [run for run in runs if trains_for_accuracy(run.header.plan) and hardware in run.header.hardware.key]
 
 
 def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:

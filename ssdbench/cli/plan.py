@@ -4,10 +4,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ssdbench.cli.request import Request, takes_request
-from ssdbench.cli.text import duration
 from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign, require_speed
 from ssdbench.harness.forecast import Forecast, forecast
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.report.numbers import duration
 
 
 @takes_request

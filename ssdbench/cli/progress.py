@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ssdbench.analysis.metrics import throughput
 from ssdbench.analysis.outlook import Outlook
-from ssdbench.cli.text import duration
 from ssdbench.harness.bench import Event, Observer
 from ssdbench.harness.forecast import Forecast
+from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
 

@@ -1,12 +1,13 @@
 """`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ssdbench.analysis.accuracy_report import accuracy_report
 from ssdbench.analysis.history import every_series
 from ssdbench.analysis.night import sides, standing
 from ssdbench.analysis.report import report_on
@@ -24,10 +25,15 @@ from ssdbench.cli.compare import (
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
+from ssdbench.harness.campaign import trains_for_accuracy
+from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, read_pictures, sheets_of
+from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.training_folders import training_folder
+from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
-from ssdbench.schema.report import Picture, Report
+from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
 
@@ -36,10 +42,6 @@ History = Mapping[str, tuple[Series, ...]]
 DEFAULT_REPORT = Path("report.html")
 HISTORY_RUNS = 60
 """Of how many earlier runs a report shows the history; `ssdbench history` shows all."""
-
-LARGEST_PICTURES_BYTES = 700_000
-"""A report stays below 2 MB with them, and can still be mailed."""
-_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def report(
@@ -64,42 +66,46 @@ def report(
     It judges as `compare` does, and its exit code is 0 whatever it says: `compare` is the gate.
     """
     # Imported here: no other verb needs templates.
-    from ssdbench.report.headline import headline
-    from ssdbench.report.page import render_report
-    from ssdbench.report.pr_markdown import render_markdown
+    from ssdbench.report import page, pr_markdown
 
-    pictures = _pictures(picture or [])
+    pictures = read_pictures(picture or [])
     store = FileStore(results)
     measured = load_whole(store, run)
+    if trains_for_accuracy(measured.header.plan):
+        if margin is not None or maximum_age_days is not None:
+            raise UsageError(f"run {measured.header.run_id} trains for accuracy: its margins are those of `converge`")
+        trained = accuracy_said(results, measured, baseline, pictures)
+        print(accuracy_headline(trained).text)
+        _write(output, markdown, lambda: page.render_accuracy(trained), pr_markdown.render_accuracy_markdown(trained))
+        return
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
     history = _history(store, standing(measured))
     said = replace(_said(store, measured, baseline, settings, history), pictures=pictures)
     print(headline(said.comparison, said.code).text)
+    _write(output, markdown, lambda: page.render_report(said), pr_markdown.render_markdown(said))
+
+
+def _write(output: Path | None, markdown: Path | None, html: Callable[[], str], short: str) -> None:
     if markdown:
-        write_text(markdown, render_markdown(said))
+        write_text(markdown, short)
         print(f"written: {markdown}")
     if output or not markdown:
-        write_text(output or DEFAULT_REPORT, render_report(said))
+        write_text(output or DEFAULT_REPORT, html())
         print(f"written: {output or DEFAULT_REPORT}")
 
 
-def _pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
-    found = []
-    for path in paths:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"--picture {path}: cannot be read ({error.strerror}); check the path") from error
-        media_type = next((kind for start, kind in _MEDIA_TYPES.items() if content.startswith(start)), None)
-        if media_type is None:
-            raise UsageError(f"--picture {path}: neither PNG nor JPEG; convert it to one of them")
-        found.append(Picture(caption=path.name, media_type=media_type, content=content))
-    total = sum(len(picture.content) for picture in found)
-    if total > LARGEST_PICTURES_BYTES:
-        raise UsageError(
-            f"--picture: {total} bytes in all, a report holds {LARGEST_PICTURES_BYTES}; give fewer or smaller ones"
-        )
-    return tuple(found)
+def accuracy_said(results: Path, run: Run, baseline: str | None, pictures: Sequence[Picture] = ()) -> AccuracyReport:
+    """What is said of a run of trainings, with the sheets that it drew.
+
+    Raises:
+        StoreError: there is no distribution called `baseline`.
+    """
+    distribution = DistributionStore(results).load(baseline) if baseline is not None else None
+    said = accuracy_report(run, distribution)
+    left = LARGEST_PICTURES_BYTES - sum(len(picture.content) for picture in pictures)
+    folder = training_folder(results)
+    sheets, gaps = sheets_of(folder, said.header.run_id, said.case_key, said.trainings, left)
+    return replace(said, pictures=(*pictures, *sheets), gaps=(*said.gaps, *gaps))
 
 
 def _history(store: FileStore, run: Run) -> History:
@@ -114,8 +120,13 @@ def _history(store: FileStore, run: Run) -> History:
     return every_series([*runs, run])
 
 
-def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grouping) -> Iterator[tuple[str, str]]:
-    """(path, HTML) of the pages of a site over these series; `runs` are whole, with all their arms."""
+def site_pages(
+    store: FileStore, runs: Sequence[Run], trained: Sequence[Run], history: History, by: Grouping
+) -> Iterator[tuple[str, str]]:
+    """(path, HTML) of the pages of a site over these series, and over runs `trained` for accuracy.
+
+    `runs` are whole, with all their arms.
+    """
     from ssdbench.report.site import render_site
 
     shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
@@ -127,7 +138,8 @@ def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grou
         run = by_id[run_id]
         return _said(read_once, run, None, run.header.settings, {})
 
-    yield from render_site(history, list(by_id), report_of, by)
+    trainings = [accuracy_said(store.root, run, None) for run in trained]
+    yield from render_site(history, list(by_id), report_of, trainings, by)
 
 
 class _ReadOnce(FileStore):

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ssdbench.cli.progress import live_display
-from ssdbench.cli.text import duration
 from ssdbench.harness.bench import Event, Observer
+from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
 from ssdbench.schema.training import Training

@@ -9,6 +9,7 @@ from typing import Protocol
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.monitor import GpuMonitor, gpus_of
 from ssdbench.harness.stores.codec import read_training
+from ssdbench.harness.training_folders import seed_folder
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest
@@ -133,7 +134,7 @@ class Bench:
         if case.workload != "accuracy":
             return None
         assert self._training_folder is not None
-        return str((self._training_folder / self._header.run_id / f"{case.key}-seed{seed}").absolute())
+        return str(seed_folder(self._training_folder, self._header.run_id, case.key, seed).absolute())
 
     def _last(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> Record | None:
         place = (case_key, arm, stage, launch)

@@ -6,18 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ssdbench.report.numbers import (
-    change_text,
-    interval_text,
-    shown_unit,
-    signed_percent,
-    significant_digits,
-    spread,
-    value_text,
-)
+from ssdbench.report.numbers import shown_unit, signed_percent, significant_digits, value_text
 from ssdbench.report.tables import (
     GAP_STYLE,
     case_cell,
+    change_cells,
     counted,
     difference_table,
     new_table,
@@ -108,15 +101,9 @@ def _changes(cases: Iterable[CaseVerdict], left: str, right: str, words: Mapping
     table = new_table("case", left, right, "change", "verdict")
     table.columns[-1].justify = "left"
     for case in cases:
-        verdict = case.verdict
-        metric, digits = METRICS[verdict.metric], significant_digits(spread(verdict))
-        table.add_row(
-            case_cell(case.title),
-            value_cell(metric, verdict.baseline_value, digits),
-            value_cell(metric, verdict.measured_value, digits),
-            Text.assemble(change_text(verdict), "\n", (interval_text(verdict), "dim")),
-            Text(words.get(verdict.status, status_word(verdict.status)), status_style(verdict.status)),
-        )
+        status = case.verdict.status
+        word = Text(words.get(status, status_word(status)), status_style(status))
+        table.add_row(case_cell(case.title), *change_cells(case.verdict), word)
     return table
 
 

@@ -9,8 +9,7 @@ from rich.text import Text
 from ssdbench.report.numbers import signed_percent
 from ssdbench.report.tables import GAP_STYLE, counted, new_table, status_style, status_word
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader, PublishedTraining, Stability
-
-_SUMMARY = ("map_mean", "map_sd", "map_min", "map_max", "map_median")
+from ssdbench.schema.published import SEED_FIGURES
 
 
 def render_convergence(verdict: ConvergenceVerdict) -> RenderableType:
@@ -83,7 +82,7 @@ def render_published(trainings: Sequence[PublishedTraining]) -> RenderableType:
             sizes = (str(training.gpus), str(training.batch_size_per_gpu), training.precision)
             single.add_row(training.container, training.gpu, *sizes, figures["map"], style=style)
         else:
-            cells = (figures.get(name, "-") for name in _SUMMARY)
+            cells = (figures.get(name, "-") for name in SEED_FIGURES)
             over_seeds.add_row(training.container, training.gpu, training.precision, *cells, style=style)
     return Group(*_published_parts(single, over_seeds, trainings))
 

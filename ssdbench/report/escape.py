@@ -4,7 +4,7 @@ import re
 
 # Control characters, lone surrogates, and what turns the direction of reading: each is shown as U+FFFD.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$@&])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$@&!])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -36,6 +36,12 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on one line."""
     return " ".join(visible(text).split())
+
+
+def shortened(text: str, letters: int) -> str:
+    """One line of at most so many letters; an ellipsis ends one that was cut."""
+    line = one_line(text)
+    return line if len(line) <= letters else f"{line[: letters - 1]}…"
 
 
 def markdown(text: str) -> str:

@@ -1,25 +1,17 @@
-"""The answer of a comparison in one sentence: regressed or not, where, how much, and how sure that is."""
+"""The answer in one sentence, of a comparison or of trainings: regressed or not, where, how much, and how sure."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from statistics import fmean
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.numbers import change_text, interval_text
-from ssdbench.report.tables import counted, status_word
+from ssdbench.report.tables import Tone, counted, status_word, tone_of
+from ssdbench.schema.report import AccuracyReport, SeedRow
 from ssdbench.schema.verdict import METRICS, Comparison, Status
 
-Tone = Literal["bad", "good", "open", "gap", "quiet"]
-
-TONES: dict[Status, Tone] = {
-    Status.REGRESSED: "bad",
-    Status.FAILED: "bad",
-    Status.INCONCLUSIVE: "open",
-    Status.UNCHANGED: "good",
-    Status.IMPROVED: "good",
-    Status.SKIPPED: "quiet",
-}
-
+_TRAINED = {Status.UNCHANGED: "No regression", Status.NOT_RUN: "Not covered", Status.INCOMPARABLE: "Not covered"}
 
 _OPEN = "What was not judged may have changed."
 
@@ -34,9 +26,14 @@ class Headline:
     sureness: str
 
     @property
+    def short(self) -> str:
+        """Without how sure it is: for a title."""
+        return f"{self.word}: {self.sentence}"
+
+    @property
     def text(self) -> str:
         """All of it on one line."""
-        return f"{self.word}: {self.sentence}. {self.sureness}"
+        return f"{self.short}. {self.sureness}"
 
 
 def headline(comparison: Comparison, code: ExitCode) -> Headline:
@@ -73,7 +70,42 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         where = f"{counts[Status.INCONCLUSIVE]} {of_all} without a verdict; {seen}"
         sureness = f"The {sure} intervals of these are neither within the margin of {margin} nor surely beyond it."
         return Headline(tone="open", word="Inconclusive", sentence=where, sureness=sureness)
-    gaps = {status: count for status, count in counts.items() if status not in TONES or status is Status.SKIPPED}
+    gaps = {status: count for status, count in counts.items() if tone_of(status) in ("gap", "quiet")}
     listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
     where = f"{sum(gaps.values())} {of_all} without a verdict ({listed}); {seen}"
     return Headline(tone="gap", word="Not covered", sentence=where, sureness=_OPEN)
+
+
+def accuracy_headline(report: AccuracyReport) -> Headline:
+    """The answer about trainings, in the words of their verdict; without one, what was trained and how it ended."""
+    verdict = report.verdict
+    if verdict is None:
+        return _not_judged(report)
+    word = _TRAINED.get(verdict.status, status_word(verdict.status).capitalize())
+    sure = _OPEN
+    if verdict.change is not None:
+        sure = f"Each bound holds with {100 * verdict.settings.confidence:g}% confidence."
+    if verdict.smallest_detectable_drop is not None and verdict.detection_power is not None:
+        found = f"{100 * verdict.smallest_detectable_drop:.2f}%"
+        sure += f" A drop of {found} would have been found in {100 * verdict.detection_power:.0f} of 100 such runs."
+    return Headline(tone=tone_of(verdict.status), word=word, sentence=verdict.sentence, sureness=sure)
+
+
+def _not_judged(report: AccuracyReport) -> Headline:
+    sound = [seed for seed in report.seeds if seed.is_sound]
+    broken = [seed for seed in report.seeds if not seed.is_sound]
+    what, _, _ = report.title.partition(" · ")
+    trained = f"{counted(len(sound), 'seed')} of {what} trained{_final(sound)}"
+    why = f"Nothing was judged: there is {report.reference}."
+    if broken:
+        first = f"{len(broken)} of {counted(len(report.seeds), 'seed')} did not end well, first {broken[0].name}"
+        others = f"; {trained}" if sound else ""
+        return Headline(tone="bad", word="Failed", sentence=f"{first}: {broken[0].outcome}{others}", sureness=why)
+    return Headline(tone="gap", word="Not judged", sentence=trained, sureness=why)
+
+
+def _final(seeds: Sequence[SeedRow]) -> str:
+    finals = [seed.ap for seed in seeds if seed.ap is not None]
+    if len(finals) < 2:
+        return f", final AP {finals[0]:.4f}" if finals else ", never evaluated"
+    return f", final AP {fmean(finals):.4f} in the mean ({min(finals):.4f} to {max(finals):.4f})"

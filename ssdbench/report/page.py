@@ -26,8 +26,8 @@ from ssdbench.report.case_charts import (
     trace_chart,
     trend_chart,
 )
-from ssdbench.report.charts import accuracy_charts
-from ssdbench.report.headline import TONES, headline
+from ssdbench.report.curves import page_charts, seed_style
+from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.report.history import series_digits, short_labels
 from ssdbench.report.numbers import (
     change_text,
@@ -38,9 +38,10 @@ from ssdbench.report.numbers import (
     spread,
     value_text,
 )
-from ssdbench.report.tables import counted, status_word
+from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
+from ssdbench.report.tables import counted, status_word, tone_of
 from ssdbench.schema.history import Series
-from ssdbench.schema.report import Picture, Report
+from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.verdict import METRICS, Verdict
 
 OPEN_AT_FIRST = 3
@@ -65,6 +66,11 @@ def render_report(report: Report, *, home: str = "", pages: Mapping[str, str] | 
     )
 
 
+def render_accuracy(report: AccuracyReport, *, home: str = "") -> str:
+    """The report of trainings as HTML; within a site `home` is the address of its index."""
+    return page("accuracy.html", report=report, header=report.header, answer=accuracy_headline(report), home=home)
+
+
 def page(template: str, **content: object) -> str:
     """A page of the templates' folder; every string in `content` is escaped where it stands."""
     return _environment().get_template(template).render(content)
@@ -86,7 +92,7 @@ def _environment() -> Environment:
         "script": script,
         "script_digest": digest,
         "METRICS": METRICS,
-        "tone": lambda status: TONES.get(status, "gap"),
+        "tone": tone_of,
         "status_word": status_word,
         "counted": counted,
         "unit": shown_unit,
@@ -105,8 +111,11 @@ def _environment() -> Environment:
         "fetch_chart": fetch_chart,
         "trend_chart": trend_chart,
         "sparkline": sparkline,
-        "accuracy_charts": accuracy_charts,
         "forest_row": forest_row,
+        "page_charts": page_charts,
+        "seed_style": seed_style,
+        "SEED_COLUMNS": SEED_COLUMNS,
+        "seed_cells": seed_cells,
         "data_address": _data_address,
         "short_labels": short_labels,
         "series_value": _series_value,

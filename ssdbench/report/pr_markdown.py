@@ -1,31 +1,30 @@
 """A report as Markdown for an issue or a pull request: the same answer, in at most `MOST_LINES` lines.
 
-Every text of a record is written with entities for all that Markdown, HTML or GitHub would read in it: no name makes a
-table cell, a tag, a mention or a reference.
+Every text of a record is escaped and cut: no name makes a table cell, a tag or a reference, or fills the page.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
-from ssdbench.report.headline import headline
-from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
+from ssdbench.report.escape import markdown, shortened
+from ssdbench.report.figures import values
+from ssdbench.report.headline import Headline, accuracy_headline, headline
+from ssdbench.report.numbers import change_text, interval_text
+from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import counted, status_word
-from ssdbench.schema.report import CaseReport, Gap, Report
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Difference, Status
+from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
+from ssdbench.schema.verdict import CaseVerdict, Difference, Status
 
 MOST_LINES = 60
-_CASES, _DIFFERENCES, _GAPS, _EXPLAINED, _LETTERS = 15, 10, 10, 3, 160
-_ENTITIES = {ord(letter): f"&#{ord(letter)};" for letter in "&<>|*_[]`#@~\\!"}
+_CASES, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 15, 10, 10, 6, 3, 160
 _QUIET = (Status.UNCHANGED, Status.SKIPPED)
 
 
 def render_markdown(report: Report) -> str:
     """The answer, the cases that are not unchanged, what else changed, and what was not measured."""
     comparison = report.comparison
-    answer = headline(comparison, report.code)
     lines = [
-        f"**{answer.word}:** {_safe(answer.sentence, 400)}. {_safe(answer.sureness, 400)}",
-        "",
+        *_answer(headline(comparison, report.code)),
         f"Run {_safe(comparison.run_id)} of suite {_safe(report.header.plan.suite)}, compared with "
         f"{_safe(report.reference, 300)}, on {_safe(comparison.hardware_key)}.",
         "",
@@ -37,6 +36,38 @@ def render_markdown(report: Report) -> str:
         *_gaps(report.gaps),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def render_accuracy_markdown(report: AccuracyReport) -> str:
+    """The same of trainings: the answer, the seeds, what else changed, and what was not trained to its end."""
+    header = report.header
+    findings = report.verdict.findings[:_FINDINGS] if report.verdict else ()
+    lines = [
+        *_answer(accuracy_headline(report)),
+        f"Run {_safe(header.run_id)} of suite {_safe(header.plan.suite)}: {_safe(report.title)}, compared with "
+        f"{_safe(report.reference, 300)}, on {_safe(header.hardware.key)}.",
+        "",
+        *[f"- {_safe(finding, 300)}" for finding in findings],
+        *([""] if findings else []),
+        *_seeds(report.seeds),
+        *_differences(report.differences),
+        *_gaps(report.gaps),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _answer(answer: Headline) -> list[str]:
+    return [f"**{answer.word}:** {_safe(answer.sentence, 400)}. {_safe(answer.sureness, 400)}", ""]
+
+
+def _seeds(seeds: Sequence[SeedRow]) -> list[str]:
+    # Those that did not end well come first, so that none of them is left out for want of room.
+    ordered = sorted(seeds, key=lambda seed: seed.is_sound)
+    lines = [f"| seed | outcome | {' | '.join(SEED_COLUMNS)} |", f"|---|---|{'--:|' * len(SEED_COLUMNS)}"]
+    for seed in ordered[:_CASES]:
+        lines.append(f"| {' | '.join((_safe(seed.name), _safe(seed.outcome), *map(_safe, seed_cells(seed))))} |")
+    more = _more(len(seeds) - _CASES, "seed", "besides")
+    return [*lines, "", *([*more, ""] if more else [])]
 
 
 def _cases(cases: Sequence[CaseVerdict]) -> list[str]:
@@ -55,19 +86,13 @@ def _cases(cases: Sequence[CaseVerdict]) -> list[str]:
 
 def _row(case: CaseVerdict) -> str:
     verdict = case.verdict
-    metric = METRICS[verdict.metric]
-    digits = significant_digits(spread(verdict))
-    values = (
-        "–" if value is None else f"{value_text(metric, value, digits)} {shown_unit(metric)}"
-        for value in (verdict.baseline_value, verdict.measured_value)
-    )
     bounds = interval_text(verdict).replace("..", " to ")
     cells = [
         _safe(case.title),
         status_word(verdict.status),
         change_text(verdict),
         f"{bounds}%" if bounds else "",
-        *values,
+        *values(case),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -100,7 +125,4 @@ def _more(count: int, what: str, how: str) -> list[str]:
 
 
 def _safe(text: str, letters: int = _LETTERS) -> str:
-    """One line of at most so many letters, in which nothing is markup."""
-    line = " ".join(text.split())
-    cut = line if len(line) <= letters else f"{line[: letters - 1]}…"
-    return cut.translate(_ENTITIES)
+    return markdown(shortened(text, letters))

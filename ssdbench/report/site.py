@@ -9,20 +9,29 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ssdbench.report.page import page, render_report
+from ssdbench.report.headline import accuracy_headline
+from ssdbench.report.page import page, render_accuracy, render_report
 from ssdbench.schema.history import Grouping, Series
-from ssdbench.schema.report import Report
+from ssdbench.schema.report import AccuracyReport, Report
 
 _LONGEST_NAME = 100
 
 
 def render_site(
-    history: Mapping[str, tuple[Series, ...]], run_ids: Sequence[str], report_of: Callable[[str], Report], by: Grouping
+    history: Mapping[str, tuple[Series, ...]],
+    run_ids: Sequence[str],
+    report_of: Callable[[str], Report],
+    trainings: Sequence[AccuracyReport],
+    by: Grouping,
 ) -> Iterator[tuple[str, str]]:
     """(path, HTML) of every page; `history` has the series of each case by key, `report_of` makes a run's report."""
     rows = [(series, file_name(key)) for key, found in history.items() for series in found]
     rows.sort(key=lambda row: (row[0].hardware_key, _natural(row[0].title)))
-    yield "index.html", page("history_index.html", rows=rows, runs=len(run_ids), cases=len(history), by=by)
+    trained = [(said, accuracy_headline(said), file_name(said.header.run_id)) for said in trainings]
+    yield (
+        "index.html",
+        page("history_index.html", rows=rows, runs=len(run_ids), cases=len(history), trained=trained, by=by),
+    )
     reports = {run_id: f"../runs/{file_name(run_id)}" for run_id in run_ids}
     for key, found in history.items():
         case_page = page("history_case.html", key=key, all_series=found, reports=reports, by=by)
@@ -30,6 +39,8 @@ def render_site(
     pages = {key: f"../cases/{file_name(key)}" for key in history}
     for run_id in run_ids:
         yield f"runs/{file_name(run_id)}", render_report(report_of(run_id), home="../index.html", pages=pages)
+    for said, _, file in trained:
+        yield f"runs/{file}", render_accuracy(said, home="../index.html")
 
 
 def file_name(name: str) -> str:

@@ -1,22 +1,26 @@
 """Parts that the tables of the terminal are made of."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ssdbench.report.numbers import shown_unit, value_text
-from ssdbench.schema.verdict import METRICS, Difference, Metric, Status
+from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
+from ssdbench.schema.verdict import METRICS, Difference, Metric, MetricChange, Status, Verdict
+
+Tone = Literal["bad", "good", "open", "gap", "quiet"]
 
 GAP_STYLE = "magenta"
-_STYLES = {
-    Status.REGRESSED: "bold red",
-    Status.FAILED: "bold red",
-    Status.INCONCLUSIVE: "yellow",
-    Status.UNCHANGED: "green",
-    Status.IMPROVED: "bold green",
-    Status.SKIPPED: "dim",
+TONE_STYLES: dict[Tone, str] = {"bad": "red", "good": "green", "open": "yellow", "gap": GAP_STYLE, "quiet": "dim"}
+_TONES: dict[Status, Tone] = {
+    Status.REGRESSED: "bad",
+    Status.FAILED: "bad",
+    Status.INCONCLUSIVE: "open",
+    Status.UNCHANGED: "good",
+    Status.IMPROVED: "good",
+    Status.SKIPPED: "quiet",
 }
 
 
@@ -42,6 +46,16 @@ def value_cell(metric: Metric, value: float | None, digits: int) -> Text:
     return Text.assemble(value_text(metric, value, digits), "\n", (shown_unit(metric), "dim"))
 
 
+def change_cells(change: Verdict | MetricChange) -> list[Text]:
+    """The value of both sides, and the change above its interval."""
+    metric, digits = METRICS[change.metric], significant_digits(spread(change))
+    return [
+        value_cell(metric, change.baseline_value, digits),
+        value_cell(metric, change.measured_value, digits),
+        Text.assemble(change_text(change), "\n", (interval_text(change), "dim")),
+    ]
+
+
 def difference_table(differences: Iterable[Difference], there: str = "baseline", here: str = "measured") -> Table:
     """What else is not the same on both sides."""
     table = new_table("what else changed", there, here, number_columns=False)
@@ -61,9 +75,14 @@ def status_word(status: Status) -> str:
     return status.value.replace("_", " ")
 
 
+def tone_of(status: Status) -> Tone:
+    """How a status sounds; gaps in the coverage have one tone in common."""
+    return _TONES.get(status, "gap")
+
+
 def status_style(status: Status) -> str:
-    """The colour of a status; gaps in the coverage have one in common."""
-    return _STYLES.get(status, GAP_STYLE)
+    """The colour of a status for a terminal."""
+    return TONE_STYLES[tone_of(status)]
 
 
 def counted(number: int, what: str) -> str:

@@ -4,7 +4,6 @@ On top stands in one sentence whether something regressed, where, and by how muc
 first. Values are rounded to what the spread of the launches supports.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -12,39 +11,31 @@ from rich.table import Table
 from rich.text import Text
 
 from ssdbench.errors import ExitCode
-from ssdbench.report.numbers import change_text, interval_text, significant_digits, spread
+from ssdbench.report.headline import headline
+from ssdbench.report.outcome import because
 from ssdbench.report.tables import (
-    GAP_STYLE,
+    TONE_STYLES,
     case_cell,
-    counted,
+    change_cells,
     difference_table,
     new_table,
     status_style,
     status_word,
     units,
-    value_cell,
 )
-from ssdbench.schema.verdict import METRICS, OWN_BASELINE_ARM, CaseVerdict, Comparison, Status
+from ssdbench.schema.verdict import OWN_BASELINE_ARM, CaseVerdict, Comparison, Status
 
 WIDE = 120
 """Columns from which a verdict's sentence fits into its row; in narrower terminals the sentences follow the table."""
 
 _PASSES = (Status.UNCHANGED, Status.IMPROVED)
-_GAPS = (
-    Status.NOT_RUN,
-    Status.INCOMPARABLE,
-    Status.NO_BASELINE,
-    Status.STALE,
-    Status.VANISHED,
-    Status.SKIPPED,
-)
 
 
 def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> RenderableType:
     """The sentence, the table and the reasons; `width` is the terminal's columns."""
     wide = width >= WIDE
     cases = comparison.cases
-    parts: list[RenderableType] = [headline(comparison, code), _context(comparison), Text(), _table(cases, wide)]
+    parts: list[RenderableType] = [_answer(comparison, code), _context(comparison), Text(), _table(cases, wide)]
     parts += [Text(), units(case.verdict.metric for case in cases)] if cases else []
     unexplained = [case for case in cases if _needs_words(case, comparison)]
     if unexplained and not wide:
@@ -54,28 +45,12 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     return Group(*parts)
 
 
-def headline(comparison: Comparison, code: ExitCode) -> Text:
-    """The answer in one sentence: whether something regressed, where, and by how much."""
-    counts = Counter(case.verdict.status for case in comparison.cases)
-    of_all = f"of {counted(len(comparison.cases), 'case')}"
-    margin = f"{100 * comparison.settings.margin:g}%"
-    if code is ExitCode.REGRESSED:
-        worst = comparison.cases[0]
-        title = METRICS[worst.verdict.metric].title
-        return Text.assemble(
-            (f"REGRESSED: {counts[Status.REGRESSED]} {of_all} got worse; worst: ", "bold red"),
-            (f"{worst.title}, {title} {change_text(worst.verdict)}", "red"),
-        )
-    passed = sum(counts[status] for status in _PASSES)
-    if code is ExitCode.OK:
-        return Text(f"NO REGRESSION: {passed} {of_all} stayed within {margin} or got better", "bold green")
-    seen = f"no regression among the {passed} judged" if passed else "no case could be judged"
-    if code is ExitCode.CASE_FAILED:
-        return Text(f"FAILED: {counts[Status.FAILED]} {of_all}; {seen}", "bold red")
-    if code is ExitCode.INCONCLUSIVE:
-        return Text(f"INCONCLUSIVE: {counts[Status.INCONCLUSIVE]} {of_all} allow no verdict; {seen}", "bold yellow")
-    gaps = [f"{counts[status]} {status_word(status)}" for status in _GAPS if counts[status]]
-    return Text(f"NOT COVERED: {', '.join(gaps)} {of_all}; {seen}", f"bold {GAP_STYLE}")
+def _answer(comparison: Comparison, code: ExitCode) -> Text:
+    answer = headline(comparison, code)
+    style = TONE_STYLES[answer.tone]
+    return Text.assemble(
+        (f"{answer.word.upper()}: ", f"bold {style}"), (f"{answer.sentence}. ", style), (answer.sureness, "dim")
+    )
 
 
 def _context(comparison: Comparison) -> Text:
@@ -95,17 +70,10 @@ def _table(cases: Sequence[CaseVerdict], wide: bool) -> Table:
     if wide:
         table.add_column("because", ratio=1)
     for case in cases:
-        verdict = case.verdict
-        metric = METRICS[verdict.metric]
-        digits = significant_digits(spread(verdict))
-        row = [
-            case_cell(case.title),
-            value_cell(metric, verdict.baseline_value, digits),
-            value_cell(metric, verdict.measured_value, digits),
-            Text.assemble(change_text(verdict), "\n", (interval_text(verdict), "dim")),
-            Text(status_word(verdict.status), status_style(verdict.status)),
-        ]
-        table.add_row(*row, *([Text(_because(case))] if wide else []))
+        status = case.verdict.status
+        word = Text(status_word(status), status_style(status))
+        reason = [Text(because(case))] if wide else []
+        table.add_row(case_cell(case.title), *change_cells(case.verdict), word, *reason)
     return table
 
 
@@ -121,10 +89,6 @@ def _reasons(cases: Iterable[CaseVerdict]) -> Table:
     for case in cases:
         status = case.verdict.status
         table.add_row(
-            Text(status_word(status), status_style(status)), Text.assemble((case.title, "bold"), f": {_because(case)}")
+            Text(status_word(status), status_style(status)), Text.assemble((case.title, "bold"), f": {because(case)}")
         )
     return table
-
-
-def _because(case: CaseVerdict) -> str:
-    return "; ".join([case.verdict.sentence, *case.notes])

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ssdbench.report.numbers import change_text, interval_text, significant_digits, spread
-from ssdbench.report.tables import case_cell, new_table, units, value_cell
+from ssdbench.report.tables import case_cell, change_cells, new_table, units
 from ssdbench.schema.verdict import METRICS, MetricChange
 
 
@@ -18,11 +17,5 @@ def render_ungated(changes: Sequence[MetricChange]) -> RenderableType:
         if change.case_key != case:
             table.add_row(case_cell(change.title))
             case = change.case_key
-        metric, digits = METRICS[change.metric], significant_digits(spread(change))
-        table.add_row(
-            Text(f"  {metric.title}"),
-            value_cell(metric, change.baseline_value, digits),
-            value_cell(metric, change.measured_value, digits),
-            Text.assemble(change_text(change), "\n", (interval_text(change), "dim")),
-        )
+        table.add_row(Text(f"  {METRICS[change.metric].title}"), *change_cells(change))
     return Group(Text(), table, Text(), units(change.metric for change in changes))

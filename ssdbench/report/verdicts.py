@@ -3,40 +3,32 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ssdbench.report.numbers import change_text, interval_text, rounded, significant_digits, spread
+from ssdbench.report.outcome import because
+from ssdbench.report.tables import new_table, status_style
 from ssdbench.schema.verdict import CaseVerdict, Mode, Status
 
-_STYLES = {
-    Status.REGRESSED: "bold red",
-    Status.INCONCLUSIVE: "yellow",
-    Status.UNCHANGED: "green",
-    Status.IMPROVED: "bold green",
-}
+_WORST_FIRST = (Status.REGRESSED, Status.INCONCLUSIVE, Status.UNCHANGED, Status.IMPROVED)
 
 
 def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode) -> RenderableType:
     """The sentence, the table, and a sentence for each case that did not pass or has a note."""
     counts = Counter(case.verdict.status for case in cases)
-    ordered = sorted(cases, key=lambda case: list(_STYLES).index(case.verdict.status))
-    said = ", ".join(f"{counts[status]} {status.value}" for status in _STYLES if counts[status])
+    ordered = sorted(cases, key=lambda case: _WORST_FIRST.index(case.verdict.status))
+    said = ", ".join(f"{counts[status]} {status.value}" for status in _WORST_FIRST if counts[status])
     worst = ordered[0].verdict.status
-    head = Text.assemble((f"{worst.value.upper()}: ", _STYLES[worst]), f"{said} ({mode.value})")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("case", overflow="fold")
-    for name in ("baseline", "candidate", "change", "launches", "verdict"):
-        table.add_column(name, justify="left" if name == "verdict" else "right", overflow="fold")
+    head = Text.assemble((f"{worst.value.upper()}: ", f"bold {status_style(worst)}"), f"{said} ({mode.value})")
+    table = new_table("case", "baseline", "candidate", "change", "launches", "verdict")
+    table.columns[-1].justify = "left"
     for case in ordered:
         table.add_row(*_cells(case))
     parts: list[RenderableType] = [head, Text(), table]
     reasons = [case for case in ordered if case.verdict.status is not Status.UNCHANGED or case.notes]
     for case in reasons:
-        sentence = "; ".join([case.verdict.sentence, *case.notes])
-        parts += [Text(), Text.assemble((case.title, "bold"), f": {sentence}")]
+        parts += [Text(), Text.assemble((case.title, "bold"), f": {because(case)}")]
     return Group(*parts)
 
 
@@ -49,5 +41,5 @@ def _cells(case: CaseVerdict) -> list[Text]:
         *(Text("-", "dim") if value is None else Text(rounded(value, digits)) for value in values),
         Text.assemble(change_text(verdict), "\n", (interval_text(verdict), "dim")),
         Text(f"{verdict.baseline_launches}+{verdict.measured_launches}"),
-        Text(verdict.status.value, _STYLES[verdict.status]),
+        Text(verdict.status.value, status_style(verdict.status)),
     ]

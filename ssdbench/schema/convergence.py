@@ -171,6 +171,10 @@ class Stability:
     median: float
 
 
+_FLOAT_SLACK = 1e-12
+"""How far arithmetic on floats moves a share; some thousand units of its last place."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Printed:
     """A value as printed: the true one lies between `low` and `high`, half a unit of its last digit away."""
@@ -181,7 +185,12 @@ class Printed:
     @staticmethod
     def of(value: float, decimals: int) -> "Printed":
         """The value with so many digits behind the point."""
-        half = 0.5 * 10.0**-decimals
+        return Printed.within(value, 0.5 * 10.0**-decimals)
+
+    @staticmethod
+    def within(value: float, half: float) -> "Printed":
+        """The value with half a unit to either side, and with what float arithmetic may add to it."""
+        half += _FLOAT_SLACK
         return Printed(low=value - half, high=value + half)
 
 

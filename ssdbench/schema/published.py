@@ -5,6 +5,9 @@ from typing import Literal
 
 PublishedWorkload = Literal["train", "infer", "train_full"]
 
+SEED_FIGURES = ("map_mean", "map_sd", "map_min", "map_max", "map_median")
+"""Metrics of a table over seeds, in its order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFigure:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ssdbench.errors import ExitCode
+from ssdbench.schema.convergence import ConvergenceVerdict, SeedDistribution
 from ssdbench.schema.history import Series
 from ssdbench.schema.record import RunHeader, StageName
 from ssdbench.schema.training import Training
-from ssdbench.schema.verdict import CaseVerdict, Comparison
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference
 
 Side = Literal["baseline", "measured"]
 SIDES: tuple[Side, ...] = ("baseline", "measured")
@@ -58,14 +59,6 @@ class FigurePair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """The training of one seed, on one side."""
-
-    side: Side
-    training: Training
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
     """All that is told of one case; launches and traces in the order of measurement, the baseline's first.
 
@@ -79,7 +72,6 @@ class CaseReport:
     explanation: str = ""
     figures: tuple[FigurePair, ...] = ()
     history: tuple[Series, ...] = ()
-    curves: tuple[Curve, ...] = ()
     failures: tuple[str, ...] = ()
 
 
@@ -111,5 +103,49 @@ class Report:
     reference: str
     software: tuple[tuple[str, str], ...]
     cases: tuple[CaseReport, ...]
+    gaps: tuple[Gap, ...]
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedRow:
+    """One seed of a training for accuracy, as far as it came; None is what it did not come to.
+
+    `ap` and `ap_50` are of its last evaluation, in [0, 1]. `seconds` is the time to train, over all finished epochs,
+    and `evaluation_share` the part of it (0 to 1) that was spent on evaluation. `images_per_second` is the global
+    throughput of training, evaluation left out. `curve` is its place among the report's trainings. `is_sound` says
+    that it ended well, `outcome` how it ended, in words.
+    """
+
+    name: str
+    outcome: str
+    is_sound: bool
+    epochs: int = 0
+    ap: float | None = None
+    ap_50: float | None = None
+    seconds: float | None = None
+    evaluation_share: float | None = None
+    images_per_second: float | None = None
+    curve: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyReport:
+    """A run of trainings and what is said of it; seeds in the order of their launches.
+
+    `verdict` is None where there is no distribution to judge by; `reference` tells that, in words.
+    """
+
+    header: RunHeader
+    title: str
+    case_key: str
+    recipe: tuple[tuple[str, str], ...]
+    verdict: ConvergenceVerdict | None
+    distribution: SeedDistribution | None
+    reference: str
+    software: tuple[tuple[str, str], ...]
+    seeds: tuple[SeedRow, ...]
+    trainings: tuple[Training, ...]
+    differences: tuple[Difference, ...]
     gaps: tuple[Gap, ...]
     pictures: tuple[Picture, ...] = ()

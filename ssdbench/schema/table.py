@@ -62,15 +62,3 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """Final AP over seeds; `sd` divides by one less than the number of seeds."""
-
-    seeds: int
-    mean: float
-    sd: float
-    minimum: float
-    maximum: float
-    median: float

@@ -8,6 +8,9 @@ from ssdbench.schema.environment import Software
 EvaluationProtocol = Literal["every-image", "published"]
 EvaluationEngine = Literal["pycocotools", "faster-coco-eval"]
 
+SHEET = "detections.png"
+"""The picture in a seed's folder: validation images with what the last evaluation found."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:

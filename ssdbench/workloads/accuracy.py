@@ -14,7 +14,7 @@ from ssdbench.errors import DataError
 from ssdbench.runtime.device import random_state, restore_random_state
 from ssdbench.runtime.session import Session
 from ssdbench.schema.accuracy import AccuracyOptions, accuracy_options
-from ssdbench.schema.training import Evaluation
+from ssdbench.schema.training import SHEET, Evaluation
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state, save_checkpoint
 from ssdbench.ssd.training import RECIPES, Recipe, TrainStep, learning_rate, optimizer, set_learning_rate
 from ssdbench.workloads.evaluation import Evaluator
@@ -22,7 +22,7 @@ from ssdbench.workloads.model import build_model
 from ssdbench.workloads.pipeline import open_training, split_of
 from ssdbench.workloads.workload import Step
 
-LAST, BEST, SHEET = "last.pt", "best.pt", "detections.png"
+LAST, BEST = "last.pt", "best.pt"
 
 
 class Accuracy:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdbench.analysis.published import printed_stability, published_trainings
-from ssdbench.analysis.stability import impossibilities, stability
+from ssdbench.analysis.stability import impossibilities, stability, summarised
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.published import load_published
-from ssdbench.schema.convergence import Printed, PrintedStability
+from ssdbench.schema.convergence import Printed, PrintedStability, Stability
 from tests.trainings import a_training
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -88,8 +89,9 @@ def printed(values: list[float], decimals: int, divisor: int) -> PrintedStabilit
 @settings(max_examples=300, deadline=None)
 def test_no_real_sample_is_refused_however_it_is_rounded(values: list[float], decimals: int, divisor: int):
     slack = printed(values, decimals, divisor)
-    # Float arithmetic of the test itself may miss a bound by a bit of the last place.
-    assert impossibilities(slack) == () or decimals == 9
+    assert impossibilities(slack) == ()
+    # The square of what is far smaller is 0 in float arithmetic.
+    assert impossibilities(summarised([round(value, 12) for value in values])) == ()
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,27 @@ def test_each_inequality_is_named(changes: dict[str, float], words: str):
     faults = impossibilities(PrintedStability(seeds=10, **shown))
     assert any(words in fault for fault in faults), faults
     assert impossibilities(PrintedStability(seeds=10, **{n: Printed.of(v, 4) for n, v in sound.items()})) == ()
+
+
+def test_the_bounds_are_met_by_the_samples_that_reach_them():
+    # One value apart from n - 1 equal ones reaches the extreme; two equal groups reach mean and median.
+    for values in ([0.2] * 14 + [0.3], [0.2, 0.2, 0.3], [0.25, 0.25], [0.1, 0.3], [0.2]):
+        assert impossibilities(summarised(values)) == (), values
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"median": 0.2}, "minimum is above the median"),
+        ({"sd": -1.0}, "deviation is negative"),
+        ({"mean": math.nan}, "not finite"),
+        ({"seeds": 1}, "fewer than two seeds"),
+        ({"mean": 0.25, "median": 0.2585, "sd": 0.001}, "mean and median lie 0.00850 apart"),
+        ({"sd": 0.002}, "0.00365 at least"),
+    ],
+)
+def test_computed_figures_that_no_sample_has_are_found(changes: dict[str, float], words: str):
+    possible = Stability(seeds=15, mean=0.25, sd=0.005, minimum=0.24, maximum=0.26, median=0.25)
+    assert impossibilities(possible) == ()
+    faults = impossibilities(replace(possible, **changes))  # type: ignore[arg-type]
+    assert any(words in fault for fault in faults), faults

@@ -30,10 +30,10 @@ def results(tmp_path: Path) -> Path:
     [
         (SAME, SAME, 0, "NO REGRESSION: 2 of 2 cases stayed within 1% or got better"),
         (SAME, FASTER, 0, "NO REGRESSION: 2 of 2 cases"),
-        (SLOWER, SAME, 3, "REGRESSED: 1 of 2 cases got worse; worst: train resnet18 resident fp32"),
-        (SAME, (a_failure(),), 4, "FAILED: 1 of 2 cases; no regression among the 1 judged"),
-        (SAME, NOISY, 5, "INCONCLUSIVE: 1 of 2 cases allow no verdict; no regression among the 1 judged"),
-        (SAME, (), 6, "NOT COVERED: 1 not run of 2 cases; no regression among the 1 judged"),
+        (SLOWER, SAME, 3, "REGRESSED: 1 of 2 cases got worse, train resnet18 resident fp32"),
+        (SAME, (a_failure(),), 4, "FAILED: 1 of 2 cases did not run to the end, first infer resnet50"),
+        (SAME, NOISY, 5, "INCONCLUSIVE: 1 of 2 cases without a verdict; no regression among the 1 judged"),
+        (SAME, (), 6, "NOT COVERED: 1 of 2 cases without a verdict (1 not run); no regression among the 1 judged"),
         (SLOWER, (a_failure(),), 3, "REGRESSED: 1 of 2 cases"),
     ],
 )

@@ -1,6 +1,7 @@
 """`ssdbench converge`, whole: seeds trained by real processes, broken off in every way, and taken up again."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -95,6 +96,11 @@ def test_a_training_killed_in_an_epoch_ends_with_the_weights_of_an_undisturbed_o
     done = ssdbench(*asked, "whole")
     assert done.returncode == ExitCode.OK, done.stdout + done.stderr
     assert (only_training(tmp_path / "whole") / "detections.png").read_bytes()[:4] == b"\x89PNG"
+    told = ssdbench("report", "latest", "--results", "whole")
+    assert told.stdout.startswith("Not judged: 1 seed of accuracy resnet18 dali fp32 trained, final AP"), told.stderr
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(re.findall('src="data:image/(?:png|jpeg);base64,', text)) == 1
+    assert "every planned seed was trained to its end" in text
 
     host = start(*asked, "one-rank")
     wait_for_epoch(tmp_path / "one-rank")

@@ -35,7 +35,7 @@ def test_one_comparison_goes_to_every_output_and_keeps_its_exit_code(results: Pa
 
 def test_a_hyphen_prints_the_output_in_place_of_the_table(results: Path):
     outcome = ssdbench("compare", "latest", "--output", "line=-", "--results", results)
-    assert outcome.out.startswith("ssdbench: REGRESSED: 1 of 1 case")
+    assert outcome.out.startswith("ssdbench: Regressed: 1 of 1 case")
     assert len(outcome.out.splitlines()) == 1
 
 
@@ -44,8 +44,8 @@ def test_a_step_adds_to_the_summary_of_its_job_and_replaces_every_other_file(res
     summary.write_text("# earlier step\n")
     line.write_text("earlier\n")
     ssdbench("compare", "latest", f"--output=github-summary={summary}", f"--output=line={line}", "--results", results)
-    assert summary.read_text().startswith("# earlier step\n## REGRESSED")
-    assert line.read_text().startswith("ssdbench: REGRESSED")
+    assert summary.read_text().startswith("# earlier step\n## Regressed")
+    assert line.read_text().startswith("ssdbench: Regressed")
 
 
 @pytest.mark.parametrize(

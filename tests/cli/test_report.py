@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from PIL import Image
 
-from ssdbench.cli.report import LARGEST_PICTURES_BYTES
+from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.site import file_name
 from tests.builders import GPU_HARDWARE, a_case, a_run

@@ -11,6 +11,9 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
+CONTRAST = Path(__file__).parent / "contrast.js"
+"""Script that lists the texts of a page whose contrast is below 4.5."""
+
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 _ARGUMENTS = [
     "--no-sandbox",

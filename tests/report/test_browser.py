@@ -15,7 +15,7 @@ from ssdbench.analysis.report import report_on
 from ssdbench.report.page import OPEN_AT_FIRST, render_report
 from ssdbench.schema.record import Run
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
-from tests.report.browser import CHROMIUM, PHONE, Opened, a_browser, opened
+from tests.report.browser import CHROMIUM, CONTRAST, PHONE, Opened, a_browser, opened
 from tests.report.nights import REGRESSED, a_night, plain_night, sixty_cases
 
 pytestmark = [
@@ -26,7 +26,6 @@ pytestmark = [
 HOSTILE = "<script>alert(1)</script> \"><img src=x onerror=alert(2)> {{ 7 * 7 }} </style></title> & ' &lt;b&gt;"
 RIGHT_TO_LEFT = "\u202eمرحبا \u202b שלום"
 LONG = "x" * 300
-CONTRAST = Path(__file__).parent / "contrast.js"
 
 
 @pytest.fixture(scope="module")

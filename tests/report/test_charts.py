@@ -13,11 +13,9 @@ from ssdbench.report.case_charts import (
     throttled_sides,
     trace_chart,
 )
-from ssdbench.report.charts import accuracy_charts
 from ssdbench.report.svg import Plot, padded, ticks
-from ssdbench.schema.report import Curve, LaunchValue, PhasePair, StepTrace
+from ssdbench.schema.report import LaunchValue, PhasePair, StepTrace
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.training import EpochResult, Evaluation, Training
 from ssdbench.schema.verdict import Status, Verdict
 
 
@@ -123,36 +121,3 @@ def test_a_phase_has_a_bar_on_each_side_that_knows_it():
     assert "&lt;new&gt;" in picture
     assert phases_chart([both]) is None
     assert phases_chart([]) is None
-
-
-def a_curve(side: str, seed: int) -> Curve:
-    results = [
-        EpochResult(
-            epoch=n, iterations=10 * (n + 1), images=320, train_seconds=5.0, losses=(5.0 / (n + 1),),
-            learning_rate=1e-3,
-            evaluation=Evaluation(protocol="every-image", images=10, detections=100, ap=0.01 * n + seed / 1000,
-                **dict.fromkeys(("ap_50", "ap_75", "ap_small", "ap_medium", "ap_large"), 0.1),
-                **dict.fromkeys(("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"), 0.1)),
-        )
-        for n in range(4)
-    ]  # fmt: skip
-    training = Training(
-        schema_version=1, workload_version=1, started_at="2026-01-05T12:00:00+00:00", seed=seed, epochs=4,
-        decay_epochs=(3,), validation_epochs=(0, 1, 2, 3), global_batch_size=32, results=tuple(results),
-    )  # fmt: skip
-    return Curve(side=side, training=training)  # type: ignore[arg-type]
-
-
-def test_accuracy_curves_take_their_colours_from_the_page_and_are_the_same_each_time():
-    curves = [a_curve("baseline", 1), a_curve("measured", 1), a_curve("measured", 2)]
-    pictures = accuracy_charts(curves)
-    assert pictures == accuracy_charts(curves)
-    assert [ElementTree.fromstring(picture).get("aria-label") for picture in pictures] == [
-        "AP at IoU .50:.95 over epochs, 2 seeds measured, 1 seed baseline",
-        "loss over epochs, 2 seeds measured, 1 seed baseline",
-    ]
-    for picture, label in zip(pictures, ("AP at IoU .50:.95", "loss"), strict=True):
-        assert set(re.findall(r"#[0-9a-f]{6}", picture)) <= {"#000000"}
-        assert picture.count("stroke: var(--measured)") >= 2
-        texts = {element.text for element in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")}
-        assert {"epoch", label} <= texts

@@ -220,7 +220,7 @@ def test_gitlab_metrics_are_openmetrics_and_survive_what_gitlab_does_to_a_line(c
 def test_the_line_for_a_chat_is_one_line_and_says_what_happened():
     text = line.render(replace(HOSTILE_COMPARISON, cases=EVERY.cases), ExitCode.OK)
     assert len(text.splitlines()) == 1
-    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: NO REGRESSION: 2 of 11 cases")
+    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No regression: 2 of 11 cases")
 
 
 def test_the_json_of_every_comparison_is_as_its_schema_says():

@@ -1,9 +1,11 @@
 import math
+import re
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
 
-from ssdbench.report.curves import draw_curves
+from ssdbench.report.curves import draw_curves, page_charts, seed_style
 from tests.trainings import a_distribution, a_training, some_seeds
 
 
@@ -34,3 +36,23 @@ def test_many_seeds_are_counted_in_the_legend():
     text = draw_curves(some_seeds(20)).decode()
     assert "and 13 more seeds" in text
     assert "seed 8<" not in text
+
+
+def test_the_charts_of_a_page_take_their_colours_from_it_and_are_the_same_each_time():
+    charts = page_charts(some_seeds(2), a_distribution())
+    assert charts == page_charts(some_seeds(2), a_distribution())
+    assert [ElementTree.fromstring(chart).get("aria-label") for chart in charts] == [
+        "Validation AP of 2 seeds, against 10 seeds of main",
+        "Training loss of 2 seeds, against 10 seeds of main",
+    ]
+    for chart, label in zip(charts, ("COCO AP@[.50:.95] (share)", "mean loss of the epoch (log scale)"), strict=True):
+        assert set(re.findall(r"#[0-9a-f]{6}", chart)) <= {"#000000"}
+        for name in ("seed-1", "seed-2", "band", "band-wide", "soft"):
+            assert f"var(--{name})" in chart, name
+        texts = {element.text for element in ElementTree.fromstring(chart).iter("{http://www.w3.org/2000/svg}text")}
+        assert {"epochs trained", label} <= texts
+
+
+def test_every_seed_has_a_line_of_its_own_while_there_are_styles():
+    assert seed_style(0) == "seed-1 dash-0"
+    assert len({seed_style(number) for number in range(21)}) == 21

@@ -6,8 +6,9 @@ and failed cases are errors, what is undecided or not covered are warnings.
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.escape import github_data, github_property
+from ssdbench.report.headline import headline
 from ssdbench.report.outcome import Outcome, because, outcome
-from ssdbench.report.terminal import headline
+from ssdbench.report.tables import status_word
 from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Status
 
 MOST = 10
@@ -19,7 +20,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     blamed = [case for case in comparison.cases if outcome(case.verdict) in (Outcome.FAILED, Outcome.ERROR)]
     errors = [case for case in blamed if case.verdict.status in _ERRORS]
     warnings = [case for case in blamed if case.verdict.status not in _ERRORS]
-    lines = [_command("notice", "ssdbench", headline(comparison, code).plain)]
+    lines = [_command("notice", "ssdbench", headline(comparison, code).text)]
     for kind, cases in (("error", errors), ("warning", warnings)):
         shown = cases if len(cases) <= MOST else cases[: MOST - 1]
         lines += [_command(kind, _title(case), because(case)) for case in shown]
@@ -29,8 +30,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
 
 
 def _title(case: CaseVerdict) -> str:
-    word = case.verdict.status.value.replace("_", " ")
-    return f"{word}: {case.title}, {METRICS[case.verdict.metric].title}"
+    return f"{status_word(case.verdict.status)}: {case.title}, {METRICS[case.verdict.metric].title}"
 
 
 def _command(kind: str, title: str, message: str) -> str:

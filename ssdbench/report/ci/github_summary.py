@@ -6,8 +6,9 @@ GitHub refuses summaries above 1 MiB: the table ends after the worst 200 cases a
 from ssdbench.errors import ExitCode
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import change, values
+from ssdbench.report.headline import headline
 from ssdbench.report.outcome import because
-from ssdbench.report.terminal import headline
+from ssdbench.report.tables import status_word
 from ssdbench.schema.verdict import CaseVerdict, Comparison
 
 MOST = 200
@@ -16,7 +17,8 @@ MOST = 200
 def render(comparison: Comparison, code: ExitCode) -> str:
     """The whole summary."""
     cases = comparison.cases
-    lines = [f"## {markdown(headline(comparison, code).plain)}", ""]
+    answer = headline(comparison, code)
+    lines = [f"## {markdown(answer.short)}", "", markdown(answer.sureness), ""]
     lines.append(markdown(f"run {comparison.run_id} against {comparison.baseline}, on {comparison.hardware_key}"))
     if cases:
         lines += ["", "| verdict | case | baseline | measured | change | because |", "|---|---|---:|---:|---:|---|"]
@@ -31,6 +33,5 @@ def render(comparison: Comparison, code: ExitCode) -> str:
 
 
 def _row(case: CaseVerdict) -> str:
-    word = case.verdict.status.value.replace("_", " ")
-    cells = [word, case.title, *values(case), change(case), because(case)]
+    cells = [status_word(case.verdict.status), case.title, *values(case), change(case), because(case)]
     return f"| {' | '.join(map(markdown, cells))} |"

@@ -2,11 +2,11 @@
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.escape import one_line
-from ssdbench.report.terminal import headline
+from ssdbench.report.headline import headline
 from ssdbench.schema.verdict import Comparison
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
     """The answer, the run and the machine."""
-    answer = headline(comparison, code).plain
+    answer = headline(comparison, code).short
     return one_line(f"ssdbench: {answer} (run {comparison.run_id}, {comparison.hardware_key})") + "\n"

@@ -1,0 +1,100 @@
+"""Pictures for a report: files that a user names, as they are, and the sheets of trainings, made small enough."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssdbench.errors import UsageError
+from ssdbench.harness.training_folders import seed_folder
+from ssdbench.schema.report import Gap, Picture
+from ssdbench.schema.training import SHEET, Training
+
+LARGEST_PICTURES_BYTES = 700_000
+"""A report stays below 2 MB with them, and can still be mailed."""
+
+_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+_SMALLEST_SHARE_BYTES = 90_000
+"""Fewer and larger sheets rather than many that show nothing."""
+
+_TRIES = ((1660, 85), (1660, 70), (1280, 70), (1280, 50), (960, 50))
+"""Width in pixels and quality of a JPEG, from good to small."""
+
+
+def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
+    """Pictures that were asked for by name.
+
+    Raises:
+        UsageError: one cannot be read, or is neither PNG nor JPEG, or together they are too large.
+    """
+    found = []
+    for path in paths:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"--picture {path}: cannot be read ({error.strerror}); check the path") from error
+        media_type = next((kind for start, kind in _MEDIA_TYPES.items() if content.startswith(start)), None)
+        if media_type is None:
+            raise UsageError(f"--picture {path}: neither PNG nor JPEG; convert it to one of them")
+        found.append(Picture(caption=path.name, media_type=media_type, content=content))
+    total = sum(len(picture.content) for picture in found)
+    if total > LARGEST_PICTURES_BYTES:
+        raise UsageError(
+            f"--picture: {total} bytes in all, a report holds {LARGEST_PICTURES_BYTES}; give fewer or smaller ones"
+        )
+    return tuple(found)
+
+
+def sheets_of(
+    trainings_folder: Path, run_id: str, case_key: str, trainings: Sequence[Training], most_bytes: int
+) -> tuple[list[Picture], list[Gap]]:
+    """The sheets that trainings drew of their last evaluation, and why those of others are not shown."""
+    found: list[tuple[Training, Path]] = []
+    missing: list[str] = []
+    for training in trainings:
+        path = seed_folder(trainings_folder, run_id, case_key, training.seed) / SHEET
+        if path.is_file():
+            found.append((training, path))
+        elif training.complete:
+            missing.append(str(training.seed))
+    gaps = [_gap(missing, f"no {SHEET} in {trainings_folder / run_id}: trained elsewhere, or removed since")]
+    pictures: list[Picture] = []
+    crowded: list[str] = []
+    left = most_bytes
+    for number, (training, path) in enumerate(found):
+        try:
+            picture = _sheet(path, training, max(left // (len(found) - number), min(left, _SMALLEST_SHARE_BYTES)))
+        except OSError as error:
+            gaps.append(_gap([str(training.seed)], f"{path} cannot be read ({error})"))
+            continue
+        if picture is None:
+            crowded.append(str(training.seed))
+        else:
+            pictures.append(picture)
+            left -= len(picture.content)
+    gaps.append(_gap(crowded, f"there is no more room in a report; they are in {trainings_folder / run_id}"))
+    return pictures, [gap for gap in gaps if gap is not None]
+
+
+def _gap(seeds: Sequence[str], why: str) -> Gap | None:
+    title = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+    return Gap(title=title, what="pictures not shown", why=why) if seeds else None
+
+
+def _sheet(path: Path, training: Training, most_bytes: int) -> Picture | None:
+    # Imported here: most reports have no sheet.
+    from PIL import Image
+
+    after = f"after epoch {len(training.results)} of {training.epochs}"
+    caption = f"seed {training.seed} {after}: validation images with ground truth and detections"
+    content = path.read_bytes()
+    with Image.open(io.BytesIO(content)) as opened:
+        sheet = opened.convert("RGB")
+    if len(content) <= most_bytes:
+        return Picture(caption=caption, media_type="image/png", content=content)
+    for width, quality in _TRIES:
+        size = (min(width, sheet.width), round(sheet.height * min(width, sheet.width) / sheet.width))
+        out = io.BytesIO()
+        sheet.resize(size).save(out, format="JPEG", quality=quality, optimize=True)
+        if len(out.getvalue()) <= most_bytes:
+            return Picture(caption=caption, media_type="image/jpeg", content=out.getvalue())
+    return None
