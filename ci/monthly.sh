@@ -4,8 +4,8 @@
 #   ci/monthly.sh OLD        as in: ci/monthly.sh nvcr.io/nvidia/pytorch:25.01-py3
 #
 # SSDBENCH_SUITE (default: monthly) is the suite, SSDBENCH_DATA the folder of images (default: synthetic ones),
-# SSDBENCH_TAGS the regular expression of the tags that count. SSDBENCH_SEEN is the file of the tags seen before, which must
-# outlive the job; the first time all tags count as seen. ci/containers.toml says how images are run.
+# SSDBENCH_TAGS the regular expression of the tags that count. SSDBENCH_SEEN is the file of the tags seen before, which
+# must outlive the job; the first time all tags count as seen. ci/containers.toml says how images are run.
 # The exit code is that of the worst comparison: an inconclusive one (5) gives way to any other.
 set -euo pipefail
 
