@@ -11,6 +11,8 @@ Bars creep: half a per cent a release is within the margin of every comparison w
 keeps the launches with which each case was first accepted, and the same rule holds against it. What was lowered
 knowingly is not asked about again: against the anchor a case is lowered only where it is also worse than the figure
 last allowed for it. After a real gain the anchor lies behind, and a case could creep back to it: `gained` names those.
+Against that the *last release* is kept beside the anchor, a baseline of its own (`release_name`) that only a release
+replaces, and the rule holds against it in the same way.
 """
 
 import math
@@ -28,6 +30,12 @@ from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, 
 _NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}
 _GIVEN_UP = (Status.VANISHED, Status.INCOMPARABLE, Status.STALE)
 _ANY_AGE_DAYS = 99_999
+_RELEASE = ".release"
+
+
+def release_name(name: str) -> str:
+    """The name of the baseline that keeps the last release beside baseline `name`."""
+    return name + _RELEASE
 
 
 def ageless(settings: Settings) -> Settings:
@@ -47,10 +55,10 @@ def lowered_bars(comparison: Comparison, against: Against) -> tuple[LoweredBar, 
 
 
 def not_yet_allowed(
-    lowered: Iterable[LoweredBar], history: Sequence[Acceptance], margin: float
+    lowered: Iterable[LoweredBar], history: Iterable[Acceptance], margin: float
 ) -> tuple[LoweredBar, ...]:
-    """Without those that are no worse, by more than the margin, than what was last allowed for their case."""
-    allowed = allowed_bars(history)
+    """Without those that are no worse, by more than the margin, than what `history` last allowed for their case."""
+    allowed = {bar.case_key: bar for entry in history for bar in entry.lowered}
     return tuple(
         bar
         for bar in lowered
@@ -59,11 +67,15 @@ def not_yet_allowed(
     )
 
 
-def allowed_bars(history: Sequence[Acceptance]) -> dict[str, LoweredBar]:
-    """What was last allowed for each case since the anchor was set, by case key."""
+def since_anchor(history: Sequence[Acceptance]) -> Sequence[Acceptance]:
+    """The acceptances after the one that set the anchor: that one lowered bars before it did so."""
     since = max((place for place, entry in enumerate(history) if entry.reset_anchor), default=-1)
-    # An entry that set the anchor lowered bars before it did so.
-    return {bar.case_key: bar for entry in history[since + 1 :] for bar in entry.lowered}
+    return history[since + 1 :]
+
+
+def since_release(history: Sequence[Acceptance], release: Baseline) -> Sequence[Acceptance]:
+    """The acceptances since that of the release."""
+    return [entry for entry in history if entry.accepted_at >= release.header.accepted_at]
 
 
 def gained(comparison: Comparison) -> list[str]:

@@ -1,14 +1,24 @@
-"""How a run stands against the oldest figures kept: what `compare` and `baseline accept` say of slow creep."""
+"""How a run stands against the last release and the oldest figures kept: what is said of slow creep."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import RenderableType
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.bars import ageless, gained, lowered_bars, not_yet_allowed, same_launches
+from ssdbench.analysis.bars import (
+    ageless,
+    gained,
+    lowered_bars,
+    not_yet_allowed,
+    release_name,
+    same_launches,
+    since_anchor,
+    since_release,
+)
 from ssdbench.harness.stores.files import FileStore
-from ssdbench.report.baselines import render_anchor
-from ssdbench.schema.acceptance import LoweredBar
+from ssdbench.report.baselines import render_creep
+from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
@@ -16,31 +26,50 @@ from ssdbench.schema.verdict import Baseline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creep:
-    """What is said of a run and an anchor: `text` for the terminal, the bars `lowered`, titles of cases that gained."""
+    """What is said of a run and the figures kept: `text` for the terminal, the bars `lowered`, titles that gained."""
 
     text: RenderableType
     lowered: tuple[LoweredBar, ...]
     gained: tuple[str, ...]
 
 
-def creep_note(store: FileStore, run: Run, reference: Baseline | Run | None, settings: Settings) -> Creep | None:
-    """A run against the anchor of the baseline it is compared with; None where that would say nothing new."""
+def creep_notes(store: FileStore, run: Run, reference: Baseline | Run | None, settings: Settings) -> list[Creep]:
+    """A run against the last release and the anchor of its reference, where they say anything new."""
     if not isinstance(reference, Baseline):
-        return None
-    anchor = store.load_anchor(reference.header.hardware.key, reference.header.name)
-    return None if anchor is None else creep(run, anchor, reference, settings)
+        return []
+    header = reference.header
+    anchor = store.load_anchor(header.hardware.key, header.name)
+    return [*release_creep(store, run, reference, anchor, settings), *anchor_creep(run, reference, anchor, settings)]
 
 
-def creep(run: Run, anchor: Baseline, baseline: Baseline | None, settings: Settings) -> Creep | None:
-    """A run against an anchor; None where the baseline has the same launches, so that nothing new would be said."""
-    if baseline and same_launches(anchor, baseline):
-        return None
-    comparison = comparisons.compare(run, anchor, f"{anchor.header.name}.anchor", ageless(settings))
-    worse = lowered_bars(comparison, "anchor")
-    lowered = not_yet_allowed(worse, baseline.history if baseline else (), settings.margin)
+def anchor_creep(run: Run, baseline: Baseline | None, anchor: Baseline | None, settings: Settings) -> list[Creep]:
+    """A run against the oldest figures kept; none where the baseline has the same launches."""
+    if anchor is None or (baseline and same_launches(anchor, baseline)):
+        return []
+    history = since_anchor(baseline.history) if baseline else ()
+    return [_creep(run, anchor, "anchor", history, settings)]
+
+
+def release_creep(
+    store: FileStore, run: Run, baseline: Baseline, anchor: Baseline | None, settings: Settings
+) -> list[Creep]:
+    """A run against the last release; none where there is none, or baseline or anchor have its launches."""
+    place = (baseline.header.hardware.key, release_name(baseline.header.name))
+    if not store.has_baseline(*place):
+        return []
+    release = store.load_baseline(*place)
+    if any(same_launches(release, other) for other in (baseline, anchor) if other):
+        return []
+    return [_creep(run, release, "release", since_release(baseline.history, release), settings)]
+
+
+def _creep(run: Run, kept: Baseline, against: Against, allowed: Sequence[Acceptance], settings: Settings) -> Creep:
+    comparison = comparisons.compare(run, kept, f"{kept.header.name} ({against})", ageless(settings))
+    worse = lowered_bars(comparison, against)
+    lowered = not_yet_allowed(worse, allowed, settings.margin)
     keys = [bar.case_key for bar in lowered]
     return Creep(
-        text=render_anchor(comparison, anchor.header, keys, len(worse) - len(lowered)),
+        text=render_creep(comparison, kept.header, against, keys, len(worse) - len(lowered)),
         lowered=lowered,
-        gained=tuple(gained(comparison)),
+        gained=tuple(gained(comparison)) if against == "anchor" else (),
     )

@@ -2,35 +2,28 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.acceptance import accepted, as_run, baseline_from, is_same, sessions_of_one_build
-from ssdbench.analysis.bars import (
-    ageless,
-    given_up,
-    lowered_bars,
-    next_anchor,
-    refuse_to_drop_cases,
-    refuse_to_lower_bars,
-)
+from ssdbench.analysis.acceptance import as_run, baseline_from, sessions_of_one_build
+from ssdbench.analysis.bars import ageless, refuse_to_drop_cases, refuse_to_lower_bars, release_name
 from ssdbench.analysis.night import standing
 from ssdbench.analysis.verification import findings
-from ssdbench.cli.anchor import creep
+from ssdbench.cli.acceptance import change_of, keep_change, show_change
 from ssdbench.cli.compare import Results, load_run, load_whole
 from ssdbench.cli.decide import is_unfinished
 from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.writing import write
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
+from ssdbench.report.acceptance_note import render_note
 from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
 from ssdbench.report.tables import counted
-from ssdbench.report.terminal import render_comparison
-from ssdbench.schema.acceptance import LoweredBar
 from ssdbench.schema.record import Run
-from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
 
 app = typer.Typer(
@@ -66,35 +59,42 @@ def accept(
     reset_anchor: Annotated[
         bool, typer.Option("--reset-anchor", help="Measure creep from these figures on; the reason says why.")
     ] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="These figures are a release: keep them as NAME.release until the next.")
+    ] = False,
+    note: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the change as Markdown, for who reviews it; - prints it.")
+    ] = None,
 ) -> None:
     """Make a whole and valid run the baseline of its hardware; show what it replaces: old, new, change.
 
     Several runs are sessions of one build: with five of them a stored baseline can clear a case.
     """
-    store, console = FileStore(results), Console()
+    store, console = FileStore(results), Console(stderr=note == Path("-"))
     whole = [load_whole(store, run) for run in runs]
     _refuse_undecided(store, whole)
-    measured = sessions_of_one_build([standing(run) for run in whole])
-    baseline = baseline_from(measured, name=name, reason=reason, accepted_at=_now())
-    key = measured.header.hardware.key
-    replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
-    anchor = store.load_anchor(key, name)
-    if replaced and anchor and not reset_anchor and is_same(baseline, replaced):
-        _say(console, f"{baseline.header.run_id} is baseline {name} already, for this reason: nothing was changed")
-        return
-    settings = measured.header.settings
-    lowered, dropped = _show_change(console, measured, replaced, anchor, baseline, settings)
-    if not drop_cases:
-        refuse_to_drop_cases(dropped, baseline)
-    if not allow_regression:
-        refuse_to_lower_bars(lowered, baseline)
-    # The anchor first: were the writer killed between both, the next acceptance would find the older figures still.
-    store.save_anchor(next_anchor(anchor, replaced, baseline, reset=reset_anchor))
-    begins = reset_anchor or not (anchor or replaced)
-    margin = settings.margin
-    kept = accepted(baseline, replaced, margin=margin, lowered=lowered, dropped=dropped, reset_anchor=begins)
-    path = store.save_baseline(kept)
-    _say(console, f"\naccepted: {len(baseline.records)} launches in {path}")
+    measured, accepted_at = sessions_of_one_build([standing(run) for run in whole]), _now()
+    changes = []
+    for each in [name, release_name(name)] if release else [name]:
+        change = change_of(store, measured, baseline_from(measured, name=each, reason=reason, accepted_at=accepted_at))
+        if change.is_nothing and not reset_anchor:
+            header = change.baseline.header
+            _say(console, f"{header.run_id} is baseline {each} already, for this reason: nothing was changed")
+            continue
+        show_change(console, change)
+        changes.append(change)
+    for change in changes:
+        if not drop_cases:
+            refuse_to_drop_cases(change.dropped, change.baseline)
+        if not allow_regression:
+            refuse_to_lower_bars(change.lowered, change.baseline)
+    notes = []
+    for change in changes:
+        kept, path = keep_change(store, change, margin=measured.header.settings.margin, reset_anchor=reset_anchor)
+        _say(console, f"\naccepted: {len(kept.records)} launches in {path}")
+        notes.append(render_note(kept, change.comparison, comparisons.case_figures(kept.records)))
+    if note:
+        write(note, "\n".join(notes))
 
 
 @app.command()
@@ -178,33 +178,6 @@ def _refuse_undecided(store: FileStore, runs: Sequence[Run]) -> None:
                 f"run {run.header.run_id} cannot be accepted: its verdict rule asks for more pairs; finish it with "
                 f"`ssdbench run --resume --run {run.header.run_id}`"
             )
-
-
-def _show_change(
-    console: Console,
-    measured: Run,
-    replaced: Baseline | None,
-    anchor: Baseline | None,
-    baseline: Baseline,
-    settings: Settings,
-) -> tuple[tuple[LoweredBar, ...], tuple[str, ...]]:
-    """Print what an acceptance changes; returns the bars that it lowers and the cases that it drops."""
-    lowered: tuple[LoweredBar, ...] = ()
-    dropped: tuple[str, ...] = ()
-    if replaced:
-        comparison = comparisons.compare(measured, replaced, replaced.header.name, ageless(settings))
-        console.print(render_comparison(comparison, comparisons.exit_code(comparison), console.width))
-        lowered, dropped = lowered_bars(comparison, "baseline"), given_up(comparison)
-    else:
-        console.print(render_baseline(baseline, comparisons.case_figures(baseline.records)))
-    since = creep(measured, anchor, replaced, settings) if anchor else None
-    if since:
-        console.print(since.text)
-        known = {bar.case_key for bar in lowered}
-        lowered += tuple(bar for bar in since.lowered if bar.case_key not in known)
-        if since.gained:
-            _say(console, f"better than the anchor: {', '.join(since.gained)}; --reset-anchor keeps the gain")
-    return lowered, dropped
 
 
 def _places(store: FileStore, name: str | None, hardware: str | None) -> list[tuple[str, str]]:

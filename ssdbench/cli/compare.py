@@ -11,7 +11,7 @@ from rich.console import Console
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.night import sides, standing
 from ssdbench.analysis.ungated import ungated_changes
-from ssdbench.cli.anchor import creep_note
+from ssdbench.cli.anchor import creep_notes
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
@@ -77,7 +77,7 @@ def compare(
         console.print(render_comparison(comparison, code, console.width))
         if comparison.ungated:
             console.print(render_ungated(comparison.ungated))
-        if creep := creep_note(store, standing(measured), reference, settings):
+        for creep in creep_notes(store, standing(measured), reference, settings):
             console.print(creep.text)
     raise typer.Exit(code)
 

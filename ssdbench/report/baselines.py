@@ -19,9 +19,10 @@ from ssdbench.report.tables import (
     units,
     value_cell,
 )
-from ssdbench.schema.acceptance import Acceptance, LoweredBar
+from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
 from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
+_KEPT: Mapping[Against, str] = {"anchor": "the oldest figures kept", "release": "the last release"}
 _DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.SKIPPED: "dropped"}
 
 
@@ -64,23 +65,26 @@ def render_baselines(headers: Iterable[BaselineHeader]) -> RenderableType:
     return table
 
 
-def render_anchor(comparison: Comparison, anchor: BaselineHeader, worse: Sequence[str], allowed: int) -> RenderableType:
-    """How a run stands against the oldest figures kept.
+def render_creep(
+    comparison: Comparison, kept: BaselineHeader, against: Against, worse: Sequence[str], allowed: int
+) -> RenderableType:
+    """How a run stands against figures that are kept so that creep is noticed.
 
     Args:
-        comparison: the run against the anchor.
-        anchor: the header of the anchor.
+        comparison: the run against them.
+        kept: the header of the anchor, or of the last release.
+        against: which of both it is.
         worse: keys of the cases that are worse by more than the margin and were not allowed to.
         allowed: how many more are worse, and were allowed to when a baseline was accepted.
     """
     margin = f"{100 * comparison.settings.margin:g}%"
-    since = f"since {anchor.measured_at[:10]} (run {anchor.run_id}, the oldest figures kept)"
+    since = f"since {kept.measured_at[:10]} (run {kept.run_id}, {_KEPT[against]})"
     also = Text(f"; {counted(allowed, 'case')} more with an allowed regression" if allowed else "")
     cases = [case for case in comparison.cases if case.case_key in worse]
     if not cases:
         return Text.assemble("\n", (f"no creep: no case is worse by more than {margin} {since}", "dim"), also)
     headline = Text(f"\nCREEP: {counted(len(cases), 'case')} worse by more than {margin} {since}", f"bold {GAP_STYLE}")
-    return Group(Text.assemble(headline, also), Text(), _changes(cases, "anchor", "measured", {}))
+    return Group(Text.assemble(headline, also), Text(), _changes(cases, against, "measured", {}))
 
 
 def render_diff(comparison: Comparison, left: str, right: str) -> RenderableType:
@@ -114,7 +118,7 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
         if entry.reset_anchor:
             because.append("\nbecame the anchor", "dim")
         for bar in entry.lowered:
-            because.append(f"\nallowed: {titles.get(bar.case_key, bar.case_key)}, {_lowered(bar)}", "red")
+            because.append(f"\nallowed: {titles.get(bar.case_key, bar.case_key)}, {lowered_text(bar)}", "red")
         for key in entry.dropped:
             because.append(f"\ndropped: {titles.get(key, key)}", GAP_STYLE)
         accepted = Text.assemble(entry.accepted_at[:10], ("\n" + "\n".join(entry.run_ids), "dim"))
@@ -122,7 +126,8 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
     return table
 
 
-def _lowered(bar: LoweredBar) -> str:
+def lowered_text(bar: LoweredBar) -> str:
+    """Old value, new value and what was undercut."""
     metric = METRICS[bar.metric]
     digits = max(3, significant_digits(abs(bar.change)))
     old, new = (value_text(metric, value, digits) for value in (bar.old_value, bar.new_value))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Against = Literal["baseline", "anchor"]
+Against = Literal["baseline", "release", "anchor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +11,7 @@ class LoweredBar:
     """A case whose gated metric got worse with an acceptance, knowingly.
 
     `old_value` and `new_value` are in the metric's unit, `change` is relative to the old one (-0.05 is 5 % less).
-    `against` says which figures were undercut: the baseline that was replaced, or its anchor.
+    `against` says which figures were undercut: the baseline that was replaced, the last release, or the anchor.
     """
 
     case_key: str

@@ -12,6 +12,7 @@ from ssdbench.analysis.bars import (
     refuse_to_drop_cases,
     refuse_to_lower_bars,
     same_launches,
+    since_anchor,
 )
 from ssdbench.analysis.compare import compare
 from ssdbench.errors import UsageError
@@ -76,7 +77,7 @@ def test_a_failed_case_lowers_no_bar():
 def test_what_was_allowed_is_not_asked_about_again_until_it_gets_worse_still():
     first = accepted(a_baseline(), None, margin=MARGIN, reset_anchor=True)
     history = accepted(a_baseline(), first, margin=MARGIN, lowered=(a_bar(A.key, 20, 16),)).history
-    assert not_yet_allowed([a_bar(A.key, 20, 15.9)], history, MARGIN) == ()
+    assert not_yet_allowed([a_bar(A.key, 20, 15.9)], since_anchor(history), MARGIN) == ()
     worse = a_bar(A.key, 20, 15)
     assert not_yet_allowed([worse], history, MARGIN) == (worse,)
     assert not_yet_allowed([a_bar(B.key, 20, 15.9)], history, MARGIN) != ()
@@ -85,7 +86,7 @@ def test_what_was_allowed_is_not_asked_about_again_until_it_gets_worse_still():
 def test_what_was_allowed_before_the_anchor_was_reset_counts_no_more():
     first = accepted(a_baseline(), None, margin=MARGIN, lowered=(a_bar(A.key, 20, 16),))
     history = accepted(a_baseline(), first, margin=MARGIN, reset_anchor=True).history
-    assert not_yet_allowed([a_bar(A.key, 20, 16)], history, MARGIN) != ()
+    assert not_yet_allowed([a_bar(A.key, 20, 16)], since_anchor(history), MARGIN) != ()
 
 
 def test_cases_that_vanished_are_skipped_or_measured_otherwise_are_given_up():

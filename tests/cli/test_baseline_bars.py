@@ -121,6 +121,52 @@ def test_the_anchor_stays_with_the_first_release_until_it_is_reset(tmp_path: Pat
     assert the_baseline(tmp_path).history[-1].reset_anchor
 
 
+def test_creep_after_a_gain_is_noticed_against_the_last_release(tmp_path: Path):
+    creep(tmp_path, 0.1, 0.08, 0.0807, 0.0814, 0.0815)
+    accept(tmp_path, "release-0")
+    released = accept(tmp_path, "release-1", "--release", reason="25.01")
+    assert released.code == 0
+    assert the_baseline(tmp_path, "main.release").header.run_id == "release-1"
+    assert accept(tmp_path, "release-2").code == 0
+    compared = ssdbench("compare", "release-3", "--results", tmp_path)
+    assert "CREEP: 1 case worse by more than 1% since 2026-01-05 (run release-1, the last release)" in compared.words
+    assert "no creep: no case is worse by more than 1% since 2026-01-05 (run release-0, the oldest" in compared.words
+    outcome = accept(tmp_path, "release-3")
+    assert outcome.code == 2
+    assert "(-1.7% against the release)" in outcome.err
+    assert accept(tmp_path, "release-3", "--allow-regression").code == 0
+    assert the_baseline(tmp_path).history[-1].lowered[0].against == "release"
+    assert accept(tmp_path, "release-4").code == 0  # no worse than what was allowed
+    assert the_baseline(tmp_path, "main.release").header.run_id == "release-1"
+
+
+def test_a_release_that_lowers_a_bar_is_refused_under_both_names(tmp_path: Path):
+    keep(tmp_path, a_run(run_id="first"), a_run((A, SLOWER), run_id="second"))
+    accept(tmp_path, "first", "--release")
+    before = bytes_of(tmp_path)
+    assert set(before) == {f"main{kind}.jsonl" for kind in ("", ".anchor", ".release", ".release.anchor")}
+    assert accept(tmp_path, "second", "--release").code == 2
+    assert bytes_of(tmp_path) == before
+    assert ssdbench("baseline", "verify", "--results", tmp_path).code == 0
+
+
+def test_the_note_for_the_review_says_why_and_old_and_new(tmp_path: Path):
+    keep(tmp_path, a_run((A, SAME), (B, SAME), run_id="first"), a_run((A, SLOWER), run_id="second"))
+    note = tmp_path / "note.md"
+    accept(tmp_path, "first", "--note", str(note), reason="container | 25.01")
+    first = note.read_text(encoding="utf-8")
+    assert "Because: container \\| 25.01" in first
+    assert "| train resnet18 resident fp32 · 1 proc × batch 2 | 20.000 images/s | 3 |" in first
+    accept(tmp_path, "second", "--note", str(note), "--allow-regression", "--drop-cases", reason="see issue 12")
+    lines = note.read_text(encoding="utf-8").splitlines()
+    assert "Runs: second. They replace run first." in lines
+    (row,) = [line for line in lines if line.startswith("| train resnet18")]
+    assert [cell.strip() for cell in row.split("|")[2:4]] == ["20.000 images/s", "16.000 images/s"]
+    assert "-20.00%" in row
+    assert any(line.startswith("- train resnet18") and "20.0 -\\> 16.0 images/s" in line for line in lines)
+    assert "- train resnet50 resident fp32 · 1 proc × batch 2" in lines
+
+
 def test_resetting_the_anchor_does_not_let_a_lower_bar_pass(tmp_path: Path):
     creep(tmp_path, 0.1, 0.1008, 0.1016)
     assert accept(tmp_path, "release-0").code == 0

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# A new baseline as a commit on a branch of its own, to be reviewed: the message has the reason, and old and new values.
+#
+#   ci/propose-baseline.sh RUN REASON
+#
+# SSDBENCH_ACCEPT_OPTIONS are further options of `ssdbench baseline accept`, as `--release --allow-regression`.
+# Nothing is pushed: what opens the request for the review differs between systems and stands in their templates.
+# Ends with the exit code of `ssdbench baseline accept`, 2 where it refuses.
+set -euo pipefail
+
+if [[ $# -ne 2 ]]; then
+  echo "usage: ci/propose-baseline.sh RUN REASON" >&2
+  exit 2
+fi
+run=$1 reason=$2
+read -r -a options <<< "${SSDBENCH_ACCEPT_OPTIONS:-}"
+
+folder=$(mktemp --directory)
+trap 'rm -r "$folder"' EXIT
+ssdbench baseline accept "$run" --reason "$reason" --note "$folder/note.md" "${options[@]}"
+
+if [[ -z "$(git status --porcelain -- results/baselines)" ]]; then
+  echo "the baseline is what it was: nothing to review" >&2
+  exit 0
+fi
+printf 'baseline: %s\n\n' "$reason" | cat - "$folder/note.md" > "$folder/message"
+git switch --create "baseline/$(date --utc +%Y%m%d-%H%M%S)"
+git add -- results/baselines
+# The headings of the note begin with a #, which git would take for comments.
+git commit --cleanup=whitespace --file "$folder/message" -- results/baselines

@@ -1,0 +1,69 @@
+"""An acceptance as Markdown, for the commit or the merge request in which it is reviewed: why, old, new, change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ssdbench.report.baselines import lowered_text
+from ssdbench.report.escape import markdown
+from ssdbench.report.figures import change, values
+from ssdbench.report.numbers import shown_unit, significant_digits, value_text
+from ssdbench.schema.verdict import METRICS, Baseline, CaseFigure, Comparison
+
+
+def render_note(baseline: Baseline, comparison: Comparison | None, figures: Sequence[CaseFigure]) -> str:
+    """The note on the last acceptance of `baseline`; `comparison` is with what it replaced, None where nothing was."""
+    header, entry = baseline.header, baseline.history[-1]
+    titles = {figure.case_key: figure.title for figure in figures}
+    if comparison:
+        titles |= {case.case_key: case.title for case in comparison.cases}
+    lines = [
+        f"## Baseline {markdown(header.name)} of {markdown(header.hardware.key)}",
+        "",
+        f"Because: {markdown(entry.reason)}",
+        "",
+        _runs(baseline, comparison),
+        "",
+        *(_changes(comparison) if comparison else _figures(figures)),
+    ]
+    lowered = [f"{_title(titles, bar.case_key)}: {markdown(lowered_text(bar))}" for bar in entry.lowered]
+    lines += _listed("Bars lowered, knowingly (--allow-regression)", lowered)
+    lines += _listed("Cases given up (--drop-cases)", [_title(titles, key) for key in entry.dropped])
+    if entry.reset_anchor:
+        lines += ["", "Creep is measured from these figures on: they are the anchor."]
+    return "\n".join(lines) + "\n"
+
+
+def _runs(baseline: Baseline, comparison: Comparison | None) -> str:
+    new = f"Runs: {markdown(', '.join(baseline.header.sessions))}."
+    if comparison is None or comparison.baseline_run_id is None:
+        return f"{new} They are the first under this name."
+    return f"{new} They replace run {markdown(comparison.baseline_run_id)}."
+
+
+def _changes(comparison: Comparison) -> list[str]:
+    rows = [
+        [case.title, *values(case), change(case), case.verdict.status.value.replace("_", " ")]
+        for case in comparison.cases
+    ]
+    return _table(["case", "old", "new", "change", "verdict"], rows)
+
+
+def _figures(figures: Iterable[CaseFigure]) -> list[str]:
+    rows = []
+    for figure in figures:
+        metric, digits = METRICS[figure.metric], significant_digits((figure.high - figure.low) / figure.value)
+        value = f"{value_text(metric, figure.value, digits)} {shown_unit(metric)}"
+        rows.append([figure.title, value, str(figure.launches)])
+    return _table(["case", "value", "launches"], rows)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return head + [f"| {' | '.join(map(markdown, row))} |" for row in rows]
+
+
+def _listed(heading: str, items: Sequence[str]) -> list[str]:
+    return ["", f"{heading}:", "", *(f"- {item}" for item in items)] if items else []
+
+
+def _title(titles: Mapping[str, str], key: str) -> str:
+    return markdown(titles.get(key, key))

@@ -1,0 +1,119 @@
+"""The scripts that all templates under ci/ run: in a git repository of their own, with the real command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ssdbench.errors import ExitCode
+from tests.builders import a_case, a_run
+from tests.cli.running import accept, keep
+
+CI = Path(__file__).parents[1] / "ci"
+A, SLOWER = a_case(), (0.125, 0.1251, 0.1249)
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# A step of less than no time is what the only case fails at.
+SUITE = """
+name = "paced"
+device = "cpu"
+foreign_cpu_limit_cores = 64.0
+
+[protocol]
+warmup_steps = 0
+steps = 5
+launches = 1
+
+[[matrix]]
+workload = "pace"
+batch_size_per_gpu = 2
+options = { step_seconds = -1.0 }
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A git repository that keeps results."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, checkout: Path) -> Run:
+    """Run a command in the checkout, with this version's `ssdbench` on the PATH."""
+    command = tmp_path / "bin" / "ssdbench"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ssdbench "$@"\n')
+    command.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{command.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(CI.parent),
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        **{f"GIT_{who}_{what}": "ci@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
+
+    def run(*words: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+        settings = environment | variables
+        return subprocess.run(words, cwd=checkout, env=settings, capture_output=True, text=True, check=False)
+
+    run("git", "init", "--quiet", "--initial-branch=main")
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "begin")
+    return run
+
+
+def branch(run: Run) -> str:
+    return run("git", "branch", "--show-current").stdout.strip()
+
+
+def with_two_runs(checkout: Path, run: Run) -> None:
+    """The first of them is the baseline, in git; the second is slower."""
+    keep(checkout / "results", a_run(run_id="first"), a_run((A, SLOWER), run_id="second"))
+    accept(checkout / "results", "first", reason="container 25.01")
+    run("git", "add", "results/baselines")
+    run("git", "commit", "--quiet", "--message", "the first baseline")
+
+
+def test_a_proposal_is_a_commit_that_says_why_and_old_and_new(checkout: Path, run: Run):
+    with_two_runs(checkout, run)
+    options = {"SSDBENCH_ACCEPT_OPTIONS": "--release --allow-regression"}
+    outcome = run(CI / "propose-baseline.sh", "second", "see issue 12", **options)
+    assert outcome.returncode == ExitCode.OK, outcome.stderr
+    assert branch(run).startswith("baseline/")
+    message = run("git", "log", "-1", "--format=%B").stdout
+    assert message.startswith("baseline: see issue 12\n\n## Baseline main of cpu-2x-example\n")
+    assert "| 20.00 images/s | 16.00 images/s | -20.0% " in message
+    changed = run("git", "show", "--name-only", "--format=").stdout.split()
+    assert {Path(name).name for name in changed} == {"main.jsonl", "main.release.jsonl", "main.release.anchor.jsonl"}
+    assert run("git", "status", "--porcelain").stdout == "?? results/records/\n"  # the records are not its business
+
+
+def test_a_proposal_that_is_refused_or_changes_nothing_leaves_no_branch(checkout: Path, run: Run):
+    with_two_runs(checkout, run)
+    refused = run(CI / "propose-baseline.sh", "second", "nobody looked")
+    assert refused.returncode == ExitCode.USAGE
+    assert "lowers the bar of train-resnet18" in refused.stderr
+    same = run(CI / "propose-baseline.sh", "first", "container 25.01")
+    assert same.returncode == ExitCode.OK
+    assert "nothing to review" in same.stderr
+    assert branch(run) == "main"
+    assert run("git", "status", "--porcelain").stdout == "?? results/records/\n"
+
+
+def test_a_night_that_could_not_be_measured_is_not_compared(run: Run):
+    outcome = run(CI / "nightly.sh", SSDBENCH_SUITE="no-such-suite")
+    assert outcome.returncode == ExitCode.USAGE
+    assert outcome.stderr.startswith("ssdbench: there is no suite 'no-such-suite'")
+    assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_night_with_a_failed_case_is_compared_and_ends_with_the_answer(checkout: Path, run: Run):
+    (checkout / "paced.toml").write_text(SUITE)
+    outcome = run(CI / "nightly.sh", "--output", "line=line.txt", SSDBENCH_SUITE="paced.toml")
+    assert outcome.returncode == ExitCode.CASE_FAILED, outcome.stderr
+    assert "1 of 1 case" in (checkout / "line.txt").read_text(encoding="utf-8")
