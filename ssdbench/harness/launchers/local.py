@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from ssdbench.harness.launchers.diagnosis import diagnose
+from ssdbench.harness.launchers.following import Event, follow
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, worker_environment
 from ssdbench.harness.stores.codec import read_evaluation, read_measurement, read_training
 from ssdbench.schema.case import LaunchRequest
@@ -19,11 +20,7 @@ from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
 
-# Rare, because on a CPU the host's own work is foreign work beside the measurement.
-_POLL_SECONDS = 0.25
 _STACK_DUMP_SECONDS = 1.0
-
-Event = dict[str, object]
 
 
 class LocalLauncher:
@@ -62,7 +59,7 @@ class LocalLauncher:
         )
         timed_out = False
         try:
-            timed_out = not _follow(tree, folder, request.case.protocol.timeout_seconds, on_event)
+            timed_out = not follow(tree, folder, request.case.protocol.timeout_seconds, on_event)
             if timed_out:
                 _ask_where_they_stand(tree)
         finally:
@@ -90,32 +87,6 @@ def _environment(request: LaunchRequest, source: Path) -> dict[str, str]:
     if case.device == "cpu":
         additions["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
     return worker_environment(additions, source)
-
-
-def _follow(tree: ProcessTree, folder: Path, limit_seconds: float, on_event: Callable[[Event], None]) -> bool:
-    """Pass events on until the tree ends (True) or its time is up (False)."""
-    deadline = time.monotonic() + limit_seconds
-    events = _tail(folder / "events-0.jsonl")
-    while tree.exit_code() is None:
-        for event in next(events):
-            on_event(event)
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
-    for event in next(events):
-        on_event(event)
-    return True
-
-
-def _tail(path: Path) -> Iterator[list[Event]]:
-    """The events written since the last look; a line still being written is left for the next one."""
-    while not path.exists():
-        yield []
-    with path.open(encoding="utf-8") as file:
-        rest = ""
-        while True:
-            *lines, rest = (rest + file.read()).split("\n")
-            yield [json.loads(line) for line in lines]
 
 
 def _ask_where_they_stand(tree: ProcessTree) -> None:
