@@ -14,8 +14,8 @@ from ssdbench.schema.record import RunOptions
 
 DEFAULT_RESULTS = Path("results")
 
-_AXES = ("workload", "world_size", "batch_size_per_gpu", "precision", "backbone", "pipeline", "layout", "compile")
-_NUMBERS = ("world_size", "batch_size_per_gpu")
+_NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
+_AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "layout", "compile")
 _PROTOCOL = ("warmup_steps", "steps", "launches", "timeout_seconds")
 
 
@@ -36,6 +36,7 @@ class Request:
     name: Annotated[str | None, _NAME] = None
     workload: Annotated[str | None, _option(f"Ad hoc grid: train, infer, detect, input; {_SEVERAL}.")] = None
     world_size: Annotated[str | None, _option("Ranks: GPUs, or processes on a CPU, e.g. 1,2.", "--gpus")] = None
+    nodes: Annotated[str | None, _option("Machines that the ranks are spread over; needs --launcher slurm.")] = None
     batch_size_per_gpu: Annotated[str | None, _option("Images per GPU, e.g. 32,64.", "--batch-size")] = None
     precision: Annotated[str | None, _option(f"fp32, tf32, amp, bf16; {_SEVERAL}.")] = None
     backbone: Annotated[str | None, _option(f"resnet18, resnet34, resnet50, resnet101, resnet152; {_SEVERAL}.")] = None

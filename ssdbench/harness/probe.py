@@ -20,12 +20,16 @@ _BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used."""
+    """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used.
+
+    `nodes` is how many such machines a launch may be spread over.
+    """
 
     hardware: Hardware
     host: Host
     cpu_has_bf16: bool
     no_gpu_reason: str | None
+    nodes: int = 1
 
 
 def probe_machine() -> Machine:
