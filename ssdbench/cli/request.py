@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
+from ssdbench.cli.slurm import slurm_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
 from ssdbench.schema.record import RunOptions
@@ -57,6 +58,8 @@ class Request:
     weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
     download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
     python: Annotated[str | None, _option("Interpreter that measures; default: the one of ssdbench.")] = None
+    launcher: Annotated[str, _option("Where launches run: local, or slurm (docs/slurm.md).")] = "local"
+    slurm: Annotated[list[str] | None, _option("How to submit to Slurm, as name=value: partition=gpu.")] = None
     results: Annotated[Path, _option("Folder of records and baselines.")] = DEFAULT_RESULTS
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, augmentation and order of images.")] = 1
 
@@ -96,6 +99,7 @@ class Request:
             backbone_weights=self.weights,
             allow_download=self.download,
             foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores,
+            slurm=slurm_options(self.launcher, self.slurm or []),
         )
 
     def _stored(self) -> dict[str, Any]:

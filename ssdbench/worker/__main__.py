@@ -15,7 +15,7 @@ from ssdbench.runtime.process import die_with_parent
 from ssdbench.runtime.session import Session
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import EVALUATE
-from ssdbench.worker.door import read_request, require_source, write_failure
+from ssdbench.worker.door import read_request, require_source, write_failure, write_place
 from ssdbench.worker.evaluation import evaluate_checkpoint
 from ssdbench.worker.events import Events
 from ssdbench.worker.measurement import take_measurement
@@ -29,6 +29,7 @@ def main() -> int:
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # the host asks a stalled rank where it stands
     request = read_request(Path(sys.argv[1]))
     folder, rank = Path(request.output), global_rank()
+    write_place(folder, rank)
     with Events(folder, rank) as events:
         try:
             _launch(request, folder, events)

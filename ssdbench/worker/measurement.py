@@ -6,6 +6,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ssdbench.runtime.network import describe_network
 from ssdbench.runtime.process import ForeignCpu
 from ssdbench.runtime.session import Session
 from ssdbench.runtime.software import software
@@ -33,6 +34,7 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
     reduced = reduce_ranks(group.gather(samples))
     peaks = group.gather(device.peak_memory_bytes())
     epochs = workload.epochs()
+    network = describe_network(group)
     events.phase("write")
     if group.rank == 0:
         write_measurement(
@@ -54,6 +56,7 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
                 epochs=epochs,
                 foreign_cpu_cores=foreign_cpu_cores,
                 software=software(),
+                network=network,
             ),
         )
     workload.close()

@@ -62,7 +62,7 @@ def stepping(tmp_path: Path) -> bool:
 
 
 def latest_work(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "work").glob("*/0000-*")
+    (folder,) = (tmp_path / "work").glob("*/*-B-candidate-0-0")
     return folder
 
 

@@ -6,7 +6,6 @@ collects what has ended meanwhile, and measures nothing twice.
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ _STACK_DUMP_SECONDS = 2.0
 _VISIBLE_SECONDS = 60.0
 # For what comes before the worker and after it; our own limit, without this, is the sharper one.
 _SPARE_MINUTES = 2
+_WITHDRAWN = "withdrawn"
 
 _ENDS: dict[str, tuple[FailureKind, str]] = {
     "OUT_OF_MEMORY": ("out_of_memory", "it ran out of memory"),
@@ -88,7 +88,7 @@ class SlurmLauncher:
         """Cancel what was submitted and not collected."""
         for output, job in self._begun.items():
             if isinstance(job, Job) and job.cancel():
-                _job_file(Path(output)).unlink()
+                _job_file(Path(output)).write_text(_WITHDRAWN, encoding="utf-8")
         self._begun.clear()
 
     def _submit(self, request: LaunchRequest) -> Job | Failure:
@@ -173,7 +173,8 @@ def _job_file(folder: Path) -> Path:
 def _job_of(folder: Path) -> Job | None:
     """The job of a launch that this host or an earlier one submitted and did not cancel."""
     if _job_file(folder).exists():
-        return Job(_job_file(folder).read_text(encoding="utf-8"))
+        number = _job_file(folder).read_text(encoding="utf-8")
+        return Job(number) if number != _WITHDRAWN else None
     return find_job(folder) if (folder / "case.json").exists() else None
 
 
@@ -186,5 +187,5 @@ def _said_done(folder: Path) -> bool:
 def _wait_for(result: Path) -> None:
     deadline = time.monotonic() + _VISIBLE_SECONDS
     while not result.exists() and time.monotonic() < deadline:
-        os.listdir(result.parent)  # has a network file system ask its server
+        next(result.parent.iterdir(), None)  # has a network file system ask its server
         time.sleep(_POLL_SECONDS)

@@ -28,6 +28,8 @@ _HOPELESS = {
     *("InvalidAccount", "InvalidQOS", "QOSNotAllowed", "JobHeldUser", "JobHeldAdmin"),
 }
 
+_UNREACHABLE = ("Unable to contact slurm controller", "Socket timed out", "did not answer")
+
 
 class RefusedError(Exception):
     """sbatch did not take a job; the message is Slurm's reason."""
@@ -100,8 +102,8 @@ class Job:
         self._silent_since = self._silent_since or now
         if now - self._silent_since > _SILENCE_SECONDS:
             raise EnvironmentLacksError(
-                f"Slurm has not answered for {_SILENCE_SECONDS:g} s ({_last_words(answer.error)}): job {self.number} is "
-                "left as it is; go on with --resume when it answers again"
+                f"Slurm has not answered for {_SILENCE_SECONDS:g} s ({_last_words(answer.error)}): job {self.number} "
+                "is left as it is; go on with --resume when it answers again"
             )
         return self._state
 
@@ -123,7 +125,7 @@ def submit(
 
     Raises:
         RefusedError: Slurm does not take it.
-        EnvironmentLacksError: there is no sbatch here.
+        EnvironmentLacksError: there is no sbatch here, or no controller that answers it.
     """
     script = folder / "job.sh"
     script.write_text(_SCRIPT, encoding="utf-8")
@@ -131,6 +133,8 @@ def submit(
     order += [f"--comment={folder.parent.name}/{folder.name}", "--export=ALL"]
     order += [f"--output={folder}/torchrun.log", "--open-mode=append"]
     answer = call([*order, *arguments_of(demand, options), str(script), *command], _outside_of_jobs(environment))
+    if any(sign in answer.error for sign in _UNREACHABLE):
+        raise EnvironmentLacksError(f"Slurm does not answer ({_last_words(answer.error)}): begin again when it does")
     if answer.exit_code != 0:
         raise RefusedError(_last_words(answer.error))
     return Job(answer.out.strip().partition(";")[0])
