@@ -90,12 +90,18 @@ def _merged(runs: Iterable[Run]) -> Facts:
 
 def _facts(side: Baseline | Run) -> Facts:
     facts: Facts = {}
+    for measurement in (record.measurement for record in side.records if record.measurement):
+        if measurement.network is not None:
+            _add(facts, "network interface", measurement.network.interface)
+            for name, value in measurement.network.settings.items():
+                _add(facts, f"${name}", value)
     for software in {record.measurement.software for record in side.records if record.measurement}:
         for name in _SOFTWARE:
             _add(facts, name, getattr(software, name))
     host: Host = side.header.host
     for name in _HOST:
         _add(facts, name.replace("_", " "), getattr(host, name))
+    _add(facts, "interconnect", "; ".join(host.interconnect) or None)
     for gpu in host.gpus:
         for name in _GPU:
             _add(facts, f"GPU {name.replace('_', ' ')}", getattr(gpu, name))

@@ -188,8 +188,14 @@ def _look_at_cluster(
 
 
 def _machine_of(header: RunHeader) -> Machine:
-    """What a cluster's node was when the run was begun: each launch sees to it that its own is like it."""
-    return Machine(hardware=header.hardware, host=header.host, cpu_has_bf16=True, no_gpu_reason=None)
+    """What a cluster's node was when the run was begun: each launch sees to it that its own is like it.
+
+    Jobs inherit the variables that are set here; the GPUs that one may see, and what a site adds, are Slurm's affair.
+    """
+    here = probe_machine()
+    ours = {name: value for name, value in here.host.variables.items() if name != "CUDA_VISIBLE_DEVICES"}
+    host = replace(header.host, variables=header.host.variables | ours)
+    return replace(here, hardware=header.hardware, host=host)
 
 
 def _newest_unfinished(store: FileStore, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:

@@ -13,10 +13,15 @@ _SIOCGIFADDR = 0x8915
 _PREFIXES = ("NCCL_", "GLOO_", "TORCH_NCCL_")
 
 
+def host_name() -> str:
+    """This machine's name; within Slurm, by which a node is asked for, the node's."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
 def describe_network(group: ProcessGroup) -> Network:
     """The ranks' hosts and the settings of their libraries; every rank of the group has to ask."""
     return Network(
-        rank_hosts=tuple(group.gather(socket.gethostname())),
+        rank_hosts=tuple(group.gather(host_name())),
         backend=group.backend,
         interface=os.environ.get("GLOO_SOCKET_IFNAME") or _interface_of(socket.gethostname()),
         settings={name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)},

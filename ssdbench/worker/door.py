@@ -5,7 +5,6 @@ Files are written beside their name and renamed: a file that exists is whole.
 
 import errno
 import json
-import socket
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import ssdbench
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
 from ssdbench.runtime.device import is_out_of_memory
 from ssdbench.runtime.distributed import is_peer_lost
+from ssdbench.runtime.network import host_name
 from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol
@@ -82,7 +82,7 @@ def write_evaluation(folder: Path, evaluation: CheckpointEvaluation) -> None:
 
 def write_place(folder: Path, rank: int) -> None:
     """Tell the host on which machine this rank is, and in which file what it writes to stderr."""
-    _write(folder / f"place-{rank}.json", {"host": socket.gethostname(), "log": stderr_file()})
+    _write(folder / f"place-{rank}.json", {"host": host_name(), "log": stderr_file()})
 
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
