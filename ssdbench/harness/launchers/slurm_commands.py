@@ -13,7 +13,7 @@ from ssdbench.harness.launchers.process import call
 from ssdbench.schema.record import SlurmOptions
 
 # The controller need not be asked as often as the events, which lie in a file.
-_ASK_SECONDS = 2.0
+_ASK_SECONDS = 1.0
 _SILENCE_SECONDS = 600.0
 
 # The command is made of arguments of this script, so that no name ever becomes shell text.
