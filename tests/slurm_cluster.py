@@ -85,7 +85,7 @@ def cluster(folder: Path) -> Iterator[Path]:
 
 def jobs(configuration: Path, *more: str) -> list[list[str]]:
     """Number and state of every job that the controller remembers, newest last."""
-    command = ["squeue", "--noheader", "--states=all", "--format=%A %T", "--sort=i", *more]
+    command = ["squeue", "--noheader", *(more or ("--states=all",)), "--format=%A %T", "--sort=i"]
     environment = {**os.environ, "SLURM_CONF": str(configuration)}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return [line.split() for line in done.stdout.splitlines()]
