@@ -81,6 +81,17 @@ def cluster(folder: Path) -> Iterator[Path]:
             assert done.returncode == 0, f"{command[0]}: {done.stderr}"
         _wait_for_nodes(environment)
         yield configuration
+        cancel_all(configuration)
+
+
+def cancel_all(configuration: Path) -> None:
+    """End all jobs, also those of a host that was killed; returns when none is left."""
+    environment = {**os.environ, "SLURM_CONF": str(configuration)}
+    subprocess.run(["scancel", f"--user={os.geteuid()}"], env=environment, check=True)
+    deadline = time.monotonic() + 60
+    while jobs(configuration, "--states=PENDING,RUNNING,COMPLETING"):
+        assert time.monotonic() < deadline, "the jobs of the cluster did not end"
+        time.sleep(0.2)
 
 
 def jobs(configuration: Path, *more: str) -> list[list[str]]:

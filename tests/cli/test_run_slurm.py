@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.schema.record import Failure, Network
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_run import eventually, latest, measured, only
-from tests.slurm_cluster import jobs
+from tests.slurm_cluster import cancel_all, jobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -39,9 +40,10 @@ PACE = ("run", "--workload", "pace", "--warmup", "1", "--foreign-cpu", "64", "--
 
 
 @pytest.fixture
-def environment(environment: dict[str, str], slurm: Path, tmp_path: Path) -> dict[str, str]:
+def environment(environment: dict[str, str], slurm: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     # The launches' folders are then those of this test alone.
-    return {**environment, "SLURM_CONF": str(slurm), "SSDBENCH_CACHE": str(tmp_path), "GLOO_SOCKET_IFNAME": "lo"}
+    yield {**environment, "SLURM_CONF": str(slurm), "SSDBENCH_CACHE": str(tmp_path), "GLOO_SOCKET_IFNAME": "lo"}
+    cancel_all(slurm)
 
 
 def workers(tmp_path: Path) -> dict[int, psutil.Process]:
@@ -93,26 +95,28 @@ def test_a_host_that_was_killed_goes_on_with_what_its_jobs_have_done_meanwhile(
 ) -> None:
     before = len(jobs(slurm))
     process = start(*PACE, "--steps", "10", "--launches", "3", "--slurm", "jobs=2")
-    eventually(lambda: any(tmp_path.glob("results/records/*")) and len(latest(tmp_path).records) == 1, 240)
+    # The third launch is submitted when the first one is stored.
+    eventually(lambda: list(tmp_path.glob("work/*/*-B-candidate-2-0/job")), 240)
     process.kill()
     process.wait()
-    first = only(latest(tmp_path))
-    (second_job,) = tmp_path.glob("work/*/*-B-candidate-1-0/job")
-    subprocess.run(["scancel", second_job.read_text()], env={**os.environ, "SLURM_CONF": str(slurm)}, check=True)
+    stored = latest(tmp_path).records
+    assert stored[0].launch == 0
+    (third_job,) = tmp_path.glob("work/*/*-B-candidate-2-0/job")
+    subprocess.run(["scancel", third_job.read_text()], env={**os.environ, "SLURM_CONF": str(slurm)}, check=True)
 
     resumed = ssdbench("run", "--resume")
     assert resumed.returncode == ExitCode.CASE_FAILED, resumed.stderr
     run = latest(tmp_path)
-    assert run.records[0] == first
+    assert run.records[: len(stored)] == stored
     assert [record.launch for record in run.records] == [0, 1, 2]
-    assert run.records[1].failure is not None
-    assert run.records[1].failure.kind == "interrupted"
-    assert measured(run.records[2]).images > 0
+    assert measured(run.records[1]).images > 0  # its job ended without a host
+    assert run.records[2].failure is not None
+    assert run.records[2].failure.kind == "interrupted"
     assert len(jobs(slurm)) - before == 4  # the probe's, and one a launch
 
 
 def test_a_killed_rank_on_another_node_is_a_failure_that_names_both(start: Start, tmp_path: Path) -> None:
-    process = start(*PACE, "--gpus", "2", "--nodes", "2", "--batch-size", "1", "--steps", "4000")
+    process = start(*PACE, "--gpus", "2", "--nodes", "2", "--batch-size", "1", "--launches", "1", "--steps", "4000")
     eventually(lambda: stepping(tmp_path, 2), 240)
     rank = workers(tmp_path)[1]
     node = rank.environ()["SLURMD_NODENAME"]
@@ -125,7 +129,7 @@ def test_a_killed_rank_on_another_node_is_a_failure_that_names_both(start: Start
 
 
 def test_a_stalled_rank_runs_into_the_time_limit_and_the_stacks_are_kept(start: Start, tmp_path: Path) -> None:
-    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000", "--timeout", "120")
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--launches", "1", "--steps", "4000", "--timeout", "120")
     eventually(lambda: stepping(tmp_path, 2), 120)
     ranks = workers(tmp_path)
     ranks[1].suspend()
