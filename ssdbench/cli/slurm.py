@@ -46,5 +46,8 @@ def _value(name: str, text: str) -> object:
             raise UsageError(f"--slurm exclusive={text}: give true or false")
         return _SWITCH[text]
     if name == "arguments":
-        return tuple(shlex.split(text))
+        try:
+            return tuple(shlex.split(text))
+        except ValueError as error:
+            raise UsageError(f"--slurm arguments={text} cannot be read: {error}") from None
     return text

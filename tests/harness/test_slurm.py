@@ -153,6 +153,15 @@ def test_a_job_that_somebody_cancels_is_a_failure_that_says_so(environment: dict
     assert outcome.message.endswith("ended: it was cancelled from outside")
 
 
+def test_a_launch_that_takes_too_long_is_ended_and_is_a_failure(environment: dict[str, str], tmp_path: Path) -> None:
+    protocol = Protocol(warmup_steps=1, steps=4000, timeout_seconds=1)
+    outcome = a_launcher().launch(a_request(tmp_path / "launch", protocol=protocol), print)
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.rank) == ("timeout", 0)
+    assert outcome.message.startswith("not done after 1 s: rank 0 had no step")
+    assert not jobs(Path(environment["SLURM_CONF"]), "--states=PENDING,RUNNING")
+
+
 def test_what_was_submitted_is_held_for_a_later_host_and_is_cancelled_when_withdrawn(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -96,7 +96,7 @@ class Job:
         answer = call(["scontrol", "show", "job", "--oneliner", self.number])
         if answer.exit_code == 0:
             self._silent_since = None
-            return _parse(answer.out)
+            return read_state(answer.out)
         if "Invalid job id" in answer.error:
             return JobState(state="UNKNOWN")
         self._silent_since = self._silent_since or now
@@ -172,7 +172,8 @@ def count_nodes(partition: str | None) -> int:
     return max(1, len(set(answer.out.split())))
 
 
-def _parse(line: str) -> JobState:
+def read_state(line: str) -> JobState:
+    """A job from the line that `scontrol show job --oneliner` prints."""
     facts = dict(re.findall(r"(?:^|\s)(JobState|Reason|RunTime|NodeList)=(\S*)", line))
     return JobState(
         state=facts["JobState"],
