@@ -9,9 +9,6 @@ import signal
 import sys
 from pathlib import Path
 
-from torch.distributed import run
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-
 from ssdbench.runtime.process import die_with_parent
 
 
@@ -20,6 +17,10 @@ def main() -> int:
     die_with_parent()
     # A cluster asks all processes of a job where they stand: the ranks answer, and this one must not end by it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # Only now: torch takes seconds to import, and a launch whose host ended meanwhile would live on.
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     output, arguments = Path(sys.argv[1]), sys.argv[2:]
     try:
         run.run(run.parse_args(arguments))  # type: ignore[no-untyped-call]
