@@ -75,6 +75,8 @@ def test_a_known_pace_at_global_batch_2_gives_20_images_a_second_on_one_and_on_t
         measurement = measured(only(latest(tmp_path)))
         assert measurement.images == 80
         assert measurement.global_batch_size == 2
+        assert measurement.network is not None
+        assert len(measurement.network.rank_hosts) == int(gpus)
         # A sleep never ends early and on a busy machine a little late.
         assert 18.0 < throughput(measurement) <= 20.0
         assert 0.1 <= (figure("latency_p50", measurement) or 0.0) < 0.11
