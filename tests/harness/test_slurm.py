@@ -165,7 +165,7 @@ def test_a_launch_that_takes_too_long_is_ended_and_is_a_failure(environment: dic
 def test_what_was_submitted_is_held_for_a_later_host_and_is_cancelled_when_withdrawn(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    launcher = a_launcher()
+    launcher, configuration = a_launcher(), Path(environment["SLURM_CONF"])
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         launcher.submit(a_request(folder))
@@ -173,7 +173,24 @@ def test_what_was_submitted_is_held_for_a_later_host_and_is_cancelled_when_withd
     submitted = {(folder / "job").read_text() for folder in folders}
     launcher.withdraw()
     assert not any(a_launcher().holds(folder) for folder in folders)
-    assert submitted <= {number for number, state in jobs(Path(environment["SLURM_CONF"])) if state == "CANCELLED"}
+    until(lambda: submitted <= {number for number, state in jobs(configuration) if state == "CANCELLED"})
+
+
+def test_what_has_ended_before_it_was_withdrawn_is_still_to_be_collected(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    request = a_request(tmp_path / "launch")
+    launcher = SlurmLauncher(SlurmOptions(), "/nowhere/python", HARDWARE, HOST)
+    launcher.submit(request)
+    job = find_job(tmp_path / "launch")
+    assert job is not None
+    assert ended(job) == "FAILED"
+    launcher.withdraw()
+    assert launcher.holds(tmp_path / "launch")
+    outcome = launcher.launch(request, print)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "crash"
+    assert "No such file or directory: '/nowhere/python'" in outcome.message
 
 
 def test_a_node_of_another_kind_is_named_with_what_differs(environment: dict[str, str], tmp_path: Path) -> None:

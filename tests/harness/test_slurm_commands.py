@@ -1,11 +1,14 @@
 """What Slurm says, read; and what is asked of it. Texts as its commands print them."""
 
+from pathlib import Path
+
 import pytest
 
 from ssdbench.cli.slurm import slurm_options
-from ssdbench.errors import UsageError
+from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.launchers.slurm import demand_of
 from ssdbench.harness.launchers.slurm_commands import JobState, arguments_of, read_state
+from ssdbench.harness.launchers.slurm_probe import probe_cluster
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import SlurmOptions
 from tests.builders import a_case
@@ -81,3 +84,9 @@ def test_options_are_given_by_name() -> None:
 def test_a_wrong_option_is_one_sentence(launcher: str, given: list[str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         slurm_options(launcher, given)
+
+
+def test_a_machine_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentLacksError, match="cannot start sbatch: No such file or directory"):
+        probe_cluster(SlurmOptions(), "python", tmp_path)

@@ -25,6 +25,7 @@ from ssdbench.schema.training import Training
 
 _POLL_SECONDS = 1.0
 _STACK_DUMP_SECONDS = 2.0
+_STOP_SECONDS = 120.0
 # A shared file system may show a file some time after it was written on another machine.
 _VISIBLE_SECONDS = 60.0
 # For what comes before the worker and after it; our own limit, without this, is the sharper one.
@@ -85,9 +86,9 @@ class SlurmLauncher:
         return self._run_seconds.pop(str(folder), 0.0)
 
     def withdraw(self) -> None:
-        """Cancel what was submitted and not collected."""
+        """Cancel what goes on; what has ended and was not collected is kept for a host that goes on."""
         for output, job in self._begun.items():
-            if isinstance(job, Job) and job.cancel():
+            if isinstance(job, Job) and not Job(job.number).state().has_ended and job.cancel():
                 _job_file(Path(output)).write_text(_WITHDRAWN, encoding="utf-8")
         self._begun.clear()
 
@@ -108,7 +109,7 @@ class SlurmLauncher:
     def _collect(
         self, job: Job, request: LaunchRequest, on_event: Callable[[Event], None]
     ) -> Measurement | Training | Failure:
-        if not (state := job.state()).has_ended:
+        if not job.state().has_ended:
             on_event({"event": "phase", "phase": f"job {job.number}"})
         while (state := job.state()).is_waiting:
             if state.hopeless_reason is not None:
@@ -118,7 +119,7 @@ class SlurmLauncher:
         folder, limit = Path(request.output), request.case.protocol.timeout_seconds
         timed_out = not follow(job, folder, max(0.0, limit - state.run_seconds), on_event)
         if timed_out:
-            _stop(job)
+            _stop(job, folder)
         state = job.state()
         self._run_seconds[request.output] = state.run_seconds
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _said_done(folder)):
@@ -157,13 +158,12 @@ def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bo
     return replace(found, kind=kind, message=f"job {job.number}{where} ended: {what}", rank=None)
 
 
-def _stop(job: Job) -> None:
+def _stop(job: Job, folder: Path) -> None:
     """End a job whose time is up, after its ranks have written their stacks to their logs."""
     job.cancel("USR1")
     time.sleep(_STACK_DUMP_SECONDS)
     job.cancel()
-    while not job.state().has_ended:
-        time.sleep(_POLL_SECONDS)
+    follow(job, folder, _STOP_SECONDS, lambda _event: None)
 
 
 def _job_file(folder: Path) -> Path:
