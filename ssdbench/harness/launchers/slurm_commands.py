@@ -88,8 +88,8 @@ class Job:
         return None if not state.has_ended else int(state.state != "COMPLETED")
 
     def cancel(self, signal: str | None = None) -> bool:
-        """End it, or send all its processes a signal; whether the controller took the order."""
-        order = ["--full", f"--signal={signal}"] if signal else []
+        """End it, or send all processes of its steps a signal; whether the controller took the order."""
+        order = [f"--signal={signal}"] if signal else []
         return call(["scancel", *order, self.number]).exit_code == 0
 
     def _ask(self, now: float) -> JobState:

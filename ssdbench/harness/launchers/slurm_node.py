@@ -1,7 +1,8 @@
 """What a launch's job runs: `python -m ssdbench.harness.launchers.slurm_node CASE_JSON PYTHON [PORT]`.
 
-sbatch starts it on the first node. It becomes the worker there or, for a launch over several nodes, an srun that starts
-it on each of them, with the port where the first one keeps the rendezvous.
+sbatch starts it on the first node, where it becomes an srun that starts it on every node, with the port at which the
+first one keeps the rendezvous; there it becomes the worker. A launch on one node takes the same road: Slurm sends
+signals to every process of a step, and not to those of a batch script that lead sessions of their own.
 """
 
 import os
@@ -23,10 +24,10 @@ def main() -> NoReturn:
     """Become what this node has to run."""
     case_file, python, *port = sys.argv[1:]
     request = read(LaunchRequest, Path(case_file).read_text(encoding="utf-8"), case_file)
-    if request.case.nodes == 1:
-        _become_worker(request, python, ALONE)
     if not port:
         _become_srun(request.case.nodes)
+    if request.case.nodes == 1:
+        _become_worker(request, python, ALONE)
     is_first = os.environ["SLURM_NODEID"] == "0"
     settings = f"is_host={int(is_first)},read_timeout={_RENDEZVOUS_SECONDS},join_timeout={_RENDEZVOUS_SECONDS}"
     address = os.environ["SLURM_LAUNCH_NODE_IPADDR"]
