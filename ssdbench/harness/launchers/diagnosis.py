@@ -112,5 +112,6 @@ def end_of_log(path: Path) -> str:
 
 
 def last_line(log: str) -> str:
-    """The last line that says something."""
-    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")
+    """The last line that says something; what Slurm adds of its own only tells that something ended."""
+    lines = (line.strip() for line in reversed(log.splitlines()) if not line.startswith(("srun:", "slurmstepd:")))
+    return next(filter(None, lines), "it printed nothing")
