@@ -12,7 +12,7 @@ from dataclasses import fields
 from datetime import datetime
 
 from ssdbench.schema.convergence import SeedDistribution
-from ssdbench.schema.environment import GpuState, Host, Software
+from ssdbench.schema.environment import GpuState, Host, Network, Software
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.verdict import Baseline, Difference
 
@@ -101,18 +101,29 @@ def _merged(runs: Iterable[Run]) -> Facts:
 
 def _facts(side: Baseline | Run | SeedDistribution) -> Facts:
     facts: Facts = {}
+    for network in _networks(side):
+        _add(facts, "network interface", network.interface)
+        for name, value in network.settings.items():
+            _add(facts, f"${name}", value)
     for software in software_of(side):
         for name in _SOFTWARE:
             _add(facts, name, getattr(software, name))
     host: Host = side.header.host
     for name in _HOST:
         _add(facts, name.replace("_", " "), getattr(host, name))
+    _add(facts, "interconnect", "; ".join(host.interconnect) or None)
     for gpu in host.gpus:
         for name in _GPU:
             _add(facts, f"GPU {name.replace('_', ' ')}", getattr(gpu, name))
     for name, value in sorted(host.variables.items()):
         _add(facts, f"${name}", value)
     return facts
+
+
+def _networks(side: Baseline | Run | SeedDistribution) -> list[Network]:
+    records = () if isinstance(side, SeedDistribution) else side.records
+    found = (record.measurement.network for record in records if record.measurement)
+    return [network for network in found if network is not None]
 
 
 def _add(facts: Facts, name: str, value: object) -> None:

@@ -8,14 +8,15 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
+from ssdbench.cli.slurm import slurm_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
 from ssdbench.schema.record import RunOptions
 
 DEFAULT_RESULTS = Path("results")
 
-_AXES = ("workload", "world_size", "batch_size_per_gpu", "precision", "backbone", "pipeline", "layout", "compile")
-_NUMBERS = ("world_size", "batch_size_per_gpu")
+_NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
+_AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "layout", "compile")
 _PROTOCOL = ("warmup_steps", "steps", "launches", "timeout_seconds")
 
 
@@ -36,6 +37,7 @@ class Request:
     name: Annotated[str | None, _NAME] = None
     workload: Annotated[str | None, _option(f"Ad hoc grid: train, infer, detect, input; {_SEVERAL}.")] = None
     world_size: Annotated[str | None, _option("Ranks: GPUs, or processes on a CPU, e.g. 1,2.", "--gpus")] = None
+    nodes: Annotated[str | None, _option("Machines that the ranks are spread over; needs --launcher slurm.")] = None
     batch_size_per_gpu: Annotated[str | None, _option("Images per GPU, e.g. 32,64.", "--batch-size")] = None
     precision: Annotated[str | None, _option(f"fp32, tf32, amp, bf16; {_SEVERAL}.")] = None
     backbone: Annotated[str | None, _option(f"resnet18, resnet34, resnet50, resnet101, resnet152; {_SEVERAL}.")] = None
@@ -56,6 +58,8 @@ class Request:
     weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
     download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
     python: Annotated[str | None, _option("Interpreter that measures; default: the one of ssdbench.")] = None
+    launcher: Annotated[str, _option("Where launches run: local, or slurm (docs/slurm.md).")] = "local"
+    slurm: Annotated[list[str] | None, _option("How to submit to Slurm, as name=value: partition=gpu.")] = None
     results: Annotated[Path, _option("Folder of records and baselines.")] = DEFAULT_RESULTS
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, augmentation and order of images.")] = 1
 
@@ -95,6 +99,7 @@ class Request:
             backbone_weights=self.weights,
             allow_download=self.download,
             foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores,
+            slurm=slurm_options(self.launcher, self.slurm or []),
         )
 
     def _stored(self) -> dict[str, Any]:

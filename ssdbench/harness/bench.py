@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.monitor import GpuMonitor, gpus_of
@@ -24,6 +24,25 @@ class Launcher(Protocol):
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
         """Run one launch; its files stay in `request.output`, those of a training in `request.training_folder`."""
+
+
+@runtime_checkable
+class Queue(Launcher, Protocol):
+    """A launcher whose launches wait for their turn elsewhere and outlive the host; several may be under way."""
+
+    jobs: int
+
+    def submit(self, request: LaunchRequest) -> None:
+        """Hand a launch over before its turn; `launch` with the same request collects it."""
+
+    def holds(self, folder: Path) -> bool:
+        """Whether the launch with this output folder is under way, or has ended and was never collected."""
+
+    def run_seconds(self, folder: Path) -> float:
+        """How long the collected launch with this output folder ran, its time in the queue left out."""
+
+    def withdraw(self) -> None:
+        """End what was submitted and not collected."""
 
 
 class Sink(Protocol):
@@ -71,6 +90,9 @@ class Bench:
         self._taken_up = {record.id for record in run.records if _can_go_on(record)}
         limit = run.header.options.foreign_cpu_limit_cores
         self._validity = Validity(begun=run.header.host, foreign_cpu_limit_cores=limit)
+        if run.header.options.slurm is not None:  # the GPUs here are not those that measured
+            self._validity = replace(self._validity, look=lambda: run.header.host.gpus)
+        self._submitted: dict[str, LaunchRequest] = {}
 
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
@@ -82,42 +104,49 @@ class Bench:
     def measure(self, case: Case, arm: Arm, stage: StageName, launch: int, name: str) -> None:
         """Measure one launch, and again where its conditions were not those of the run."""
         while not self.is_measured(case.key, arm, stage, launch):
-            earlier = self._last(case.key, arm, stage, launch)
             self.observer.launch_started(case, name)
-            record = self._measure(case, arm, stage, launch, earlier.replacement + 1 if earlier else 0)
+            record = self._measure(case, arm, stage, launch, self._replacement(case.key, arm, stage, launch))
             self._sink.append(record)
             self.records.append(record)
             self.observer.launch_finished(record, name)
 
+    def submit(self, launches: Sequence[tuple[Case, int]]) -> None:
+        """Hand over launches of the plan that come next, as many as a launcher with a queue takes at once."""
+        queue = self._launchers["candidate"]
+        if not isinstance(queue, Queue):
+            return
+        for case, launch in launches[: queue.jobs]:
+            place = _place(case, "candidate", "B", launch, self._replacement(case.key, "candidate", "B", launch))
+            if place not in self._submitted:
+                self._submitted[place] = self._request(case, "candidate", launch, place)
+                queue.submit(self._submitted[place])
+
+    def withdraw(self) -> None:
+        """End launches that were submitted and whose turn does not come."""
+        for launcher in self._launchers.values():
+            if isinstance(launcher, Queue):
+                launcher.withdraw()
+        self._submitted.clear()
+
     def _measure(self, case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> Record:
-        header, order = self._header, len(self.records)
-        seed = header.plan.seed + launch
-        request = LaunchRequest(
-            schema_version=SCHEMA_VERSION,
-            case=case,
-            launch=launch,
-            # Both arms of a pair draw the same weights and the same images.
-            seed=seed,
-            output=str(self._fresh_folder(f"{order:04d}-{case.key}-{stage}-{arm}-{launch}")),
-            prepared_data=str(self._data.path) if self._data else None,
-            backbone_weights=_absolute(header.options.backbone_weights),
-            allow_download=header.options.allow_download,
-            training_folder=self._training_of(case, seed),
-        )
+        header, launcher = self._header, self._launchers[arm]
+        place = _place(case, arm, stage, launch, replacement)
+        request = self._submitted.pop(place, None) or self._request(case, arm, launch, place)
         begin = time.monotonic()
         # A training is judged by its curve, whatever the state of the GPU.
         watched = gpus_of(case, header.host) if request.training_folder is None else ()
         with GpuMonitor(watched) as monitor:
-            outcome = self._launchers[arm].launch(request, _both(monitor.hear, self.observer.event))
+            outcome = launcher.launch(request, _both(monitor.hear, self.observer.event))
+        seconds = time.monotonic() - begin
         record = Record(
             schema_version=SCHEMA_VERSION,
             id=f"{header.run_id}/{case.key}/{stage}/{arm}/{launch}/{replacement}",
             run_id=header.run_id,
             case=case,
             launch=launch,
-            order=order,
+            order=len(self.records),
             hardware=header.hardware,
-            launch_seconds=time.monotonic() - begin,
+            launch_seconds=launcher.run_seconds(Path(request.output)) if isinstance(launcher, Queue) else seconds,
             dataset=header.dataset,
             arm=arm,
             stage=stage,
@@ -130,6 +159,22 @@ class Bench:
         measurement = replace(outcome, gpus=monitor.samples(outcome.wall_seconds))
         return replace(record, measurement=measurement, invalid_reason=self._validity.invalid_reason(measurement))
 
+    def _request(self, case: Case, arm: Arm, launch: int, place: str) -> LaunchRequest:
+        header = self._header
+        seed = header.plan.seed + launch
+        return LaunchRequest(
+            schema_version=SCHEMA_VERSION,
+            case=case,
+            launch=launch,
+            # Both arms of a pair draw the same weights and the same images.
+            seed=seed,
+            output=str(self._folder_of(place, self._launchers[arm])),
+            prepared_data=str(self._data.path) if self._data else None,
+            backbone_weights=_absolute(header.options.backbone_weights),
+            allow_download=header.options.allow_download,
+            training_folder=self._training_of(case, seed),
+        )
+
     def _training_of(self, case: Case, seed: int) -> str | None:
         if case.workload != "accuracy":
             return None
@@ -141,14 +186,27 @@ class Bench:
         same = (r for r in reversed(self.records) if (r.case.key, r.arm, r.stage, r.launch) == place)
         return next(same, None)
 
+    def _replacement(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> int:
+        earlier = self._last(case_key, arm, stage, launch)
+        return earlier.replacement + 1 if earlier else 0
+
     def _may_replace(self, case_key: str, arm: Arm) -> bool:
         replaced = [r for r in self.records if (r.case.key, r.arm) == (case_key, arm) and r.replacement]
         return len(replaced) < MOST_REPLACEMENTS
 
-    def _fresh_folder(self, name: str) -> Path:
+    def _folder_of(self, place: str, launcher: Launcher) -> Path:
+        """A fresh folder; or that of an earlier host, where what it began there is still to be had."""
         # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
-        tries = (self._work_folder / f"{name}{suffix}" for suffix in ["", *(f"-again{n}" for n in range(1, 1000))])
-        return next(folder.absolute() for folder in tries if not folder.exists())
+        for suffix in ["", *(f"-again{n}" for n in range(1, 1000))]:
+            folder = (self._work_folder / f"{place}{suffix}").absolute()
+            if not folder.exists() or (isinstance(launcher, Queue) and launcher.holds(folder)):
+                break
+        return folder
+
+
+def _place(case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> str:
+    """What a launch's folder is called: as its record's id, so that a resumed run finds what it had begun."""
+    return f"{case.key}-{stage}-{arm}-{launch}-{replacement}"
 
 
 def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -1,6 +1,7 @@
 """A run's beginning and its end: what is asked, of this machine, by which interpreter, over which images."""
 
 import secrets
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,9 +10,11 @@ from pathlib import Path
 
 from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
 from ssdbench.harness.bench import Launcher
-from ssdbench.harness.datasets import OnProgress, PreparedData, needs_images, provide
+from ssdbench.harness.datasets import OnProgress, PreparedData, cache_folder, needs_images, provide
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.process import SOURCE
+from ssdbench.harness.launchers.slurm import SlurmLauncher
+from ssdbench.harness.launchers.slurm_probe import probe_cluster
 from ssdbench.harness.planning import make_plan
 from ssdbench.harness.probe import Machine, probe_machine
 from ssdbench.harness.stores.files import FileStore
@@ -20,7 +23,7 @@ from ssdbench.harness.validity import changed_settings
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
-from ssdbench.schema.record import Arm, Control, Record, Run, RunHeader, RunOptions
+from ssdbench.schema.record import Arm, Control, Record, Run, RunHeader, RunOptions, SlurmOptions
 from ssdbench.schema.settings import Settings
 
 _RUNS_TO_LEARN_FROM = 20
@@ -43,9 +46,14 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
     """Plan a suite for this machine; with `control`, to be measured in pairs with that baseline.
 
     Raises:
-        EnvironmentLacksError: the interpreter that shall measure is missing.
+        EnvironmentLacksError: the interpreter that shall measure is missing, or there is no cluster to ask.
+        UsageError: the cluster takes no jobs with these options.
     """
-    machine, worker, settings = probe_machine(), inspect_python(options.python), suite.verdict.settings()
+    settings = suite.verdict.settings()
+    if options.slurm is None:
+        machine, worker = probe_machine(), inspect_python(options.python)
+    else:
+        machine, worker, options = _look_at_cluster(options.slurm, options, pairs=control is not None)
     plan = make_plan(suite, machine, worker, seed, pilot_pairs=settings.first_pairs if control else None)
     options = replace(options, measured_by=worker.executable, source=str(SOURCE))
     return Campaign(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
@@ -61,7 +69,7 @@ def resumed_campaign(
         UsageError: it was begun on other hardware, or under other settings.
     """
     resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
-    machine = probe_machine()
+    machine = probe_machine() if resumed.header.options.slurm is None else _machine_of(resumed.header)
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
             f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
@@ -156,10 +164,38 @@ def earlier_records(store: FileStore) -> list[Record]:
 
 def launchers(campaign: Campaign) -> dict[Arm, Launcher]:
     """What measures as each arm."""
-    found: dict[Arm, Launcher] = {"candidate": LocalLauncher(campaign.worker.executable)}
+    found: dict[Arm, Launcher] = {"candidate": _launcher(campaign, campaign.worker.executable, SOURCE)}
     if campaign.control is not None:
-        found["baseline"] = LocalLauncher(campaign.control.python, Path(campaign.control.source))
+        found["baseline"] = _launcher(campaign, campaign.control.python, Path(campaign.control.source))
     return found
+
+
+def _launcher(campaign: Campaign, python: str, source: Path) -> Launcher:
+    slurm, machine = campaign.options.slurm, campaign.machine
+    if slurm is None:
+        return LocalLauncher(python, source)
+    return SlurmLauncher(slurm, python, machine.hardware, machine.host, source)
+
+
+def _look_at_cluster(
+    slurm: SlurmOptions, options: RunOptions, *, pairs: bool
+) -> tuple[Machine, WorkerPython, RunOptions]:
+    node = probe_cluster(slurm, options.python or sys.executable, cache_folder() / "work")
+    assert node.worker is not None
+    if pairs:  # both launches of a pair on one node, or what differs between nodes would be taken for a change
+        options = replace(options, slurm=replace(slurm, nodelist=node.name))
+    return node.machine, node.worker, options
+
+
+def _machine_of(header: RunHeader) -> Machine:
+    """What a cluster's node was when the run was begun: each launch sees to it that its own is like it.
+
+    Jobs inherit the variables that are set here; the GPUs that one may see, and what a site adds, are Slurm's affair.
+    """
+    here = probe_machine()
+    ours = {name: value for name, value in here.host.variables.items() if name != "CUDA_VISIBLE_DEVICES"}
+    host = replace(header.host, variables=header.host.variables | ours)
+    return replace(here, hardware=header.hardware, host=host)
 
 
 def _newest_unfinished(store: FileStore, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:

@@ -48,17 +48,33 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
 
 def skip_reason(case: Case, machine: Machine, worker: WorkerPython) -> str | None:
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
-    return _device(case, machine) or _precision(case, machine) or _shape(case) or _packages(case, worker)
+    return (
+        _nodes(case, machine)
+        or _device(case, machine)
+        or _precision(case, machine)
+        or _shape(case)
+        or _packages(case, worker)
+    )
+
+
+def _nodes(case: Case, machine: Machine) -> str | None:
+    if case.world_size % case.nodes:
+        return f"{case.world_size} ranks cannot be spread evenly over {case.nodes} nodes"
+    if case.nodes > machine.nodes:
+        have = "this is one machine (see docs/slurm.md)" if machine.nodes == 1 else f"there are {machine.nodes}"
+        return f"needs {case.nodes} nodes, {have}"
+    return None
 
 
 def _device(case: Case, machine: Machine) -> str | None:
-    hardware = machine.hardware
+    hardware, ranks = machine.hardware, case.ranks_per_node
+    owner = "this machine" if machine.nodes == 1 else "a node"
     if case.device == "cuda" and not hardware.gpu_count:
         return f"needs a GPU, and {machine.no_gpu_reason}"
-    if case.device == "cuda" and case.world_size > hardware.gpu_count:
-        return f"needs {case.world_size} GPUs, this machine has {hardware.gpu_count}"
-    if case.device == "cpu" and case.world_size > hardware.cpu_count:
-        return f"needs a CPU for each of {case.world_size} processes, this machine has {hardware.cpu_count}"
+    if case.device == "cuda" and ranks > hardware.gpu_count:
+        return f"needs {ranks} GPUs, {owner} has {hardware.gpu_count}"
+    if case.device == "cpu" and ranks > hardware.cpu_count:
+        return f"needs a CPU for each of {ranks} processes, {owner} has {hardware.cpu_count}"
     return None
 
 

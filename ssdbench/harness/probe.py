@@ -3,7 +3,9 @@
 import os
 import platform
 import socket
+from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import psutil
@@ -15,17 +17,23 @@ from ssdbench.schema.environment import GpuState, Hardware, Host
 
 # Variables that change what is measured; recorded by value, so nothing that could hold a secret belongs here.
 _RELEVANT_PREFIXES = ("CUDA_", "NCCL_", "OMP_", "MKL_", "GLOO_", "TORCH_", "PYTORCH_", "NVIDIA_", "CUBLAS_", "CUDNN_")
+# NVML's levels of the common ancestor of two GPUs, by the names of `nvidia-smi topo -m`.
+_PATHS: dict[int | None, str] = {0: "same board", 10: "PIX", 20: "PXB", 30: "PHB", 40: "NODE", 50: "SYS"}
 _BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used."""
+    """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used.
+
+    `nodes` is how many such machines a launch may be spread over.
+    """
 
     hardware: Hardware
     host: Host
     cpu_has_bf16: bool
     no_gpu_reason: str | None
+    nodes: int = 1
 
 
 def probe_machine() -> Machine:
@@ -51,6 +59,7 @@ def probe_machine() -> Machine:
         ssdbench_commit=source_commit(SOURCE),
         variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_RELEVANT_PREFIXES)},
         gpus=gpus,
+        interconnect=(*_gpu_links(), *network_links(Path("/sys/class"))),
     )
     return Machine(
         hardware=hardware,
@@ -86,6 +95,63 @@ def _probe_gpus() -> tuple[tuple[GpuState, ...], tuple[int, int] | None, str | N
         return tuple(states[index] for index in visible), tuple(capability), driver, None
     finally:
         pynvml.nvmlShutdown()
+
+
+def _gpu_links() -> tuple[str, ...]:
+    """How the GPUs of this machine reach one another, a line for the NVLinks and one for the paths over PCIe."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        counts = sorted({_nvlinks(handle) for handle in handles} - {0})
+        paths = Counter(_PATHS.get(_path(a, b), "unknown") for a, b in combinations(handles, 2))
+    finally:
+        pynvml.nvmlShutdown()
+    lines = [f"NVLinks of a GPU: {', '.join(map(str, counts))}"] if counts else []
+    lines += [f"paths between GPUs: {', '.join(f'{n} {kind}' for kind, n in sorted(paths.items()))}"] if paths else []
+    return tuple(lines)
+
+
+def _nvlinks(handle: object) -> int:
+    def is_active(link: int) -> bool:
+        try:
+            return bool(pynvml.nvmlDeviceGetNvLinkState(handle, link))
+        except pynvml.NVMLError:
+            return False  # fewer links than the most that any GPU has
+
+    return sum(map(is_active, range(pynvml.NVML_NVLINK_MAX_LINKS)))
+
+
+def _path(one: object, other: object) -> int | None:
+    try:
+        level: int = pynvml.nvmlDeviceGetTopologyCommonAncestor(one, other)
+    except pynvml.NVMLError:
+        return None
+    return level
+
+
+def network_links(classes: Path) -> tuple[str, ...]:
+    """Kinds of ports to other machines below /sys/class with how many there are of each: InfiniBand, then Ethernet."""
+    fabric = [
+        f"{_fact(port / 'link_layer')} {_fact(port / 'rate')}"
+        for port in sorted(classes.glob("infiniband/*/ports/*"))
+        if "ACTIVE" in _fact(port / "state")
+    ]
+    ethernet = [
+        f"network interface {_fact(interface / 'speed')} Mb/s"
+        for interface in sorted(classes.glob("net/*"))
+        if (interface / "device").exists() and _fact(interface / "speed").isdigit()
+    ]
+    return tuple(f"{count} × {kind}" for kind, count in Counter([*fabric, *ethernet]).items())
+
+
+def _fact(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""  # an interface that is down does not tell its speed
 
 
 def _visible(uuids: list[str], variable: str | None) -> list[int]:

@@ -20,15 +20,21 @@ def run_plan(bench: Bench, plan: Plan, deadline_seconds: float | None) -> None:
 
     No launch begins after `deadline_seconds` (of the monotonic clock).
     """
-    left = [slot for slot in plan.order if not bench.is_measured(slot.case_key, "candidate", "B", slot.launch)]
-    for number, slot in enumerate(left):
-        bench.observer.left([other.case_key for other in left[number:]])
-        if _is_over(deadline_seconds):
-            return
-        case = plan.case(slot.case_key)
-        name = f"launch {slot.launch + 1} of {case.protocol.launches}"
-        bench.measure(case, "candidate", "B", slot.launch, name)
-    bench.observer.left([])
+    left = [
+        (plan.case(slot.case_key), slot.launch)
+        for slot in plan.order
+        if not bench.is_measured(slot.case_key, "candidate", "B", slot.launch)
+    ]
+    try:
+        for number, (case, launch) in enumerate(left):
+            bench.observer.left([other.key for other, _ in left[number:]])
+            if _is_over(deadline_seconds):
+                return
+            bench.submit(left[number:])
+            bench.measure(case, "candidate", "B", launch, f"launch {launch + 1} of {case.protocol.launches}")
+        bench.observer.left([])
+    finally:
+        bench.withdraw()
 
 
 def run_pairs(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:

@@ -118,6 +118,7 @@ class MatrixTable(_Table):
 
     workload: Annotated[list[WorkloadName], OneOrMore]
     world_size: Annotated[list[Count], OneOrMore] = [1]
+    nodes: Annotated[list[Count], OneOrMore] = [1]
     batch_size_per_gpu: Annotated[list[Count], OneOrMore] = [32]
     precision: Annotated[list[PrecisionName], OneOrMore] = ["fp32"]
     backbone: Annotated[list[BackboneName], OneOrMore] = ["resnet50"]
@@ -148,7 +149,7 @@ class Suite(_Table):
 
 
 AXES = (
-    "workload", "backbone", "pipeline", "layout", "compile", "world_size", "precision", "batch_size_per_gpu",
+    "workload", "backbone", "pipeline", "layout", "compile", "world_size", "nodes", "precision", "batch_size_per_gpu",
 )  # fmt: skip
 
 
@@ -235,8 +236,8 @@ def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str
 def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[Case, str | None]]:
     """All cases in the suite's order, each with the capability below which alone it is wanted (None: everywhere).
 
-    `threads_per_rank` 0 becomes an equal share of the `cpu_count` logical CPUs (at most 8 a rank beside a GPU, as
-    the published recipe gives its pipeline).
+    `threads_per_rank` 0 becomes an equal share of a machine's `cpu_count` logical CPUs (at most 8 a rank beside a GPU,
+    as the published recipe gives its pipeline).
     """
     seen: set[str] = set()
     for matrix in suite.matrix:
@@ -245,7 +246,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[C
             axes = dict(zip(AXES, values, strict=True))
             if any(all(axes[key] == value for key, value in rule.items()) for rule in matrix.exclude):
                 continue
-            threads = matrix.threads_per_rank or _share(cpu_count, axes["world_size"], device)
+            threads = matrix.threads_per_rank or _share(cpu_count, axes["world_size"] // axes["nodes"], device)
             case = Case(
                 device=device,
                 threads_per_rank=threads,
@@ -260,8 +261,8 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[C
                 yield case, matrix.below_capability
 
 
-def _share(cpu_count: int, world_size: int, device: DeviceKind) -> int:
-    share = max(1, cpu_count // world_size)
+def _share(cpu_count: int, ranks_per_node: int, device: DeviceKind) -> int:
+    share = max(1, cpu_count // max(1, ranks_per_node))
     return min(8, share) if device == "cuda" else share
 
 

@@ -22,8 +22,8 @@ class ProcessGroup:
 
     def __init__(self, device: Device, timeout_seconds: float) -> None:
         # Samples and objects travel by gloo on the CPU, so that collecting them puts nothing on the GPU.
-        backend = "cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+        self.backend = "cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo"
+        dist.init_process_group(self.backend, timeout=timedelta(seconds=timeout_seconds))
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
         self._device = device

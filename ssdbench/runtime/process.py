@@ -23,6 +23,13 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stderr_file() -> str | None:
+    """The file that this process writes its errors to; None where it is no file, or not on Linux."""
+    link = Path("/proc/self/fd/2")
+    target = link.resolve() if link.exists() else None
+    return str(target) if target is not None and target.is_file() else None
+
+
 def busy_cpu_seconds() -> float | None:
     """CPU seconds spent by the whole machine since boot, time stolen by a hypervisor included."""
     try:

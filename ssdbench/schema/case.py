@@ -87,8 +87,9 @@ class Protocol:
 class Case:
     """One cell of the matrix.
 
-    `world_size` counts ranks: one per GPU, or one process each on a CPU. `threads_per_rank` is the number of CPU
-    threads a rank may use, for its arithmetic on a CPU and for its input pipeline everywhere.
+    `world_size` counts ranks: one per GPU, or one process each on a CPU; they are spread evenly over `nodes` machines.
+    `threads_per_rank` is the number of CPU threads a rank may use, for its arithmetic on a CPU and for its input
+    pipeline everywhere.
     """
 
     workload: str
@@ -101,6 +102,7 @@ class Case:
     layout: Layout = "channels_last"
     compile: bool = False
     threads_per_rank: int = 1
+    nodes: int = 1
     options: dict[str, OptionValue] = field(default_factory=dict)
     protocol: Protocol = Protocol()
 
@@ -114,7 +116,7 @@ class Case:
             self.precision,
             self.layout,
             "compiled" if self.compile else "eager",
-            f"{self.world_size}x{self.device}",
+            f"{self.world_size}x{self.device}{f'-{self.nodes}nodes' if self.nodes > 1 else ''}",
             f"bs{self.batch_size_per_gpu}",
             f"t{self.threads_per_rank}",
         ]
@@ -127,11 +129,18 @@ class Case:
         traits = WORKLOADS.get(self.workload)
         precision = self.precision if traits is None or traits.uses_model else NOT_USED
         named = " ".join(p for p in (self.workload, self.backbone, self.pipeline, precision) if p != NOT_USED)
-        ranks = f"{self.world_size} {'GPU' if self.device == 'cuda' else 'proc'} × batch {self.batch_size_per_gpu}"
+        machines = f" on {self.nodes} nodes" if self.nodes > 1 else ""
+        unit = "GPU" if self.device == "cuda" else "proc"
+        ranks = f"{self.world_size} {unit}{machines} × batch {self.batch_size_per_gpu}"
         extras: list[str] = [self.layout] if self.layout != "channels_last" else []
         extras += ["compiled"] if self.compile else []
         extras += [f"{name}={value}" for name, value in sorted(self.options.items())]
         return " · ".join([named, ranks, *extras])
+
+    @property
+    def ranks_per_node(self) -> int:
+        """Ranks on each machine."""
+        return self.world_size // self.nodes
 
     @property
     def global_batch_size(self) -> int:

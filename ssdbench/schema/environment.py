@@ -48,6 +48,20 @@ class Software:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Where the ranks of a launch were and how they talked, as the worker saw it.
+
+    `rank_hosts` holds a host name per rank. `interface` is the network interface of rank 0 behind its host's address,
+    None where it cannot be told. `settings` are the variables that NCCL and gloo read, of rank 0.
+    """
+
+    rank_hosts: tuple[str, ...]
+    backend: str
+    interface: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuState:
     """One GPU as NVML describes it when a run begins; None is not supported on this GPU."""
 
@@ -65,7 +79,7 @@ class GpuState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The machine around the worker, as the host wing sees it."""
+    """The machine around the worker, as the host wing sees it; `interconnect` is a line per kind of link."""
 
     hostname: str
     os: str
@@ -77,3 +91,4 @@ class Host:
     ssdbench_commit: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
     gpus: tuple[GpuState, ...] = ()
+    interconnect: tuple[str, ...] = ()

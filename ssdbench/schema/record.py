@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ssdbench.schema.case import Case, Plan
-from ssdbench.schema.environment import Hardware, Host, Software
+from ssdbench.schema.environment import Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 from ssdbench.schema.training import Training
@@ -50,6 +50,7 @@ class Measurement:
     `losses` is the mean over ranks of each step. `foreign_cpu_cores` is the CPU use of other processes during the
     region, None where the system does not tell. `phases` are of further steps behind the region, in their order.
     `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
+    `network` says where the ranks were.
     """
 
     schema_version: int
@@ -70,6 +71,7 @@ class Measurement:
     phases: tuple[PhaseTimes, ...] = ()
     gpus: tuple[GpuSamples, ...] = ()
     software: Software
+    network: Network | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +109,32 @@ class SyntheticData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmOptions:
+    """How launches are submitted to Slurm; what is None is left to the cluster's default.
+
+    Up to `jobs` launches are submitted at once. With `exclusive` each has its nodes to itself; without, a launch on
+    GPUs shares its node with others, never a GPU. `arguments` go to sbatch as they are.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    nodelist: str | None = None
+    jobs: int = 1
+    exclusive: bool = True
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """What a run was given beside its plan, so that it can be resumed as it began; paths as the user wrote them.
 
     `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself. `measured_by` and
     `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
     invalid where other processes kept more than `foreign_cpu_limit_cores` busy. Launches are added until the baseline
-    (or run) called `until_decided` can decide; None measures the plan alone.
+    (or run) called `until_decided` can decide; None measures the plan alone. `slurm` is how launches are submitted to a
+    cluster; None measures on this machine.
     """
 
     data_folder: str | None = None
@@ -125,6 +146,7 @@ class RunOptions:
     measured_by: str | None = None
     source: str | None = None
     until_decided: str | None = None
+    slurm: SlurmOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,75 +1,18 @@
 """One rank of one launch: `python -m ssdbench.worker CASE_JSON`, started by torchrun."""
 
-import faulthandler
 import os
-import signal
 import sys
-import time
-import traceback
-from pathlib import Path
 
-from ssdbench.runtime.device import open_device, seed_everything
-from ssdbench.runtime.distributed import ProcessGroup, global_rank, local_rank
-from ssdbench.runtime.precision import Arithmetic
 from ssdbench.runtime.process import die_with_parent
-from ssdbench.runtime.session import Session
-from ssdbench.schema.case import LaunchRequest
-from ssdbench.schema.evaluation import EVALUATE
-from ssdbench.worker.door import read_request, require_source, write_failure
-from ssdbench.worker.evaluation import evaluate_checkpoint
-from ssdbench.worker.events import Events
-from ssdbench.worker.measurement import take_measurement
-from ssdbench.worker.training import train
 
 
 def main() -> int:
-    """Measure, and tell the host whatever happens."""
+    """Measure, and end when the launch ends, however early that is."""
     die_with_parent()
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the host asks a stalled rank where it stands
-    request = read_request(Path(sys.argv[1]))
-    folder, rank = Path(request.output), global_rank()
-    with Events(folder, rank) as events:
-        try:
-            _launch(request, folder, events)
-        except BaseException as error:
-            traceback.print_exc()
-            write_failure(folder, rank, events.last_step, error)
-            return 1
-        events.phase("done")
-    return 0
+    # Only now: torch takes seconds to import, and a rank whose launch ended meanwhile would live on.
+    from ssdbench.worker.rank import main
 
-
-def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
-    require_source(request)
-    events.phase("build")
-    session = _open_session(request)
-    if request.case.workload == "accuracy":
-        train(session, request, events)
-    elif request.case.workload == EVALUATE:
-        evaluate_checkpoint(request, session, events)
-    else:
-        take_measurement(session, folder, events)
-    session.group.barrier()
-    session.group.close()
-
-
-def _open_session(request: LaunchRequest) -> Session:
-    case = request.case
-    device = open_device(case.device, local_rank(), case.threads_per_rank, time.perf_counter)
-    arithmetic = Arithmetic(case.precision, device)
-    group = ProcessGroup(device, case.protocol.timeout_seconds)
-    seed_everything(request.seed + group.rank)
-    return Session(
-        case=case,
-        device=device,
-        arithmetic=arithmetic,
-        group=group,
-        seed=request.seed,
-        prepared_data=Path(request.prepared_data) if request.prepared_data else None,
-        backbone_weights=request.backbone_weights,
-        allow_download=request.allow_download,
-    )
+    return main()
 
 
 if __name__ == "__main__":

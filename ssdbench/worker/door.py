@@ -14,6 +14,8 @@ import ssdbench
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
 from ssdbench.runtime.device import is_out_of_memory
 from ssdbench.runtime.distributed import is_peer_lost
+from ssdbench.runtime.network import host_name
+from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol
 from ssdbench.schema.environment import Software
@@ -76,6 +78,11 @@ def write_training(folder: Path, training: Training) -> None:
 def write_evaluation(folder: Path, evaluation: CheckpointEvaluation) -> None:
     """Hand the figures of a checkpoint to the host."""
     _write(folder / "evaluation.json", asdict(evaluation))
+
+
+def write_place(folder: Path, rank: int) -> None:
+    """Tell the host on which machine this rank is, and in which file what it writes to stderr."""
+    _write(folder / f"place-{rank}.json", {"host": host_name(), "log": stderr_file()})
 
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:

@@ -6,6 +6,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ssdbench.runtime.network import describe_network
 from ssdbench.runtime.process import ForeignCpu
 from ssdbench.runtime.session import Session
 from ssdbench.runtime.software import software
@@ -36,6 +37,7 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
     events.phase("profile")
     profiled_steps = min(PROFILED_STEPS, case.protocol.steps)
     phases = profile(workload, profiled_steps, device, group.barrier, time.perf_counter)
+    network = describe_network(group)
     events.phase("write")
     reduced = reduce_ranks(group.gather(samples))
     peaks = group.gather(peak_memory_bytes)
@@ -61,6 +63,7 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
                 phases=reduced_phases,
                 foreign_cpu_cores=foreign_cpu_cores,
                 software=software(),
+                network=network,
             ),
         )
     workload.close()

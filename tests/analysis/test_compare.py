@@ -6,6 +6,7 @@ import pytest
 from ssdbench.analysis.compare import case_figures, compare, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.schema.case import Case, PlannedCase, Protocol
+from ssdbench.schema.environment import Network
 from ssdbench.schema.record import Dataset, Failure, Record, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Mode, Status
@@ -222,6 +223,19 @@ def test_what_else_changed_is_listed_and_forbids_nothing():
         ("nccl", "-", "2.28"),
         ("driver", "-", "580.1"),
         ("$OMP_NUM_THREADS", "-", "2"),
+    }
+
+
+def test_links_and_the_settings_of_their_libraries_are_listed_and_those_of_before_have_none():
+    network = Network(rank_hosts=("n1", "n2"), backend="gloo", interface="ib0", settings={"NCCL_ALGO": "Ring"})
+    run = a_run(host=replace(HOST, interconnect=("NVLinks of a GPU: 18", "8 × InfiniBand 400 Gb/sec (4X NDR)")))
+    records = [replace(record, measurement=a_measurement(network=network)) for record in run.records]
+    comparison = against(with_records(run, *records), a_run(run_id="run-0"))
+    assert comparison.cases[0].verdict.status is Status.UNCHANGED
+    assert {(item.name, item.baseline, item.measured) for item in comparison.differences} == {
+        ("interconnect", "-", "NVLinks of a GPU: 18; 8 × InfiniBand 400 Gb/sec (4X NDR)"),
+        ("network interface", "-", "ib0"),
+        ("$NCCL_ALGO", "-", "Ring"),
     }
 
 

@@ -62,7 +62,7 @@ def stepping(tmp_path: Path) -> bool:
 
 
 def latest_work(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "work").glob("*/0000-*")
+    (folder,) = (tmp_path / "work").glob("*/*-B-candidate-0-0")
     return folder
 
 
@@ -75,6 +75,8 @@ def test_a_known_pace_at_global_batch_2_gives_20_images_a_second_on_one_and_on_t
         measurement = measured(only(latest(tmp_path)))
         assert measurement.images == 80
         assert measurement.global_batch_size == 2
+        assert measurement.network is not None
+        assert len(measurement.network.rank_hosts) == int(gpus)
         # A sleep never ends early and on a busy machine a little late.
         assert 18.0 < throughput(measurement) <= 20.0
         assert 0.1 <= (figure("latency_p50", measurement) or 0.0) < 0.11
@@ -156,14 +158,24 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
     assert "no unfinished run" in again.stderr
 
 
-def test_nothing_outlives_a_host_that_is_killed(start: Start, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_nothing_outlives_a_host_that_is_killed_and_resume_measures_only_what_is_missing(
+    start: Start, ssdbench: Ssdbench, tmp_path: Path, environment: dict[str, str]
+) -> None:
     environment["SSDBENCH_CACHE"] = str(tmp_path)
-    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000")
-    eventually(lambda: ranks_of(process) and stepping(tmp_path))
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--launches", "2", "--steps", "30")
+    eventually(lambda: list(tmp_path.glob("work/*/*-B-candidate-1-0")) and ranks_of(process), 240)
+    first = only(latest(tmp_path))
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
+
+    resumed = ssdbench("run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    run = latest(tmp_path)
+    assert run.records[0] == first
+    assert [record.launch for record in run.records] == [0, 1]
+    assert measured(run.records[1]).images == 60
 
 
 def test_an_unknown_option_of_a_workload_is_a_failure_that_names_the_known_ones(

@@ -35,6 +35,19 @@ def test_a_killed_rank_is_the_cause_and_its_peers_are_witnesses(tmp_path: Path) 
     assert "SIGKILL" in failure.message
 
 
+def test_a_killed_rank_of_several_nodes_is_named_with_its_node_and_its_own_log(tmp_path: Path) -> None:
+    (tmp_path / "exits-0.json").write_text(json.dumps({0: -15, 1: -15}))
+    (tmp_path / "exits-2.json").write_text(json.dumps({2: -9, 3: -15}))
+    for rank in range(4):
+        log = tmp_path / f"stderr-{rank}.log"
+        log.write_text(f"rank {rank} was here\n")
+        place = {"host": f"node{1 + rank // 2}", "log": str(log)}
+        (tmp_path / f"place-{rank}.json").write_text(json.dumps(place))
+    failure = diagnose(tmp_path, 4, exit_code=1, timed_out_after_seconds=None)
+    assert failure.message.startswith("rank 2 on node2 ended by SIGKILL")
+    assert failure.log == "rank 2 was here"
+
+
 def test_torchruns_own_clean_up_is_never_the_cause(tmp_path: Path) -> None:
     report(tmp_path, 1, "out_of_memory", 1.0, "OutOfMemoryError: CUDA out of memory")
     exits(tmp_path, {0: -15, 1: 1})

@@ -34,6 +34,7 @@ VOLTA = machine("Tesla V100", (7, 0))
 TURING = machine("Tesla T4", (7, 5))
 AMPERE = machine("NVIDIA A100", (8, 0), gpus=8)
 HOPPER = machine("NVIDIA H100", (9, 0))
+CLUSTER = replace(AMPERE, nodes=2)
 LAPTOP = machine(None, None)
 OLD_LAPTOP = machine(None, None, bf16=False)
 
@@ -62,6 +63,12 @@ def case(**changes: object) -> Case:
         (AMPERE, {"precision": "tf32", "world_size": 8}, None),
         (HOPPER, {"precision": "bf16"}, None),
         (HOPPER, {"world_size": 8}, "needs 8 GPUs, this machine has 1"),
+        (CLUSTER, {"world_size": 16, "nodes": 2}, None),
+        (CLUSTER, {"world_size": 32, "nodes": 2}, "needs 16 GPUs, a node has 8"),
+        (CLUSTER, {"world_size": 3, "nodes": 2}, "3 ranks cannot be spread evenly over 2 nodes"),
+        (CLUSTER, {"world_size": 1, "nodes": 2}, "1 ranks cannot be spread evenly over 2 nodes"),
+        (CLUSTER, {"world_size": 4, "nodes": 4}, "needs 4 nodes, there are 2"),
+        (AMPERE, {"world_size": 16, "nodes": 2}, "needs 2 nodes, this is one machine (see docs/slurm.md)"),
         (LAPTOP, {}, "needs a GPU, and no NVIDIA driver answers here"),
         (LAPTOP, {"device": "cpu"}, None),
         (LAPTOP, {"device": "cpu", "precision": "bf16"}, None),

@@ -50,6 +50,19 @@ def test_a_matrix_changes_the_protocol_of_its_suite(tmp_path: Path) -> None:
     assert (case.protocol.steps, case.protocol.launches, case.protocol.warmup_steps) == (9, 2, 10)
 
 
+def test_a_case_says_its_nodes_only_where_there_are_several(tmp_path: Path) -> None:
+    one, two = cases('[[matrix]]\nworkload = "train"\nworld_size = 16\nnodes = [1, 2]', tmp_path)
+    assert one.key == "train-resnet50-dali-fp32-channels_last-eager-16xcuda-bs32-t1"
+    assert two.key == "train-resnet50-dali-fp32-channels_last-eager-16xcuda-2nodes-bs32-t1"
+    assert one.title == "train resnet50 dali fp32 · 16 GPU × batch 32"
+    assert two.title == "train resnet50 dali fp32 · 16 GPU on 2 nodes × batch 32"
+
+
+def test_ranks_share_the_processors_of_their_node(tmp_path: Path) -> None:
+    suite = '[[matrix]]\nworkload = "train"\nworld_size = 4\nnodes = [1, 2, 4]'
+    assert [case.threads_per_rank for case in cases(suite, tmp_path, cpu_count=12)] == [3, 6, 8]
+
+
 def test_ranks_share_the_processors(tmp_path: Path) -> None:
     found = cases('[[matrix]]\nworkload = "train"\nworld_size = [1, 2, 16]', tmp_path, cpu_count=12)
     assert [case.threads_per_rank for case in found] == [8, 6, 1]

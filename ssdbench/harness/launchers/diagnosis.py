@@ -23,10 +23,11 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
     last_steps = {rank: _last_step(folder, rank) for rank in range(world_size)}
     if timed_out_after_seconds is not None:
         return _timeout(folder, last_steps, timed_out_after_seconds)
-    exits = {int(rank): code for rank, code in _read(folder / "exits.json").items()}
+    exits = {int(rank): code for path in folder.glob("exits*.json") for rank, code in _read(path).items()}
     for rank, code in sorted(exits.items()):
         if code < 0 and -code not in _CLEAN_UP_SIGNALS and not (folder / f"failure-{rank}.json").exists():
-            return _failure(folder, rank, last_steps[rank], "crash", f"rank {rank} ended by {_signal(code)}")
+            message = f"rank {rank}{_where(folder, rank)} ended by {_signal(code)}"
+            return _failure(folder, rank, last_steps[rank], "crash", message)
     reports = [report for rank in range(world_size) if (report := _read(folder / f"failure-{rank}.json"))]
     causes = sorted((r for r in reports if r["kind"] != "lost"), key=lambda report: report["failed_at"])
     if causes:
@@ -35,12 +36,13 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
     silent = [rank for rank in range(world_size) if not (folder / f"failure-{rank}.json").exists()]
     if reports and silent:
         rank = silent[0]
-        return _failure(folder, rank, last_steps[rank], "crash", f"rank {rank} ended without a word")
+        message = f"rank {rank}{_where(folder, rank)} ended without a word"
+        return _failure(folder, rank, last_steps[rank], "crash", message)
     if reports:
         first = min(reports, key=lambda report: report["failed_at"])
         return _failure(folder, first["rank"], first["last_step"], "lost", first["message"])
-    log = _tail(folder / "torchrun.log")
-    return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {_last_line(log)}", log=log)
+    log = end_of_log(folder / "torchrun.log")
+    return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {last_line(log)}", log=log)
 
 
 def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: float) -> Failure:
@@ -60,8 +62,21 @@ def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message:
 
 def _log(folder: Path, rank: int) -> str:
     """The end of what the rank wrote to stderr, of torchrun's log where it has none."""
+    if (own := _place(folder, rank).get("log")) is not None:
+        return end_of_log(Path(own))
     logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
-    return _tail(logs[0] if logs else folder / "torchrun.log")
+    return end_of_log(logs[0] if logs else folder / "torchrun.log")
+
+
+def _where(folder: Path, rank: int) -> str:
+    """The node of a rank, in words, where its launch was spread over several."""
+    hosts = {place["host"] for path in folder.glob("place-*.json") if (place := _read(path))}
+    return f" on {_place(folder, rank)['host']}" if len(hosts) > 1 and _place(folder, rank) else ""
+
+
+def _place(folder: Path, rank: int) -> dict[str, Any]:
+    """Where a rank said that it was, and the file with what it wrote to stderr."""
+    return _read(folder / f"place-{rank}.json")
 
 
 def _number(step: int | None) -> int:
@@ -88,12 +103,15 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _tail(path: Path) -> str:
+def end_of_log(path: Path) -> str:
+    """The last lines of a log; nothing where there is none."""
     if not path.exists():
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])
 
 
-def _last_line(log: str) -> str:
-    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")
+def last_line(log: str) -> str:
+    """The last line that says something; what Slurm adds of its own only tells that something ended."""
+    lines = (line.strip() for line in reversed(log.splitlines()) if not line.startswith(("srun:", "slurmstepd:")))
+    return next(filter(None, lines), "it printed nothing")

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,34 @@ def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a program said, and how it ended."""
+
+    exit_code: int
+    out: str
+    error: str
+
+
+def call(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_seconds: float = 120.0
+) -> Answer:
+    """Run a program to its end; one that hangs counts as failed.
+
+    Raises:
+        EnvironmentLacksError: it is not here.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, timeout=timeout_seconds
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")
+    except OSError as error:
+        raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
+    return Answer(exit_code=done.returncode, out=done.stdout, error=done.stderr)
 
 
 def source_commit(source: Path) -> str | None:

@@ -1,0 +1,53 @@
+"""`--launcher slurm` and `--slurm name=value`: how launches are submitted, as the user gives it."""
+
+import difflib
+import shlex
+from dataclasses import fields
+from typing import Any
+
+from ssdbench.errors import UsageError
+from ssdbench.schema.record import SlurmOptions
+
+_LAUNCHERS = ("local", "slurm")
+_SWITCH = {"true": True, "false": False}
+
+
+def slurm_options(launcher: str, given: list[str]) -> SlurmOptions | None:
+    """How a run's launches are submitted; None where they run on this machine.
+
+    Raises:
+        UsageError: a launcher, a name or a value that does not exist.
+    """
+    if launcher not in _LAUNCHERS:
+        raise UsageError(f"--launcher {launcher} does not exist: choose from {', '.join(_LAUNCHERS)}")
+    if launcher == "local":
+        if given:
+            raise UsageError(f"--slurm {given[0]} is for a cluster: give it with --launcher slurm")
+        return None
+    known = tuple(field.name for field in fields(SlurmOptions))
+    values: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(f"--slurm {text}: {hint}write it as name=value, known names are {', '.join(known)}")
+        values[name] = _value(name, value)
+    return SlurmOptions(**values)
+
+
+def _value(name: str, text: str) -> object:
+    if name == "jobs":
+        if not text.isdigit() or int(text) == 0:
+            raise UsageError(f"--slurm jobs={text}: give how many launches may be submitted at once, 1 or more")
+        return int(text)
+    if name == "exclusive":
+        if text not in _SWITCH:
+            raise UsageError(f"--slurm exclusive={text}: give true or false")
+        return _SWITCH[text]
+    if name == "arguments":
+        try:
+            return tuple(shlex.split(text))
+        except ValueError as error:
+            raise UsageError(f"--slurm arguments={text} cannot be read: {error}") from None
+    return text

@@ -1,0 +1,66 @@
+"""What a machine elsewhere is, told by itself: `python -m ssdbench.harness.node FILE PYTHON` runs there."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdbench.errors import SsdbenchError
+from ssdbench.harness.probe import Machine, probe_machine
+from ssdbench.harness.stores.codec import dump, read
+from ssdbench.harness.worker_python import WorkerPython, inspect_python
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.environment import Hardware, Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node of a cluster as it sees itself from inside a job; `worker` is None where no interpreter was asked."""
+
+    schema_version: int
+    name: str
+    machine: Machine
+    worker: WorkerPython | None = None
+
+
+def describe(path: Path, python: str | None = None) -> None:
+    """Write what this node is, and what the interpreter `python` has here."""
+    name = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
+    worker = None if python is None else inspect_python(python)
+    node = Node(schema_version=SCHEMA_VERSION, name=name, machine=probe_machine(), worker=worker)
+    part = path.with_name(path.name + ".part")
+    part.write_text(dump(node), encoding="utf-8")
+    part.replace(path)
+
+
+def read_node(path: Path) -> Node:
+    """What a node wrote of itself."""
+    return read(Node, path.read_text(encoding="utf-8"), str(path))
+
+
+def unlike(hardware: Hardware, host: Host, node: Node) -> str | None:
+    """What of a node is not as its run was planned for, in a sentence; None where it is of that kind.
+
+    A job sees only the processors and GPUs that it was given: their number tells nothing of the node.
+    """
+    there = node.machine
+    pairs = [
+        (name, getattr(hardware, name), getattr(there.hardware, name))
+        for name in ("cpu_model", "gpu_model", "gpu_memory_bytes", "compute_capability")
+        if there.hardware.gpu_count or name == "cpu_model"
+    ]
+    pairs.append(("driver", host.driver, there.host.driver))
+    changed = [f"{name} {before} -> {now}" for name, before, now in pairs if before != now]
+    return f"{node.name} is not like the node that the run was planned for: {', '.join(changed)}" if changed else None
+
+
+def main() -> None:
+    """Describe this node in the file that is asked for."""
+    try:
+        describe(Path(sys.argv[1]), sys.argv[2])
+    except SsdbenchError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What one rank of one launch does."""
+
+import faulthandler
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from ssdbench.runtime.device import open_device, seed_everything
+from ssdbench.runtime.distributed import ProcessGroup, global_rank, local_rank
+from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.session import Session
+from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import EVALUATE
+from ssdbench.worker.door import read_request, require_source, write_failure, write_place
+from ssdbench.worker.evaluation import evaluate_checkpoint
+from ssdbench.worker.events import Events
+from ssdbench.worker.measurement import take_measurement
+from ssdbench.worker.training import train
+
+
+def main() -> int:
+    """Measure, and tell the host whatever happens."""
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the host asks a stalled rank where it stands
+    request = read_request(Path(sys.argv[1]))
+    folder, rank = Path(request.output), global_rank()
+    write_place(folder, rank)
+    with Events(folder, rank) as events:
+        try:
+            _launch(request, folder, events)
+        except BaseException as error:
+            traceback.print_exc()
+            write_failure(folder, rank, events.last_step, error)
+            return 1
+        events.phase("done")
+    return 0
+
+
+def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
+    require_source(request)
+    events.phase("build")
+    session = _open_session(request)
+    if request.case.workload == "accuracy":
+        train(session, request, events)
+    elif request.case.workload == EVALUATE:
+        evaluate_checkpoint(request, session, events)
+    else:
+        take_measurement(session, folder, events)
+    session.group.barrier()
+    session.group.close()
+
+
+def _open_session(request: LaunchRequest) -> Session:
+    case = request.case
+    device = open_device(case.device, local_rank(), case.threads_per_rank, time.perf_counter)
+    arithmetic = Arithmetic(case.precision, device)
+    group = ProcessGroup(device, case.protocol.timeout_seconds)
+    seed_everything(request.seed + group.rank)
+    return Session(
+        case=case,
+        device=device,
+        arithmetic=arithmetic,
+        group=group,
+        seed=request.seed,
+        prepared_data=Path(request.prepared_data) if request.prepared_data else None,
+        backbone_weights=request.backbone_weights,
+        allow_download=request.allow_download,
+    )
