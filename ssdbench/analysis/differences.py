@@ -12,7 +12,7 @@ from dataclasses import fields
 from datetime import datetime
 
 from ssdbench.schema.environment import GpuState, Host, Software
-from ssdbench.schema.record import Record, Run
+from ssdbench.schema.record import ContainerImage, Record, Run
 from ssdbench.schema.verdict import Baseline, Difference
 
 ABSENT = "-"
@@ -96,12 +96,21 @@ def _facts(side: Baseline | Run) -> Facts:
     host: Host = side.header.host
     for name in _HOST:
         _add(facts, name.replace("_", " "), getattr(host, name))
+    for name, value in _image_facts(side.header.options.image).items():
+        _add(facts, name, value)
     for gpu in host.gpus:
         for name in _GPU:
             _add(facts, f"GPU {name.replace('_', ' ')}", getattr(gpu, name))
     for name, value in sorted(host.variables.items()):
         _add(facts, f"${name}", value)
     return facts
+
+
+def _image_facts(image: ContainerImage | None) -> dict[str, str | None]:
+    if image is None:
+        return {}
+    labels = {f"label {name}": value for name, value in sorted(image.labels.items())}
+    return {"image": image.reference, "image id": image.id, "image digest": image.digest, **labels}
 
 
 def _add(facts: Facts, name: str, value: object) -> None:

@@ -6,10 +6,13 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from ssdbench.harness.launchers.process import last_line
 from ssdbench.schema.record import Failure
 
 # What torchrun does to the other ranks when one has failed; never the cause.
 _CLEAN_UP_SIGNALS = {signal.SIGTERM}
+LOG = "torchrun.log"
+"""What the launch itself printed, in its folder; the ranks have logs of their own."""
 _LOG_LINES = 30
 _WAITS = "torch/distributed/distributed_c10d.py"
 
@@ -39,8 +42,8 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
     if reports:
         first = min(reports, key=lambda report: report["failed_at"])
         return _failure(folder, first["rank"], first["last_step"], "lost", first["message"])
-    log = _tail(folder / "torchrun.log")
-    return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {_last_line(log)}", log=log)
+    log = _tail(folder / LOG)
+    return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {last_line(log)}", log=log)
 
 
 def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: float) -> Failure:
@@ -61,7 +64,7 @@ def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message:
 def _log(folder: Path, rank: int) -> str:
     """The end of what the rank wrote to stderr, of torchrun's log where it has none."""
     logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
-    return _tail(logs[0] if logs else folder / "torchrun.log")
+    return _tail(logs[0] if logs else folder / LOG)
 
 
 def _number(step: int | None) -> int:
@@ -93,7 +96,3 @@ def _tail(path: Path) -> str:
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])
-
-
-def _last_line(log: str) -> str:
-    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")

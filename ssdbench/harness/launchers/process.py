@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,28 @@ def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a command: its exit code, what it printed, and the last line of its complaints."""
+
+    exit_code: int
+    printed: str
+    complaint: str
+
+
+def answer_of(command: Sequence[str]) -> Answer:
+    """Run a command to its end, however long that takes (an image that is pulled).
+
+    Raises:
+        EnvironmentLacksError: there is no such program.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
+    return Answer(exit_code=done.returncode, printed=done.stdout, complaint=last_line(done.stderr))
 
 
 def source_commit(source: Path) -> str | None:
@@ -86,7 +109,7 @@ def run_module(
     if last.get("event") == "error":
         raise WorkerError(str(last["message"]), int(str(last["exit_code"])))
     if last.get("event") != "result":
-        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {_last_line(log)}")
+        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {last_line(log)}")
     return last
 
 
@@ -96,7 +119,8 @@ def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, object]]:
             yield json.loads(line)
 
 
-def _last_line(log: str) -> str:
+def last_line(log: str) -> str:
+    """The last line that is not empty, as a part of a sentence."""
     lines = [line for line in log.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it printed nothing"
 
@@ -133,6 +157,9 @@ class ProcessTree:
             return psutil.Process(self._process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+
+    def failure(self) -> None:
+        """Nothing is known of a failure here that is not in the folder of the launch."""
 
     def stop(self, grace_seconds: float = 5.0) -> None:
         """End the whole tree: first by request, after the grace by force. Returns when nothing of it is left."""
