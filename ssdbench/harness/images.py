@@ -10,11 +10,13 @@ from typing import Any
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.launchers.container import container_command, engine_failure, name_of, remove
+from ssdbench.harness.launchers.diagnosis import last_line
 from ssdbench.harness.launchers.engines import filled
-from ssdbench.harness.launchers.process import SOURCE, Answer, answer_of
+from ssdbench.harness.launchers.process import SOURCE, Answer, call
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 
+_PULL_SECONDS = 4 * 3600.0
 _OLDEST_PYTHON = (3, 10)
 _OLDEST_TORCH = (2, 1)
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -58,15 +60,15 @@ def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failur
     if not engine.inspect:
         return {}
     inspect = (*engine.command, *filled(engine.inspect, image=reference))
-    answer = answer_of(inspect)
+    answer = call(inspect)
     if answer.exit_code and engine.pull:
-        pulled = answer_of((*engine.command, *filled(engine.pull, image=reference)))
+        pulled = call((*engine.command, *filled(engine.pull, image=reference)), timeout_seconds=_PULL_SECONDS)
         if pulled.exit_code:
-            return engine_failure(f"{reference} cannot be pulled", pulled.complaint)
-        answer = answer_of(inspect)
+            return engine_failure(f"{reference} cannot be pulled", last_line(pulled.error))
+        answer = call(inspect)
     if answer.exit_code:
-        return engine_failure(f"{reference} cannot be inspected", answer.complaint)
-    (facts,) = json.loads(answer.printed)
+        return engine_failure(f"{reference} cannot be inspected", last_line(answer.error))
+    (facts,) = json.loads(answer.out)
     return dict(facts)
 
 
@@ -79,9 +81,9 @@ def _digest(facts: dict[str, Any], reference: str) -> str | None:
 def _with_packages(options: ContainerOptions, image: ContainerImage) -> ContainerImage:
     """The image with what its interpreter has installed, or with the reason for which that cannot measure."""
     answer = _inventory(options, image)
-    lines = [line for line in answer.printed.splitlines() if line.startswith("{")]
+    lines = [line for line in answer.out.splitlines() if line.startswith("{")]
     if not lines:
-        failure = engine_failure(f"{image.reference} cannot run {options.python}", answer.complaint)
+        failure = engine_failure(f"{image.reference} cannot run {options.python}", last_line(answer.error))
         return replace(image, failure=failure)
     facts = json.loads(lines[-1])
     found = replace(image, python=facts["python"], packages=facts["packages"])
@@ -100,7 +102,7 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
         container = name_of(Path(folder))
         try:
-            return answer_of(
+            return call(
                 container_command(
                     options,
                     image,

@@ -17,10 +17,11 @@ from typing import Any
 import psutil
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.launchers.diagnosis import LOG
+from ssdbench.harness.launchers.diagnosis import LOG, end_of_log, last_line
 from ssdbench.harness.launchers.engines import filled
-from ssdbench.harness.launchers.following import FollowingLauncher, worker_command, worker_variables
-from ssdbench.harness.launchers.process import SOURCE, ProcessTree, answer_of, last_line, worker_environment
+from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.process import SOURCE, ProcessTree, call, worker_environment
+from ssdbench.harness.launchers.torchrun import launch_variables, worker_command
 from ssdbench.harness.planning import lacking
 from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import LaunchRequest
@@ -34,37 +35,36 @@ _NOT_STARTED = (125, 126, 127)
 _SAME_MOMENT_SECONDS = 2.0
 
 
-class ContainerLauncher(FollowingLauncher):
+class ContainerLauncher(LocalLauncher):
     """Starts workers in `image`; `data_folder` holds the images, `gpu_uuids` are those that may be used, in order."""
-
-    source = SOURCE_INSIDE
 
     def __init__(
         self, options: ContainerOptions, image: ContainerImage, data_folder: Path | None, gpu_uuids: Sequence[str] = (),
         source: Path = SOURCE,
     ) -> None:  # fmt: skip
+        super().__init__(options.python, SOURCE_INSIDE)
         self._options = options
         self._image = image
         self._data_folder = data_folder
         self._gpu_uuids = gpu_uuids
         self._package = source / "ssdbench"
 
-    def _start(self, request: LaunchRequest, case_file: Path) -> "_Container | Failure":
+    def _start(self, request: LaunchRequest) -> "_Container | Failure":
         if self._image.failure is not None:
             return self._image.failure
         worker = WorkerPython(
-            executable=f"{self._options.python} in {self._image.reference}",
+            executable=f"{self._python} in {self._image.reference}",
             version=self._image.python or "",
             packages=self._image.packages,
             has_cpp_compiler=True,  # where there is none, the worker says so
         )
         if reason := lacking(request.case, worker):
             return Failure(kind="unsupported", message=reason)
-        return _Container(self._options.engine, self._image, self.command(request, case_file), case_file.parent)
+        return _Container(self._options.engine, self._image, self.command(request), Path(request.output))
 
-    def command(self, request: LaunchRequest, case_file: Path) -> Arguments:
+    def command(self, request: LaunchRequest) -> Arguments:
         """The engine's command line for a launch."""
-        folder = case_file.parent
+        folder = Path(request.output)
         return container_command(
             self._options,
             self._image,
@@ -72,9 +72,9 @@ class ContainerLauncher(FollowingLauncher):
             folder=folder,
             package=self._package,
             read_only=self._read_only(request),
-            variables={"GLOO_SOCKET_IFNAME": "lo", **worker_variables(request)},
+            variables=launch_variables(request.case) | {"GLOO_SOCKET_IFNAME": "lo"},
             gpu_uuids=self._gpu_uuids[: request.case.world_size] if request.case.device == "cuda" else (),
-            program=worker_command(self._options.python, request, case_file),
+            program=worker_command(self._python, request),
         )
 
     def _read_only(self, request: LaunchRequest) -> list[Path]:
@@ -150,7 +150,7 @@ class _Container:
             self._tree.stop()
 
     def failure(self) -> Failure | None:
-        log = self._log.read_text(encoding="utf-8", errors="replace")
+        log = end_of_log(self._log)
         if self._state.get("OOMKilled"):
             message = f"the container of {self._image.reference} was killed at its memory limit"
             return Failure(kind="out_of_memory", message=message, log=log)
@@ -175,7 +175,7 @@ def name_of(folder: Path) -> str:
 def remove(engine: Engine, container: str) -> None:
     """End a container and remove it, whether it is there or not."""
     if engine.remove:
-        answer_of((*engine.command, *filled(engine.remove, container=container)))
+        call((*engine.command, *filled(engine.remove, container=container)))
 
 
 def remove_leftovers(engine: Engine) -> list[str]:
@@ -186,10 +186,10 @@ def remove_leftovers(engine: Engine) -> list[str]:
     """
     if not engine.names:
         return []
-    answer = answer_of((*engine.command, *engine.names))
+    answer = call((*engine.command, *engine.names))
     if answer.exit_code:
-        raise EnvironmentLacksError(f"{' '.join(engine.command)} does not answer: {answer.complaint}")
-    left = [name for name in answer.printed.split() if _is_left_over(name)]
+        raise EnvironmentLacksError(f"{' '.join(engine.command)} does not answer: {last_line(answer.error)}")
+    left = [name for name in answer.out.split() if _is_left_over(name)]
     for name in left:
         remove(engine, name)
     return left
@@ -205,9 +205,9 @@ def _is_left_over(name: str) -> bool:
 
 
 def _state(engine: Engine, container: str) -> dict[str, Any]:
-    answer = answer_of((*engine.command, *filled(engine.state, container=container)))
+    answer = call((*engine.command, *filled(engine.state, container=container)))
     if answer.exit_code:
         return {}  # it was never made
-    (facts,) = json.loads(answer.printed)
+    (facts,) = json.loads(answer.out)
     state: dict[str, Any] = facts["State"]
     return state

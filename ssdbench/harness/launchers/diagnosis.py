@@ -6,7 +6,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from ssdbench.harness.launchers.process import last_line
 from ssdbench.schema.record import Failure
 
 # What torchrun does to the other ranks when one has failed; never the cause.
@@ -42,7 +41,7 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
     if reports:
         first = min(reports, key=lambda report: report["failed_at"])
         return _failure(folder, first["rank"], first["last_step"], "lost", first["message"])
-    log = _tail(folder / LOG)
+    log = end_of_log(folder / LOG)
     return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {last_line(log)}", log=log)
 
 
@@ -64,7 +63,7 @@ def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message:
 def _log(folder: Path, rank: int) -> str:
     """The end of what the rank wrote to stderr, of torchrun's log where it has none."""
     logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
-    return _tail(logs[0] if logs else folder / LOG)
+    return end_of_log(logs[0] if logs else folder / LOG)
 
 
 def _number(step: int | None) -> int:
@@ -91,8 +90,14 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _tail(path: Path) -> str:
+def end_of_log(path: Path) -> str:
+    """The last lines of a log; nothing where there is none."""
     if not path.exists():
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])
+
+
+def last_line(log: str) -> str:
+    """The last line that says something."""
+    return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 from ssdbench.schema.container import Arguments, Engine
 
+# torchrun's ranks find one another by the host's name, which nothing but /etc/hosts can resolve then.
+_ALONE = ("--network=none", "--hostname=localhost")
+
 _DOCKER = Engine(
     name="docker",
     command=("docker",),
@@ -13,7 +16,7 @@ _DOCKER = Engine(
     writable=("--volume={path}:{inside}",),
     variable=("--env={name}={value}",),
     user=("--user={uid}:{gid}",),
-    no_network=("--network=none",),
+    no_network=_ALONE,
     network=("--network=host",),
     shared_memory=("--shm-size={size}",),
     ulimit=("--ulimit={limit}",),
@@ -53,7 +56,7 @@ _APPTAINER = Engine(
     read_only=("--bind={path}:{inside}:ro",),
     writable=("--bind={path}:{inside}",),
     variable=("--env={name}={value}",),
-    no_network=("--net", "--network=none"),
+    no_network=("--net", *_ALONE),
     gpus=("--nv", "--env=CUDA_VISIBLE_DEVICES={uuids}"),
 )
 

@@ -1,23 +1,101 @@
 """Launches on this machine: a fresh torchrun for every launch, in a process tree that is watched to its end."""
 
-import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
-from ssdbench.harness.launchers.diagnosis import LOG
-from ssdbench.harness.launchers.following import FollowingLauncher, worker_command, worker_variables
-from ssdbench.harness.launchers.process import SOURCE, ProcessTree, worker_environment
+import psutil
+
+from ssdbench.harness.launchers.diagnosis import LOG, diagnose
+from ssdbench.harness.launchers.following import Event, follow
+from ssdbench.harness.launchers.process import SOURCE, ProcessTree
+from ssdbench.harness.launchers.torchrun import (
+    launch_environment,
+    read_result,
+    result_file,
+    worker_command,
+    write_request,
+)
+from ssdbench.harness.stores.codec import read_evaluation
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.record import Failure, Measurement
+from ssdbench.schema.training import Training
+
+_STACK_DUMP_SECONDS = 1.0
 
 
-class LocalLauncher(FollowingLauncher):
+class Started(Protocol):
+    """A worker that runs on this machine."""
+
+    def exit_code(self) -> int | None:
+        """How it ended (negative: by which signal), None while it runs."""
+
+    def stop(self) -> None:
+        """End all of it; returns when nothing is left."""
+
+    def failure(self) -> Failure | None:
+        """Why it failed, once it is stopped, where that is better known here than from the launch's folder."""
+
+
+class LocalLauncher:
     """Starts workers with the interpreter `python` and the ssdbench of `source`: together, the thing under test."""
 
     def __init__(self, python: str, source: Path = SOURCE) -> None:
         self._python = python
-        self.source = source
+        self._source = source
 
-    def _start(self, request: LaunchRequest, case_file: Path) -> ProcessTree:
-        # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
-        additions = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo"), **worker_variables(request)}
-        environment = worker_environment(additions, self.source)
-        return ProcessTree(worker_command(self._python, request, case_file), environment, case_file.parent / LOG)
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
+        """Run one launch to its end, its time limit, or an interruption (which ends it and is passed on).
+
+        `on_event` receives the events of rank 0 as they come. The folder `request.output` keeps case.json, the
+        events, the logs and the result.
+        """
+        return self._run(request, on_event, result_file(request)) or read_result(request)
+
+    def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
+        """`launch` for a request that checks a trained model."""
+        result = Path(request.output) / "evaluation.json"
+        return self._run(request, on_event, result) or read_evaluation(result.read_text(encoding="utf-8"))
+
+    def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
+        """Run the launch; its failure, None where it left the file `result`."""
+        case_file = write_request(request, self._source)
+        started = self._start(request)
+        if isinstance(started, Failure):
+            return started
+        folder, limit = case_file.parent, request.case.protocol.timeout_seconds
+        timed_out = False
+        try:
+            timed_out = not follow(started, folder, limit, on_event)
+            if timed_out:
+                _ask_where_they_stand(case_file)
+        finally:
+            started.stop()
+        if timed_out:
+            return diagnose(folder, request.case.world_size, exit_code=None, timed_out_after_seconds=limit)
+        code = started.exit_code()
+        if code == 0 and result.is_file():
+            return None
+        failure = started.failure()
+        return failure or diagnose(folder, request.case.world_size, exit_code=code, timed_out_after_seconds=None)
+
+    def _start(self, request: LaunchRequest) -> Started | Failure:
+        """Start the worker of a launch whose case.json is there, or say why that is impossible."""
+        environment = launch_environment(request.case, self._source)
+        return ProcessTree(worker_command(self._python, request), environment, Path(request.output) / LOG)
+
+
+def _ask_where_they_stand(case_file: Path) -> None:
+    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits.
+
+    Ranks are known by the file that they were given: those in a container are no children of ours.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cmdline()[-2:] == ["ssdbench.worker", str(case_file)]:
+                process.send_signal(signal.SIGUSR1)
+    time.sleep(_STACK_DUMP_SECONDS)

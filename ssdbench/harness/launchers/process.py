@@ -46,24 +46,30 @@ def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a command: its exit code, what it printed, and the last line of its complaints."""
+    """What a program said, and how it ended."""
 
     exit_code: int
-    printed: str
-    complaint: str
+    out: str
+    error: str
 
 
-def answer_of(command: Sequence[str]) -> Answer:
-    """Run a command to its end, however long that takes (an image that is pulled).
+def call(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_seconds: float = 120.0
+) -> Answer:
+    """Run a program to its end; one that hangs counts as failed.
 
     Raises:
-        EnvironmentLacksError: there is no such program.
+        EnvironmentLacksError: it is not here.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, timeout=timeout_seconds
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")
     except OSError as error:
         raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
-    return Answer(exit_code=done.returncode, printed=done.stdout, complaint=last_line(done.stderr))
+    return Answer(exit_code=done.returncode, out=done.stdout, error=done.stderr)
 
 
 def source_commit(source: Path) -> str | None:
@@ -109,7 +115,7 @@ def run_module(
     if last.get("event") == "error":
         raise WorkerError(str(last["message"]), int(str(last["exit_code"])))
     if last.get("event") != "result":
-        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {last_line(log)}")
+        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {_last_line(log)}")
     return last
 
 
@@ -119,8 +125,7 @@ def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, object]]:
             yield json.loads(line)
 
 
-def last_line(log: str) -> str:
-    """The last line that is not empty, as a part of a sentence."""
+def _last_line(log: str) -> str:
     lines = [line for line in log.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it printed nothing"
 

@@ -1,0 +1,60 @@
+"""The command and the environment of a worker: the same wherever it runs."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ssdbench.harness.launchers.process import worker_environment
+from ssdbench.harness.stores.codec import dump, read_measurement, read_training
+from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.record import Measurement
+from ssdbench.schema.training import Training
+
+
+def write_request(request: LaunchRequest, source: Path) -> Path:
+    """Make the launch's folder with case.json in it, for a worker of this source tree; returns the file."""
+    folder = Path(request.output)
+    folder.mkdir(parents=True)
+    case_file = folder / "case.json"
+    case_file.write_text(dump(replace(request, source=str(source))), encoding="utf-8")
+    return case_file
+
+
+def worker_command(python: str, request: LaunchRequest) -> list[str]:
+    """What starts the ranks of one machine."""
+    case, folder = request.case, request.output
+    return [
+        *(python, "-m", "ssdbench.worker.launch", folder),
+        *("--nnodes=1", f"--nproc-per-node={case.world_size}"),
+        *("--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", f"--rdzv-id={Path(folder).name}"),
+        *("--log-dir", f"{folder}/ranks", "--redirects", "3"),
+        *("-m", "ssdbench.worker", f"{folder}/case.json"),
+    ]
+
+
+def launch_variables(case: Case) -> dict[str, str]:
+    """What a worker needs in its environment besides its import path."""
+    variables = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
+    # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
+    variables["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
+    if case.device == "cpu":
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
+    return variables
+
+
+def launch_environment(case: Case, source: Path) -> dict[str, str]:
+    """The variables of a worker that imports its ssdbench from `source`."""
+    return worker_environment(launch_variables(case), source)
+
+
+def result_file(request: LaunchRequest) -> Path:
+    """What a launch that went well leaves behind; a training's log is there from its beginning."""
+    if request.training_folder is not None:
+        return Path(request.training_folder) / "training.json"
+    return Path(request.output) / "measurement.json"
+
+
+def read_result(request: LaunchRequest) -> Measurement | Training:
+    """The content of `result_file`."""
+    text = result_file(request).read_text(encoding="utf-8")
+    return read_measurement(text) if request.training_folder is None else read_training(text)
