@@ -23,7 +23,8 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-_NAME = re.compile(r"(?:(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/)?(?P<path>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)")
+_HOST = re.compile(r"localhost(?::\d+)?|[A-Za-z0-9-]+(?:(?:\.[A-Za-z0-9-]+)+(?::\d+)?|:\d+)")
+_PATH = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +117,11 @@ def open_repository(name: str, *, plain_http: bool = False) -> Repository:
     Raises:
         UsageError: this can be no repository.
     """
-    found = _NAME.fullmatch(name)
-    if found is None:
-        raise UsageError(f"{name!r} is no repository: write it as registry/path, without a tag")
-    host, path = found["host"], found["path"]
-    if host is None or not (set(".:") & set(host) or host == "localhost"):
+    host, _, path = name.partition("/")
+    if not _HOST.fullmatch(host):
         host, path = _HUB, name if "/" in name else f"library/{name}"
+    if not _PATH.fullmatch(path):
+        raise UsageError(f"{name!r} is no repository: write it as registry/path, without a tag")
     scheme = "http" if plain_http or _is_loopback(host) else "https"
     return Repository(name=name, address=f"{scheme}://{host}", path=path)
 
