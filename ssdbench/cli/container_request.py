@@ -29,7 +29,7 @@ class ContainerRequest(Request):
 
     name: Annotated[str | None, _option("A suite by name (monthly), or a .toml file.", "--suite")] = None
     case: Annotated[
-        list[str] | None, _option("Only the case of this key, or those whose key or title has these words.")
+        list[str] | None, _option("Only the case of this key, or those whose keys have all these words.")
     ] = None
     containers: Annotated[Path, _option("File that names engine, mounts and images.")] = DEFAULT_FILE
     engine: Annotated[str | None, _option("docker, podman, apptainer, enroot, or one of the file.")] = None

@@ -116,20 +116,19 @@ def _dotted(capability: tuple[int, int]) -> str:
 
 
 def only(plan: Plan, asked: Sequence[str]) -> Plan:
-    """The cases of a plan that are asked for: each by its key, or by words that its key or title holds (all of them).
+    """The cases of a plan that are asked for: each by its key or title, or by words that all are parts of its key.
 
     Raises:
         UsageError: one of them names no case.
     """
     keys: set[str] = set()
     for text in asked:
-        found = {planned.case.key for planned in plan.cases if text == planned.case.key} or {
-            planned.case.key
-            for planned in plan.cases
-            if all(word in f"{planned.case.key} {planned.case.title}".casefold() for word in text.casefold().split())
-        }
+        words = set(text.split())
+        found = {case.key for case in (planned.case for planned in plan.cases) if text in (case.key, case.title)}
+        found = found or {planned.case.key for planned in plan.cases if words <= set(planned.case.key.split("-"))}
         if not found:
-            raise UsageError(f"--case {text!r} is no case of {plan.suite}: `ssdbench plan {plan.suite}` lists them")
+            example = " ".join(plan.cases[0].case.key.split("-"))
+            raise UsageError(f"--case {text!r} is no case of {plan.suite}: write words such as {example!r}")
         keys |= found
     cases = tuple(planned for planned in plan.cases if planned.case.key in keys)
     return replace(plan, cases=cases, order=tuple(slot for slot in plan.order if slot.case_key in keys))

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 SOUND, BARE = f"{REPOSITORY}:26.01", f"{REPOSITORY}:bare"
 
 
-def request_in(folder: Path, *, timeout_seconds: float = 300.0, ranks: int = 1, **options: float) -> LaunchRequest:
+def request_in(folder: Path, *, timeout_seconds: float = 500.0, ranks: int = 1, **options: float) -> LaunchRequest:
     protocol = Protocol(warmup_steps=0, steps=4, launches=1, timeout_seconds=timeout_seconds)
     case = a_case(
         workload="pace", backbone="none", pipeline="none", world_size=ranks, options=options, protocol=protocol
