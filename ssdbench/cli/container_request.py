@@ -12,6 +12,7 @@ from ssdbench.cli.request import Request
 from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.containers import DEFAULT_FILE, Containers, load_containers
 from ssdbench.harness.images import inspect_image
+from ssdbench.harness.launchers.container import remove_leftovers
 from ssdbench.harness.launchers.process import SOURCE
 from ssdbench.harness.planning import only
 from ssdbench.schema.record import ContainerImage, Control
@@ -35,8 +36,15 @@ class ContainerRequest(Request):
     engine: Annotated[str | None, _option("docker, podman, apptainer, enroot, or one of the file.")] = None
 
     def load(self) -> Containers:
-        """The file, with the engine as given."""
-        return load_containers(self.containers, self.engine)
+        """The file, with the engine as given, which is rid of containers whose host has died.
+
+        Raises:
+            UsageError: the file has a mistake.
+            EnvironmentLacksError: the engine does not answer.
+        """
+        containers = load_containers(self.containers, self.engine)
+        remove_leftovers(containers.options.engine)
+        return containers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ app.command()(takes_request(bisect))
 
 Old = Annotated[str, typer.Argument(help="Image of the baseline: repository:tag, or a tag of ci/containers.toml.")]
 New = Annotated[str, typer.Argument(help="Image that is judged.")]
+_SEEN = DEFAULT_RESULTS / "containers-seen.json"
+
 Images = Annotated[list[str] | None, typer.Argument(help="Images; default: all of ci/containers.toml.")]
 
 
@@ -39,7 +41,11 @@ def compare(request: PairRequest, old: Old, new: New, budget: d.Budget = None) -
     """
     store, deadline, containers = FileStore(request.results), d.deadline_of(budget), request.load()
     baseline, candidate = (look_at(containers, containers.image(name)) for name in (old, new))
-    campaign = campaign_in(request, containers, candidate, beside=baseline)
+    broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
+    if broken is not None:  # its failures are all that there is to record: the other image has nothing to stand beside
+        campaign = campaign_in(request, containers, broken)
+    else:
+        campaign = campaign_in(request, containers, candidate, beside=baseline)
     raise typer.Exit(_measured(store, campaign, deadline))
 
 
@@ -102,9 +108,6 @@ def new(
         if not news:
             print(f"{repository}: nothing new")
     raise typer.Exit(ExitCode.OK if news else ExitCode.NOTHING_NEW)
-
-
-_SEEN = DEFAULT_RESULTS / "containers-seen.json"
 
 
 def _measured(store: FileStore, campaign: campaigns.Campaign, deadline_seconds: float | None) -> ExitCode:

@@ -62,7 +62,8 @@ def resumed_campaign(
 
     Raises:
         StoreError: there is no such run, or none that is unfinished.
-        UsageError: it was begun on other hardware, or under other settings.
+        UsageError: it was begun on other hardware, under other settings, or with other images.
+        EnvironmentLacksError: its container engine does not answer.
     """
     resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
     machine = probe_machine()
@@ -160,14 +161,8 @@ def earlier_records(store: FileStore) -> list[Record]:
 
 
 def launchers(campaign: Campaign) -> dict[Arm, Launcher]:
-    """What measures as each arm; containers that a host of ours has left behind are removed.
-
-    Raises:
-        EnvironmentLacksError: the container engine does not answer.
-    """
+    """What measures as each arm."""
     options, control = campaign.options, campaign.control
-    if options.container is not None:
-        remove_leftovers(options.container.engine)
     found: dict[Arm, Launcher] = {"candidate": _launcher(campaign, options.image, campaign.worker.executable, SOURCE)}
     if control is not None:
         found["baseline"] = _launcher(campaign, control.image, control.python, Path(control.source))
@@ -185,6 +180,8 @@ def _launcher(campaign: Campaign, image: ContainerImage | None, python: str, sou
 def _require_images(run: Run) -> None:
     """Raises UsageError where an image is no longer what it was when the run was begun."""
     options, control = run.header.options, run.header.control
+    if options.container is not None:
+        remove_leftovers(options.container.engine)
     for image in (options.image, control.image if control else None):
         if image is None or image.failure is not None or options.container is None:
             continue

@@ -113,7 +113,8 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
                     variables={},
                     gpu_uuids=(),
                     program=(options.python, "-m", "ssdbench.runtime.inventory"),
-                )
+                ),
+                timeout_seconds=_PULL_SECONDS,  # an engine that pulls by itself does it now
             )
         finally:
             remove(options.engine, container)

@@ -1,5 +1,6 @@
 """Real engines with images made here; a test that needs one is skipped, with the reason, where there is none."""
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ class Bench:
     @property
     def options(self) -> ContainerOptions:
         return ContainerOptions(engine=self.engine, mounts=mounts())
+
+    def containers(self) -> list[str]:
+        """The names of all containers that there are, running or not."""
+        command = [*self.engine.command, *self.engine.names]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     def write(self, folder: Path, **more: str) -> Path:
         """ci/containers.toml of this engine."""

@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.harness.bisections import BisectionLog
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
-from tests.cli.conftest import Ssdbench
+from tests.cli.conftest import Ssdbench, Start
 from tests.containers.conftest import REPOSITORY, Bench
 from tests.containers.engines import registry_of_its_own
 
@@ -72,36 +73,54 @@ def test_two_images_that_differ_are_told_apart_and_what_differs_is_reported(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_two_images_that_are_alike_are_not_told_apart(
+def test_a_bisection_tells_images_that_are_alike_from_the_first_bad_one_and_goes_on_after_its_budget(
     ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    done = ssdbench("containers", "compare", "26.01", "26.02", *arguments)
+    asked = ("containers", "bisect", "--good", "26.02", "--bad", "26.04", *arguments)
+    out_of_time = ssdbench(*asked, "--budget", "0s")
+    assert out_of_time.returncode == ExitCode.INCONCLUSIVE, out_of_time.stdout + out_of_time.stderr
+    assert "the budget is used up: bench:26.04 is not judged" in out_of_time.stdout
+    done = ssdbench(*asked)
     assert done.returncode == ExitCode.OK, done.stdout + done.stderr
-    (case,) = json.loads(ssdbench("compare", "latest", "--json").stdout)["cases"]
-    assert case["verdict"]["status"] == "unchanged"
+    answer = "bench:26.04 is the first bad release: bench:26.03, before it, is not worse than bench:26.02"
+    assert done.stdout.splitlines()[-1] == answer
+    (path,) = (tmp_path / "results" / "bisections").iterdir()
+    images = tuple(f"{REPOSITORY}:26.0{month}" for month in (2, 3, 4))
+    log = BisectionLog(path, suite="paced", case_key=latest(tmp_path).records[0].case.key, images=images)
+    assert [
+        (step.image, step.finding, step.because.partition(":")[0]) for step in log.steps if step.run_id and step.finding
+    ] == [
+        (images[2], "bad", "regressed"),
+        (images[1], "good", "unchanged"),
+    ]
+    runs = len(FileStore(tmp_path / "results").headers())
+    again = ssdbench(*asked)
+    assert again.stdout.splitlines()[-1] == answer
+    assert len(FileStore(tmp_path / "results").headers()) == runs == 2
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_a_bisection_names_the_first_bad_image_and_goes_on_after_its_budget(
-    ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...]
+@pytest.mark.timeout(1200)
+def test_a_run_whose_host_was_killed_loses_its_container_and_measures_what_is_missing(
+    docker: Bench, ssdbench: Ssdbench, start: Start, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    asked = ("containers", "bisect", "--good", "26.01", "--bad", "26.05", *arguments)
-    out_of_time = ssdbench(*asked, "--budget", "1s")
-    assert out_of_time.returncode == ExitCode.INCONCLUSIVE, out_of_time.stdout + out_of_time.stderr
-    assert "the budget is used up" in out_of_time.stdout
-    done = ssdbench(*asked)
-    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
-    assert done.stdout.strip().splitlines()[-1].startswith(f"{REPOSITORY}:26.04 is the first bad release")
-    (path,) = (tmp_path / "results" / "bisections").iterdir()
-    images = tuple(f"{REPOSITORY}:26.0{month}" for month in range(1, 6))
-    log = BisectionLog(path, suite="paced", case_key=latest(tmp_path).records[0].case.key, images=images)
-    assert log.findings == {images[4]: "bad", images[2]: "good", images[3]: "bad"}
-    assert log.steps[-1].finding == "bad"
-    runs = len(FileStore(tmp_path / "results").headers())
-    again = ssdbench(*asked)
-    assert again.stdout.strip().splitlines()[-1].startswith(f"{REPOSITORY}:26.04 is the first bad release")
-    assert len(FileStore(tmp_path / "results").headers()) == runs
+    process = start("containers", "run", "26.01", *arguments, "--launches", "2")
+    deadline = time.monotonic() + 1000
+    while not (tmp_path / "results").exists() or not latest(tmp_path).records or not docker.containers():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.kill()
+    process.communicate()
+    before = latest(tmp_path)
+    (left,) = docker.containers()
+    resumed = ssdbench("run", "--resume")
+    assert resumed.returncode == ExitCode.OK, resumed.stdout + resumed.stderr
+    assert left not in docker.containers()
+    run = latest(tmp_path)
+    assert run.header == before.header
+    assert run.records[:1] == before.records
+    assert [(record.launch, bool(record.measurement)) for record in run.records] == [(0, True), (1, True)]
 
 
 @pytest.mark.slow
@@ -135,7 +154,7 @@ def test_a_mistake_is_one_sentence(docker: Bench, ssdbench: Ssdbench, tmp_path: 
     (tmp_path / "paced.toml").write_text(SUITE)
     given = ("--suite", "paced.toml", "--containers", str(docker.write(tmp_path)))
     for verb, more, sentence in (
-        ("compare", ("26.01", "--privileged x"), "is no image: write it as repository:tag"),
+        ("compare", ("26.01", "26.05; reboot"), "is no image: write it as repository:tag"),
         ("bisect", ("--good", "26.05", "--bad", "26.01"), "does not come before"),
         ("bisect", ("--good", "26.01", "--bad", "26.05", "--case", "train"), "--case 'train' is no case of paced"),
         ("bisect", ("--good", "26.01", "--bad", "27.01"), "bench:27.01 is not in the list of images"),
