@@ -5,6 +5,7 @@ around them, so that two images can differ. One of them is planted with a slowdo
 sleep, and every time from one optimiser step to the next, by the share that its variable PLANTED_SLOWDOWN names.
 """
 
+import functools
 import io
 import os
 import subprocess
@@ -72,6 +73,7 @@ def import_image(engine: Engine, name: str, *, packages: bool = True, **variable
     subprocess.run(command, input=_root_file_system(packages), capture_output=True, check=True)
 
 
+@functools.cache
 def _root_file_system(packages: bool) -> bytes:
     site = Path(sysconfig.get_path("purelib"))
     own = f"{PYTHON_FOLDER}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"

@@ -10,7 +10,7 @@ from typing import Protocol
 import psutil
 
 from ssdbench.harness.launchers.diagnosis import LOG, diagnose
-from ssdbench.harness.launchers.following import Event, follow
+from ssdbench.harness.launchers.following import Event, Running, follow
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree
 from ssdbench.harness.launchers.torchrun import (
     launch_environment,
@@ -28,11 +28,8 @@ from ssdbench.schema.training import Training
 _STACK_DUMP_SECONDS = 1.0
 
 
-class Started(Protocol):
+class Started(Running, Protocol):
     """A worker that runs on this machine."""
-
-    def exit_code(self) -> int | None:
-        """How it ended (negative: by which signal), None while it runs."""
 
     def stop(self) -> None:
         """End all of it; returns when nothing is left."""
