@@ -89,10 +89,12 @@ class LocalLauncher:
 def _ask_where_they_stand(case_file: Path) -> None:
     """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits.
 
-    Ranks are known by the file that they were given: those in a container are no children of ours.
+    Ranks are known by their command, which torchrun's and an engine's end with as well: those in a container are no
+    children of ours.
     """
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.cmdline()[-2:] == ["ssdbench.worker", str(case_file)]:
+            command = process.cmdline()
+            if command[-3:] == ["-m", "ssdbench.worker", str(case_file)] and "ssdbench.worker.launch" not in command:
                 process.send_signal(signal.SIGUSR1)
     time.sleep(_STACK_DUMP_SECONDS)
