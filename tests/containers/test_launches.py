@@ -92,6 +92,7 @@ def test_a_container_that_takes_too_long_is_killed_not_its_client_alone(docker: 
     assert isinstance(outcome, Failure)
     assert outcome.kind == "timeout"
     assert "not done after 60 s" in outcome.message
+    assert "/ssdbench-source/ssdbench/workloads/pace.py" in (outcome.log or "")  # where the rank stood
     assert docker.containers() == []
 
 
