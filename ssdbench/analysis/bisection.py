@@ -50,9 +50,8 @@ def decide(images: Sequence[str], findings: Mapping[str, Finding]) -> Decision:
     open_images = [place for place in range(good + 1, bad) if images[place] not in findings]
     if not open_images:
         rest = ", ".join(images[good + 1 : bad + 1])
-        return Decision(
-            finding="unknown", because=f"one of {rest} is the first bad release: the others support no verdict"
-        )
+        because = f"one of {rest} is the first bad release: those before {images[bad]} support no verdict"
+        return Decision(finding="unknown", because=because)
     middle = (good + bad) / 2
     place = min(open_images, key=lambda place: abs(place - middle))
     return Decision(image=images[place], because=_why(images, good, bad, place))
