@@ -58,7 +58,8 @@ def test_what_is_left_is_said_where_nothing_can_be_probed() -> None:
     decision, probed = search(truth | {"24.12": "bad", "24.04": "good", "24.10": "bad"})
     assert decision.finding == "unknown"
     assert decision.because == (
-        "one of 24.05, 24.06, 24.07, 24.08, 24.09, 24.10 is the first bad release: those before 24.10 support no verdict"
+        "one of 24.05, 24.06, 24.07, 24.08, 24.09, 24.10 is the first bad release: "
+        "those before 24.10 support no verdict"
     )
     assert len(probed) == len(set(probed))
 
