@@ -58,8 +58,9 @@ def decide(images: Sequence[str], findings: Mapping[str, Finding]) -> Decision:
 
 
 def _why(images: Sequence[str], good: int, bad: int, place: int) -> str:
-    what = "in the middle" if abs(place - (good + bad) / 2) < 1 else "nearest to the middle of those that can be probed"
-    return f"{what} of the {bad - good - 1} between {images[good]} (good) and {images[bad]} (bad)"
+    is_middle = abs(place - (good + bad) / 2) < 1
+    where = "in the middle of what is open" if is_middle else "nearest to the middle of what can still be probed"
+    return f"{where} between {images[good]} (good) and {images[bad]} (bad)"
 
 
 def _bounds(images: Sequence[str], findings: Mapping[str, Finding]) -> tuple[int, int]:
