@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     NOT_COVERED = 6
     BAD_DATA = 7
     ENVIRONMENT = 8
+    NOTHING_NEW = 9
     INTERRUPTED = 130
 
 
@@ -32,6 +33,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.NOT_COVERED: "not covered: no baseline, not comparable, or not measured",
     ExitCode.BAD_DATA: "a data set or a checkpoint is wrong",
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
+    ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
     ExitCode.INTERRUPTED: "interrupted; what was measured is kept, `run --resume` goes on",
 }
 

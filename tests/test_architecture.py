@@ -46,8 +46,9 @@ ALLOWED = {
 DOORS = {
     "pynvml": {"harness/probe.py", "harness/monitor.py"},
     "subprocess": {"harness/launchers/process.py"},
-    "tomllib": {"harness/suite.py"},
-    "tomli": {"harness/suite.py"},
+    "tomllib": {"harness/tables.py"},
+    "tomli": {"harness/tables.py"},
+    "urllib.request": {"harness/registry.py"},
     "nvidia.dali": {"ssd/pipelines/dali.py"},
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},

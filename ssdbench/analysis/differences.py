@@ -112,6 +112,8 @@ def _facts(side: Baseline | Run | SeedDistribution) -> Facts:
     for name in _HOST:
         _add(facts, name.replace("_", " "), getattr(host, name))
     _add(facts, "interconnect", "; ".join(host.interconnect) or None)
+    for fact, told in _image_facts(side):
+        _add(facts, fact, told)
     for gpu in host.gpus:
         for name in _GPU:
             _add(facts, f"GPU {name.replace('_', ' ')}", getattr(gpu, name))
@@ -124,6 +126,14 @@ def _networks(side: Baseline | Run | SeedDistribution) -> list[Network]:
     records = () if isinstance(side, SeedDistribution) else side.records
     found = (record.measurement.network for record in records if record.measurement)
     return [network for network in found if network is not None]
+
+
+def _image_facts(side: Baseline | Run | SeedDistribution) -> list[tuple[str, str | None]]:
+    image = None if isinstance(side, SeedDistribution) else side.header.options.image
+    if image is None:
+        return []
+    labels = [(f"label {name}", value) for name, value in sorted(image.labels.items())]
+    return [("image", image.reference), ("image id", image.id), ("image digest", image.digest), *labels]
 
 
 def _add(facts: Facts, name: str, value: object) -> None:

@@ -33,7 +33,9 @@ def sides(run: Run) -> tuple[Run, Run]:
         replace(run, records=tuple(record for record in last.values() if record.arm == arm))
         for arm in ("baseline", "candidate")
     )
-    return baseline, candidate
+    image = run.header.control.image if run.header.control else None
+    options = replace(run.header.options, image=image)
+    return replace(baseline, header=replace(run.header, options=options)), candidate
 
 
 def standing(run: Run) -> Run:

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ssdbench import __version__
-from ssdbench.cli import baseline, converge, data
+from ssdbench.cli import baseline, containers, converge, data
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.evaluate import evaluate
@@ -37,6 +37,7 @@ app.command()(evaluate)
 app.add_typer(data.app, name="data")
 app.command()(compare)
 app.add_typer(baseline.app, name="baseline")
+app.add_typer(containers.app, name="containers")
 app.add_typer(converge.app, name="converge")
 app.command()(history)
 app.command()(table)

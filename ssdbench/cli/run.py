@@ -7,13 +7,11 @@ from typing import Annotated
 import typer
 
 from ssdbench.cli import decide as d
+from ssdbench.cli import measuring
 from ssdbench.cli.plan import print_plan
-from ssdbench.cli.progress import data_progress, run_progress
 from ssdbench.cli.request import Request, takes_request
-from ssdbench.errors import ExitCode, UsageError
+from ssdbench.errors import UsageError
 from ssdbench.harness import campaign as campaigns
-from ssdbench.harness.bench import Bench
-from ssdbench.harness.datasets import cache_folder
 from ssdbench.harness.forecast import forecast
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
@@ -54,17 +52,8 @@ def run(
     if dry_run:
         print_plan(campaign, prediction)
         return
-    campaigns.require_something_to_measure(campaign.plan)
-    with data_progress() as on_progress:
-        data = campaigns.prepare_images(campaign, on_progress)
-    begun = campaigns.begin(store, campaign, data)
-    with run_progress(begun.header, prediction, len(begun.records), d.outlook_of(begun.header)) as observer:
-        bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
-        d.measure(bench, store, begun.header, deadline)
-    code = d.judge_run(store, begun.header.run_id)
-    if code is None and any(record.failure for record in bench.records):
-        code = ExitCode.CASE_FAILED
-    raise typer.Exit(code or ExitCode.OK)
+    begun, data = measuring.begin(store, campaign)
+    raise typer.Exit(measuring.measure(store, campaign, begun, data, prediction, deadline))
 
 
 def _is_unfinished(store: FileStore, run: Run) -> bool:

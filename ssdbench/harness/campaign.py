@@ -10,7 +10,9 @@ from pathlib import Path
 
 from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
 from ssdbench.harness.bench import Launcher
-from ssdbench.harness.datasets import OnProgress, PreparedData, cache_folder, needs_images, provide
+from ssdbench.harness.datasets import OnProgress, PreparedData, cache_folder, image_folder, needs_images, provide
+from ssdbench.harness.images import inspect_image
+from ssdbench.harness.launchers.container import ContainerLauncher, remove_leftovers
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.process import SOURCE
 from ssdbench.harness.launchers.slurm import SlurmLauncher
@@ -23,7 +25,7 @@ from ssdbench.harness.validity import changed_settings
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
-from ssdbench.schema.record import Arm, Control, Record, Run, RunHeader, RunOptions, SlurmOptions
+from ssdbench.schema.record import Arm, ContainerImage, Control, Record, Run, RunHeader, RunOptions, SlurmOptions
 from ssdbench.schema.settings import Settings
 
 _RUNS_TO_LEARN_FROM = 20
@@ -54,8 +56,10 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
         machine, worker = probe_machine(), inspect_python(options.python)
     else:
         machine, worker, options = _look_at_cluster(options.slurm, options, pairs=control is not None)
-    plan = make_plan(suite, machine, worker, seed, pilot_pairs=settings.first_pairs if control else None)
-    options = replace(options, measured_by=worker.executable, source=str(SOURCE))
+    pilot_pairs = settings.first_pairs if control else None
+    plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
+    measured_by = options.container.python if options.container else worker.executable
+    options = replace(options, measured_by=measured_by, source=str(SOURCE))
     return Campaign(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
 
 
@@ -66,7 +70,8 @@ def resumed_campaign(
 
     Raises:
         StoreError: there is no such run, or none that is unfinished.
-        UsageError: it was begun on other hardware, or under other settings.
+        UsageError: it was begun on other hardware, under other settings, or with other images.
+        EnvironmentLacksError: its container engine does not answer.
     """
     resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
     machine = probe_machine() if resumed.header.options.slurm is None else _machine_of(resumed.header)
@@ -75,6 +80,7 @@ def resumed_campaign(
             f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
             "resume it there, or begin a new run here"
         )
+    _require_images(resumed)
     if changed := changed_settings(resumed.header.host, machine.host):
         raise UsageError(
             f"run {resumed.header.run_id} was begun under other settings: {changed}; set them as they were, or begin a "
@@ -164,17 +170,21 @@ def earlier_records(store: FileStore) -> list[Record]:
 
 def launchers(campaign: Campaign) -> dict[Arm, Launcher]:
     """What measures as each arm."""
-    found: dict[Arm, Launcher] = {"candidate": _launcher(campaign, campaign.worker.executable, SOURCE)}
-    if campaign.control is not None:
-        found["baseline"] = _launcher(campaign, campaign.control.python, Path(campaign.control.source))
+    options, control = campaign.options, campaign.control
+    found: dict[Arm, Launcher] = {"candidate": _launcher(campaign, options.image, campaign.worker.executable, SOURCE)}
+    if control is not None:
+        found["baseline"] = _launcher(campaign, control.image, control.python, Path(control.source))
     return found
 
 
-def _launcher(campaign: Campaign, python: str, source: Path) -> Launcher:
-    slurm, machine = campaign.options.slurm, campaign.machine
-    if slurm is None:
+def _launcher(campaign: Campaign, image: ContainerImage | None, python: str, source: Path) -> Launcher:
+    options, machine = campaign.options, campaign.machine
+    if options.slurm is not None:
+        return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source)
+    if image is None or options.container is None:
         return LocalLauncher(python, source)
-    return SlurmLauncher(slurm, python, machine.hardware, machine.host, source)
+    gpu_uuids = [gpu.uuid for gpu in machine.host.gpus]
+    return ContainerLauncher(options.container, image, image_folder(options).resolve(), gpu_uuids, source)
 
 
 def _look_at_cluster(
@@ -196,6 +206,24 @@ def _machine_of(header: RunHeader) -> Machine:
     ours = {name: value for name, value in here.host.variables.items() if name != "CUDA_VISIBLE_DEVICES"}
     host = replace(header.host, variables=header.host.variables | ours)
     return replace(here, hardware=header.hardware, host=host)
+
+
+def _require_images(run: Run) -> None:
+    """Raises UsageError where an image is no longer what it was when the run was begun."""
+    options, control = run.header.options, run.header.control
+    if options.container is not None:
+        remove_leftovers(options.container.engine)
+    for image in (options.image, control.image if control else None):
+        if image is None or image.failure is not None or options.container is None:
+            continue
+        now = inspect_image(
+            options.container, image.id if options.container.engine.inspect and image.id else image.reference
+        )
+        if now.id != image.id or now.failure is not None:
+            raise UsageError(
+                f"run {run.header.run_id} was begun with {image.reference} {image.id}, which is no longer here: fetch "
+                "it again by its digest, or begin a new run"
+            )
 
 
 def _newest_unfinished(store: FileStore, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:

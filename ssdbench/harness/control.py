@@ -32,6 +32,10 @@ def control_from(python: str | None, checkout: Path | None, stored: Run | None) 
 
 def _environment_of(stored: Run) -> Control:
     header = stored.header
+    if header.options.image is not None:
+        raise UsageError(
+            f"run {header.run_id} was measured in {header.options.image.reference}: use `ssdbench containers compare`"
+        )
     python, source = header.options.measured_by, header.options.source
     if python is None or source is None or not Path(python).exists() or not Path(source).exists():
         raise EnvironmentLacksError(

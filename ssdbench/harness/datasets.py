@@ -53,21 +53,25 @@ def verify(python: str, folder: Path, on_progress: OnProgress) -> dict[str, Any]
     return run_module(python, ["ssdbench.ssd", "verify", str(folder)], on_progress)
 
 
+def image_folder(options: RunOptions) -> Path:
+    """Where the images of a run are: the user's folder, or that of the synthetic ones."""
+    if options.data_folder is not None:
+        return Path(options.data_folder)
+    return cache_folder() / "synthetic" / f"{_synthetic_name(options.synthetic)}-ssdbench{__version__}"
+
+
 def provide(python: str, options: RunOptions, on_progress: OnProgress) -> PreparedData:
     """Make ready the run's data set: the user's folder, or the synthetic one.
 
     Raises:
         WorkerError: the data set has a fault that would make a measurement wrong.
     """
+    folder = image_folder(options)
     if options.data_folder is not None:
-        folder = Path(options.data_folder)
         name = folder.resolve().name
     else:
-        recipe = options.synthetic
-        kind = "easy" if recipe.easy else "synthetic"
-        name = f"{kind}-{recipe.train_images}-{recipe.val_images}-seed{recipe.seed}"
-        folder = cache_folder() / "synthetic" / f"{name}-ssdbench{__version__}"
-        synthesise(python, folder, recipe, on_progress)
+        name = _synthetic_name(options.synthetic)
+        synthesise(python, folder, options.synthetic, on_progress)
     result: dict[str, Any] = run_module(
         python, ["ssdbench.ssd", "prepare", str(folder), "--cache", str(cache_folder() / "prepared")], on_progress
     )
@@ -79,3 +83,8 @@ def provide(python: str, options: RunOptions, on_progress: OnProgress) -> Prepar
         val_images=int(splits["val"]["images"]),
     )
     return PreparedData(dataset=dataset, path=Path(result["prepared"]), warnings=tuple(result["warnings"]))
+
+
+def _synthetic_name(recipe: SyntheticData) -> str:
+    kind = "easy" if recipe.easy else "synthetic"
+    return f"{kind}-{recipe.train_images}-{recipe.val_images}-seed{recipe.seed}"

@@ -1,8 +1,9 @@
 """From a suite and a machine to a plan: what is measured, what is skipped and why, in which order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ssdbench.errors import UsageError
 from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.harness.worker_python import WorkerPython
@@ -10,10 +11,11 @@ from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, 
 
 
 def make_plan(
-    suite: Suite, machine: Machine, worker: WorkerPython, seed: int, *, pilot_pairs: int | None = None
+    suite: Suite, machine: Machine, worker: WorkerPython | None, seed: int, *, pilot_pairs: int | None = None
 ) -> Plan:
     """Plan a suite for a machine; nothing is started.
 
+    `worker` is None where container images measure: what one of them lacks is a failure of its launches.
     `pilot_pairs` is given where the verdict rule decides how many pairs are measured: only its first are planned.
     """
     device: DeviceKind = "cpu" if suite.device == "cpu" else "cuda"
@@ -46,15 +48,10 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
     )
 
 
-def skip_reason(case: Case, machine: Machine, worker: WorkerPython) -> str | None:
+def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> str | None:
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
-    return (
-        _nodes(case, machine)
-        or _device(case, machine)
-        or _precision(case, machine)
-        or _shape(case)
-        or _packages(case, worker)
-    )
+    reason = _nodes(case, machine) or _device(case, machine) or _precision(case, machine) or _shape(case)
+    return reason or (lacking(case, worker) if worker is not None else None)
 
 
 def _nodes(case: Case, machine: Machine) -> str | None:
@@ -63,6 +60,19 @@ def _nodes(case: Case, machine: Machine) -> str | None:
     if case.nodes > machine.nodes:
         have = "this is one machine (see docs/slurm.md)" if machine.nodes == 1 else f"there are {machine.nodes}"
         return f"needs {case.nodes} nodes, {have}"
+    return None
+
+
+def lacking(case: Case, worker: WorkerPython) -> str | None:
+    """What the case needs that this interpreter does not have: a sentence, or None."""
+    if "torch" not in worker.packages:
+        return f"torch is not installed for {worker.executable}"
+    if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
+        return f"torchvision is not installed for {worker.executable}"
+    if case.pipeline == "dali" and "dali" not in worker.packages:
+        return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
+    if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
+        return "torch.compile on a CPU needs a C++ compiler (g++)"
     return None
 
 
@@ -101,18 +111,6 @@ def _shape(case: Case) -> str | None:
     return None
 
 
-def _packages(case: Case, worker: WorkerPython) -> str | None:
-    if "torch" not in worker.packages:
-        return f"torch is not installed for {worker.executable}"
-    if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
-        return f"torchvision is not installed for {worker.executable}"
-    if case.pipeline == "dali" and "dali" not in worker.packages:
-        return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
-    if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
-        return "torch.compile on a CPU needs a C++ compiler (g++)"
-    return None
-
-
 def _unwanted(case: Case, below_capability: str | None, machine: Machine) -> str | None:
     capability = machine.hardware.compute_capability
     if below_capability is None or capability is None or case.device == "cpu":
@@ -125,3 +123,22 @@ def _unwanted(case: Case, below_capability: str | None, machine: Machine) -> str
 
 def _dotted(capability: tuple[int, int]) -> str:
     return ".".join(map(str, capability))
+
+
+def only(plan: Plan, asked: Sequence[str]) -> Plan:
+    """The cases of a plan that are asked for: each by its key or title, or by words that all are parts of its key.
+
+    Raises:
+        UsageError: one of them names no case.
+    """
+    keys: set[str] = set()
+    for text in asked:
+        words = set(text.split())
+        found = {case.key for case in (planned.case for planned in plan.cases) if text in (case.key, case.title)}
+        found = found or {planned.case.key for planned in plan.cases if words <= set(planned.case.key.split("-"))}
+        if not found:
+            example = " ".join(plan.cases[0].case.key.split("-"))
+            raise UsageError(f"--case {text!r} is no case of {plan.suite}: write words such as {example!r}")
+        keys |= found
+    cases = tuple(planned for planned in plan.cases if planned.case.key in keys)
+    return replace(plan, cases=cases, order=tuple(slot for slot in plan.order if slot.case_key in keys))

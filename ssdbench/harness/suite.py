@@ -2,14 +2,14 @@
 
 import difflib
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.tables import Table, checked, read_toml
 from ssdbench.schema.accuracy import accuracy_options
 from ssdbench.schema.case import (
     BACKBONES,
@@ -26,11 +26,6 @@ from ssdbench.schema.case import (
 )
 from ssdbench.schema.record import RunOptions, SyntheticData
 from ssdbench.schema.settings import Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SUITES_FOLDER = Path("benchmarks/suites")
 
@@ -59,11 +54,7 @@ LayoutName = Annotated[Layout, _one_of(*LAYOUTS)]
 OneOrMore = BeforeValidator(_as_list)
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ProtocolTable(_Table):
+class ProtocolTable(Table):
     """Overrides of the protocol; None keeps what stands above."""
 
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
@@ -77,7 +68,7 @@ class ProtocolTable(_Table):
         return Protocol(**{name: getattr(other, name) for name in Protocol.__dataclass_fields__} | changes)
 
 
-class DataTable(_Table):
+class DataTable(Table):
     """The synthetic data set that is made when no --data is given."""
 
     train_images: Count = SyntheticData().train_images
@@ -90,7 +81,7 @@ class DataTable(_Table):
         return SyntheticData(**self.model_dump())
 
 
-class VerdictTable(_Table):
+class VerdictTable(Table):
     """Levels and caps of the verdict rule; None keeps the default of `schema.settings.Settings`."""
 
     margin: float | None = None
@@ -113,7 +104,7 @@ class VerdictTable(_Table):
         return Settings(**self.model_dump(exclude_none=True))
 
 
-class MatrixTable(_Table):
+class MatrixTable(Table):
     """Axes of a grid: every key takes a value or a list; the cases are their product, less `exclude`."""
 
     workload: Annotated[list[WorkloadName], OneOrMore]
@@ -132,7 +123,7 @@ class MatrixTable(_Table):
     exclude: list[dict[str, OptionValue]] = []
 
 
-class Suite(_Table):
+class Suite(Table):
     """A named set of cases; `device` "auto" is the GPU where there is one, else the CPU.
 
     A launch beside which other processes kept more than `foreign_cpu_limit_cores` busy is invalid and replaced.
@@ -173,11 +164,7 @@ def load_suite(path: Path) -> Suite:
     Raises:
         UsageError: not TOML, or a key or value that a suite does not have.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} is no TOML that can be read: {error}") from None
-    return parse_suite(content, str(path))
+    return parse_suite(read_toml(path), str(path))
 
 
 def parse_suite(content: dict[str, Any], origin: str) -> Suite:
@@ -186,43 +173,12 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
     Raises:
         UsageError: a key or value that a suite does not have, or an exclude that never applies.
     """
-    try:
-        suite = Suite.model_validate(content)
-    except ValidationError as error:
-        raise UsageError(f"{origin}: {_sentence(error)}") from None
+    suite = checked(Suite, content, origin)
     suite.verdict.settings()
     for number, matrix in enumerate(suite.matrix, start=1):
         for rule in matrix.exclude:
             _check_exclude(rule, matrix, f"{origin}: matrix {number}")
     return suite
-
-
-def _sentence(error: ValidationError) -> str:
-    faults = error.errors()
-    # A key with a typing error is also a key that is missing: name the one that the user wrote.
-    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    *place, key = first["loc"] or ("",)
-    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        table = _table_at(place)
-        close = difflib.get_close_matches(str(key), table.model_fields, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"key {where!r} is not known: {hint}known here are {', '.join(table.model_fields)}"
-    if first["type"] == "missing":
-        return f"key {where!r} is missing"
-    if first["type"] == "value_error":
-        return f"key {where!r}: {first['msg'].removeprefix('Value error, ')}"
-    return f"key {where!r}: {first['msg']} (found {first['input']!r})"
-
-
-def _table_at(place: list[int | str]) -> type[_Table]:
-    names: dict[str, type[_Table]] = {
-        "protocol": ProtocolTable,
-        "data": DataTable,
-        "verdict": VerdictTable,
-        "matrix": MatrixTable,
-    }
-    return next((names[part] for part in reversed(place) if isinstance(part, str) and part in names), Suite)
 
 
 def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str) -> None:

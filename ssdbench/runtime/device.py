@@ -3,6 +3,7 @@
 Nothing here synchronises unless it says so: a timed region may contain `Clock.mark` and nothing else of this file.
 """
 
+import ctypes
 import random
 import resource
 from collections.abc import Callable
@@ -206,3 +207,18 @@ def cuda_versions() -> tuple[str | None, str | None, str | None]:
     if torch.version.cuda and torch.distributed.is_nccl_available():
         nccl = torch.cuda.nccl.version()  # type: ignore[no-untyped-call]
     return torch.version.cuda, str(cudnn) if cudnn else None, ".".join(map(str, nccl)) if nccl else None
+
+
+def cublas_version() -> str | None:
+    """Version of the cuBLAS that torch has loaded, by the library itself; None where it has none."""
+    if torch.version.cuda is None:
+        return None
+    try:
+        library = ctypes.CDLL(f"libcublas.so.{torch.version.cuda.partition('.')[0]}")
+    except OSError:
+        return None
+    part, parts = ctypes.c_int(), []
+    for which in range(3):  # MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL of libraryPropertyType
+        library.cublasGetProperty(which, ctypes.byref(part))
+        parts.append(str(part.value))
+    return ".".join(parts)

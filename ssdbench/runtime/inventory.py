@@ -1,4 +1,9 @@
-"""Installed versions without importing anything: `python -m ssdbench.runtime.inventory` prints them as JSON."""
+"""Installed versions without importing anything: `python -m ssdbench.runtime.inventory` prints them as JSON.
+
+Old interpreters run it as well, so that they can be refused in a sentence.
+"""
+
+from __future__ import annotations
 
 import json
 import platform

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from ssdbench.runtime.device import cuda_versions
+from ssdbench.runtime.device import cublas_version, cuda_versions
 from ssdbench.runtime.inventory import packages
 from ssdbench.schema.environment import Software
 
@@ -26,6 +26,7 @@ def software() -> Software:
         numpy=installed.get("numpy"),
         cuda=cuda,
         cudnn=cudnn,
+        cublas=cublas_version(),
         nccl=nccl,
         container_release=os.environ.get("NVIDIA_PYTORCH_VERSION"),
     )

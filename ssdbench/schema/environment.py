@@ -43,6 +43,7 @@ class Software:
     numpy: str | None = None
     cuda: str | None = None
     cudnn: str | None = None
+    cublas: str | None = None
     nccl: str | None = None
     container_release: str | None = None
 

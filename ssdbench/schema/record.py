@@ -1,9 +1,10 @@
 """What came back: raw samples of one launch, or how it failed, with everything needed to judge it again later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ssdbench.schema.case import Case, Plan
+from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
@@ -86,6 +87,24 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerImage:
+    """A container image that measures: as it was asked for, and what it is.
+
+    `id` and `digest` are the engine's and the registry's name of its content, None where they do not tell. `python` and
+    `packages` are versions as its interpreter sees them. With a `failure` it cannot measure at all, and every launch
+    fails so.
+    """
+
+    reference: str
+    id: str | None = None
+    digest: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    python: str | None = None
+    packages: dict[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Identity of the images that were read: records over unlike data are not compared."""
 
@@ -134,7 +153,8 @@ class RunOptions:
     `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
     invalid where other processes kept more than `foreign_cpu_limit_cores` busy. Launches are added until the baseline
     (or run) called `until_decided` can decide; None measures the plan alone. `slurm` is how launches are submitted to a
-    cluster; None measures on this machine.
+    cluster; `image` is the container image in which the worker runs and `container` how it is started there; None is
+    this machine itself.
     """
 
     data_folder: str | None = None
@@ -147,14 +167,20 @@ class RunOptions:
     source: str | None = None
     until_decided: str | None = None
     slurm: SlurmOptions | None = None
+    image: ContainerImage | None = None
+    container: ContainerOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline."""
+    """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline.
+
+    `image` is the container image that holds the interpreter; None is this machine itself.
+    """
 
     python: str
     source: str
+    image: ContainerImage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ssdbench.analysis.compare import case_figures, compare, exit_code
+from ssdbench.analysis.compare import case_figures, compare, compare_arms, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.environment import Network
-from ssdbench.schema.record import Dataset, Failure, Record, Run
+from ssdbench.schema.record import ContainerImage, Control, Dataset, Failure, Record, Run, RunOptions
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Mode, Status
 from tests.builders import (
@@ -302,3 +302,26 @@ def test_figures_of_a_case_are_its_trimmed_mean_and_its_extreme_launches():
     (figure,) = case_figures(a_run((A, (0.1, 0.2, 0.125, a_failure()))).records)
     assert (figure.low, figure.value, figure.high) == pytest.approx((10.0, (20.0 * 16.0 * 10.0) ** (1 / 3), 20.0))
     assert figure.launches == 3
+
+
+def test_the_images_of_both_arms_are_told_apart_by_content_label_and_version():
+    old = ContainerImage(reference="bench:24.08", id="sha256:a", digest="sha256:1", labels={"cudnn": "9.2", "os": "x"})
+    new = ContainerImage(reference="bench:24.09", id="sha256:b", digest="sha256:2", labels={"cudnn": "9.4", "os": "x"})
+    software = replace(SOFTWARE, cublas="12.6.1")
+    records = [
+        a_record(arm=arm, measurement=a_measurement(software=replace(software, torch=torch)), id=arm)
+        for arm, torch in (("baseline", "2.4.0"), ("candidate", "2.5.0"))
+    ]
+    control = Control(python="python", source="/ssdbench", image=old)
+    run = with_records(a_run(options=RunOptions(image=new), control=control), *records)
+    found = {item.name: (item.baseline, item.measured) for item in compare_arms(run, SETTINGS).differences}
+    assert found == {
+        "torch": ("2.4.0", "2.5.0"),
+        "image": ("bench:24.08", "bench:24.09"),
+        "image id": ("sha256:a", "sha256:b"),
+        "image digest": ("sha256:1", "sha256:2"),
+        "label cudnn": ("9.2", "9.4"),
+    }
+    # Beside a baseline that was measured on the machine itself, the image is a difference as a whole.
+    alone = compare(with_records(a_run(options=RunOptions(image=new)), records[1]), a_baseline(), "main", SETTINGS)
+    assert ("image", "-", "bench:24.09") in [(item.name, item.baseline, item.measured) for item in alone.differences]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.errors import EnvironmentLacksError
+from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.control import control_from
-from ssdbench.schema.record import Run, RunOptions
+from ssdbench.schema.record import ContainerImage, Run, RunOptions
 from tests.builders import HOST, a_run
 
 
@@ -37,3 +37,9 @@ def test_a_run_that_does_not_say_what_measured_it_has_no_environment_to_ask(tmp_
         EnvironmentLacksError, match=r"the environment of run run-1 no longer exists here \(None, None\)"
     ):
         control_from(None, None, a_run())
+
+
+def test_a_run_in_a_container_has_its_environment_in_an_image():
+    options = RunOptions(measured_by="python", source="/ssdbench", image=ContainerImage(reference="bench:1"))
+    with pytest.raises(UsageError, match=r"run run-1 was measured in bench:1: use `ssdbench containers compare`"):
+        control_from(None, None, a_run(options=options))

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ssdbench.harness.planning import make_plan, skip_reason
+from ssdbench.errors import UsageError
+from ssdbench.harness.planning import make_plan, only, skip_reason
 from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import parse_suite
 from ssdbench.harness.worker_python import WorkerPython
@@ -135,3 +136,28 @@ def test_nightly_measures_fp32_where_there_is_no_tf32_and_tf32_where_there_is() 
 def test_device_auto_is_the_gpu_where_there_is_one(where: Machine, device: str) -> None:
     plan = make_plan(parse_suite({"name": "s", "matrix": [{"workload": "train"}]}, "here"), where, WORKER, seed=1)
     assert plan.cases[0].case.device == device
+
+
+def test_cases_are_asked_for_by_their_key_or_by_words_of_it() -> None:
+    matrix = {"workload": "train", "precision": ["fp32", "amp"], "batch_size_per_gpu": [8, 32], "world_size": [1, 8]}
+    plan = make_plan(parse_suite({"name": "s", "matrix": [matrix]}, "test"), AMPERE, WORKER, seed=1)
+    key = plan.cases[0].case.key
+    assert [planned.case.key for planned in only(plan, [key]).cases] == [key]
+    found = only(plan, ["amp 8xcuda bs32", "fp32 1xcuda"])
+    titles = [(p.case.precision, p.case.world_size, p.case.batch_size_per_gpu) for p in found.cases]
+    assert titles == [("fp32", 1, 8), ("fp32", 1, 32), ("amp", 8, 32)]
+    title = plan.cases[1].case.title
+    assert [planned.case.title for planned in only(plan, [title]).cases] == [title]
+    assert {slot.case_key for slot in found.order} == {planned.case.key for planned in found.cases}
+    with pytest.raises(UsageError, match=r"--case 'infer' is no case of s: write words such as 'train resnet50 dali "):
+        only(plan, ["infer"])
+
+
+def test_what_an_image_lacks_is_no_matter_of_the_plan() -> None:
+    matrix = {"workload": "train", "batch_size_per_gpu": [1, 2]}
+    suite = parse_suite({"name": "s", "device": "cpu", "matrix": [matrix]}, "test")
+    bare = replace(WORKER, packages={})
+    assert [bool(planned.skip_reason) for planned in make_plan(suite, LAPTOP, bare, seed=1).cases] == [True, True]
+    reasons = [planned.skip_reason for planned in make_plan(suite, LAPTOP, None, seed=1).cases]
+    assert reasons[1] is None
+    assert reasons[0] is not None

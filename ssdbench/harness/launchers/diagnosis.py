@@ -10,6 +10,8 @@ from ssdbench.schema.record import Failure
 
 # What torchrun does to the other ranks when one has failed; never the cause.
 _CLEAN_UP_SIGNALS = {signal.SIGTERM}
+LOG = "torchrun.log"
+"""What the launch itself printed, in its folder; the ranks have logs of their own."""
 _LOG_LINES = 30
 _WAITS = "torch/distributed/distributed_c10d.py"
 
@@ -41,7 +43,7 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
     if reports:
         first = min(reports, key=lambda report: report["failed_at"])
         return _failure(folder, first["rank"], first["last_step"], "lost", first["message"])
-    log = end_of_log(folder / "torchrun.log")
+    log = end_of_log(folder / LOG)
     return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {last_line(log)}", log=log)
 
 
@@ -65,7 +67,7 @@ def _log(folder: Path, rank: int) -> str:
     if (own := _place(folder, rank).get("log")) is not None:
         return end_of_log(Path(own))
     logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
-    return end_of_log(logs[0] if logs else folder / "torchrun.log")
+    return end_of_log(logs[0] if logs else folder / LOG)
 
 
 def _where(folder: Path, rank: int) -> str:

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
-from ssdbench.harness.launchers.diagnosis import diagnose
-from ssdbench.harness.launchers.following import Event, follow
+from ssdbench.harness.launchers.diagnosis import LOG, diagnose
+from ssdbench.harness.launchers.following import Event, Running, follow
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree
 from ssdbench.harness.launchers.torchrun import (
     launch_environment,
@@ -25,6 +26,16 @@ from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
 
 _STACK_DUMP_SECONDS = 1.0
+
+
+class Started(Running, Protocol):
+    """A worker that runs on this machine."""
+
+    def stop(self) -> None:
+        """End all of it; returns when nothing is left."""
+
+    def failure(self) -> Failure | None:
+        """Why it failed, once it is stopped, where that is better known here than from the launch's folder."""
 
 
 class LocalLauncher:
@@ -49,27 +60,41 @@ class LocalLauncher:
 
     def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
         """Run the launch; its failure, None where it left the file `result`."""
-        folder = Path(request.output)
-        write_request(request, self._source)
-        environment = launch_environment(request.case, self._source)
-        tree = ProcessTree(worker_command(self._python, request), environment, folder / "torchrun.log")
+        case_file = write_request(request, self._source)
+        started = self._start(request)
+        if isinstance(started, Failure):
+            return started
+        folder, limit = case_file.parent, request.case.protocol.timeout_seconds
         timed_out = False
         try:
-            timed_out = not follow(tree, folder, request.case.protocol.timeout_seconds, on_event)
+            timed_out = not follow(started, folder, limit, on_event)
             if timed_out:
-                _ask_where_they_stand(tree)
+                _ask_where_they_stand(case_file)
         finally:
-            tree.stop()
-        if tree.exit_code() == 0 and result.is_file():
+            started.stop()
+        if timed_out:
+            return diagnose(folder, request.case.world_size, exit_code=None, timed_out_after_seconds=limit)
+        code = started.exit_code()
+        if code == 0 and result.is_file():
             return None
-        limit = request.case.protocol.timeout_seconds if timed_out else None
-        return diagnose(folder, request.case.world_size, exit_code=tree.exit_code(), timed_out_after_seconds=limit)
+        failure = started.failure()
+        return failure or diagnose(folder, request.case.world_size, exit_code=code, timed_out_after_seconds=None)
+
+    def _start(self, request: LaunchRequest) -> Started | Failure:
+        """Start the worker of a launch whose case.json is there, or say why that is impossible."""
+        environment = launch_environment(request.case, self._source)
+        return ProcessTree(worker_command(self._python, request), environment, Path(request.output) / LOG)
 
 
-def _ask_where_they_stand(tree: ProcessTree) -> None:
-    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits."""
-    for process in tree.descendants():
-        with suppress(psutil.NoSuchProcess):
-            if "ssdbench.worker" in process.cmdline():
+def _ask_where_they_stand(case_file: Path) -> None:
+    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits.
+
+    Ranks are known by their command, which torchrun's and an engine's end with as well: those in a container are no
+    children of ours.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = process.cmdline()
+            if command[-3:] == ["-m", "ssdbench.worker", str(case_file)] and "ssdbench.worker.launch" not in command:
                 process.send_signal(signal.SIGUSR1)
     time.sleep(_STACK_DUMP_SECONDS)

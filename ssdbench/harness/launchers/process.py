@@ -163,6 +163,9 @@ class ProcessTree:
         except psutil.NoSuchProcess:
             return []
 
+    def failure(self) -> None:
+        """Nothing is known of a failure here that is not in the folder of the launch."""
+
     def stop(self, grace_seconds: float = 5.0) -> None:
         """End the whole tree: first by request, after the grace by force. Returns when nothing of it is left."""
         members = self.descendants()

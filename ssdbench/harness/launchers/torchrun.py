@@ -36,15 +36,20 @@ def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str
     ]
 
 
-def launch_environment(case: Case, source: Path) -> dict[str, str]:
-    """The variables of a worker that imports its ssdbench from `source`."""
-    additions = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
+def launch_variables(case: Case) -> dict[str, str]:
+    """What a worker needs in its environment besides its import path."""
+    variables = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
     if case.nodes == 1:
         # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
-        additions["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
+        variables["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
     if case.device == "cpu":
-        additions["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
-    return worker_environment(additions, source)
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
+    return variables
+
+
+def launch_environment(case: Case, source: Path) -> dict[str, str]:
+    """The variables of a worker that imports its ssdbench from `source`."""
+    return worker_environment(launch_variables(case), source)
 
 
 def result_file(request: LaunchRequest) -> Path:

@@ -22,6 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from ssdbench.errors import StoreError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
+from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
@@ -53,6 +54,8 @@ _EXPORTED: Mapping[str, type] = {
     "checkpoint_evaluation": CheckpointEvaluation,
     "distribution_header": DistributionHeader,
     "convergence_verdict": ConvergenceVerdict,
+    "bisection": Bisection,
+    "bisection_step": Step,
 }
 
 

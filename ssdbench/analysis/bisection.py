@@ -1,0 +1,70 @@
+"""Which image to probe next in the search for the one that brought a regression, and when the search has ended.
+
+Each probe compares an image with the good one, in pairs, by the verdict rule (`decide`). The bad image is probed first:
+without a regression there is nothing to search. Then the middle of what is open, as in any binary search: n images
+between the good and the bad one take 1 + log2(n + 1) probes, rounded up. An image that supports no verdict is left out,
+and the one nearest to the middle takes its place; where none is left, the rest of the range is the answer.
+
+A regression is searched, not a level: an image is bad that is worse than the good one beyond the margin.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ssdbench.schema.bisection import Finding
+from ssdbench.schema.verdict import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What comes next: `image` is probed, or nothing more; `finding` is then that of `schema.bisection.Step`."""
+
+    because: str
+    image: str | None = None
+    finding: Finding | None = None
+
+
+def finding_of(status: Status) -> Finding:
+    """What a verdict says of an image."""
+    if status is Status.REGRESSED:
+        return "bad"
+    return "good" if status in (Status.UNCHANGED, Status.IMPROVED) else "unknown"
+
+
+def decide(images: Sequence[str], findings: Mapping[str, Finding]) -> Decision:
+    """The next step, by what was found so far; the first image is good, the last one bad once that is confirmed."""
+    first, last = images[0], images[-1]
+    confirmed = findings.get(last)
+    if confirmed is None:
+        return Decision(image=last, because=f"is {last} worse than {first} at all?")
+    if confirmed == "good":
+        return Decision(finding="good", because=f"{last} is not worse than {first}: there is no regression to search")
+    if confirmed == "unknown":
+        return Decision(
+            finding="unknown", because=f"whether {last} is worse than {first} stays open: nothing to search"
+        )
+    good, bad = _bounds(images, findings)
+    if bad - good == 1:
+        before = f"{images[good]}, before it, is not worse than {first}" if good else f"{first} comes right before it"
+        return Decision(finding="bad", because=f"{images[bad]} is the first bad release: {before}")
+    open_images = [place for place in range(good + 1, bad) if images[place] not in findings]
+    if not open_images:
+        rest = ", ".join(images[good + 1 : bad + 1])
+        because = f"one of {rest} is the first bad release: those before {images[bad]} support no verdict"
+        return Decision(finding="unknown", because=because)
+    middle = (good + bad) / 2
+    place = min(open_images, key=lambda place: abs(place - middle))
+    return Decision(image=images[place], because=_why(images, good, bad, place))
+
+
+def _why(images: Sequence[str], good: int, bad: int, place: int) -> str:
+    is_middle = abs(place - (good + bad) / 2) < 1
+    where = "in the middle of what is open" if is_middle else "nearest to the middle of what can still be probed"
+    return f"{where} between {images[good]} (good) and {images[bad]} (bad)"
+
+
+def _bounds(images: Sequence[str], findings: Mapping[str, Finding]) -> tuple[int, int]:
+    """The places of the last image known to be good before the first known to be bad, and of the latter."""
+    bad = next(place for place, image in enumerate(images) if findings.get(image) == "bad")
+    good = max((place for place in range(bad) if findings.get(images[place]) == "good"), default=0)
+    return good, bad

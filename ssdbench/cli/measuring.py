@@ -1,0 +1,37 @@
+"""From a campaign to its end: images made ready, launches measured and stored, verdicts printed where they are due."""
+
+from ssdbench.cli import decide as d
+from ssdbench.cli.progress import data_progress, run_progress
+from ssdbench.errors import ExitCode
+from ssdbench.harness import campaign as campaigns
+from ssdbench.harness.bench import Bench
+from ssdbench.harness.datasets import PreparedData, cache_folder
+from ssdbench.harness.forecast import Forecast
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.record import Run
+
+
+def begin(store: FileStore, campaign: campaigns.Campaign) -> tuple[Run, PreparedData | None]:
+    """Make the images ready and write the run's header, or take up the run that is resumed.
+
+    Raises:
+        EnvironmentLacksError: nothing of the plan can be measured here.
+    """
+    campaigns.require_something_to_measure(campaign.plan)
+    with data_progress() as on_progress:
+        data = campaigns.prepare_images(campaign, on_progress)
+    return campaigns.begin(store, campaign, data), data
+
+
+def measure(
+    store: FileStore, campaign: campaigns.Campaign, begun: Run, data: PreparedData | None,
+    prediction: Forecast, deadline_seconds: float | None,
+) -> ExitCode:  # fmt: skip
+    """Measure what is left of a run, and judge it where that was asked for; the exit code says how it went."""
+    with run_progress(begun.header, prediction, len(begun.records), d.outlook_of(begun.header)) as observer:
+        bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
+        d.measure(bench, store, begun.header, deadline_seconds)
+    code = d.judge_run(store, begun.header.run_id)
+    if code is None and any(record.failure for record in bench.records):
+        code = ExitCode.CASE_FAILED
+    return ExitCode(code or ExitCode.OK)

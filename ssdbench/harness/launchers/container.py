@@ -1,0 +1,213 @@
+"""Launches inside a container image, which is measured as it is.
+
+The image sees the source of ssdbench and the images of the data set read-only, and the folder of the launch, through
+which case.json comes in and events and the result go out. Folders have the same path inside as outside, except for the
+source: where that lies on this machine, the image may have packages of its own.
+"""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ssdbench.errors import EnvironmentLacksError, UsageError
+from ssdbench.harness.launchers.diagnosis import LOG, end_of_log, last_line
+from ssdbench.harness.launchers.engines import filled
+from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.process import SOURCE, ProcessTree, call, worker_environment
+from ssdbench.harness.launchers.torchrun import launch_variables, worker_command
+from ssdbench.harness.planning import lacking
+from ssdbench.harness.worker_python import WorkerPython
+from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.container import Arguments, ContainerOptions, Engine
+from ssdbench.schema.record import ContainerImage, Failure
+
+SOURCE_INSIDE = Path("/ssdbench-source")
+
+# What docker and podman exit with where no worker was started: their own fault, no such program, not executable.
+_NOT_STARTED = (125, 126, 127)
+_SAME_MOMENT_SECONDS = 2.0
+
+
+class ContainerLauncher(LocalLauncher):
+    """Starts workers in `image`; `data_folder` holds the images, `gpu_uuids` are those that may be used, in order."""
+
+    def __init__(
+        self, options: ContainerOptions, image: ContainerImage, data_folder: Path | None, gpu_uuids: Sequence[str] = (),
+        source: Path = SOURCE,
+    ) -> None:  # fmt: skip
+        super().__init__(options.python, SOURCE_INSIDE)
+        self._options = options
+        self._image = image
+        self._data_folder = data_folder
+        self._gpu_uuids = gpu_uuids
+        self._package = source / "ssdbench"
+
+    def _start(self, request: LaunchRequest) -> "_Container | Failure":
+        if self._image.failure is not None:
+            return self._image.failure
+        worker = WorkerPython(
+            executable=f"{self._python} in {self._image.reference}",
+            version=self._image.python or "",
+            packages=self._image.packages,
+            has_cpp_compiler=True,  # where there is none, the worker says so
+        )
+        if reason := lacking(request.case, worker):
+            return Failure(kind="unsupported", message=reason)
+        return _Container(self._options.engine, self._image, self.command(request), Path(request.output))
+
+    def command(self, request: LaunchRequest) -> Arguments:
+        """The engine's command line for a launch."""
+        folder = Path(request.output)
+        return container_command(
+            self._options,
+            self._image,
+            container=name_of(folder),
+            folder=folder,
+            package=self._package,
+            read_only=self._read_only(request),
+            variables=launch_variables(request.case) | {"GLOO_SOCKET_IFNAME": "lo"},
+            gpu_uuids=self._gpu_uuids[: request.case.world_size] if request.case.device == "cuda" else (),
+            program=worker_command(self._python, request),
+        )
+
+    def _read_only(self, request: LaunchRequest) -> list[Path]:
+        found = [] if request.prepared_data is None else [Path(request.prepared_data).parent]
+        if self._data_folder is not None and request.prepared_data is not None:
+            found.append(self._data_folder)
+        if request.backbone_weights is not None and Path(request.backbone_weights).is_file():
+            found.append(Path(request.backbone_weights))
+        return found
+
+
+def container_command(
+    options: ContainerOptions, image: ContainerImage, *, container: str, folder: Path, package: Path,
+    read_only: Sequence[Path], variables: dict[str, str], gpu_uuids: Sequence[str], program: Sequence[str],
+) -> Arguments:  # fmt: skip
+    """The engine's command line that runs `program` in the image, in the writable `folder`, with our `package`.
+
+    Raises:
+        UsageError: a path that no engine can be told to mount.
+    """
+    engine = options.engine
+    inside = {"PYTHONPATH": str(SOURCE_INSIDE), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    # A user without an entry in the image's /etc/passwd has no home and no name, and torch asks for both.
+    inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables, **options.variables}
+    mounts = [
+        (package, SOURCE_INSIDE / "ssdbench"),
+        *((path, path) for path in (*map(Path, options.mounts), *read_only)),
+    ]
+    return (
+        *engine.command,
+        *filled(engine.run, container=container, folder=folder),
+        *filled(engine.user, uid=os.getuid(), gid=os.getgid()),
+        *(engine.network if options.network else engine.no_network),
+        *(filled(engine.shared_memory, size=options.shared_memory) if options.shared_memory else ()),
+        *(word for limit in options.ulimits for word in filled(engine.ulimit, limit=limit)),
+        *(filled(engine.gpus, uuids=",".join(gpu_uuids)) if gpu_uuids else ()),
+        *(word for uuid in gpu_uuids for word in filled(engine.gpu, uuid=uuid)),
+        *(word for path, place in mounts for word in _mount(engine.read_only, path, place)),
+        *_mount(engine.writable, folder, folder),
+        *(word for name, value in inside.items() for word in filled(engine.variable, name=name, value=value)),
+        *options.arguments,
+        image.id if image.id and engine.inspect else image.reference,
+        *program,
+    )
+
+
+def _mount(arguments: Arguments, path: Path, inside: Path) -> Arguments:
+    if any(character in f"{path}{inside}" for character in ":,\n"):
+        raise UsageError(f"{path} cannot be mounted in a container: choose a path without ':' and ','")
+    return filled(arguments, path=path, inside=inside)
+
+
+class _Container:
+    """A container that runs; killing the engine's client alone would leave it running."""
+
+    def __init__(self, engine: Engine, image: ContainerImage, command: Arguments, folder: Path) -> None:
+        self._engine = engine
+        self._image = image
+        self._name = name_of(folder)
+        self._log = folder / LOG
+        self._state: dict[str, Any] = {}
+        self._tree = ProcessTree(command, worker_environment({}), self._log)
+
+    def exit_code(self) -> int | None:
+        return self._tree.exit_code()
+
+    def stop(self) -> None:
+        try:
+            if self._engine.state:
+                self._state = _state(self._engine, self._name)
+        finally:
+            remove(self._engine, self._name)
+            self._tree.stop()
+
+    def failure(self) -> Failure | None:
+        log = end_of_log(self._log)
+        if self._state.get("OOMKilled"):
+            message = f"the container of {self._image.reference} was killed at its memory limit"
+            return Failure(kind="out_of_memory", message=message, log=log)
+        if self._engine.state and self._tree.exit_code() in _NOT_STARTED:
+            return engine_failure(f"{self._image.reference} cannot be run", last_line(log))
+        return None
+
+
+def engine_failure(what: str, complaint: str) -> Failure:
+    """A failure that the engine itself complains about."""
+    full = "no space left on device" in complaint.lower() or "disk quota exceeded" in complaint.lower()
+    return Failure(kind="disk_full" if full else "unsupported", message=f"{what}: {complaint}")
+
+
+def name_of(folder: Path) -> str:
+    """The name of the container of a launch; it tells which process on which machine has to be alive for it."""
+    process = psutil.Process()
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    return f"ssdbench_{socket.gethostname()}_{process.pid}_{process.create_time():.0f}_{digest}"
+
+
+def remove(engine: Engine, container: str) -> None:
+    """End a container and remove it, whether it is there or not."""
+    if engine.remove:
+        call((*engine.command, *filled(engine.remove, container=container)))
+
+
+def remove_leftovers(engine: Engine) -> list[str]:
+    """Remove the containers of hosts that have died on this machine, and return their names.
+
+    Raises:
+        EnvironmentLacksError: the engine is missing, or its service does not answer.
+    """
+    if not engine.names:
+        return []
+    answer = call((*engine.command, *engine.names))
+    if answer.exit_code:
+        raise EnvironmentLacksError(f"{' '.join(engine.command)} does not answer: {last_line(answer.error)}")
+    left = [name for name in answer.out.split() if _is_left_over(name)]
+    for name in left:
+        remove(engine, name)
+    return left
+
+
+def _is_left_over(name: str) -> bool:
+    parts = name.split("_")
+    if len(parts) != 5 or parts[:2] != ["ssdbench", socket.gethostname()]:
+        return False
+    with suppress(psutil.NoSuchProcess, ValueError):
+        return abs(psutil.Process(int(parts[2])).create_time() - float(parts[3])) > _SAME_MOMENT_SECONDS
+    return True
+
+
+def _state(engine: Engine, container: str) -> dict[str, Any]:
+    answer = call((*engine.command, *filled(engine.state, container=container)))
+    if answer.exit_code:
+        return {}  # it was never made
+    (facts,) = json.loads(answer.out)
+    state: dict[str, Any] = facts["State"]
+    return state

@@ -1,0 +1,80 @@
+"""The shelf of container engines: what each calls the things that a launch needs (`schema.container.Engine`)."""
+
+import re
+from collections.abc import Iterable
+
+from ssdbench.schema.container import Arguments, Engine
+
+# torchrun's ranks find one another by the host's name, which nothing but /etc/hosts can resolve then.
+_ALONE = ("--network=none", "--hostname=localhost")
+
+_DOCKER = Engine(
+    name="docker",
+    command=("docker",),
+    run=("run", "--pull=never", "--name={container}", "--workdir={folder}"),
+    read_only=("--volume={path}:{inside}:ro",),
+    writable=("--volume={path}:{inside}",),
+    variable=("--env={name}={value}",),
+    user=("--user={uid}:{gid}",),
+    no_network=_ALONE,
+    network=("--network=host",),
+    shared_memory=("--shm-size={size}",),
+    ulimit=("--ulimit={limit}",),
+    gpus=('--gpus="device={uuids}"',),  # quoted, because docker reads the value as a line of CSV
+    inspect=("image", "inspect", "{image}"),
+    pull=("pull", "--quiet", "{image}"),
+    names=("ps", "--all", "--format={{.Names}}"),
+    state=("container", "inspect", "{container}"),
+    remove=("rm", "--force", "--volumes", "{container}"),
+)
+
+_PODMAN = Engine(
+    name="podman",
+    command=("podman",),
+    run=_DOCKER.run,
+    read_only=_DOCKER.read_only,
+    writable=_DOCKER.writable,
+    variable=_DOCKER.variable,
+    user=("--user=0:0",),  # root in the container is whoever runs podman
+    no_network=_DOCKER.no_network,
+    network=_DOCKER.network,
+    shared_memory=_DOCKER.shared_memory,
+    ulimit=_DOCKER.ulimit,
+    gpu=("--device=nvidia.com/gpu={uuid}",),  # by the container device interface (CDI)
+    inspect=_DOCKER.inspect,
+    pull=_DOCKER.pull,
+    names=_DOCKER.names,
+    state=_DOCKER.state,
+    remove=_DOCKER.remove,
+)
+
+# Both run as the user who calls, share /dev/shm and limits with the machine, and end with their command.
+_APPTAINER = Engine(
+    name="apptainer",
+    command=("apptainer",),
+    run=("exec", "--cleanenv", "--no-home", "--writable-tmpfs", "--pwd={folder}"),
+    read_only=("--bind={path}:{inside}:ro",),
+    writable=("--bind={path}:{inside}",),
+    variable=("--env={name}={value}",),
+    no_network=("--net", *_ALONE),
+    gpus=("--nv", "--env=CUDA_VISIBLE_DEVICES={uuids}"),
+)
+
+_ENROOT = Engine(
+    name="enroot",
+    command=("enroot",),
+    run=("start", "--rw"),
+    read_only=("--mount={path}:{inside}:none:x-create=auto,bind,ro",),
+    writable=("--mount={path}:{inside}:none:x-create=auto,bind,rw",),
+    variable=("--env={name}={value}",),
+    gpus=("--env=NVIDIA_VISIBLE_DEVICES={uuids}",),
+)
+
+ENGINES = {engine.name: engine for engine in (_DOCKER, _PODMAN, _APPTAINER, _ENROOT)}
+
+
+def filled(arguments: Iterable[str], **values: object) -> Arguments:
+    """The arguments with every `{name}` replaced by its value; braces of another kind are the engine's own."""
+    return tuple(
+        re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), argument) for argument in arguments
+    )

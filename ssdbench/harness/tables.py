@@ -1,0 +1,83 @@
+"""TOML in, checked tables out. Every mistake is one sentence that names the file, the key and the remedy."""
+
+import difflib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ssdbench.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Table(BaseModel):
+    """A table of a file that people write: no unknown key, no conversion between types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+T = TypeVar("T", bound=Table)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a file.
+
+    Raises:
+        UsageError: not TOML, or not to be read.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is no TOML that can be read: {error}") from None
+    return content
+
+
+def checked(kind: type[T], content: dict[str, Any], origin: str) -> T:
+    """The content as a table; `origin` is what a message calls it.
+
+    Raises:
+        UsageError: a key or value that this table does not have.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{origin}: {_sentence(kind, error)}") from None
+
+
+def _sentence(kind: type[Table], error: ValidationError) -> str:
+    faults = error.errors()
+    # A key with a typing error is also a key that is missing: name the one that the user wrote.
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    *place, key = first["loc"] or ("",)
+    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        table = _table_at(kind, place)
+        close = difflib.get_close_matches(str(key), table.model_fields, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"key {where!r} is not known: {hint}known here are {', '.join(table.model_fields)}"
+    if first["type"] == "missing":
+        return f"key {where!r} is missing"
+    if first["type"] == "value_error":
+        return f"key {where!r}: {first['msg'].removeprefix('Value error, ')}"
+    return f"key {where!r}: {first['msg']} (found {first['input']!r})"
+
+
+def _table_at(kind: type[Table], place: Sequence[int | str]) -> type[Table]:
+    """The table in which the last key of a place stands: numbers and names of entries are passed over."""
+    for part in place:
+        if part in kind.model_fields:
+            kind = next(_tables_in(kind.model_fields[str(part)].annotation), kind)
+    return kind
+
+
+def _tables_in(annotation: Any) -> Iterator[type[Table]]:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _tables_in(inner)

@@ -1,0 +1,63 @@
+"""How a worker is started inside a container image: the engine's own words, and what every container is given."""
+
+from dataclasses import dataclass, field
+
+Arguments = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The command line of a container engine.
+
+    Each entry is a list of arguments, in which `{...}` is filled in; an empty list is something that this engine
+    cannot do, or does without being told. No argument ever passes through a shell.
+
+    command: the program, with the arguments that it needs in every case (`-H unix://...`).
+    run: begins a container; `{container}` is its name, `{folder}` the working directory.
+    read_only, writable: a mount of `{path}` outside at `{inside}`.
+    variable: sets `{name}` to `{value}` in the container.
+    user: makes what the container writes belong to the user `{uid}`, `{gid}`.
+    no_network, network: without a network (but with a loopback), and with that of the machine.
+    shared_memory, ulimit: a `{size}` of /dev/shm, one `{limit}` as name=value.
+    gpus: the GPUs that the container sees, `{uuids}` joined by commas; `gpu`: the same, repeated for each `{uuid}`.
+    inspect, pull: print facts about `{image}` as JSON, fetch it.
+    names, state, remove: the names of all containers, facts about `{container}` as JSON, its end by force; empty where
+        the container is a child of the command and ends with it.
+    """
+
+    name: str
+    command: Arguments
+    run: Arguments
+    read_only: Arguments
+    writable: Arguments
+    variable: Arguments
+    user: Arguments = ()
+    no_network: Arguments = ()
+    network: Arguments = ()
+    shared_memory: Arguments = ()
+    ulimit: Arguments = ()
+    gpus: Arguments = ()
+    gpu: Arguments = ()
+    inspect: Arguments = ()
+    pull: Arguments = ()
+    names: Arguments = ()
+    state: Arguments = ()
+    remove: Arguments = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOptions:
+    """What every container of a run is given.
+
+    `python` is the interpreter in the image, `mounts` are folders shown read-only at their own path, beside ssdbench
+    and the data set. `arguments` are further ones of the engine's `run`. Variables are those of the image, and these.
+    """
+
+    engine: Engine
+    python: str = "python"
+    shared_memory: str | None = None
+    ulimits: tuple[str, ...] = ()
+    network: bool = False
+    mounts: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()

@@ -1,0 +1,117 @@
+"""Images made from files of this machine: a loader, its libraries and a Python environment, and nothing to download.
+
+The interpreter and the packages of the tests are mounted when the image runs; the image has an environment of its own
+around them, so that two images can differ. One of them is planted with a slowdown: its `sitecustomize` lengthens every
+sleep, and every time from one optimiser step to the next, by the share that its variable PLANTED_SLOWDOWN names.
+"""
+
+import functools
+import io
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from ssdbench.schema.container import Engine
+
+PYTHON_FOLDER = "opt/python"
+
+SITECUSTOMIZE = '''
+import importlib.machinery, os, sys, time
+
+SHARE = float(os.environ.get("PLANTED_SLOWDOWN", "0"))
+_sleep = time.sleep
+
+
+class Planted:
+    """Wraps the optimiser's step as soon as torch brings it."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "torch.optim.sgd":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            step, last = module.SGD.step, [None]
+
+            def slower(self, *arguments, **named):
+                if last[0] is not None:
+                    _sleep(SHARE * (time.perf_counter() - last[0]))
+                result = step(self, *arguments, **named)
+                last[0] = time.perf_counter()
+                return result
+
+            module.SGD.step = slower
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+if SHARE:
+    time.sleep = lambda seconds: _sleep(seconds * (1 + SHARE))
+    sys.meta_path.insert(0, Planted)
+'''
+
+
+def mounts() -> tuple[str, ...]:
+    """Folders that the images need from this machine: the interpreter, and the packages of its environment."""
+    return tuple(dict.fromkeys([sys.base_prefix, sysconfig.get_path("purelib")]))
+
+
+def import_image(engine: Engine, name: str, *, packages: bool = True, **variables: str) -> None:
+    """Make an image of this name; without `packages` its interpreter has none."""
+    changes = {"PATH": f"/{PYTHON_FOLDER}/bin", **variables}
+    settings = [part for key, value in changes.items() for part in ("--change", f"ENV {key}={value}")]
+    settings += ["--change", f"LABEL org.example.made-for={name}"]
+    command = [*engine.command, "import", *settings, "-", name]
+    subprocess.run(command, input=_root_file_system(packages), capture_output=True, check=True)
+
+
+@functools.cache
+def _root_file_system(packages: bool) -> bytes:
+    site = Path(sysconfig.get_path("purelib"))
+    own = f"{PYTHON_FOLDER}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    interpreter = os.path.realpath(sys.executable)
+    texts = {
+        "etc/passwd": "root:x:0:0:root:/:/bin/false\n",
+        f"{PYTHON_FOLDER}/pyvenv.cfg": f"home = {Path(interpreter).parent}\ninclude-system-site-packages = false\n",
+        f"{own}/sitecustomize.py": SITECUSTOMIZE,
+    }
+    if packages:
+        texts[f"{own}/mounted.pth"] = f"{site}\n"
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", dereference=True) as archive:
+        for folder in ("tmp", "proc", "sys", "dev"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
+            archive.addfile(entry)
+        for path, text in texts.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(text.encode()), 0o644
+            archive.addfile(entry, io.BytesIO(text.encode()))
+        link = tarfile.TarInfo(f"{PYTHON_FOLDER}/bin/python")
+        link.type, link.linkname = tarfile.SYMTYPE, interpreter
+        archive.addfile(link)
+        for library in _libraries(interpreter, site):
+            archive.add(library, arcname=library.lstrip("/"))
+    return content.getvalue()
+
+
+def _libraries(interpreter: str, site: Path) -> list[str]:
+    """The loader and the shared libraries of the interpreter and of torch that no mount brings."""
+    standard = Path(sysconfig.get_path("stdlib")) / "lib-dynload"
+    files = [interpreter, *map(str, standard.glob("*.so")), *map(str, (site / "torch").glob("_C.*.so"))]
+    return sorted(path for path in _needed(files) if not path.startswith(mounts()))
+
+
+def _needed(files: Iterable[str]) -> set[str]:
+    # ldd's exit code tells of one file that is no dynamic one, which is no matter here.
+    listed = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
+    words = (word for line in listed.splitlines() for word in line.split() if not line.endswith(":"))
+    return {word for word in words if word.startswith("/") and Path(word).is_file()}
