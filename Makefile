@@ -14,7 +14,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests demo converge-demo benchmark verdicts format clean
+.PHONY: environment test lint types tests engine-tests demo converge-demo benchmark verdicts format clean
 
 environment: $(VENV)/.complete $(OLD_DALI)/.complete
 
@@ -46,7 +46,11 @@ types: environment
 	$(RUN)/mypy
 
 tests: environment
-	$(RUN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	$(RUN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm))"
+
+# Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
+engine-tests: environment
+	$(RUN)/pytest -m "slow and (containers or slurm)"
 
 format: environment
 	$(RUN)/ruff check --fix .
