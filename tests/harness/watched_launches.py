@@ -35,12 +35,14 @@ class Launcher:
     """Computes on GPU 0 by a process of its own, beside `others`; GPU 1 is throttled for `reasons`."""
 
     def __init__(self, *, others: str = "", reasons: int = 0) -> None:
-        self.others, self.reasons = others, reasons
+        self.others = others
+        # Before the monitor looks for the first time, which may take longer than it is to the launch.
+        os.environ["NVML_STUB_PIDS"] = f"{os.getpid()}"
+        os.environ["NVML_STUB_REASONS"] = str(reasons)
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
             os.environ["NVML_STUB_PIDS"] = f"{worker.pid} {self.others}"
-            os.environ["NVML_STUB_REASONS"] = str(self.reasons)
             region(on_event)
             worker.kill()
         return a_measurement(case=request.case, wall_seconds=WALL_SECONDS)
