@@ -1,6 +1,7 @@
 """Runs in the formats of neighbours, read by the neighbours' own readers, and back as launches for the rule."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,11 +145,13 @@ def test_what_was_exported_comes_back_as_launches_that_the_rule_takes(results: P
 def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(tmp_path: Path):
     (tmp_path / "test_it.py").write_text("def test_sum(benchmark):\n    benchmark(sum, range(100))\n")
     files = []
+    # Below a worker of xdist, pytest-benchmark would measure nothing.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     for number in range(2):
         files.append(tmp_path / f"{number}.json")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--benchmark-json={files[-1]}"]
         options = ["--benchmark-min-rounds=5", "--benchmark-max-time=0.01", "test_it.py"]
-        subprocess.run([*command, *options], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run([*command, *options], cwd=tmp_path, env=environment, check=True, capture_output=True)
     outcome = ssdbench("import", "--baseline", files[0], "--candidate", files[1], "--format", "pytest-benchmark")
     header, baseline, candidate = outcome.out.splitlines()
     assert header == "case,arm,launch,value,session"

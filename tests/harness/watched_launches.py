@@ -20,13 +20,14 @@ from tests.builders import HOST, a_case, a_measurement, a_run
 from tests.harness.test_bench import Kept
 
 WALL_SECONDS = 0.4
+LAUNCH_SECONDS = 1.2  # two of the monitor's periods are always in it
 CASE = a_case(device="cuda", world_size=2)
 FOREIGN_PID = 1  # lives as long as the machine, and is nobody's child
 
 
-def region(on_event: Callable[[Event], None]) -> None:
+def region(on_event: Callable[[Event], None], wall_seconds: float = WALL_SECONDS) -> None:
     """Warm-up and timed region of a launch that does nothing, and some time behind it."""
-    for phase, seconds in (("warm-up", 0.1), ("measure", WALL_SECONDS), ("profile", 0.1)):
+    for phase, seconds in (("warm-up", 0.1), ("measure", wall_seconds), ("profile", 0.1)):
         on_event({"event": "phase", "phase": phase, "seconds": time.monotonic()})
         time.sleep(seconds)
 
@@ -35,15 +36,17 @@ class Launcher:
     """Computes on GPU 0 by a process of its own, beside `others`; GPU 1 is throttled for `reasons`."""
 
     def __init__(self, *, others: str = "", reasons: int = 0) -> None:
-        self.others, self.reasons = others, reasons
+        self.others = others
+        # Before the monitor looks for the first time, which may take longer than it is to the launch.
+        os.environ["NVML_STUB_PIDS"] = f"{os.getpid()}"
+        os.environ["NVML_STUB_REASONS"] = str(reasons)
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
             os.environ["NVML_STUB_PIDS"] = f"{worker.pid} {self.others}"
-            os.environ["NVML_STUB_REASONS"] = str(self.reasons)
-            region(on_event)
+            region(on_event, LAUNCH_SECONDS)
             worker.kill()
-        return a_measurement(case=request.case, wall_seconds=WALL_SECONDS)
+        return a_measurement(case=request.case, wall_seconds=LAUNCH_SECONDS)
 
 
 def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[GpuState, ...]) -> tuple[str | None, int]:
