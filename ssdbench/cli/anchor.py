@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.bars import ageless, gained, lowered_bars, not_yet_allowed, same_launches
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.report.baselines import render_anchor
 from ssdbench.schema.acceptance import LoweredBar
 from ssdbench.schema.record import Run
@@ -23,7 +23,7 @@ class Creep:
     gained: tuple[str, ...]
 
 
-def creep_note(store: FileStore, run: Run, reference: Baseline | Run | None, settings: Settings) -> Creep | None:
+def creep_note(store: Store, run: Run, reference: Baseline | Run | None, settings: Settings) -> Creep | None:
     """A run against the anchor of the baseline it is compared with; None where that would say nothing new."""
     if not isinstance(reference, Baseline):
         return None

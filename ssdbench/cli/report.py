@@ -21,10 +21,12 @@ from ssdbench.cli.compare import (
     load_run,
     load_whole,
 )
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.archive import Archive
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
 from ssdbench.schema.report import Picture, Report
@@ -58,6 +60,7 @@ def report(
     margin: Margin = None,
     maximum_age_days: MaximumAge = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Write what is said of a run as one HTML file that works anywhere, and as Markdown for issues.
 
@@ -69,7 +72,7 @@ def report(
     from ssdbench.report.pr_markdown import render_markdown
 
     pictures = _pictures(picture or [])
-    store = FileStore(results)
+    store = open_store(results, store_url)
     measured = load_whole(store, run)
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
     history = _history(store, standing(measured))
@@ -102,7 +105,7 @@ def _pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def _history(store: FileStore, run: Run) -> History:
+def _history(store: Store, run: Run) -> History:
     """The series of a run's cases, over itself and the runs before it on the same hardware."""
     key, began = run.header.hardware.key, run.header.created_at
     earlier = [
@@ -114,14 +117,14 @@ def _history(store: FileStore, run: Run) -> History:
     return every_series([*runs, run])
 
 
-def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grouping) -> Iterator[tuple[str, str]]:
+def site_pages(store: Store, runs: Sequence[Run], history: History, by: Grouping) -> Iterator[tuple[str, str]]:
     """(path, HTML) of the pages of a site over these series; `runs` are whole, with all their arms."""
     from ssdbench.report.site import render_site
 
     shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
     by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
 
-    read_once = _ReadOnce(store.root)
+    read_once = _ReadOnce(store.archive)
 
     def report_of(run_id: str) -> Report:
         run = by_id[run_id]
@@ -130,11 +133,11 @@ def site_pages(store: FileStore, runs: Sequence[Run], history: History, by: Grou
     yield from render_site(history, list(by_id), report_of, by)
 
 
-class _ReadOnce(FileStore):
+class _ReadOnce(Store):
     """A store that keeps what it read: one baseline serves all runs of its hardware."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive)
         self._found: dict[tuple[str, str], Baseline | Run | None] = {}
 
     def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
@@ -144,7 +147,7 @@ class _ReadOnce(FileStore):
         return self._found[hardware_key, name]
 
 
-def _said(store: FileStore, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
+def _said(store: Store, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
     comparison, reference = judged(store, run, baseline, settings)
     control, candidate = sides(run)
     is_interleaved = run.header.control is not None and baseline is None

@@ -21,15 +21,15 @@ def on_gpu(baseline: Baseline) -> Baseline:
 def test_a_baseline_is_read_as_it_was_written(store: FileStore):
     baseline = a_baseline()
     path = store.save_baseline(baseline)
-    assert path == store.root / "baselines" / HARDWARE.key / "main.jsonl"
+    assert Path(path) == store.root / "baselines" / HARDWARE.key / "main.jsonl"
     assert store.load_baseline(HARDWARE.key, "main") == baseline
 
 
 def test_its_lines_stand_by_case_and_launch_whatever_the_order_of_measurement(store: FileStore):
     run = a_run((a_case(backbone="resnet50"), (0.1, 0.1)), (a_case(), (0.1, 0.1)))
-    first = store.save_baseline(a_baseline(run)).read_bytes()
+    first = Path(store.save_baseline(a_baseline(run))).read_bytes()
     shuffled = replace(run, records=run.records[::-1])
-    assert store.save_baseline(a_baseline(shuffled)).read_bytes() == first
+    assert Path(store.save_baseline(a_baseline(shuffled))).read_bytes() == first
     records = store.load_baseline(HARDWARE.key, "main").records
     assert [(record.case.backbone, record.launch) for record in records] == [
         ("resnet18", 0),
@@ -40,8 +40,8 @@ def test_its_lines_stand_by_case_and_launch_whatever_the_order_of_measurement(st
 
 
 def test_the_same_figures_accepted_again_change_one_line(store: FileStore):
-    before = store.save_baseline(a_baseline()).read_text().splitlines()
-    after = store.save_baseline(a_baseline(reason="seen again")).read_text().splitlines()
+    before = Path(store.save_baseline(a_baseline())).read_text().splitlines()
+    after = Path(store.save_baseline(a_baseline(reason="seen again"))).read_text().splitlines()
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True, True, True]
 
 
@@ -76,7 +76,7 @@ def test_a_name_cannot_leave_the_folder(store: FileStore, name: str):
 
 
 def test_a_baseline_that_is_cut_off_is_refused(store: FileStore):
-    path = store.save_baseline(a_baseline())
+    path = Path(store.save_baseline(a_baseline()))
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(StoreError, match="the last line is cut off"):
         store.load_baseline(HARDWARE.key, "main")
