@@ -1,15 +1,21 @@
 """Which store is meant: a folder of files, or a database by its URL, with a spool for when it is out of reach."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.files import FileArchive, FileStore
 from ssdbench.harness.stores.spool import Spool, SpoolingStore
 from ssdbench.harness.stores.store import Store
+
+if TYPE_CHECKING:
+    from ssdbench.harness.stores.sql.archive import SqlArchive
 
 VARIABLE = "SSDBENCH_STORE"
 """Names the store where no option does. It may hold a password: workers do not inherit it."""
@@ -27,24 +33,31 @@ def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> St
         StoreError: the URL is none that can be used, or the database is of another schema version.
         EnvironmentLacksError: the packages for databases are missing.
     """
-    wanted = url or os.environ.get(VARIABLE)
-    if not wanted:
-        return FileStore(results)
-    if not _SCHEME.match(wanted):
-        return FileStore(Path(wanted))
-    store = SpoolingStore(open_archive(wanted), spool_of(results), say)
+    place = store_place(results, url)
+    if not _SCHEME.match(place):
+        return FileStore(Path(place))
+    store = SpoolingStore(open_database(place), spool_of(results), say)
     store.deliver()
     return store
 
 
+def store_place(results: Path, url: str | None) -> str:
+    """The URL or the folder that is meant."""
+    return url or os.environ.get(VARIABLE) or str(results)
+
+
 def open_archive(place: str) -> Archive:
     """The archive at a URL, or the files in a folder; errors as `open_store`."""
-    if not _SCHEME.match(place):
-        return FileArchive(Path(place))
+    return open_database(place) if _SCHEME.match(place) else FileArchive(Path(place))
+
+
+def open_database(url: str) -> SqlArchive:
+    """The archive in the database at a URL; errors as `open_store`."""
     try:
+        # Imported here: a store of files needs no such package.
         from ssdbench.harness.stores.sql.archive import SqlArchive
 
-        return SqlArchive(place)
+        return SqlArchive(url)
     except ImportError as error:
         raise EnvironmentLacksError(
             f"a store in a database needs packages that are missing ({error}): pip install 'ssdbench[sql]'"

@@ -97,8 +97,8 @@ class SqlArchive:
         of_hardware = f" of {place.hardware_key}" if place.hardware_key else ""
         return f"{self.name} {place.kind} {place.name}{of_hardware}"
 
-    def migrate(self) -> str | None:
-        """Raise the tables to the version of this program; returns the version they had, None if there were none.
+    def migrate(self) -> str:
+        """Raise the tables to the version of this program; returns a sentence about what was done.
 
         Raises:
             StoreError: they are of a newer version.

@@ -5,6 +5,7 @@ wait for each other, and every transaction that writes begins as one (BEGIN IMME
 at its first write if another process had written in between, whatever the time it may wait.
 """
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,9 +35,12 @@ class Database:
         self._secrets = [secret for secret in (url.password, *options) if secret]
         limits = {} if self.is_sqlite else {name: n for name, n in _POSTGRESQL_LIMITS.items() if name not in url.query}
         self._engine = create_engine(url, connect_args=limits, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        weakref.finalize(self, self._engine.dispose)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        # Asked for: that a row was there already is told by its count, and not every driver keeps it.
+        self._writer = self._engine.execution_options(writes=True, preserve_rowcount=True)
         self._is_current = False
 
     @contextmanager
@@ -60,20 +64,16 @@ class Database:
         Raises:
             StoreUnreachableError, StoreError: as `reading`.
         """
-        with self._sentences(), self._engine.execution_options(writes=True).begin() as connection:
+        with self._sentences(), self._writer.begin() as connection:
             if not self._is_current and not self._is_there(connection):
                 versions.raise_to_current(connection)
             yield connection
         self._is_current = True
 
-    def migrate(self) -> str | None:
-        """Raise the tables to the version of this program; returns the version they had, None if there were none."""
-        with self._sentences(), self._engine.execution_options(writes=True).begin() as connection:
-            found = versions.version_of(connection)
-            if found is not None:
-                versions.refuse_newer(found, self.name)
-            versions.raise_to_current(connection)
-        return found
+    def migrate(self) -> str:
+        """Raise the tables to the version of this program; returns a sentence about what was done."""
+        with self._sentences(), self._writer.begin() as connection:
+            return versions.migrate(connection, self.name)
 
     def _is_there(self, connection: Connection) -> bool:
         found = versions.version_of(connection)

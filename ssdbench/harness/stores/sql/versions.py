@@ -24,8 +24,22 @@ def version_of(connection: Connection) -> str | None:
     return found
 
 
-def refuse_newer(found: str, name: str) -> None:
-    """Raises StoreError where the tables were made by a newer program."""
+def migrate(connection: Connection, name: str) -> str:
+    """Raise tables of any older version; returns a sentence about what was done.
+
+    Raises:
+        StoreError: they were made by a newer program.
+    """
+    found = version_of(connection)
+    if found == VERSION:
+        return f"its tables are of version {found} already"
+    if found is not None:
+        _refuse_newer(found, name)
+    raise_to_current(connection)
+    return f"its tables were {f'raised from version {found}' if found else 'made'}, now version {VERSION}"
+
+
+def _refuse_newer(found: str, name: str) -> None:
     if int(found) > int(VERSION):
         raise StoreError(
             f"{name}: its tables are of version {found}, made by a newer ssdbench, this one knows up to {VERSION}; "
@@ -35,7 +49,7 @@ def refuse_newer(found: str, name: str) -> None:
 
 def refuse_other(found: str, name: str) -> None:
     """Raises StoreError where the tables are not of the version of this program."""
-    refuse_newer(found, name)
+    _refuse_newer(found, name)
     if found != VERSION:
         raise StoreError(
             f"{name}: its tables are of version {found}, this ssdbench needs {VERSION}; raise them once with "
