@@ -11,7 +11,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from ssdbench.errors import StoreError, UsageError
+from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileArchive
 from ssdbench.harness.stores.opening import open_archive, open_store
