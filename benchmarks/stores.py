@@ -51,7 +51,7 @@ def hammer(
 ) -> Outcome:
     """Have `writers` processes write `records` each; `interrupt` is called when a third of all is written."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["ssdbench.harness.stores.sql.archive", "tests.builders"])
+    processes.set_forkserver_preload(["ssdbench.harness.stores.sql.archive", "tests.builders", "tests.databases"])
     written, said = processes.Value("q", 0), processes.SimpleQueue()
     started = [
         processes.Process(target=_write, args=(url, results, f"run-{number}", records, written, said))

@@ -16,7 +16,8 @@ import pytest
 
 # What a careless program would print, record, or cut at a reserved character.
 PASSWORD = "hush+hush:word"
-STORES = ["files", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+STORES = ["files", *DATABASES]
 
 
 def postgresql_binaries() -> Path | None:

@@ -20,9 +20,7 @@ from ssdbench.harness.stores.sql.archive import SqlArchive
 from ssdbench.harness.stores.sql.schema import METADATA, VERSION
 from ssdbench.harness.stores.store import Store
 from tests.builders import a_header, a_run
-from tests.databases import PASSWORD, PostgresqlServer
-
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+from tests.databases import DATABASES, PASSWORD, PostgresqlServer
 
 
 @pytest.mark.parametrize(
