@@ -118,7 +118,7 @@ def main() -> None:
             return
         binaries = postgresql_binaries()
         if binaries is None:
-            parser.error("needs a PostgreSQL server (Debian: postgresql)")
+            parser.error("needs a PostgreSQL server: ci/install-postgresql.sh")
         server = PostgresqlServer(binaries)
         try:
             interrupt = (lambda: crash(server)) if given.kill else None

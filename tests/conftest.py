@@ -33,7 +33,7 @@ def postgresql() -> Iterator[PostgresqlServer]:
     """A PostgreSQL server for all tests that need one."""
     binaries = postgresql_binaries()
     if binaries is None:
-        pytest.skip("needs a PostgreSQL server (Debian: postgresql)")
+        pytest.skip("needs a PostgreSQL server: ci/install-postgresql.sh")
     server = PostgresqlServer(binaries)
     yield server
     server.stop()

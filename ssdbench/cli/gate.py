@@ -1,4 +1,4 @@
-"""A suite measured and judged case by case, for test runners; nothing is printed."""
+"""A suite measured and judged case by case, for test runners; prints nothing, but for what becomes of a spool."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace

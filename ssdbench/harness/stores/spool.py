@@ -145,7 +145,7 @@ class SpoolingStore(Store):
             self._tell_once(f"{self.name} has the {sent.records} records that {self._spool.folder} kept")
 
     def _tell(self, error: StoreError) -> None:
-        self._tell_once(f"{error}; kept in {self._spool.folder} until then, `ssdbench store send` sends it")
+        self._tell_once(f"{error}; records are kept in {self._spool.folder}, `ssdbench store send` sends them")
 
     def _tell_once(self, sentence: str) -> None:
         if sentence != self._said:
