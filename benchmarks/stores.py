@@ -69,7 +69,7 @@ def hammer(
     if failed := [process.exitcode for process in started if process.exitcode]:
         raise RuntimeError(f"{len(failed)} writers ended with exit codes {failed}")
     archive = open_archive(url)
-    spooled = spool_of(results).send(archive).records
+    spooled = spool_of(results, archive).send(archive).records
     while not said.empty():
         spooled += sum(int(count) for count in re.findall(r"has the (\d+) records", said.get()))
     lines = [archive.read_run(f"run-{number}") for number in range(writers)]

@@ -26,17 +26,18 @@ _PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or a folder."
 
 @app.command()
 def send(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
-    """Send the records that a runner kept in RESULTS/spool while its store was out of reach.
+    """Send the records that a runner kept in RESULTS/spool while this store was out of reach.
 
     Every command that writes to the store does so first. Exit code 8 where the store still is out of reach.
     """
-    place, spool = store_place(results, store_url), spool_of(results)
+    place = store_place(results, store_url)
     if place == str(results):
         raise UsageError(f"name the store that the records are for: --store URL, or {VARIABLE} in the environment")
+    archive = open_archive(place)
+    spool = spool_of(results, archive)
     if spool.is_empty():
         print(f"nothing is kept in {spool.folder}")
         return
-    archive = open_archive(place)
     sent = spool.send(archive)
     print(f"sent: {counted(sent.records, 'record')} of {counted(sent.runs, 'run')} to {archive.name}")
     if sent.left:

@@ -9,7 +9,7 @@ import pytest
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileStore
-from ssdbench.harness.stores.opening import open_store, spool_of
+from ssdbench.harness.stores.opening import open_archive, open_store, spool_of
 from tests.builders import HARDWARE, a_baseline, a_case, a_run, stored_sessions
 from tests.cli.running import keep, ssdbench
 from tests.databases import DATABASES, PASSWORD, STORES
@@ -132,10 +132,10 @@ def test_the_environment_names_the_store_and_the_option_goes_first(
 
 def test_what_a_runner_kept_is_sent(tmp_path: Path):
     results, run, database = tmp_path / "results", a_run(), tmp_path / "store.db"
-    spool = spool_of(results)
+    url = f"sqlite:///{database}"
+    spool = spool_of(results, open_archive(url))
     for record in run.records:
         spool.keep(run.header, record)
-    url = f"sqlite:///{database}"
     assert "name the store" in ssdbench("store", "send", "--results", results).err
     database.mkdir()
     down = ssdbench("store", "send", "--results", results, "--store", url)
@@ -151,11 +151,11 @@ def test_what_a_runner_kept_is_sent(tmp_path: Path):
 def test_what_a_runner_kept_and_the_store_has_otherwise_stays(tmp_path: Path):
     results, run, url = tmp_path / "results", a_run(), f"sqlite:///{tmp_path / 'store.db'}"
     open_store(results, url, pytest.fail).begin(run.header)
-    spool_of(results).keep(replace(run.header, created_at=_day(1)), run.records[0])
+    spool_of(results, open_archive(url)).keep(replace(run.header, created_at=_day(1)), run.records[0])
     sent = ssdbench("store", "send", "--results", results, "--store", url)
     assert (sent.code, "sent: 0 records of 0 runs" in sent.out) == (ExitCode.USAGE, True)
     assert "run run-1 stays in" in sent.err
-    assert not spool_of(results).is_empty()
+    assert not spool_of(results, open_archive(url)).is_empty()
 
 
 def test_stores_that_grew_apart_are_joined_both_ways(files: Path, tmp_path: Path):

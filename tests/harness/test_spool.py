@@ -8,7 +8,8 @@ import pytest
 from ssdbench.errors import StoreUnreachableError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileStore
-from ssdbench.harness.stores.opening import open_store, spool_of
+from ssdbench.harness.stores.opening import open_archive, open_store, spool_of
+from ssdbench.harness.stores.spool import Spool
 from ssdbench.harness.stores.store import Store
 from tests.builders import a_measurement, a_record, a_run
 from tests.databases import PASSWORD, PostgresqlServer
@@ -43,9 +44,13 @@ def opened(place: Place, tmp_path: Path, said: list[str]) -> Callable[[], Store]
     return lambda: open_store(tmp_path / "results", place.url, said.append)
 
 
-def spooled(tmp_path: Path) -> FileStore:
+def spool(tmp_path: Path, url: str) -> Spool:
+    return spool_of(tmp_path / "results", open_archive(url))
+
+
+def spooled(tmp_path: Path, url: str) -> FileStore:
     """A spool has the form of the file store."""
-    return FileStore(tmp_path / "results" / "spool")
+    return FileStore(spool(tmp_path, url).folder)
 
 
 def test_a_run_begun_out_of_reach_is_kept_and_sent_by_the_next_write(
@@ -58,11 +63,11 @@ def test_a_run_begun_out_of_reach_is_kept_and_sent_by_the_next_write(
     assert len(said) == 1, said
     assert "cannot be used now" in said[0]
     assert "kept in" in said[0]
-    assert spooled(tmp_path).load("run-1").records == RUN.records[:1]
+    assert spooled(tmp_path, place.url).load("run-1").records == RUN.records[:1]
 
     place.comes_back()
     assert store.append(RUN.records[1])
-    assert spool_of(tmp_path / "results").is_empty()
+    assert spool(tmp_path, place.url).is_empty()
     assert store.append(RUN.records[2])
     assert opened().load("run-1") == RUN
     assert "has the 1 records" in said[1]
@@ -79,13 +84,13 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_gets_the_rest_when_it_is
     postgresql.kill()
     try:
         assert store.append(RUN.records[1])
-        assert spooled(tmp_path).load("run-1").records == RUN.records[1:2]
+        assert spooled(tmp_path, url).load("run-1").records == RUN.records[1:2]
         with pytest.raises(StoreUnreachableError, match=r"postgresql://bench@127.*: cannot be used now \("):
             open_store(results, url, said.append).load("latest")
     finally:
         postgresql.start()
     assert store.append(RUN.records[2])
-    assert spool_of(results).is_empty()
+    assert spool(tmp_path, url).is_empty()
     assert open_store(results, url, pytest.fail).load("run-1") == RUN
     assert not [sentence for sentence in said if PASSWORD in sentence]
 
@@ -98,7 +103,15 @@ def test_opening_sends_first_so_that_nothing_is_measured_twice(
     store.append(RUN.records[0])
     place.comes_back()
     assert opened().load("latest").records == RUN.records[:1]
-    assert spool_of(tmp_path / "results").is_empty()
+    assert spool(tmp_path, place.url).is_empty()
+
+
+def test_what_is_kept_for_one_store_is_not_sent_to_another(place: Place, opened: Callable[[], Store], tmp_path: Path):
+    opened().begin(RUN.header)
+    other = open_store(tmp_path / "results", f"sqlite:///{tmp_path / 'other.db'}", pytest.fail)
+    other.begin(a_run(run_id="run-2").header)
+    assert [header.run_id for header in other.headers()] == ["run-2"]
+    assert not spool(tmp_path, place.url).is_empty()
 
 
 def test_what_the_store_has_from_an_answer_that_was_lost_is_not_doubled(
@@ -108,8 +121,8 @@ def test_what_the_store_has_from_an_answer_that_was_lost_is_not_doubled(
     store = opened()
     store.begin(RUN.header)
     store.append(RUN.records[0])
-    spool_of(tmp_path / "results").keep(RUN.header, RUN.records[0])
-    spool_of(tmp_path / "results").keep(RUN.header, RUN.records[1])
+    spool(tmp_path, place.url).keep(RUN.header, RUN.records[0])
+    spool(tmp_path, place.url).keep(RUN.header, RUN.records[1])
     assert store.append(RUN.records[2])
     assert opened().load("run-1") == RUN
 
@@ -122,18 +135,18 @@ def test_another_measurement_under_the_same_id_stays_in_the_spool_and_is_told(
     store.begin(RUN.header)
     store.append(RUN.records[0])
     other = a_record(measurement=a_measurement(step_seconds=0.2))
-    spool_of(tmp_path / "results").keep(RUN.header, other)
+    spool(tmp_path, place.url).keep(RUN.header, other)
     assert store.append(RUN.records[1]), "the run goes on"
     assert "is one measurement in" in said[0]
-    assert spooled(tmp_path).load("run-1").records == (other,)
+    assert spooled(tmp_path, place.url).load("run-1").records == (other,)
     assert opened().load("run-1").records == RUN.records[:2]
 
 
 def test_a_line_torn_in_the_spool_is_the_launch_that_was_not_stored(
     place: Place, opened: Callable[[], Store], tmp_path: Path
 ):
-    spool_of(tmp_path / "results").keep(RUN.header, RUN.records[0])
-    path = tmp_path / "results/spool/records/run-1.jsonl"
+    spool(tmp_path, place.url).keep(RUN.header, RUN.records[0])
+    path = spool(tmp_path, place.url).folder / "records/run-1.jsonl"
     path.write_text(path.read_text() + codec.dump(RUN.records[1])[:50])
     place.comes_back()
     assert opened().load("run-1").records == RUN.records[:1]

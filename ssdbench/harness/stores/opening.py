@@ -36,7 +36,8 @@ def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> St
     place = store_place(results, url)
     if not _SCHEME.match(place):
         return FileStore(Path(place))
-    store = SpoolingStore(open_database(place), spool_of(results), say)
+    archive = open_database(place)
+    store = SpoolingStore(archive, spool_of(results, archive), say)
     store.deliver()
     return store
 
@@ -64,6 +65,6 @@ def open_database(url: str) -> SqlArchive:
         ) from error
 
 
-def spool_of(results: Path) -> Spool:
-    """Where runners that measure into this folder keep what their store could not take."""
-    return Spool(results / "spool")
+def spool_of(results: Path, archive: Archive) -> Spool:
+    """Where runners that measure into this folder keep what this archive could not take."""
+    return Spool(results / "spool" / re.sub(r"[^A-Za-z0-9.]+", "-", archive.name))
