@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
+from ssdbench.cli.opening import STORE_HELP, open_store
 from ssdbench.errors import UsageError
+from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
 from ssdbench.schema.record import RunOptions
 
@@ -56,7 +58,8 @@ class Request:
     weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
     download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
     python: Annotated[str | None, _option("Interpreter that measures; default: the one of ssdbench.")] = None
-    results: Annotated[Path, _option("Folder of records and baselines.")] = DEFAULT_RESULTS
+    results: Annotated[Path, _option("Folder of records and baselines, and of files of launches.")] = DEFAULT_RESULTS
+    store_url: Annotated[str | None, typer.Option("--store", metavar="URL", help=STORE_HELP)] = None
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, augmentation and order of images.")] = 1
 
     def suite(self) -> Suite:
@@ -85,6 +88,10 @@ class Request:
         if self.margin is not None:
             content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
         return parse_suite(content, self.name or "command line")
+
+    def store(self) -> Store:
+        """Where records and baselines are; errors as `opening.open_store`."""
+        return open_store(self.results, self.store_url)
 
     def run_options(self, suite: Suite) -> RunOptions:
         """What is kept in the run's header beside its plan."""

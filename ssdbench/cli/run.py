@@ -15,7 +15,7 @@ from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bench import Bench
 from ssdbench.harness.datasets import cache_folder
 from ssdbench.harness.forecast import forecast
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Run
 
 
@@ -34,7 +34,7 @@ def run(
     budget: d.Budget = None,
 ) -> None:
     """Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends."""
-    store, deadline = FileStore(request.results), d.deadline_of(budget)
+    store, deadline = request.store(), d.deadline_of(budget)
     if resume:
         if decide or until_decided:
             raise UsageError("--resume goes on as the run was begun: leave --decide and --until-decided away")
@@ -61,11 +61,11 @@ def run(
     with run_progress(begun.header, prediction, len(begun.records), d.outlook_of(begun.header)) as observer:
         bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
         d.measure(bench, store, begun.header, deadline)
-    code = d.judge_run(store, begun.header.run_id)
+    code = d.judge_run(store, bench.run)
     if code is None and any(record.failure for record in bench.records):
         code = ExitCode.CASE_FAILED
     raise typer.Exit(code or ExitCode.OK)
 
 
-def _is_unfinished(store: FileStore, run: Run) -> bool:
+def _is_unfinished(store: Store, run: Run) -> bool:
     return not campaigns.trains_for_accuracy(run.header.plan) and d.is_unfinished(store, run)

@@ -72,6 +72,11 @@ class Bench:
         limit = run.header.options.foreign_cpu_limit_cores
         self._validity = Validity(begun=run.header.host, foreign_cpu_limit_cores=limit)
 
+    @property
+    def run(self) -> Run:
+        """The run as it stands."""
+        return Run(header=self._header, records=tuple(self.records))
+
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
         last = self._last(case_key, arm, stage, launch)
