@@ -56,6 +56,12 @@ class StoreError(SsdbenchError):
     exit_code = ExitCode.USAGE
 
 
+class StoreUnreachableError(StoreError):
+    """A store did not answer, or cannot take anything now; another time it may."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
 class DataError(SsdbenchError):
     """A data set, an image, an annotation file or a checkpoint is missing or wrong."""
 

@@ -1,13 +1,14 @@
 """Skips what this machine cannot run, and says so; property tests on the same examples each time."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests import slurm_cluster
+from tests.databases import PostgresqlServer, postgresql_binaries
 
 # The same examples in every run, so that a change is what breaks a test; HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile("same", derandomize=True)
@@ -41,3 +42,27 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server for all tests that need one."""
+    binaries = postgresql_binaries()
+    if binaries is None:
+        pytest.skip("needs a PostgreSQL server: ci/install-postgresql.sh")
+    server = PostgresqlServer(binaries)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """An empty store of a kind, as `--store` takes it."""
+
+    def make(kind: str) -> str:
+        if kind == "postgresql":
+            server: PostgresqlServer = request.getfixturevalue("postgresql")
+            return server.new_place()
+        return f"sqlite:///{tmp_path / 'store.db'}" if kind == "sqlite" else str(tmp_path / "files")
+
+    return make

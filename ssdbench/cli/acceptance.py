@@ -1,7 +1,6 @@
 """What an acceptance would change under one name: shown first, then refused or kept."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -9,7 +8,7 @@ from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.acceptance import accepted, is_same
 from ssdbench.analysis.bars import ageless, given_up, lowered_bars, next_anchor
 from ssdbench.cli.anchor import Creep, anchor_creep, release_creep
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.report.baselines import render_baseline
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.acceptance import LoweredBar
@@ -38,7 +37,7 @@ class Change:
         return bool(self.replaced and self.anchor and is_same(self.baseline, self.replaced))
 
 
-def change_of(store: FileStore, measured: Run, baseline: Baseline) -> Change:
+def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
     """What accepting `baseline`, made from `measured`, changes in the store."""
     key, name, settings = baseline.header.hardware.key, baseline.header.name, measured.header.settings
     replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
@@ -76,7 +75,7 @@ def show_change(console: Console, change: Change) -> None:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def keep_change(store: FileStore, change: Change, *, margin: float, reset_anchor: bool) -> tuple[Baseline, Path]:
+def keep_change(store: Store, change: Change, *, margin: float, reset_anchor: bool) -> tuple[Baseline, str]:
     """Write baseline and anchor; returns the baseline with its history, and where it is."""
     # The anchor first: were the writer killed between both, the next acceptance would find the older figures still.
     store.save_anchor(next_anchor(change.anchor, change.replaced, change.baseline, reset=reset_anchor))

@@ -16,7 +16,7 @@ from ssdbench.analysis.bars import (
     since_anchor,
     since_release,
 )
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.report.baselines import render_creep
 from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
 from ssdbench.schema.record import Run
@@ -33,7 +33,7 @@ class Creep:
     gained: tuple[str, ...]
 
 
-def creep_notes(store: FileStore, run: Run, reference: Baseline | Run | None, settings: Settings) -> list[Creep]:
+def creep_notes(store: Store, run: Run, reference: Baseline | Run | None, settings: Settings) -> list[Creep]:
     """A run against the last release and the anchor of its reference, where they say anything new."""
     if not isinstance(reference, Baseline):
         return []
@@ -51,7 +51,7 @@ def anchor_creep(run: Run, baseline: Baseline | None, anchor: Baseline | None, s
 
 
 def release_creep(
-    store: FileStore, run: Run, baseline: Baseline, anchor: Baseline | None, settings: Settings
+    store: Store, run: Run, baseline: Baseline, anchor: Baseline | None, settings: Settings
 ) -> list[Creep]:
     """A run against the last release; none where there is none, or baseline or anchor have its launches."""
     place = (baseline.header.hardware.key, release_name(baseline.header.name))

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ssdbench import __version__
-from ssdbench.cli import baseline, containers, converge, data
+from ssdbench.cli import baseline, containers, converge, data, store
 from ssdbench.cli.compare import compare
 from ssdbench.cli.env import env
 from ssdbench.cli.evaluate import evaluate
@@ -44,6 +44,7 @@ app.command()(table)
 app.command()(export)
 app.command("import")(import_)
 app.command()(report)
+app.add_typer(store.app, name="store")
 app.command()(verdict)
 
 

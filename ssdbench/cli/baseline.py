@@ -16,10 +16,11 @@ from ssdbench.analysis.verification import findings
 from ssdbench.cli.acceptance import change_of, keep_change, show_change
 from ssdbench.cli.compare import Results, load_run, load_whole
 from ssdbench.cli.decide import is_unfinished
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import ExitCode, StoreError, UsageError
-from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
+from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.acceptance_note import render_note
 from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
 from ssdbench.report.tables import counted
@@ -50,6 +51,7 @@ def accept(
     reason: Annotated[str, typer.Option(help="Why these figures are the ones to compare with from now on.")],
     name: Name = DEFAULT_BASELINE,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
     allow_regression: Annotated[
         bool, typer.Option("--allow-regression", help="Allow worse figures; they stay visible in the history.")
     ] = False,
@@ -70,7 +72,7 @@ def accept(
 
     Several runs are sessions of one build: with five of them a stored baseline can clear a case.
     """
-    store, console = FileStore(results), Console(stderr=note == Path("-"))
+    store, console = open_store(results, store_url), Console(stderr=note == Path("-"))
     whole = [load_whole(store, run) for run in runs]
     _refuse_undecided(store, whole)
     measured, accepted_at = sessions_of_one_build([standing(run) for run in whole]), _now()
@@ -99,10 +101,13 @@ def accept(
 
 @app.command()
 def show(
-    name: NameArgument = DEFAULT_BASELINE, hardware: HardwareKey = None, results: Results = DEFAULT_RESULTS
+    name: NameArgument = DEFAULT_BASELINE,
+    hardware: HardwareKey = None,
+    results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Show figures, distance from the anchor, and history of a baseline, for every hardware that has it."""
-    store, console = FileStore(results), Console()
+    store, console = open_store(results, store_url), Console()
     for place in _places(store, name, hardware):
         baseline, anchor = store.load_baseline(*place), store.load_anchor(*place)
         oldest = comparisons.case_figures(anchor.records) if anchor else ()
@@ -110,11 +115,14 @@ def show(
 
 
 @app.command(name="list")
-def list_all(results: Results = DEFAULT_RESULTS) -> None:
+def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
     """List all baselines."""
-    headers = FileStore(results).list_baselines()
+    store = open_store(results, store_url)
+    headers = store.list_baselines()
     if not headers:
-        raise StoreError(f"{results}: no baseline yet; accept a run with `ssdbench baseline accept RUN --reason ...`")
+        raise StoreError(
+            f"{store.name}: no baseline yet; accept a run with `ssdbench baseline accept RUN --reason ...`"
+        )
     Console().print(render_baselines(headers))
 
 
@@ -124,9 +132,10 @@ def diff(
     right: Annotated[str, typer.Argument(metavar="B", help="Name of a baseline, or a run.")],
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Show what differs between two baselines, or a baseline and a run; no verdict, so the exit code is 0."""
-    store = FileStore(results)
+    store = open_store(results, store_url)
     there, here = _side(store, left, hardware), _side(store, right, hardware)
     measured = as_run(here) if isinstance(here, Baseline) else here
     comparison = comparisons.compare(measured, there, left, ageless(measured.header.settings))
@@ -138,9 +147,10 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="Name of a baseline; all when left out.")] = None,
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Check that stored baselines are whole and in their place; findings are sentences, and exit code 2."""
-    store, console = FileStore(results), Console()
+    store, console = open_store(results, store_url), Console()
     wrong = 0
     for key, found_name in _places(store, name, hardware):
         found = _findings(store, key, found_name)
@@ -158,11 +168,12 @@ def forget(
     reason: Annotated[str, typer.Option(help="Why nothing is to be compared with it any more.")],
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Remove a baseline with its anchor and history, of one hardware, and say what was forgotten."""
     if not reason.strip():
         raise UsageError("--reason is empty; say in a few words why nothing is to be compared with it any more")
-    store = FileStore(results)
+    store = open_store(results, store_url)
     key, _ = _one_place(store, name, hardware)
     lost = _in_words(store, key, name)
     removed = store.forget_baseline(key, name)
@@ -171,7 +182,7 @@ def forget(
         _say(Console(), f"removed: {path}")
 
 
-def _refuse_undecided(store: FileStore, runs: Sequence[Run]) -> None:
+def _refuse_undecided(store: Store, runs: Sequence[Run]) -> None:
     for run in runs:
         if run.header.control is not None and is_unfinished(store, run):
             raise UsageError(
@@ -180,7 +191,7 @@ def _refuse_undecided(store: FileStore, runs: Sequence[Run]) -> None:
             )
 
 
-def _places(store: FileStore, name: str | None, hardware: str | None) -> list[tuple[str, str]]:
+def _places(store: Store, name: str | None, hardware: str | None) -> list[tuple[str, str]]:
     places = store.baseline_places()
     named = [(key, found) for key, found in places if name in (None, found)]
     found = [(key, found) for key, found in named if hardware is None or hardware in key]
@@ -188,13 +199,13 @@ def _places(store: FileStore, name: str | None, hardware: str | None) -> list[tu
         return found
     if named:
         keys = ", ".join(dict.fromkeys(key for key, _ in named))
-        raise StoreError(f"{store.root}: no baseline {name or ''!r} for hardware {hardware!r}; there is: {keys}")
+        raise StoreError(f"{store.name}: no baseline {name or ''!r} for hardware {hardware!r}; there is: {keys}")
     names = ", ".join(dict.fromkeys(found for _, found in places)) or "none yet"
     wanted = f"baseline {name!r}" if name else "baseline"
-    raise StoreError(f"{store.root}: no {wanted}; there are: {names} (see `ssdbench baseline accept`)")
+    raise StoreError(f"{store.name}: no {wanted}; there are: {names} (see `ssdbench baseline accept`)")
 
 
-def _one_place(store: FileStore, name: str, hardware: str | None) -> tuple[str, str]:
+def _one_place(store: Store, name: str, hardware: str | None) -> tuple[str, str]:
     places = _places(store, name, hardware)
     exact = [place for place in places if place[0] == hardware] or places
     if len(exact) > 1:
@@ -203,16 +214,16 @@ def _one_place(store: FileStore, name: str, hardware: str | None) -> tuple[str, 
     return exact[0]
 
 
-def _side(store: FileStore, name: str, hardware: str | None) -> Baseline | Run:
+def _side(store: Store, name: str, hardware: str | None) -> Baseline | Run:
     if any(name == known for _, known in store.baseline_places()):
         return store.load_baseline(*_one_place(store, name, hardware))
     try:
         return load_run(store, name)
     except StoreError as error:
-        raise StoreError(f"no baseline {name!r} in {store.root / 'baselines'}, and as a run: {error}") from None
+        raise StoreError(f"no baseline {name!r} in {store.name}, and as a run: {error}") from None
 
 
-def _findings(store: FileStore, key: str, name: str) -> list[str]:
+def _findings(store: Store, key: str, name: str) -> list[str]:
     try:
         baseline = store.load_baseline(key, name) if store.has_baseline(key, name) else None
         return findings(baseline, store.load_anchor(key, name), key, name)
@@ -220,7 +231,7 @@ def _findings(store: FileStore, key: str, name: str) -> list[str]:
         return [str(error)]
 
 
-def _in_words(store: FileStore, key: str, name: str) -> str:
+def _in_words(store: Store, key: str, name: str) -> str:
     try:
         baseline = store.load_baseline(key, name)
     except StoreError:

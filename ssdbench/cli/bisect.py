@@ -17,7 +17,7 @@ from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bisections import BisectionLog, log_name
 from ssdbench.harness.containers import Containers, between
 from ssdbench.harness.forecast import forecast
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.bisection import Step
 from ssdbench.schema.record import ContainerImage
 from ssdbench.schema.verdict import Status, Verdict
@@ -46,7 +46,7 @@ def bisect(
     reference = look_at(containers, images[0])
     if reference.failure is not None:
         raise EnvironmentLacksError(f"nothing can be compared with {images[0]}: {reference.failure.message}")
-    store, plan = FileStore(request.results), campaign_in(request, containers, reference, beside=reference).plan
+    store, plan = request.store(), campaign_in(request, containers, reference, beside=reference).plan
     if len(plan.cases) != 1:
         raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are asked for: say which with --case")
     key = plan.cases[0].case.key
@@ -80,7 +80,7 @@ class _Search:
     request: PairRequest
     containers: Containers
     reference: ContainerImage
-    store: FileStore
+    store: Store
     log: BisectionLog
     attempts: int
     deadline_seconds: float | None

@@ -12,10 +12,11 @@ from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.night import sides, standing
 from ssdbench.analysis.ungated import ungated_changes
 from ssdbench.cli.anchor import creep_notes
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
+from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.terminal import render_comparison
 from ssdbench.report.ungated import render_ungated
 from ssdbench.schema.record import Run
@@ -47,6 +48,7 @@ def compare(
         bool, typer.Option("--metrics", help="Report the metrics that are not gated too, with their intervals.")
     ] = False,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one line of JSON.")] = False,
     output: Annotated[
         list[str] | None,
@@ -61,7 +63,7 @@ def compare(
     Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
     """
     outputs = outputs_of(output or ())
-    store = FileStore(results)
+    store = open_store(results, store_url)
     measured = load_whole(store, run)
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
     comparison, reference = judged(store, measured, baseline, settings)
@@ -83,7 +85,7 @@ def compare(
 
 
 def judged(
-    store: FileStore, run: Run, baseline: str | None, settings: Settings
+    store: Store, run: Run, baseline: str | None, settings: Settings
 ) -> tuple[Comparison, Baseline | Run | None]:
     """The verdicts on a run, and what it was compared with: `baseline`, or what the run itself was measured for.
 
@@ -98,7 +100,7 @@ def judged(
     return comparisons.compare(standing(run), reference, name, settings), reference
 
 
-def reference_of(store: FileStore, hardware_key: str, name: str) -> Baseline | Run | None:
+def reference_of(store: Store, hardware_key: str, name: str) -> Baseline | Run | None:
     """The baseline or run of this name; of an interleaved run the candidate's launches."""
     reference = store.find_reference(hardware_key, name)
     return standing(reference) if isinstance(reference, Run) else reference
@@ -113,12 +115,12 @@ def adjusted(settings: Settings, margin: float | None, maximum_age_days: int | N
     )
 
 
-def load_run(store: FileStore, name: str) -> Run:
+def load_run(store: Store, name: str) -> Run:
     """A stored run, the candidate of an interleaved one; a launch lost with its writer is told on stderr."""
     return standing(load_whole(store, name))
 
 
-def load_whole(store: FileStore, name: str) -> Run:
+def load_whole(store: Store, name: str) -> Run:
     """A stored run with both its arms, and the launches that others have replaced."""
     run = store.load(name)
     if run.torn:

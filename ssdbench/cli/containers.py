@@ -18,7 +18,7 @@ from ssdbench.harness.containers import DEFAULT_FILE, load_containers
 from ssdbench.harness.forecast import forecast
 from ssdbench.harness.registry import open_repository
 from ssdbench.harness.seen_tags import check_tags
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import ContainerImage, RunHeader
 
 app = typer.Typer(help="Measure inside container images, compare them, find the one that brought a regression.")
@@ -39,7 +39,7 @@ def compare(request: PairRequest, old: Old, new: New, budget: d.Budget = None) -
     What an image cannot run is recorded as a failure, and the rest goes on. Ctrl-C keeps what is measured;
     `ssdbench run --resume` goes on. Exit code: as `ssdbench compare`.
     """
-    store, deadline, containers = FileStore(request.results), d.deadline_of(budget), request.load()
+    store, deadline, containers = request.store(), d.deadline_of(budget), request.load()
     baseline, candidate = (look_at(containers, containers.image(name)) for name in (old, new))
     broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
     if broken is not None:  # its failures are all that there is to record: the other image has nothing to stand beside
@@ -60,7 +60,7 @@ def run(
     budget: d.Budget = None,
 ) -> None:
     """Measure a suite in each of several images: each image is a run, and one that fails does not stop the rest."""
-    store, deadline, containers = FileStore(request.results), d.deadline_of(budget), request.load()
+    store, deadline, containers = request.store(), d.deadline_of(budget), request.load()
     names = [containers.image(name) for name in images or containers.images]
     if not names:
         raise UsageError(f"no images: name some, or list them in {request.containers}")
@@ -110,13 +110,13 @@ def new(
     raise typer.Exit(ExitCode.OK if news else ExitCode.NOTHING_NEW)
 
 
-def _measured(store: FileStore, campaign: campaigns.Campaign, deadline_seconds: float | None) -> ExitCode:
+def _measured(store: Store, campaign: campaigns.Campaign, deadline_seconds: float | None) -> ExitCode:
     prediction = forecast(campaign.plan, campaign.machine.hardware, campaigns.earlier_records(store))
     begun, data = measuring.begin(store, campaign)
     return measuring.measure(store, campaign, begun, data, prediction, deadline_seconds)
 
 
-def _earlier(store: FileStore, campaign: campaigns.Campaign, image: ContainerImage) -> RunHeader | None:
+def _earlier(store: Store, campaign: campaigns.Campaign, image: ContainerImage) -> RunHeader | None:
     """The newest run of the same cases in this very image; None where its content is not known."""
     same = [
         header

@@ -15,11 +15,11 @@ from ssdbench.analysis.stability import stability
 from ssdbench.analysis.trainings import candidates_of
 from ssdbench.cli.compare import Results, RunName, load_run
 from ssdbench.cli.converge_run import exit_code, train_seeds
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS, TrainingRequest, takes_request
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
-from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.harness.stores.published import load_published
 from ssdbench.harness.training_folders import training_folder
@@ -84,17 +84,19 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON.")] = False,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Judge all seeds of a run against a distribution, and draw their curves beside its band.
 
     Exit code: 3 regressed, 4 a seed did not end well, 5 inconclusive, 6 no such baseline or not comparable with it, 0
     unchanged or improved; better than seeds explain is a finding to be looked into.
     """
-    candidates = candidates_of(measured := load_run(FileStore(results), run))
-    store = DistributionStore(results)
+    runs = open_store(results, store_url)
+    store, measured = DistributionStore(runs.archive), load_run(runs, run)
+    candidates = candidates_of(measured)
     if not store.has(baseline):
         there = ", ".join(header.name for header in store.headers()) or "none yet"
-        typer.echo(f"ssdbench: no distribution {baseline!r} in {store.folder}; there are: {there}", err=True)
+        typer.echo(f"ssdbench: no distribution {baseline!r} in {store.name}; there are: {there}", err=True)
         raise typer.Exit(ExitCode.NOT_COVERED)
     distribution = store.load(baseline)
     settings = ConvergenceSettings() if margin is None else ConvergenceSettings.of(margin)
@@ -118,10 +120,12 @@ def accept(
     name: Annotated[str, typer.Option(help="Name of the distribution.")],
     reason: Annotated[str, typer.Option(help="Why these seeds are the ones to compare with from now on.")],
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Make the seeds of accuracy runs the distribution that others are judged against; show what it replaces."""
-    files, store, console = FileStore(results), DistributionStore(results), Console()
-    loaded = [load_run(files, run) for run in runs]
+    measured, console = open_store(results, store_url), Console()
+    store = DistributionStore(measured.archive)
+    loaded = [load_run(measured, run) for run in runs]
     accepted_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     distribution = distribution_from(loaded, name=name, reason=reason, accepted_at=accepted_at)
     replaced = store.load(name) if store.has(name) else None
@@ -135,18 +139,21 @@ def accept(
 
 
 @app.command(name="list")
-def list_all(results: Results = DEFAULT_RESULTS) -> None:
+def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
     """List all distributions."""
-    headers = DistributionStore(results).headers()
+    store = DistributionStore(open_store(results, store_url).archive)
+    headers = store.headers()
     if not headers:
-        raise StoreError(f"{results}: no distribution yet; accept seeds with `ssdbench converge accept RUN --name ...`")
+        raise StoreError(
+            f"{store.name}: no distribution yet; accept seeds with `ssdbench converge accept RUN --name ...`"
+        )
     Console().print(render_distributions(headers))
 
 
 @app.command()
-def show(name: NameArgument, results: Results = DEFAULT_RESULTS) -> None:
+def show(name: NameArgument, results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
     """Show one distribution: what was trained, why it was accepted, and its stability."""
-    distribution = DistributionStore(results).load(name)
+    distribution = DistributionStore(open_store(results, store_url).archive).load(name)
     Console().print(render_distribution(distribution.header, stability(distribution.seeds)))
 
 
@@ -154,14 +161,16 @@ def show(name: NameArgument, results: Results = DEFAULT_RESULTS) -> None:
 def table(
     source: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or the name of a distribution.")],
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Print the stability table of the published model card: final mAP over seeds, computed from their curves."""
-    store = DistributionStore(results)
+    measured = open_store(results, store_url)
+    store = DistributionStore(measured.archive)
     if store.has(source):
         distribution = store.load(source)
         trainings, precision = list(distribution.seeds), distribution.header.recipe.case.precision
     else:
-        candidates = candidates_of(load_run(FileStore(results), source))
+        candidates = candidates_of(load_run(measured, source))
         trainings, precision = _whole(candidates)
     row = stability(trainings)
     Console().print(render_stability({precision: row}, conditions_of(row)))

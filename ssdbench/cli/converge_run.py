@@ -10,7 +10,6 @@ from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bench import Bench
 from ssdbench.harness.datasets import cache_folder
 from ssdbench.harness.runner import run_plan
-from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.training_folders import training_folder
 from ssdbench.schema.case import Plan, Slot
 from ssdbench.schema.record import Run
@@ -22,7 +21,7 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
     Raises:
         UsageError: the suite measures speed, or asks for more than one case.
     """
-    store = FileStore(request.results)
+    store = request.store()
     if resume:
         campaign = campaigns.resumed_campaign(
             store, run_id, request.name, lambda run: campaigns.trains_for_accuracy(run.header.plan)
@@ -41,7 +40,7 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
             training_folder(request.results),
         )  # fmt: skip
         run_plan(bench, campaign.plan, None)
-    return store.load(begun.header.run_id)
+    return bench.run
 
 
 def exit_code(run: Run) -> ExitCode:

@@ -17,7 +17,7 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.bench import Bench
 from ssdbench.harness.control import control_from, seconds_of
 from ssdbench.harness.runner import AskRule, run_more, run_pairs, run_plan
-from ssdbench.harness.stores.files import DEFAULT_BASELINE, FileStore
+from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.record import Control, Record, Run, RunHeader
 
@@ -34,7 +34,7 @@ Budget = Annotated[str | None, typer.Option(help="Begin no launch after this tim
 
 
 def control_arm(
-    store: FileStore, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
+    store: Store, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
 ) -> Control | None:
     """What measures as the baseline; None where the run has no such arm.
 
@@ -50,7 +50,7 @@ def control_arm(
     return control_from(python, checkout, store.load(run) if run else None) if decide else None
 
 
-def reference_name(store: FileStore, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
+def reference_name(store: Store, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
     """What a run's launches are added for; None where its plan says how many they are.
 
     Raises:
@@ -74,7 +74,7 @@ def deadline_of(budget: str | None) -> float | None:
     return None if budget is None else time.monotonic() + seconds_of(budget)
 
 
-def measure(bench: Bench, store: FileStore, header: RunHeader, deadline_seconds: float | None) -> None:
+def measure(bench: Bench, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
     """Pairs where the run has a baseline arm, as the rule asks; else the plan, and more until a baseline can decide."""
     ask = _rule_of(store, header)
     if ask is not None and header.control is not None:
@@ -85,7 +85,7 @@ def measure(bench: Bench, store: FileStore, header: RunHeader, deadline_seconds:
         run_more(bench, header.plan, ask, deadline_seconds)
 
 
-def is_unfinished(store: FileStore, run: Run) -> bool:
+def is_unfinished(store: Store, run: Run) -> bool:
     """Whether the run's plan, or the verdict rule, asks for launches that are not measured."""
     ask = _rule_of(store, run.header)
     if ask is not None and ask(run.records):
@@ -101,9 +101,8 @@ def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], Outlook] | Non
     return lambda records: outlook(night_of(header.plan, records), header.settings)
 
 
-def judge_run(store: FileStore, run_id: str) -> int | None:
+def judge_run(store: Store, run: Run) -> int | None:
     """Print the verdicts on a run that was to be decided, and return the exit code; None of other runs."""
-    run = store.load(run_id)
     if run.header.control is None and run.header.options.until_decided is None:
         return None
     comparison, _ = judged(store, run, None, run.header.settings)
@@ -112,7 +111,7 @@ def judge_run(store: FileStore, run_id: str) -> int | None:
     return code
 
 
-def _rule_of(store: FileStore, header: RunHeader) -> AskRule | None:
+def _rule_of(store: Store, header: RunHeader) -> AskRule | None:
     plan, settings, against = header.plan, header.settings, header.options.until_decided
     if header.control is not None:
         return lambda records: next_pairs(night_of(plan, records), settings)

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from ssdbench.cli.compare import Results, RunName, load_run
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores import interchange
-from ssdbench.harness.stores.files import FileStore
 from ssdbench.report import exchange
 from ssdbench.report.shelf import find_format, formats
 from ssdbench.schema.exchange import ImportedValue
@@ -28,6 +28,7 @@ def export(
     layout: Annotated[str, typer.Option("--format", help=f"{', '.join(formats(exchange))}.")],
     output: Output = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Write the figures of a run in the format of another tool; cases without a figure are named on stderr.
 
@@ -36,7 +37,7 @@ def export(
     from ssdbench.analysis.exchange import exported
 
     render = find_format(exchange, layout).render
-    found = exported(load_run(FileStore(results), run))
+    found = exported(load_run(open_store(results, store_url), run))
     for reason in found.left_out:
         print(f"ssdbench: left out: {reason}", file=sys.stderr)
     if not found.cases:

@@ -1,15 +1,16 @@
-"""A suite measured and judged case by case, for test runners; nothing is printed."""
+"""A suite measured and judged case by case, for test runners; prints nothing, but for what becomes of a spool."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.cli.compare import judged
+from ssdbench.cli.opening import open_store
 from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bench import Bench, Observer
 from ssdbench.harness.datasets import cache_folder
 from ssdbench.harness.runner import run_plan
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite, load_suite
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.record import RunOptions
@@ -23,7 +24,7 @@ class Gate:
     """A suite as it is planned for this machine; made by `open_gate`."""
 
     campaign: campaigns.Campaign
-    store: FileStore
+    store: Store
     baseline: str
 
     @property
@@ -43,8 +44,9 @@ class Gate:
         data = campaigns.prepare_images(campaign, lambda _event: None)
         begun = campaigns.begin(self.store, campaign, data)
         launchers = campaigns.launchers(campaign)
-        run_plan(Bench(begun, data, launchers, self.store, cache_folder() / "work", observer), plan, None)
-        measured = self.store.load(begun.header.run_id)
+        bench = Bench(begun, data, launchers, self.store, cache_folder() / "work", observer)
+        run_plan(bench, plan, None)
+        measured = bench.run
         comparison, _ = judged(self.store, measured, self.baseline, measured.header.settings)
         return {case.case_key: case for case in comparison.cases}
 
@@ -66,4 +68,5 @@ def open_gate(path: Path, results: Path, baseline: str) -> Gate:
     """
     suite = load_suite(path)
     options = RunOptions(synthetic=suite.data.recipe(), foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores)
-    return Gate(campaign=campaigns.new_campaign(suite, options, SEED), store=FileStore(results), baseline=baseline)
+    campaign = campaigns.new_campaign(suite, options, SEED)
+    return Gate(campaign=campaign, store=open_store(results, None), baseline=baseline)

@@ -11,12 +11,12 @@ from rich.text import Text
 from ssdbench.analysis.history import every_series, find_case, measured_cases, series_of
 from ssdbench.analysis.night import standing
 from ssdbench.cli.compare import Results, load_whole
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.report import site_pages
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.campaign import trains_for_accuracy
-from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.history import csv_of, render_cases, render_series
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
@@ -34,6 +34,7 @@ def history(
         Path | None, typer.Option("--html", metavar="DIR", help="Write a static site: pages to put on any host.")
     ] = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Show a case over time with its change points; without CASE, list the cases that were measured.
 
@@ -44,10 +45,10 @@ def history(
         raise UsageError("--csv and --html are two outputs; give one of them")
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists those that were measured")
-    store, console = FileStore(results), Console()
+    store, console = open_store(results, store_url), Console()
     whole = [load_whole(store, header.run_id) for header in store.headers()]
     if not whole:
-        raise StoreError(f"{results}: nothing was measured yet; begin with `ssdbench run`")
+        raise StoreError(f"{store.name}: nothing was measured yet; begin with `ssdbench run`")
     runs = [standing(run) for run in whole]
     cases = measured_cases(runs)
     if case is None and html is None:
@@ -60,9 +61,11 @@ def history(
         found = {key: series_of(runs, key, by=by, metric=metric, hardware=hardware)}
     trained = _trained(whole, hardware) if html is not None and case is None else []
     if not found and not trained:
-        raise UsageError(f"{results}: nothing to show on hardware {hardware!r} by {by.value}; see `ssdbench history`")
+        raise UsageError(
+            f"{store.name}: nothing to show on hardware {hardware!r} by {by.value}; see `ssdbench history`"
+        )
     if html:
-        _write_site(html, site_pages(store, whole, trained, found, by))
+        _write_site(html, site_pages(store, results, whole, trained, found, by))
         return
     for series in found.values():
         _show(console, series, as_csv=as_csv)

@@ -7,11 +7,11 @@ from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.bench import Bench
 from ssdbench.harness.datasets import PreparedData, cache_folder
 from ssdbench.harness.forecast import Forecast
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Run
 
 
-def begin(store: FileStore, campaign: campaigns.Campaign) -> tuple[Run, PreparedData | None]:
+def begin(store: Store, campaign: campaigns.Campaign) -> tuple[Run, PreparedData | None]:
     """Make the images ready and write the run's header, or take up the run that is resumed.
 
     Raises:
@@ -24,14 +24,14 @@ def begin(store: FileStore, campaign: campaigns.Campaign) -> tuple[Run, Prepared
 
 
 def measure(
-    store: FileStore, campaign: campaigns.Campaign, begun: Run, data: PreparedData | None,
+    store: Store, campaign: campaigns.Campaign, begun: Run, data: PreparedData | None,
     prediction: Forecast, deadline_seconds: float | None,
 ) -> ExitCode:  # fmt: skip
     """Measure what is left of a run, and judge it where that was asked for; the exit code says how it went."""
     with run_progress(begun.header, prediction, len(begun.records), d.outlook_of(begun.header)) as observer:
         bench = Bench(begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer)
         d.measure(bench, store, begun.header, deadline_seconds)
-    code = d.judge_run(store, begun.header.run_id)
+    code = d.judge_run(store, bench.run)
     if code is None and any(record.failure for record in bench.records):
         code = ExitCode.CASE_FAILED
     return ExitCode(code or ExitCode.OK)

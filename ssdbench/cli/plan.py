@@ -6,7 +6,6 @@ from rich.table import Table
 from ssdbench.cli.request import Request, takes_request
 from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign, require_speed
 from ssdbench.harness.forecast import Forecast, forecast
-from ssdbench.harness.stores.files import FileStore
 from ssdbench.report.numbers import duration
 
 
@@ -16,9 +15,7 @@ def plan(request: Request) -> None:
     suite = request.suite()
     campaign = new_campaign(suite, request.run_options(suite), request.seed)
     require_speed(campaign.plan)
-    print_plan(
-        campaign, forecast(campaign.plan, campaign.machine.hardware, earlier_records(FileStore(request.results)))
-    )
+    print_plan(campaign, forecast(campaign.plan, campaign.machine.hardware, earlier_records(request.store())))
 
 
 def print_plan(campaign: Campaign, prediction: Forecast) -> None:

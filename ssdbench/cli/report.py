@@ -22,13 +22,15 @@ from ssdbench.cli.compare import (
     load_run,
     load_whole,
 )
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
 from ssdbench.harness.campaign import trains_for_accuracy
 from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, read_pictures, sheets_of
+from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.distributions import DistributionStore
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.harness.training_folders import training_folder
 from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.schema.history import Grouping, Series
@@ -60,6 +62,7 @@ def report(
     margin: Margin = None,
     maximum_age_days: MaximumAge = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Write what is said of a run as one HTML file that works anywhere, and as Markdown for issues.
 
@@ -69,12 +72,12 @@ def report(
     from ssdbench.report import page, pr_markdown
 
     pictures = read_pictures(picture or [])
-    store = FileStore(results)
+    store = open_store(results, store_url)
     measured = load_whole(store, run)
     if trains_for_accuracy(measured.header.plan):
         if margin is not None or maximum_age_days is not None:
             raise UsageError(f"run {measured.header.run_id} trains for accuracy: its margins are those of `converge`")
-        trained = accuracy_said(results, measured, baseline, pictures)
+        trained = accuracy_said(store, results, measured, baseline, pictures)
         print(accuracy_headline(trained).text)
         _write(output, markdown, lambda: page.render_accuracy(trained), pr_markdown.render_accuracy_markdown(trained))
         return
@@ -94,13 +97,15 @@ def _write(output: Path | None, markdown: Path | None, html: Callable[[], str], 
         print(f"written: {output or DEFAULT_REPORT}")
 
 
-def accuracy_said(results: Path, run: Run, baseline: str | None, pictures: Sequence[Picture] = ()) -> AccuracyReport:
+def accuracy_said(
+    store: Store, results: Path, run: Run, baseline: str | None, pictures: Sequence[Picture] = ()
+) -> AccuracyReport:
     """What is said of a run of trainings, with the sheets that it drew.
 
     Raises:
         StoreError: there is no distribution called `baseline`.
     """
-    distribution = DistributionStore(results).load(baseline) if baseline is not None else None
+    distribution = DistributionStore(store.archive).load(baseline) if baseline is not None else None
     said = accuracy_report(run, distribution)
     left = LARGEST_PICTURES_BYTES - sum(len(picture.content) for picture in pictures)
     folder = training_folder(results)
@@ -108,7 +113,7 @@ def accuracy_said(results: Path, run: Run, baseline: str | None, pictures: Seque
     return replace(said, pictures=(*pictures, *sheets), gaps=(*said.gaps, *gaps))
 
 
-def _history(store: FileStore, run: Run) -> History:
+def _history(store: Store, run: Run) -> History:
     """The series of a run's cases, over itself and the runs before it on the same hardware."""
     key, began = run.header.hardware.key, run.header.created_at
     earlier = [
@@ -121,32 +126,32 @@ def _history(store: FileStore, run: Run) -> History:
 
 
 def site_pages(
-    store: FileStore, runs: Sequence[Run], trained: Sequence[Run], history: History, by: Grouping
+    store: Store, results: Path, runs: Sequence[Run], trained: Sequence[Run], history: History, by: Grouping
 ) -> Iterator[tuple[str, str]]:
     """(path, HTML) of the pages of a site over these series, and over runs `trained` for accuracy.
 
-    `runs` are whole, with all their arms.
+    `runs` are whole, with all their arms; the files of trainings are under `results`.
     """
     from ssdbench.report.site import render_site
 
     shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
     by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
 
-    read_once = _ReadOnce(store.root)
+    read_once = _ReadOnce(store.archive)
 
     def report_of(run_id: str) -> Report:
         run = by_id[run_id]
         return _said(read_once, run, None, run.header.settings, {})
 
-    trainings = [accuracy_said(store.root, run, None) for run in trained]
+    trainings = [accuracy_said(read_once, results, run, None) for run in trained]
     yield from render_site(history, list(by_id), report_of, trainings, by)
 
 
-class _ReadOnce(FileStore):
+class _ReadOnce(Store):
     """A store that keeps what it read: one baseline serves all runs of its hardware."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive)
         self._found: dict[tuple[str, str], Baseline | Run | None] = {}
 
     def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
@@ -156,7 +161,7 @@ class _ReadOnce(FileStore):
         return self._found[hardware_key, name]
 
 
-def _said(store: FileStore, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
+def _said(store: Store, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
     comparison, reference = judged(store, run, baseline, settings)
     control, candidate = sides(run)
     is_interleaved = run.header.control is not None and baseline is None

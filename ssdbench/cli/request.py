@@ -8,8 +8,10 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
+from ssdbench.cli.opening import STORE_HELP, open_store
 from ssdbench.cli.slurm import slurm_options
 from ssdbench.errors import UsageError
+from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
 from ssdbench.schema.record import RunOptions
 
@@ -60,7 +62,8 @@ class Request:
     python: Annotated[str | None, _option("Interpreter that measures; default: the one of ssdbench.")] = None
     launcher: Annotated[str, _option("Where launches run: local, or slurm (docs/slurm.md).")] = "local"
     slurm: Annotated[list[str] | None, _option("How to submit to Slurm, as name=value: partition=gpu.")] = None
-    results: Annotated[Path, _option("Folder of records and baselines.")] = DEFAULT_RESULTS
+    results: Annotated[Path, _option("Folder of records and baselines, and of files of launches.")] = DEFAULT_RESULTS
+    store_url: Annotated[str | None, typer.Option("--store", metavar="URL", help=STORE_HELP)] = None
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, augmentation and order of images.")] = 1
 
     def suite(self) -> Suite:
@@ -89,6 +92,10 @@ class Request:
         if self.margin is not None:
             content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
         return parse_suite(content, self.name or "command line")
+
+    def store(self) -> Store:
+        """Where records and baselines are; errors as `opening.open_store`."""
+        return open_store(self.results, self.store_url)
 
     def run_options(self, suite: Suite) -> RunOptions:
         """What is kept in the run's header beside its plan."""

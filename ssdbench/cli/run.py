@@ -13,7 +13,7 @@ from ssdbench.cli.request import Request, takes_request
 from ssdbench.errors import UsageError
 from ssdbench.harness import campaign as campaigns
 from ssdbench.harness.forecast import forecast
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Run
 
 
@@ -32,7 +32,7 @@ def run(
     budget: d.Budget = None,
 ) -> None:
     """Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends."""
-    store, deadline = FileStore(request.results), d.deadline_of(budget)
+    store, deadline = request.store(), d.deadline_of(budget)
     if resume:
         if decide or until_decided:
             raise UsageError("--resume goes on as the run was begun: leave --decide and --until-decided away")
@@ -56,5 +56,5 @@ def run(
     raise typer.Exit(measuring.measure(store, campaign, begun, data, prediction, deadline))
 
 
-def _is_unfinished(store: FileStore, run: Run) -> bool:
+def _is_unfinished(store: Store, run: Run) -> bool:
     return not campaigns.trains_for_accuracy(run.header.plan) and d.is_unfinished(store, run)

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from ssdbench.cli.compare import Results, load_run
+from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
-from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.published import load_published
 from ssdbench.report import layouts
 from ssdbench.report.shelf import find_format, formats
@@ -44,6 +44,7 @@ def table(
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: print.")] = None,
     results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
 ) -> None:
     """Print runs in the layout of NVIDIA's published tables: accuracy, stability, throughput, scaling, latency.
 
@@ -58,7 +59,7 @@ def table(
     elif not runs:
         raise UsageError("name a run (`ssdbench table latest`), or ask for NVIDIA's figures with --published 22.10")
     else:
-        store = FileStore(results)
+        store = open_store(results, store_url)
         tables = _measured([load_run(store, name) for name in runs], results, against, published)
     write(output, render(tables, uncertainty=uncertainty))
 

@@ -94,6 +94,11 @@ class Bench:
             self._validity = replace(self._validity, look=lambda: run.header.host.gpus)
         self._submitted: dict[str, LaunchRequest] = {}
 
+    @property
+    def run(self) -> Run:
+        """The run as it stands."""
+        return Run(header=self._header, records=tuple(self.records))
+
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
         last = self._last(case_key, arm, stage, launch)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.lines import append_line, parsed, read_all, write_whole
+from ssdbench.harness.stores.lines import append_lines, read_all, write_whole
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.bisection import Bisection, Finding, Step
 
@@ -24,14 +24,14 @@ class BisectionLog:
         self.path = path
         self.steps: list[Step] = []
         if path.exists():
-            lines, _ = read_all(path)
-            asked = codec.read(Bisection, lines[0] if lines else b"", f"{path} line 1")
+            lines = read_all(path)
+            asked = lines.header(Bisection)
             if (asked.suite, asked.case_key, asked.images) != (suite, case_key, images):
                 raise UsageError(
                     f"{path} is the log of another question ({asked.case_key} of {asked.suite}, from {asked.images[0]} "
                     f"to {asked.images[-1]}, {len(asked.images)} images): give another file as --log"
                 )
-            self.steps = parsed(Step, lines[1:], path, first=2)
+            self.steps = lines.parsed(Step)
             return
         asked = Bisection(
             schema_version=SCHEMA_VERSION, created_at=_now(), suite=suite, case_key=case_key, images=images
@@ -62,7 +62,7 @@ class BisectionLog:
             attempt=attempt,
             finding=finding,
         )
-        append_line(self.path, codec.dump(step))
+        append_lines(self.path, [codec.dump(step)])
         self.steps.append(step)
         return step
 

@@ -19,7 +19,7 @@ from ssdbench.harness.launchers.slurm import SlurmLauncher
 from ssdbench.harness.launchers.slurm_probe import probe_cluster
 from ssdbench.harness.planning import make_plan
 from ssdbench.harness.probe import Machine, probe_machine
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite
 from ssdbench.harness.validity import changed_settings
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
@@ -64,7 +64,7 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
 
 
 def resumed_campaign(
-    store: FileStore, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]
+    store: Store, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]
 ) -> Campaign:
     """Take up a run (None: the newest one that is unfinished, of the suite if that is given) where it stopped.
 
@@ -137,7 +137,7 @@ def prepare_images(campaign: Campaign, on_progress: OnProgress) -> PreparedData 
     return data
 
 
-def begin(store: FileStore, campaign: Campaign, data: PreparedData | None) -> Run:
+def begin(store: Store, campaign: Campaign, data: PreparedData | None) -> Run:
     """Write the header of a new run, or return the resumed one as it stands."""
     if campaign.resumed is not None:
         return campaign.resumed
@@ -158,7 +158,7 @@ def begin(store: FileStore, campaign: Campaign, data: PreparedData | None) -> Ru
     return Run(header=header, records=())
 
 
-def earlier_records(store: FileStore) -> list[Record]:
+def earlier_records(store: Store) -> list[Record]:
     """Records of the newest runs, to predict durations from."""
     records: list[Record] = []
     # A prediction is no reason to stop: whoever asks for a run that cannot be read will be told so.
@@ -226,11 +226,11 @@ def _require_images(run: Run) -> None:
             )
 
 
-def _newest_unfinished(store: FileStore, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:
+def _newest_unfinished(store: Store, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:
     headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
     for header in reversed(headers):
         run = store.load(header.run_id)
         if is_unfinished(run):
             return run
     of_suite = f" of suite {suite}" if suite else ""
-    raise StoreError(f"{store.root} holds no unfinished run{of_suite}: begin one without --resume")
+    raise StoreError(f"{store.name} holds no unfinished run{of_suite}: begin one without --resume")

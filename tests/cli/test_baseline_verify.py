@@ -48,7 +48,7 @@ def test_lines_that_a_merge_lost_or_doubled_are_found(results: Path, gap: tuple[
     change_lines(results / FOLDER / "main.jsonl", *gap)
     outcome = verify(results)
     assert outcome.code == 2
-    assert "lines where its header counts 9; restore the file from version control" in outcome.out
+    assert "lines where its header counts 9; restore it from version control or a backup" in outcome.out
     assert ssdbench("compare", "second", "--results", results).code == 2
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ssdbench.errors import ExitCode, StoreError
 from ssdbench.harness.stores.distributions import DistributionStore
-from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.files import FileArchive, FileStore
 from ssdbench.schema.training import Training
 from tests.cli.running import Outcome, keep
 from tests.cli.running import ssdbench as command
@@ -125,7 +125,7 @@ def test_an_acceptance_needs_a_reason_and_shows_what_it_replaces(results: Path) 
     keep(results, a_training_run(some_seeds(12, ap=0.255), run_id="better"))
     done = accept(results, "better", reason="newer recipe")
     assert (done.code, "it replaces:" in done.out, "mean +1.88%" in done.words) == (0, True, True)
-    assert DistributionStore(results).load("main").header.seeds == 12
+    assert DistributionStore(FileArchive(results)).load("main").header.seeds == 12
 
 
 def test_distributions_are_listed_and_shown(results: Path) -> None:
@@ -159,8 +159,8 @@ def test_a_run_without_trainings_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_distribution_reads_back_equal_and_is_written_the_same_again(tmp_path: Path) -> None:
-    store, distribution = DistributionStore(tmp_path), a_distribution()
-    path = store.save(distribution)
+    store, distribution = DistributionStore(FileArchive(tmp_path)), a_distribution()
+    path = Path(store.save(distribution))
     before = path.read_bytes()
     assert store.load("main") == distribution
     store.save(replace(distribution, seeds=distribution.seeds[::-1]))
@@ -169,8 +169,8 @@ def test_a_distribution_reads_back_equal_and_is_written_the_same_again(tmp_path:
 
 
 def test_a_distribution_that_lost_a_line_or_was_changed_is_refused(tmp_path: Path) -> None:
-    store = DistributionStore(tmp_path)
-    path = store.save(a_distribution())
+    store = DistributionStore(FileArchive(tmp_path))
+    path = Path(store.save(a_distribution()))
     whole = path.read_bytes()
     path.write_bytes(b"\n".join(whole.splitlines()[:-1]) + b"\n")
     with pytest.raises(StoreError, match="9 whole seeds where its header counts 10"):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES
 from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.files import FileArchive
 from ssdbench.harness.training_folders import seed_folder, training_folder
 from ssdbench.report.pr_markdown import MOST_LINES
 from ssdbench.schema.record import Run
@@ -25,7 +26,7 @@ HOSTILE = '<script>alert(1)</script><img src="x" onerror="alert(1)"> | \u202eoop
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A folder with a distribution of ten seeds and a run of two that are worse, a broken one, and a failed one."""
-    DistributionStore(tmp_path).save(a_distribution())
+    DistributionStore(FileArchive(tmp_path)).save(a_distribution())
     run = a_training_run([*some_seeds(2, ap=0.24, first_seed=20), a_training(30, epochs_done=6), None], run_id="broken")
     assert run.records[-1].failure is not None
     hostile = replace(run.records[-1], failure=replace(run.records[-1].failure, message=HOSTILE))

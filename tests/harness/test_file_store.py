@@ -40,33 +40,6 @@ def test_a_run_is_found_by_id_by_a_unique_beginning_by_path_and_as_the_latest(st
     assert [header.run_id for header in store.headers()] == ["2026-a", "2026-b"]
 
 
-def test_an_id_that_begins_another_id_is_still_found(store: FileStore):
-    keep(store, a_run(run_id="run"))
-    keep(store, a_run(run_id="run-2"))
-    assert store.load("run").header.run_id == "run"
-    assert store.load("run-").header.run_id == "run-2"
-
-
-def test_a_beginning_of_several_ids_is_refused_and_they_are_named(store: FileStore):
-    keep(store, a_run(run_id="run-1"))
-    keep(store, a_run(run_id="run-2"))
-    with pytest.raises(StoreError, match=r"'run' begins several run ids \(run-1, run-2\); write more of it"):
-        store.load("run")
-
-
-@pytest.mark.parametrize("wanted", ["nothing", "", "../records/run-1", "/etc/passwd", "run-11"])
-def test_a_missing_run_is_one_sentence_that_names_what_exists(store: FileStore, wanted: str):
-    keep(store, a_run())
-    with pytest.raises(StoreError, match=r"no run .* there are run-1"):
-        store.load(wanted)
-
-
-@pytest.mark.parametrize("wanted", ["latest", "run-1"])
-def test_an_empty_store_says_how_to_begin(store: FileStore, wanted: str):
-    with pytest.raises(StoreError, match="there is none yet, measure with `ssdbench run`"):
-        store.load(wanted)
-
-
 def test_a_missing_file_is_named(store: FileStore):
     with pytest.raises(StoreError, match=r"elsewhere\.jsonl: no such file of a run"):
         store.load("elsewhere.jsonl")
@@ -79,12 +52,6 @@ def test_a_run_id_cannot_leave_the_folder(store: FileStore, run_id: str):
     with pytest.raises(StoreError, match="is no file name"):
         store.append(a_record(run_id=run_id))
     assert not store.root.exists()
-
-
-def test_a_run_is_begun_once(store: FileStore):
-    store.begin(a_header())
-    with pytest.raises(StoreError, match="run run-1 exists"):
-        store.begin(a_header())
 
 
 def test_a_record_needs_a_run_that_was_begun(store: FileStore):

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from ssdbench.errors import EnvironmentLacksError, ExitCode, SsdbenchError
+from ssdbench.harness.stores import opening
 
 # The folder that holds the package: a worker imports this very source, whatever its interpreter has installed.
 SOURCE = Path(__file__).parents[3]
@@ -29,10 +30,12 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
     """This process's environment with a source tree of ssdbench in front of the import path.
 
     PYTHONSAFEPATH (Python 3.11) keeps the working directory off it: in a checkout, its ssdbench would be found first.
+    The store, whose URL may hold a password, is not for workers.
     """
     inherited = os.environ.get("PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if name != opening.VARIABLE}
     path = os.pathsep.join([str(source), *([inherited] if inherited else [])])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
+    return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
 
 
 def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:

@@ -1,37 +1,33 @@
-"""Distributions over seeds as JSON lines: <root>/convergence/<name>.jsonl, a header, then one line a seed.
-
-Seeds stand in their order, so that what an acceptance changes can be reviewed; a file is replaced whole.
-"""
-
-import re
-from pathlib import Path
+"""Distributions over seeds, in any archive: a header, then one line a seed, in their order; replaced whole."""
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.lines import parsed, read_all, read_header, write_whole
+from ssdbench.harness.stores.archive import Archive, Place, checked_place, is_name
 from ssdbench.schema.convergence import DistributionHeader, SeedDistribution
 from ssdbench.schema.training import Training
 
-_SUFFIX = ".jsonl"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
 
 class DistributionStore:
-    """The distributions under `root`; nothing is created before the first write."""
+    """The distributions of an archive (that of a store: `store.archive`)."""
 
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "convergence"
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
 
-    def save(self, distribution: SeedDistribution) -> Path:
-        """Write a distribution, replacing the one of its name; returns the file.
+    @property
+    def name(self) -> str:
+        """What to call the archive in a sentence."""
+        return self._archive.name
+
+    def save(self, distribution: SeedDistribution) -> str:
+        """Write a distribution, replacing the one of its name; returns where it is.
 
         Raises:
-            StoreError: the name is no file name, or the folder cannot be written.
+            StoreError: the name is no file name, or the archive cannot be written.
         """
-        path = self._path(distribution.header.name)
+        place = _place(distribution.header.name)
         seeds = sorted(distribution.seeds, key=lambda training: training.seed)
-        write_whole(path, map(codec.dump, [distribution.header, *seeds]))
-        return path
+        self._archive.write(place, [codec.dump(line) for line in (distribution.header, *seeds)])
+        return self._archive.where(place)
 
     def load(self, name: str) -> SeedDistribution:
         """The distribution of this name.
@@ -39,30 +35,30 @@ class DistributionStore:
         Raises:
             StoreError: there is none, or a line cannot be read or is missing.
         """
-        path = self._path(name)
-        if not path.exists():
+        place = _place(name)
+        lines = self._archive.read(place)
+        if lines is None:
             there = ", ".join(header.name for header in self.headers()) or "none yet"
             raise StoreError(
-                f"{path}: no distribution {name!r}; there are: {there} (accept seeds with `ssdbench converge accept`)"
+                f"{self._archive.where(place)}: no distribution {name!r}; there are: {there} (accept seeds with "
+                "`ssdbench converge accept`)"
             )
-        lines, torn = read_all(path)
-        header = codec.read(DistributionHeader, lines[0] if lines else b"", f"{path} line 1")
-        if torn or len(lines) != 1 + header.seeds:
+        header = lines.header(DistributionHeader)
+        if lines.torn or len(lines.lines) != 1 + header.seeds:
             raise StoreError(
-                f"{path}: {len(lines) - 1} whole seeds where its header counts {header.seeds}; restore the file from "
-                "version control"
+                f"{lines.source}: {len(lines.lines) - 1} whole seeds where its header counts {header.seeds}; restore "
+                "it from version control or a backup"
             )
-        return SeedDistribution(header=header, seeds=tuple(parsed(Training, lines[1:], path, first=2)))
+        return SeedDistribution(header=header, seeds=tuple(lines.parsed(Training)))
 
     def has(self, name: str) -> bool:
         """Whether there is a distribution of this name."""
-        return _NAME.fullmatch(name) is not None and self._path(name).exists()
+        return is_name(name) and _place(name) in self._archive.places("distribution")
 
     def headers(self) -> list[DistributionHeader]:
         """The headers of all distributions, by name."""
-        return [read_header(DistributionHeader, path) for path in sorted(self.folder.glob(f"*{_SUFFIX}"))]
+        return [lines.header(DistributionHeader) for lines in self._archive.headers("distribution")]
 
-    def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise StoreError(f"distribution name {name!r} is no file name; use letters, digits, '.', '_' and '-' only")
-        return self.folder / f"{name}{_SUFFIX}"
+
+def _place(name: str) -> Place:
+    return checked_place(Place(kind="distribution", name=name))

@@ -1,15 +1,14 @@
 """Files of JSON lines: written whole beside their name and renamed, or grown line by line on disk."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
-
-T = TypeVar("T")
+from ssdbench.harness.stores.archive import Lines
 
 
 def write_whole(path: Path, lines: Iterable[str]) -> None:
@@ -37,15 +36,15 @@ def write_bytes(path: Path, content: bytes) -> None:
         part.replace(path)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Add a line behind the last whole one (one that was cut off is cut away); on disk when this returns.
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add lines behind the last whole one (one that was cut off is cut away); on disk when this returns.
 
     Raises:
         StoreError: the file cannot be written.
     """
     with _writing(path), path.open("r+b") as file:
         _go_behind_last_whole_line(file)
-        file.write(line.encode() + b"\n")
+        file.write(b"".join(line.encode() + b"\n" for line in lines))
         file.flush()
         os.fsync(file.fileno())
 
@@ -66,27 +65,27 @@ def _go_behind_last_whole_line(file: BinaryIO) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file.
+    """Remove a file, if it is there.
 
     Raises:
         StoreError: its folder cannot be written.
     """
     with _writing(path):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
-def read_header(kind: type[T], path: Path) -> T:
-    """The first line alone, as an object of `kind`.
+def read_first(path: Path) -> Lines:
+    """The first line alone.
 
     Raises:
-        StoreError: the line cannot be read.
+        StoreError: the file cannot be read.
     """
     with _reading(path), path.open("rb") as file:
-        return codec.read(kind, file.readline(), f"{path} line 1")
+        return Lines(source=str(path), lines=[file.readline()])
 
 
-def read_all(path: Path) -> tuple[list[bytes], bool]:
-    """All whole lines without their line feeds, and whether a last one was cut off and left out.
+def read_all(path: Path) -> Lines:
+    """All whole lines without their line feeds; a last one that was cut off is left out.
 
     Raises:
         StoreError: the file cannot be read.
@@ -95,16 +94,7 @@ def read_all(path: Path) -> tuple[list[bytes], bool]:
         content = path.read_bytes()
     *lines, tail = content.split(b"\n")
     torn = bool(tail) and not codec.is_whole(tail)
-    return [*lines, tail] if tail and not torn else lines, torn
-
-
-def parsed(kind: type[T], lines: Sequence[bytes], path: Path, first: int) -> list[T]:
-    """Lines as objects of `kind`; `first` is the number of the first one in its file, counted from 1.
-
-    Raises:
-        StoreError: a line cannot be read.
-    """
-    return [codec.read(kind, line, f"{path} line {number}") for number, line in enumerate(lines, start=first)]
+    return Lines(source=str(path), lines=[*lines, tail] if tail and not torn else lines, torn=torn)
 
 
 @contextmanager

@@ -1,0 +1,132 @@
+"""Where lines are kept, whatever they say: the contract of archives (files, SQL), and the names that they take."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from ssdbench.errors import StoreError
+from ssdbench.harness.stores import codec
+
+T = TypeVar("T")
+Kind = Literal["baseline", "anchor", "distribution"]
+KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution")
+"""An anchor before its baseline, the order in which an acceptance writes them."""
+
+ANCHOR = ".anchor"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Place:
+    """What is replaced whole: a kind and a name; baselines and anchors are of one hardware."""
+
+    kind: Kind
+    hardware_key: str = ""
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """Whole lines as they were written; `source` says where they stand, `torn` that a last one was cut off."""
+
+    source: str
+    lines: Sequence[str | bytes]
+    torn: bool = False
+
+    def header(self, kind: type[T]) -> T:
+        """The first line, as an object of `kind`.
+
+        Raises:
+            StoreError: the line cannot be read.
+        """
+        return codec.read(kind, self.lines[0] if self.lines else b"", f"{self.source} line 1")
+
+    def parsed(self, kind: type[T], start: int = 1, stop: int | None = None) -> list[T]:
+        """The lines from `start` to before `stop`, counted from 0, as objects of `kind`.
+
+        Raises:
+            StoreError: a line cannot be read.
+        """
+        chosen = enumerate(self.lines[start:stop], start=start + 1)
+        return [codec.read(kind, line, f"{self.source} line {number}") for number, line in chosen]
+
+
+class Archive(Protocol):
+    """Keeps runs, which grow line by line, and places, which are replaced whole; made by the first write.
+
+    A line is on disk when the method that writes it returns. Every method raises StoreError where it cannot do its
+    work, and StoreUnreachableError where another time it could.
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence; never with a password."""
+
+    def begin(self, run_id: str, header: str) -> bool:
+        """Keep the header of a new run; False where the run is there already."""
+
+    def append(self, run_id: str, records: Mapping[str, str]) -> int:
+        """Add lines by record id to a run that was begun; those that are there are passed over. How many were new."""
+
+    def run_ids(self) -> list[str]:
+        """The runs, by id."""
+
+    def newest_run(self) -> str | None:
+        """The run that was created last; None where there is none."""
+
+    def run_headers(self) -> list[Lines]:
+        """The header of every run, a line each."""
+
+    def read_run(self, run_id: str) -> Lines | None:
+        """Header and records in the order in which they were added; None where there is no such run."""
+
+    def places(self, kind: Kind) -> list[Place]:
+        """All places of a kind, in order."""
+
+    def headers(self, kind: Kind) -> list[Lines]:
+        """The first line of every place of a kind, in order."""
+
+    def read(self, place: Place) -> Lines | None:
+        """All lines of a place; None where there is nothing."""
+
+    def write(self, place: Place, lines: Sequence[str]) -> None:
+        """Replace a place whole, or leave it as it was."""
+
+    def remove(self, place: Place) -> None:
+        """Forget a place, if it is there."""
+
+    def where(self, place: Place) -> str:
+        """What to call a place in a sentence."""
+
+
+def is_name(text: str) -> bool:
+    """Whether this can name a run, a baseline or a distribution: every store can be copied to files."""
+    return _NAME.fullmatch(text) is not None
+
+
+def checked(name: str, what: str) -> str:
+    """The name.
+
+    Raises:
+        StoreError: it is no file name.
+    """
+    if not is_name(name):
+        raise StoreError(f"{what} {name!r} is no file name; use letters, digits, '.', '_' and '-' only")
+    return name
+
+
+def checked_place(place: Place) -> Place:
+    """The place.
+
+    Raises:
+        StoreError: its name or its hardware key is no file name, or names the file of an anchor.
+    """
+    if place.kind == "distribution":
+        checked(place.name, "distribution name")
+        return place
+    if place.name.endswith(ANCHOR):
+        raise StoreError(f"baseline name {place.name!r} ends in {ANCHOR!r}, as the files of anchors do; choose another")
+    checked(place.hardware_key, "hardware key")
+    checked(place.name, "baseline name")
+    return place

@@ -1,0 +1,70 @@
+"""Which store is meant: a folder of files, or a database by its URL, with a spool for when it is out of reach."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssdbench.errors import EnvironmentLacksError
+from ssdbench.harness.stores.archive import Archive
+from ssdbench.harness.stores.files import FileArchive, FileStore
+from ssdbench.harness.stores.spool import Spool, SpoolingStore
+from ssdbench.harness.stores.store import Store
+
+if TYPE_CHECKING:
+    from ssdbench.harness.stores.sql.archive import SqlArchive
+
+VARIABLE = "SSDBENCH_STORE"
+"""Names the store where no option does. It may hold a password: workers do not inherit it."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
+
+
+def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> Store:
+    """The store of `url`, else of the environment, else the files in `results`; nothing is created yet.
+
+    What the spool in `results` kept for a database is sent to it now, where it can be reached; `say` is told of that,
+    and of everything that goes into the spool later.
+
+    Raises:
+        StoreError: the URL is none that can be used, or the database is of another schema version.
+        EnvironmentLacksError: the packages for databases are missing.
+    """
+    place = store_place(results, url)
+    if not _SCHEME.match(place):
+        return FileStore(Path(place))
+    archive = open_database(place)
+    store = SpoolingStore(archive, spool_of(results, archive), say)
+    store.deliver()
+    return store
+
+
+def store_place(results: Path, url: str | None) -> str:
+    """The URL or the folder that is meant."""
+    return url or os.environ.get(VARIABLE) or str(results)
+
+
+def open_archive(place: str) -> Archive:
+    """The archive at a URL, or the files in a folder; errors as `open_store`."""
+    return open_database(place) if _SCHEME.match(place) else FileArchive(Path(place))
+
+
+def open_database(url: str) -> SqlArchive:
+    """The archive in the database at a URL; errors as `open_store`."""
+    try:
+        # Imported here: a store of files needs no such package.
+        from ssdbench.harness.stores.sql.archive import SqlArchive
+
+        return SqlArchive(url)
+    except ImportError as error:
+        raise EnvironmentLacksError(
+            f"a store in a database needs packages that are missing ({error}): pip install 'ssdbench[sql]'"
+        ) from error
+
+
+def spool_of(results: Path, archive: Archive) -> Spool:
+    """Where runners that measure into this folder keep what this archive could not take."""
+    return Spool(results / "spool" / re.sub(r"[^A-Za-z0-9.]+", "-", archive.name))

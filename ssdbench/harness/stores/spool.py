@@ -1,0 +1,153 @@
+"""Records that a store could not take, kept as files until it can: nothing lost, nothing double.
+
+A spool is a folder of runs in the form of the file store. Processes that share it take turns by a lock on the folder,
+so that what one adds is never removed by another that has just sent the rest. A record leaves the spool after the store
+has it on disk; sent twice it is kept once, by its id.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdbench.errors import StoreError, StoreUnreachableError
+from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.archive import Archive
+from ssdbench.harness.stores.files import FileArchive
+from ssdbench.harness.stores.store import Store
+from ssdbench.harness.stores.sync import copy_run
+from ssdbench.schema.record import Record, Run, RunHeader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What left a spool: how many runs and new records; `left` says why others stay, a sentence each."""
+
+    runs: int
+    records: int
+    left: tuple[str, ...]
+
+
+class Spool:
+    """The runs kept in `folder`, which is made when it is needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files = FileArchive(folder)
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be sent."""
+        return not self._files.run_ids()
+
+    def keep(self, header: RunHeader, record: Record | None = None) -> bool:
+        """Keep a run's header and a record of it, on disk when this returns; False where both were there.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        with self._turn():
+            is_new = self._files.begin(header.run_id, codec.dump(header))
+            if record is not None:
+                is_new = self._files.append(header.run_id, {record.id: codec.dump(record)}) == 1
+            return is_new
+
+    def send(self, archive: Archive) -> Sent:
+        """Send everything, run by run; what the archive has is removed here.
+
+        Raises:
+            StoreUnreachableError: the archive is out of reach; what was not sent stays.
+        """
+        runs, records, left = 0, 0, []
+        with self._turn():
+            # Asked before files are read: an archive that is down is tried again before every launch.
+            archive.newest_run()
+            for run_id in self._files.run_ids():
+                try:
+                    records += copy_run(self._files, archive, run_id)
+                except StoreUnreachableError:
+                    raise
+                except StoreError as error:
+                    left.append(f"run {run_id} stays in {self.folder}: {error}")
+                    continue
+                self._files.remove_run(run_id)
+                runs += 1
+        return Sent(runs=runs, records=records, left=tuple(left))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder, os.O_RDONLY)
+        except OSError as error:
+            raise StoreError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another folder for results"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+class SpoolingStore(Store):
+    """A store whose runs go into a spool while it cannot take them, and from there to it as soon as it can."""
+
+    def __init__(self, archive: Archive, spool: Spool, say: Callable[[str], None]) -> None:
+        super().__init__(archive)
+        self._spool = spool
+        self._say = say
+        self._said = ""
+        self._begun: dict[str, RunHeader] = {}
+
+    def begin(self, header: RunHeader) -> None:
+        self._begun[header.run_id] = header
+        try:
+            self._send()
+            super().begin(header)
+        except StoreUnreachableError as error:
+            self._spool.keep(header)
+            self._tell(error)
+
+    def append(self, record: Record) -> bool:
+        try:
+            self._send()
+            return super().append(record)
+        except StoreError as error:
+            # Whatever the store's reason, a launch that was measured is kept.
+            header = self._begun.get(record.run_id)
+            if header is None:
+                raise
+            is_new = self._spool.keep(header, record)
+            self._tell(error)
+            return is_new
+
+    def load(self, run: str) -> Run:
+        found = super().load(run)
+        self._begun[found.header.run_id] = found.header
+        return found
+
+    def deliver(self) -> None:
+        """Send what the spool holds, where the store can be reached."""
+        try:
+            self._send()
+        except StoreUnreachableError as error:
+            self._tell(error)
+
+    def _send(self) -> None:
+        if self._spool.is_empty():
+            return
+        sent = self._spool.send(self.archive)
+        for sentence in sent.left:
+            self._tell_once(sentence)
+        if sent.runs:
+            self._tell_once(f"{self.name} has the {sent.records} records that {self._spool.folder} kept")
+
+    def _tell(self, error: StoreError) -> None:
+        self._tell_once(f"{error}; records are kept in {self._spool.folder}, `ssdbench store send` sends them")
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            self._say(sentence)

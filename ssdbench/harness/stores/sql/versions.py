@@ -1,0 +1,70 @@
+"""Which version the tables of a database have, and how they get to the one of this program (Alembic, `migrations/`).
+
+An empty database gets its tables by the first write. Tables of an older version are raised by `ssdbench store migrate`
+and by nothing else: they are shared, and programs of the older version are locked out by it. Newer ones are refused.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from ssdbench.errors import StoreError
+from ssdbench.harness.stores.sql.schema import VERSION, VERSION_TABLE
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+# Held to the end of the transaction: of processes that find an empty database at once, one makes the tables.
+_LOCK = text("SELECT pg_advisory_xact_lock(7303001)")
+
+
+def version_of(connection: Connection) -> str | None:
+    """The version of the tables; None where there are none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return found
+
+
+def migrate(connection: Connection, name: str) -> str:
+    """Raise tables of any older version; returns a sentence about what was done.
+
+    Raises:
+        StoreError: they were made by a newer program.
+    """
+    found = version_of(connection)
+    if found == VERSION:
+        return f"its tables are of version {found} already"
+    if found is not None:
+        _refuse_newer(found, name)
+    raise_to_current(connection)
+    return f"its tables were {f'raised from version {found}' if found else 'made'}, now version {VERSION}"
+
+
+def _refuse_newer(found: str, name: str) -> None:
+    if int(found) > int(VERSION):
+        raise StoreError(
+            f"{name}: its tables are of version {found}, made by a newer ssdbench, this one knows up to {VERSION}; "
+            "update ssdbench"
+        )
+
+
+def refuse_other(found: str, name: str) -> None:
+    """Raises StoreError where the tables are not of the version of this program."""
+    _refuse_newer(found, name)
+    if found != VERSION:
+        raise StoreError(
+            f"{name}: its tables are of version {found}, this ssdbench needs {VERSION}; raise them once with "
+            "`ssdbench store migrate`"
+        )
+
+
+def raise_to_current(connection: Connection) -> None:
+    """Run the migrations that are missing, in the transaction of the connection."""
+    # Imported here: only an empty or an old database needs it.
+    from alembic import command
+    from alembic.config import Config
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK)
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, VERSION)

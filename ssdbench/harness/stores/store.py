@@ -1,0 +1,226 @@
+"""Runs and baselines in any archive: the one place that knows what names mean and when stored lines are sound.
+
+Records appear in the order of measurement, each once, whoever added it again. Baselines are replaced whole, in the
+order of case key, session, stage and launch, and say in their header how many lines they have.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ssdbench.errors import StoreError
+from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, checked_place, is_name
+from ssdbench.harness.stores.lines import read_all
+from ssdbench.schema.acceptance import Acceptance
+from ssdbench.schema.record import Record, Run, RunHeader
+from ssdbench.schema.verdict import Baseline, BaselineHeader
+
+LATEST = "latest"
+DEFAULT_BASELINE = "main"
+_RESTORE = "restore it from version control or a backup"
+
+
+class Store:
+    """Runs and baselines; `archive` holds their lines."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence: its folder, or its URL without the password."""
+        return self.archive.name
+
+    def begin(self, header: RunHeader) -> None:
+        """Keep the header of a new run.
+
+        Raises:
+            StoreError: the run exists, or its id is no file name.
+        """
+        checked(header.run_id, "run id")
+        if not self.archive.begin(header.run_id, codec.dump(header)):
+            raise StoreError(f"{self.name}: run {header.run_id} exists; resume it, or choose another id")
+
+    def append(self, record: Record) -> bool:
+        """Add a record to its run, on disk when this returns; False where a record of that id is there already.
+
+        Raises:
+            StoreError: the run was not begun, or cannot be read.
+        """
+        checked(record.run_id, "run id")
+        return self.archive.append(record.run_id, {record.id: codec.dump(record)}) == 1
+
+    def load(self, run: str) -> Run:
+        """The run of this id, unique beginning of an id, path of a .jsonl file, or `latest`.
+
+        Raises:
+            StoreError: no such run, several of them, or a line that cannot be read.
+        """
+        return _run(self._lines_of(run))
+
+    def headers(self) -> list[RunHeader]:
+        """The headers of all runs, oldest first."""
+        headers = [lines.header(RunHeader) for lines in self.archive.run_headers()]
+        return sorted(headers, key=lambda header: (header.created_at, header.run_id))
+
+    def save_baseline(self, baseline: Baseline) -> str:
+        """Write a baseline, replacing the one of its name and hardware; returns where it is.
+
+        Raises:
+            StoreError: the name is no file name.
+        """
+        return self._save("baseline", baseline)
+
+    def save_anchor(self, anchor: Baseline) -> str:
+        """Write the anchor of the baseline that its header names; returns where it is. Errors as `save_baseline`."""
+        return self._save("anchor", anchor)
+
+    def load_baseline(self, hardware_key: str, name: str) -> Baseline:
+        """The baseline of this name for this hardware.
+
+        Raises:
+            StoreError: there is none, a line cannot be read or is missing, or a launch is of no run that it names.
+        """
+        place = _place("baseline", hardware_key, name)
+        lines = self.archive.read(place)
+        if lines is None:
+            raise StoreError(
+                f"{self.archive.where(place)}: no baseline {name!r} for this hardware; accept a run with `baseline "
+                "accept`"
+            )
+        return _baseline(lines)
+
+    def load_anchor(self, hardware_key: str, name: str) -> Baseline | None:
+        """The oldest launches kept of each case of this baseline; None where none were kept.
+
+        Raises:
+            StoreError: as `load_baseline`.
+        """
+        lines = self.archive.read(_place("anchor", hardware_key, name))
+        return _baseline(lines) if lines is not None else None
+
+    def has_baseline(self, hardware_key: str, name: str) -> bool:
+        """Whether there is a baseline of this name for this hardware."""
+        return _place("baseline", hardware_key, name) in self.archive.places("baseline")
+
+    def forget_baseline(self, hardware_key: str, name: str) -> list[str]:
+        """Remove a baseline and its anchor; returns where they were, nothing where there were none.
+
+        Raises:
+            StoreError: one cannot be removed.
+        """
+        places = [_place(kind, hardware_key, name) for kind in ("baseline", "anchor")]
+        removed = [place for place in places if place in self.archive.places(place.kind)]
+        for place in removed:
+            self.archive.remove(place)
+        return [self.archive.where(place) for place in removed]
+
+    def baseline_places(self) -> list[tuple[str, str]]:
+        """Hardware key and name of every baseline, also of one that cannot be read or whose anchor alone is left."""
+        places = [*self.archive.places("baseline"), *self.archive.places("anchor")]
+        return sorted({(place.hardware_key, place.name) for place in places})
+
+    def list_baselines(self) -> list[BaselineHeader]:
+        """The headers of all baselines, by hardware and name."""
+        headers = [lines.header(BaselineHeader) for lines in self.archive.headers("baseline")]
+        return sorted(headers, key=lambda header: (header.hardware.key, header.name))
+
+    def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
+        """What `name` means for this hardware: its baseline, else a run (as `load` takes it).
+
+        None where there is no such baseline for this hardware yet: another machine has one, or it is the default.
+
+        Raises:
+            StoreError: `name` is neither a baseline anywhere nor a run, or a line cannot be read.
+        """
+        if is_name(name):
+            if self.has_baseline(hardware_key, name):
+                return self.load_baseline(hardware_key, name)
+            if any(header.name == name for header in self.list_baselines()):
+                return None
+        try:
+            lines = self._lines_of(name)
+        except StoreError as error:
+            if name == DEFAULT_BASELINE:
+                return None
+            raise StoreError(f"no baseline {name!r} in {self.name}, and as a run: {error}") from None
+        return _run(lines)
+
+    def _lines_of(self, run: str) -> Lines:
+        if run.endswith(".jsonl"):
+            if not Path(run).is_file():
+                raise StoreError(f"{run}: no such file of a run; `latest` or the beginning of a run id works as well")
+            return read_all(Path(run))
+        run_id = self.archive.newest_run() if run == LATEST else run
+        lines = self.archive.read_run(run_id) if run_id and is_name(run_id) else None
+        if lines is None:
+            lines = self.archive.read_run(self._completed(run))
+        assert lines is not None
+        return lines
+
+    def _completed(self, beginning: str) -> str:
+        """The one run id that begins so."""
+        ids = self.archive.run_ids()
+        found = [run_id for run_id in ids if beginning and run_id.startswith(beginning)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise StoreError(f"{self.name}: {beginning!r} begins several run ids ({_few(found)}); write more of it")
+        there = f"there are {_few(ids[::-1])}" if ids else "there is none yet, measure with `ssdbench run`"
+        raise StoreError(f"{self.name}: no run {beginning!r}; {there}")
+
+    def _save(self, kind: Kind, baseline: Baseline) -> str:
+        header = replace(baseline.header, acceptances=len(baseline.history), launches=len(baseline.records))
+        place = _place(kind, header.hardware.key, header.name)
+        sessions = {run_id: number for number, run_id in enumerate(_sessions(header))}
+        records = sorted(
+            baseline.records, key=lambda item: (item.case.key, sessions.get(item.run_id, -1), item.stage, item.launch)
+        )
+        self.archive.write(place, [codec.dump(line) for line in (header, *baseline.history, *records)])
+        return self.archive.where(place)
+
+
+def _place(kind: Kind, hardware_key: str, name: str) -> Place:
+    return checked_place(Place(kind=kind, hardware_key=hardware_key, name=name))
+
+
+def _run(lines: Lines) -> Run:
+    header = lines.header(RunHeader)
+    records: dict[str, Record] = {}
+    for record in lines.parsed(Record):
+        records.setdefault(record.id, record)
+    strangers = [record.id for record in records.values() if record.run_id != header.run_id]
+    if strangers:
+        raise StoreError(
+            f"{lines.source}: record {strangers[0]} is of another run than {header.run_id}; take its line out"
+        )
+    ordered = sorted(records.values(), key=lambda record: record.order)
+    return Run(header=header, records=tuple(ordered), torn=lines.torn)
+
+
+def _baseline(lines: Lines) -> Baseline:
+    if lines.torn:
+        raise StoreError(f"{lines.source}: the last line is cut off; {_RESTORE}")
+    header = lines.header(BaselineHeader)
+    split = 1 + header.acceptances
+    if header.launches is not None and len(lines.lines) != split + header.launches:
+        raise StoreError(
+            f"{lines.source}: {len(lines.lines)} lines where its header counts {split + header.launches}; {_RESTORE}"
+        )
+    history = lines.parsed(Acceptance, stop=split)
+    records = lines.parsed(Record, start=split)
+    stranger = next((record for record in records if record.run_id not in _sessions(header)), None)
+    if stranger:
+        raise StoreError(
+            f"{lines.source}: launch {stranger.id} is of none of the runs that its header names; {_RESTORE}"
+        )
+    return Baseline(header=header, records=tuple(records), history=tuple(history))
+
+
+def _sessions(header: BaselineHeader) -> tuple[str, ...]:
+    return header.sessions or (header.run_id,)
+
+
+def _few(names: list[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

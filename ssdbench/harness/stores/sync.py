@@ -1,0 +1,129 @@
+"""From one archive to another, without loss: line by line as they were written, each once.
+
+What both have must be equal. Two versions of one record or header are never reconciled here; of two baselines of one
+name the later acceptance can be chosen, which is said with what was copied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ssdbench.errors import StoreError
+from ssdbench.harness.stores.archive import KINDS, Archive, Lines, Place
+from ssdbench.schema.convergence import DistributionHeader
+from ssdbench.schema.record import Record, RunHeader
+from ssdbench.schema.verdict import BaselineHeader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What was new to the target: counts, and what it had in an older acceptance that was `replaced`."""
+
+    runs: int
+    records: int
+    baselines: int
+    distributions: int
+    replaced: tuple[str, ...]
+
+
+def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copied:
+    """Copy to `target` what it lacks. With `keep_newer`, of baselines that differ the one accepted later is kept.
+
+    Raises:
+        StoreError: both have something under one name that differs; where that is a baseline, nothing was copied yet.
+    """
+    places = _places_to_copy(source, target, keep_newer=keep_newer)
+    known = set(target.run_ids())
+    runs = source.run_ids()
+    records = sum(copy_run(source, target, run_id) for run_id in runs)
+    replaced = [target.where(place) for place in places if target.read(place) is not None]
+    for place in places:
+        target.write(place, _content(source, place))
+    return Copied(
+        runs=len(set(runs) - known),
+        records=records,
+        baselines=sum(place.kind == "baseline" for place in places),
+        distributions=sum(place.kind == "distribution" for place in places),
+        replaced=tuple(replaced),
+    )
+
+
+def copy_run(source: Archive, target: Archive, run_id: str) -> int:
+    """Copy a run's header and records, as far as the target lacks them; returns how many records that were.
+
+    Raises:
+        StoreError: a line cannot be read, or both have something under one id that differs.
+    """
+    lines = source.read_run(run_id)
+    assert lines is not None
+    lines.header(RunHeader)
+    header, new = _texts(lines.lines)[0], _by_id(lines)
+    there = target.read_run(run_id)
+    if there is None:
+        target.begin(run_id, header)
+    else:
+        _refuse_unlike(run_id, header, new, there, lines.source)
+    return target.append(run_id, new)
+
+
+def _refuse_unlike(run_id: str, header: str, new: dict[str, str], there: Lines, source: str) -> None:
+    if _texts(there.lines)[0] != header:
+        raise StoreError(
+            f"run {run_id} has one header in {source} and another in {there.source}; rename one of the runs"
+        )
+    known = _by_id(there)
+    unlike = next((record_id for record_id, line in new.items() if known.get(record_id, line) != line), None)
+    if unlike:
+        raise StoreError(
+            f"record {unlike} is one measurement in {source} and another in {there.source}; take one of them out"
+        )
+
+
+def _by_id(lines: Lines) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for record, line in zip(lines.parsed(Record), _texts(lines.lines[1:]), strict=True):
+        found.setdefault(record.id, line)
+    return found
+
+
+def _places_to_copy(source: Archive, target: Archive, *, keep_newer: bool) -> list[Place]:
+    chosen = []
+    for together in _groups(source):
+        unlike = [place for place in together if _content(source, place) != _content(target, place)]
+        known = [place for place in unlike if _content(target, place)]
+        if known:
+            here, there = _accepted_at(source, together), _accepted_at(target, together)
+            if not keep_newer:
+                raise StoreError(
+                    f"{target.where(known[0])}, accepted {there}, differs from {source.where(known[0])}, accepted "
+                    f"{here}; nothing was copied: take one of them out, or keep the later one with --keep-newer"
+                )
+            if here <= there:
+                continue
+        chosen += unlike
+    return chosen
+
+
+def _groups(source: Archive) -> list[list[Place]]:
+    """All places; a baseline goes together with its anchor, and after it, as an acceptance writes them."""
+    groups: dict[tuple[bool, str, str], list[Place]] = {}
+    for place in (place for kind in KINDS for place in source.places(kind)):
+        key = (place.kind == "distribution", place.hardware_key, place.name)
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
+
+
+def _accepted_at(archive: Archive, together: Sequence[Place]) -> str:
+    """When the last of these places that the archive has was accepted."""
+    lines = next(lines for place in reversed(together) if (lines := archive.read(place)) is not None)
+    if together[-1].kind == "distribution":
+        return lines.header(DistributionHeader).accepted_at
+    return lines.header(BaselineHeader).accepted_at
+
+
+def _content(archive: Archive, place: Place) -> list[str]:
+    lines = archive.read(place)
+    return _texts(lines.lines) if lines is not None else []
+
+
+def _texts(lines: Sequence[str | bytes]) -> list[str]:
+    return [line if isinstance(line, str) else line.decode() for line in lines]
