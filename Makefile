@@ -9,7 +9,8 @@ CONSTRAINTS := constraints/environment.txt
 OLD_DALI := .environments/dali-1.34
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
-INSTALL := uv pip install --quiet --python $(RUN)/python
+# Compiled once here, as pip does: every worker is a process of its own, and may not be allowed to write bytecode.
+INSTALL := uv pip install --quiet --compile-bytecode --python $(RUN)/python
 else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
