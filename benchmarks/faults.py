@@ -57,7 +57,7 @@ FAULTS = (
         file="ssdbench/ssd/pipelines/dali.py",
         old='labels=tensors["labels"].flatten(1).long(),',
         new='labels=(lambda k: (k + (k > 0)).clamp(max=80))(tensors["labels"].flatten(1).long()),',
-        unit_tests=("tests/ssd/test_pipelines_contract.py",),
+        unit_tests=("tests/ssd/test_pipelines_truth.py",),
     ),
     Fault(
         name="flip",
@@ -65,7 +65,7 @@ FAULTS = (
         file="ssdbench/ssd/pipelines/dali.py",
         old="    boxes = fn.bb_flip(boxes, ltrb=True, horizontal=flip)\n",
         new="",
-        unit_tests=("tests/ssd/test_pipelines_contract.py",),
+        unit_tests=("tests/ssd/test_pipelines_truth.py",),
     ),
     Fault(
         name="rate",

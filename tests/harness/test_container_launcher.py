@@ -25,7 +25,7 @@ DATA = Path("/datasets/coco")
 
 def request_of(**changes: object) -> LaunchRequest:
     request = LaunchRequest(
-        schema_version=SCHEMA_VERSION, case=a_case(), launch=0, seed=1, output="/work/launch", prepared_data=None
+        schema_version=SCHEMA_VERSION, case=a_case(), launch=0, seed=1, output="/scratch/launch", prepared_data=None
     )
     return replace(request, **changes)  # type: ignore[arg-type]
 
@@ -37,14 +37,14 @@ def command(engine: str, request: LaunchRequest, **options: object) -> list[str]
 
 
 def test_docker_gets_the_source_and_the_data_read_only_and_the_folder_of_the_launch_writable() -> None:
-    words = command("docker", request_of(prepared_data="/cache/x/prepared.json"), mounts=("/opt/python",))
+    words = command("docker", request_of(prepared_data="/cache/x/prepared.json"), mounts=("/opt/environment",))
     assert words[:3] == ["docker", "run", "--pull=never"]
     assert [word for word in words if word.startswith("--volume")] == [
         "--volume=/checkout/ssdbench:/ssdbench-source/ssdbench:ro",
-        "--volume=/opt/python:/opt/python:ro",
+        "--volume=/opt/environment:/opt/environment:ro",
         "--volume=/cache/x:/cache/x:ro",
         "--volume=/datasets/coco:/datasets/coco:ro",
-        "--volume=/work/launch:/work/launch",
+        "--volume=/scratch/launch:/scratch/launch",
     ]
     assert f"--user={os.getuid()}:{os.getgid()}" in words
     assert "--network=none" in words
@@ -53,7 +53,7 @@ def test_docker_gets_the_source_and_the_data_read_only_and_the_folder_of_the_lau
     }
     assert not [word for word in words if "gpu" in word.lower() and word.startswith("--gpus")]
     image = words.index("sha256:abc")
-    assert words[image + 1 : image + 5] == ["python", "-m", "ssdbench.worker.launch", "/work/launch"]
+    assert words[image + 1 : image + 5] == ["python", "-m", "ssdbench.worker.launch", "/scratch/launch"]
 
 
 def test_each_engine_is_told_of_the_gpus_in_its_own_words_and_of_no_more_than_are_measured() -> None:
@@ -88,15 +88,15 @@ def test_memory_limits_network_and_arguments_are_those_of_the_file() -> None:
 
 
 def test_what_a_shell_would_read_stays_one_argument() -> None:
-    nasty = "/work/$(reboot) ; `true` && x"
+    nasty = "/scratch/$(reboot) ; `true` && x"
     words = command("docker", request_of(output=nasty))
     assert f"--volume={nasty}:{nasty}" in words
     assert filled(["{a}-{b}", "{{.Names}}"], a="{b}", b="2") == ("{b}-2", "{{.Names}}")
 
 
 def test_a_path_that_an_engine_would_take_for_two_is_refused() -> None:
-    with pytest.raises(UsageError, match=re.escape("/work/a:b cannot be mounted in a container")):
-        command("docker", request_of(output="/work/a:b"))
+    with pytest.raises(UsageError, match=re.escape("/scratch/a:b cannot be mounted in a container")):
+        command("docker", request_of(output="/scratch/a:b"))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """A small synthetic data set, made once, and a way to plant faults in copies of it."""
 
+import importlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from ssdbench.ssd.coco import Prepared, prepare
-from ssdbench.ssd.pipelines.contract import PipelineOptions
+from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, TrainingBatch
 from ssdbench.ssd.synthetic import synthesise
 from tests.ssd.planting import RECIPE, Document, Options, Plant, ignore_progress
 
@@ -66,3 +67,21 @@ def options(prepared: Prepared) -> Options:
         return PipelineOptions(**{**defaults, **overrides})
 
     return make
+
+
+@pytest.fixture(params=["dali", "torchvision"])
+def shelf(request: pytest.FixtureRequest) -> Any:
+    return importlib.import_module(f"ssdbench.ssd.pipelines.{request.param}")
+
+
+@pytest.fixture
+def train(shelf: Any, options: Options) -> Iterator[Callable[..., InputPipeline[TrainingBatch]]]:
+    opened: list[InputPipeline[TrainingBatch]] = []
+
+    def start(**overrides: Any) -> InputPipeline[TrainingBatch]:
+        opened.append(shelf.training(options(**overrides)))
+        return opened[-1]
+
+    yield start
+    for pipeline in opened:
+        pipeline.close()

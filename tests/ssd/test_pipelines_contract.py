@@ -1,25 +1,16 @@
 """What holds for the dali and the torchvision pipeline alike."""
 
-import importlib
-import json
-from collections.abc import Callable, Iterator
-from itertools import product
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
 from ssdbench.errors import DataError
 from ssdbench.ssd.boxes import default_boxes, match
 from ssdbench.ssd.coco import Prepared, load_columns, prepare
 from ssdbench.ssd.pipelines.contract import (
-    MEAN_RGB,
-    STD_RGB,
-    InputPipeline,
     PipelineOptions,
-    TrainingBatch,
     ValidationBatch,
     endless,
 )
@@ -27,24 +18,6 @@ from ssdbench.ssd.pipelines.epochs import PassCheck
 from tests.ssd.planting import Options, Plant, cut, first_image, ignore_progress
 
 Rows = list[list[int]]
-
-
-@pytest.fixture(params=["dali", "torchvision"])
-def shelf(request: pytest.FixtureRequest) -> Any:
-    return importlib.import_module(f"ssdbench.ssd.pipelines.{request.param}")
-
-
-@pytest.fixture
-def train(shelf: Any, options: Options) -> Iterator[Callable[..., InputPipeline[TrainingBatch]]]:
-    opened: list[InputPipeline[TrainingBatch]] = []
-
-    def start(**overrides: Any) -> InputPipeline[TrainingBatch]:
-        opened.append(shelf.training(options(**overrides)))
-        return opened[-1]
-
-    yield start
-    for pipeline in opened:
-        pipeline.close()
 
 
 @pytest.fixture
@@ -96,51 +69,6 @@ def test_training_images_are_normalised(train: Any) -> None:
     images = next(train().epoch()).images
     assert -2.2 < float(images.min()) < -1
     assert 1 < float(images.max()) < 2.7
-
-
-COLOURED = {1: (1, (220, 30, 30)), 3: (3, (30, 200, 30)), 90: (80, (30, 30, 220))}
-"""COCO's category id -> the label it trains as, and the colour of its objects in `coloured`."""
-
-
-@pytest.fixture
-def coloured(synthetic: Path, tmp_path: Path) -> Prepared:
-    """Grey images, each with one object: a rectangle in one half of it, its category told by its colour."""
-    directory = tmp_path / "coloured"
-    for split in ("train", "val"):
-        name = f"instances_{split}2017.json"
-        categories = json.loads((synthetic / "annotations" / name).read_text())["categories"]
-        images, annotations = [], []
-        (directory / f"{split}2017").mkdir(parents=True)
-        for number, category in enumerate(list(COLOURED) * 8, start=1):
-            left = 10 if number % 2 else 120
-            picture = Image.new("RGB", (200, 160), (128, 128, 128))
-            picture.paste(COLOURED[category][1], (left, 40, left + 70, 130))
-            picture.save(directory / f"{split}2017" / f"{number}.jpg", quality=95)
-            images.append({"id": number, "file_name": f"{number}.jpg", "width": 200, "height": 160})
-            box = {"bbox": [left, 40, 70, 90], "area": 6300, "iscrowd": 0}
-            annotations.append({"id": number, "image_id": number, "category_id": category, **box})
-        document = {"images": images, "annotations": annotations, "categories": categories}
-        (directory / "annotations").mkdir(exist_ok=True)
-        (directory / "annotations" / name).write_text(json.dumps(document))
-    return prepare(directory, tmp_path / "prepared", ignore_progress)
-
-
-def test_labels_and_boxes_of_training_are_those_of_the_pixels(train: Any, coloured: Prepared) -> None:
-    batches = list(train(data=coloured.train, batch_size_per_gpu=8).epoch())
-    channel_of = {label: colour.index(max(colour)) for label, colour in COLOURED.values()}
-    mean, std = (torch.tensor(values)[:, None] for values in (MEAN_RGB, STD_RGB))
-    objects = 0
-    for batch in batches:
-        for image, boxes_cxcywh, labels in zip(batch.images, batch.boxes_cxcywh, batch.labels, strict=True):
-            (label,) = set(labels[labels > 0].tolist())
-            cx, cy, width, height = boxes_cxcywh[labels > 0][0].tolist()
-            # Where the object is anywhere near its box, these five places are on it.
-            places = [(cx + x * width, cy + y * height) for x, y in ((0, 0), *product((-0.35, 0.35), repeat=2))]
-            pixels = torch.stack([image[:, int(300 * y), int(300 * x)] for x, y in places], dim=1) * std + mean
-            assert pixels.argmax(dim=0).tolist() == [channel_of[label]] * 5
-            assert float((pixels.max(dim=0).values - pixels.min(dim=0).values).min()) > 0.2, "grey is no object"
-            objects += 1
-    assert objects == 24
 
 
 def test_unmatched_rows_hold_the_default_boxes(train: Any) -> None:
