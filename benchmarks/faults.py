@@ -62,7 +62,7 @@ FAULTS = (
     Fault(
         name="flip",
         title="boxes not flipped with the image",
-        file="ssdbench/ssd/pipelines/dali.py",
+        file="ssdbench/ssd/pipelines/dali_graph.py",
         old="    boxes = fn.bb_flip(boxes, ltrb=True, horizontal=flip)\n",
         new="",
         unit_tests=("tests/ssd/test_pipelines_truth.py",),

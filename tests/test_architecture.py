@@ -49,7 +49,7 @@ DOORS = {
     "tomllib": {"harness/tables.py"},
     "tomli": {"harness/tables.py"},
     "urllib.request": {"harness/registry.py"},
-    "nvidia.dali": {"ssd/pipelines/dali.py"},
+    "nvidia.dali": {"ssd/pipelines/dali_graph.py"},
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},

@@ -18,7 +18,7 @@ from PIL import Image
 from ssdbench.errors import DataError, EnvironmentLacksError
 from ssdbench.ssd.boxes import default_boxes, match
 from ssdbench.ssd.coco import PreparedSplit, prepare
-from ssdbench.ssd.pipelines import dali
+from ssdbench.ssd.pipelines import dali, dali_graph
 from ssdbench.ssd.pipelines.augmentation import SSDCrop, colour_matrix, twist
 from ssdbench.ssd.pipelines.contract import (
     CONTRAST_CENTRE,
@@ -234,8 +234,8 @@ def test_the_gpu_variant_is_the_same_graph_with_the_pixels_on_the_gpu(options: O
     def graph(device: str) -> tuple[list[str], dict[str, str]]:
         asked: PipelineOptions = options(device=torch.device(device))
         if mode == "training":
-            return operators(lambda: dali.training_graph(asked, ["a.jpg"]))
-        return operators(lambda: dali.validation_graph(asked))
+            return operators(lambda: dali_graph.training_graph(asked, ["a.jpg"]))
+        return operators(lambda: dali_graph.validation_graph(asked))
 
     cpu_outputs, on_cpu = graph("cpu")
     gpu_outputs, on_gpu = graph("cuda:0")
@@ -267,7 +267,8 @@ def test_the_gpu_variant_sees_what_the_cpu_variant_sees(options: Options, prepar
 def test_without_dali_the_sentence_names_the_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(nvidia, "dali")
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
-    monkeypatch.delitem(sys.modules, dali.__name__)
+    for module in (dali, dali_graph):
+        monkeypatch.delitem(sys.modules, module.__name__)
     with pytest.raises(
         EnvironmentLacksError, match=r"dali-cuda110\], ssdbench\[dali-cuda120\] or .*torchvision pipeline"
     ):
