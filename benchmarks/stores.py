@@ -119,7 +119,7 @@ def main() -> None:
         binaries = postgresql_binaries()
         if binaries is None:
             parser.error("needs a PostgreSQL server: ci/install-postgresql.sh")
-        server = PostgresqlServer(binaries)
+        server = PostgresqlServer(binaries, durable=True)
         try:
             interrupt = (lambda: crash(server)) if given.kill else None
             url = server.new_place()

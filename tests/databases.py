@@ -31,10 +31,14 @@ def postgresql_binaries() -> Path | None:
 
 
 class PostgresqlServer:
-    """A server on loopback with a password; as root it runs as user postgres, which alone it accepts."""
+    """A server on loopback with a password; as root it runs as user postgres, which alone it accepts.
 
-    def __init__(self, binaries: Path) -> None:
+    Without `durable` it leaves the disk to the system, as tests that end no machine can afford.
+    """
+
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
         self._binaries = binaries
+        self._durable = durable
         self._user = "postgres" if os.geteuid() == 0 else getpass.getuser()
         self.folder = Path(tempfile.mkdtemp(prefix="ssdbench-postgresql-"))
         with socket.socket() as probe:
@@ -51,7 +55,8 @@ class PostgresqlServer:
 
     def start(self) -> None:
         """Start it, after a crash too, and wait until it takes connections."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off"
+        fsync = "on" if self._durable else "off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync={fsync}"
         for _ in range(20):
             # Right after a crash its children may still hold its memory.
             if self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start", check=False) == 0:
