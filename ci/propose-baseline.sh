@@ -4,6 +4,7 @@
 #   ci/propose-baseline.sh RUN REASON
 #
 # SSDBENCH_ACCEPT_OPTIONS are further options of `ssdbench baseline accept`, as `--release --allow-regression`.
+# Where SSDBENCH_STORE names a database, the run is copied from it; the baseline is a file under results/ all the same.
 # Nothing is pushed: what opens the request for the review differs between systems and stands in their templates.
 # Ends with the exit code of `ssdbench baseline accept`, 2 where it refuses.
 set -euo pipefail
@@ -17,6 +18,11 @@ read -r -a options <<< "${SSDBENCH_ACCEPT_OPTIONS:-}"
 
 folder=$(mktemp --directory)
 trap 'rm -r "$folder"' EXIT
+if [[ -n "${SSDBENCH_STORE:-}" ]]; then
+  ssdbench store sync env:SSDBENCH_STORE "$folder/store" --run "$run"
+  unset SSDBENCH_STORE
+  run=$(echo "$folder"/store/records/*.jsonl)
+fi
 ssdbench baseline accept "$run" --reason "$reason" --note "$folder/note.md" "${options[@]}"
 
 if [[ -z "$(git status --porcelain -- results/baselines)" ]]; then

@@ -10,7 +10,7 @@ import pytest
 
 from ssdbench.errors import ExitCode
 from tests.builders import a_case, a_run
-from tests.cli.running import accept, keep
+from tests.cli.running import accept, keep, the_baseline
 
 CI = Path(__file__).parents[1] / "ci"
 A, SLOWER = a_case(), (0.125, 0.1251, 0.1249)
@@ -102,6 +102,31 @@ def test_a_proposal_that_is_refused_or_changes_nothing_leaves_no_branch(checkout
     assert "nothing to review" in same.stderr
     assert branch(run) == "main"
     assert run("git", "status", "--porcelain").stdout == "?? results/records/\n"
+
+
+def test_a_run_of_a_database_is_proposed_as_a_file_and_merged_into_the_database_by_the_next_night(
+    checkout: Path, run: Run, tmp_path: Path
+):
+    with_two_runs(checkout, run)
+    store = {"SSDBENCH_STORE": f"sqlite:///{tmp_path / 'team.db'}"}
+    keep(tmp_path / "fleet", a_run((A, (0.1, 0.1001, 0.0999)), run_id="third", created_at="2026-02-01T12:00:00+00:00"))
+    assert run("ssdbench", "store", "sync", str(tmp_path / "fleet"), "env:SSDBENCH_STORE", **store).returncode == 0
+    proposed = run(CI / "propose-baseline.sh", "latest", "the fleet's figures", **store)
+    assert proposed.returncode == ExitCode.OK, proposed.stderr
+    assert the_baseline(checkout / "results").header.run_id == "third"
+    assert "no baseline yet" in run("ssdbench", "baseline", "list", **store).stderr
+    run("git", "switch", "--quiet", "main")
+    run("git", "merge", "--quiet", "--ff-only", "-")
+    night = run(CI / "nightly.sh", SSDBENCH_SUITE="no-such-suite", **store)
+    assert night.returncode == ExitCode.USAGE
+    assert "third" in run("ssdbench", "baseline", "show", **store).stdout
+
+
+def test_a_night_begins_also_while_its_database_is_out_of_reach(checkout: Path, run: Run):
+    with_two_runs(checkout, run)
+    outcome = run(CI / "nightly.sh", SSDBENCH_SUITE="no-such-suite", SSDBENCH_STORE="postgresql://x@127.0.0.1:1/none")
+    assert outcome.returncode == ExitCode.USAGE
+    assert "there is no suite 'no-such-suite'" in outcome.stderr
 
 
 def test_a_night_that_could_not_be_measured_is_not_compared(run: Run):

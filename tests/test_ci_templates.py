@@ -138,7 +138,7 @@ def test_a_script_gives_commands_that_this_version_has(path: Path):
     assert commands
     for verbs, rest in commands:
         words = verbs.split()
-        known = words if words[0] in ("baseline", "containers") else words[:1]
+        known = words if words[0] in ("baseline", "containers", "store") else words[:1]
         help_text = ssdbench(*known[:2], "--help", columns=200)
         assert help_text.code == 0
         assert all(option in help_text.out for option in re.findall(r"--[a-z][a-z-]*", rest))

@@ -11,7 +11,7 @@ from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.opening import VARIABLE, open_archive, open_database, spool_of, store_place
-from ssdbench.harness.stores.sync import Copied
+from ssdbench.harness.stores.sync import Copied, sync_runs
 from ssdbench.harness.stores.sync import sync as copy
 from ssdbench.report.tables import counted
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 
 T = TypeVar("T")
 
-_PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or a folder."
+_PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, a folder, or env:NAME for what a variable names."
 
 
 @app.command()
@@ -52,6 +52,10 @@ def sync(
     keep_newer: Annotated[
         bool, typer.Option("--keep-newer", help="Of baselines that differ keep the one accepted later.")
     ] = False,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Only this run (its id, a beginning of it, or latest); may be repeated."),
+    ] = None,
 ) -> None:
     """Copy runs, records, baselines, anchors and distributions that DST lacks, byte for byte.
 
@@ -59,6 +63,11 @@ def sync(
     removed.
     """
     here, there = open_archive(source), open_archive(target)
+    if run:
+        if both or keep_newer:
+            raise UsageError("--run copies runs alone, from SRC to DST: leave out --both and --keep-newer")
+        _say(sync_runs(here, there, run), there.name)
+        return
     _say(copy(here, there, keep_newer=keep_newer), there.name)
     if both:
         _say(copy(there, here, keep_newer=keep_newer), here.name)

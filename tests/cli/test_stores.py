@@ -172,6 +172,25 @@ def test_stores_that_grew_apart_are_joined_both_ways(files: Path, tmp_path: Path
     assert FileStore(files).headers() == FileStore(other).headers()
 
 
+def test_one_run_is_copied_alone_from_where_a_variable_names(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    url = f"sqlite:///{tmp_path / 'team.db'}"
+    assert ssdbench("store", "sync", files, url).code == 0
+    unset = ssdbench("store", "sync", "env:TEAM", tmp_path / "other")
+    assert (unset.code, "the variable TEAM is not set" in unset.err) == (ExitCode.USAGE, True)
+    monkeypatch.setenv("TEAM", url)
+    done = ssdbench("store", "sync", "env:TEAM", tmp_path / "other", "--run", "latest")
+    assert "1 run, 10 records, 0 baselines, 0 distributions" in done.words, done.err
+    here = FileStore(tmp_path / "other")
+    assert [header.run_id for header in here.headers()] == ["night-2"]
+    assert here.load("latest") == FileStore(files).load("night-2")
+    unknown = ssdbench("store", "sync", "env:TEAM", here.root, "--run", "night-7")
+    assert (unknown.code, "night-7" in unknown.err) == (ExitCode.USAGE, True)
+    vague = ssdbench("store", "sync", "env:TEAM", here.root, "--run", "latest", "--both")
+    assert (vague.code, "leave out --both" in vague.err) == (ExitCode.USAGE, True)
+
+
 def test_a_baseline_that_differs_is_kept_as_it_is_unless_the_newer_is_asked_for(files: Path, tmp_path: Path):
     other = FileStore(tmp_path / "other")
     newer = a_baseline(a_run(run_id="run-5"))
@@ -217,4 +236,5 @@ def test_workers_do_not_inherit_the_store(monkeypatch: pytest.MonkeyPatch):
     from ssdbench.harness.launchers.process import worker_environment
 
     monkeypatch.setenv("SSDBENCH_STORE", "postgresql://me:hush@host/db")
+    monkeypatch.setenv("PGPASSWORD", "hush")
     assert "hush" not in repr(worker_environment({}))

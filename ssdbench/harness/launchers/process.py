@@ -30,10 +30,10 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
     """This process's environment with a source tree of ssdbench in front of the import path.
 
     PYTHONSAFEPATH (Python 3.11) keeps the working directory off it: in a checkout, its ssdbench would be found first.
-    The store, whose URL may hold a password, is not for workers.
+    The store and its password are not for workers.
     """
     inherited = os.environ.get("PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if name != opening.VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name not in opening.SECRETS}
     path = os.pathsep.join([str(source), *([inherited] if inherited else [])])
     return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
 

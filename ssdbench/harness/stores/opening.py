@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssdbench.errors import EnvironmentLacksError
+from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.files import FileArchive, FileStore
 from ssdbench.harness.stores.spool import Spool, SpoolingStore
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from ssdbench.harness.stores.sql.archive import SqlArchive
 
 VARIABLE = "SSDBENCH_STORE"
-"""Names the store where no option does. It may hold a password: workers do not inherit it."""
+"""Names the store where no option does."""
 
+SECRETS = (VARIABLE, "PGPASSWORD")
+"""Variables that may hold a password: workers do not inherit them."""
+
+_FROM_ENVIRONMENT = "env:"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 
 
@@ -48,8 +52,16 @@ def store_place(results: Path, url: str | None) -> str:
 
 
 def open_archive(place: str) -> Archive:
-    """The archive at a URL, or the files in a folder; errors as `open_store`."""
+    """The archive at a URL, or the files in a folder; `env:NAME`: what that variable names. Errors as `open_store`."""
+    if place.startswith(_FROM_ENVIRONMENT):
+        place = _of_environment(place.removeprefix(_FROM_ENVIRONMENT))
     return open_database(place) if _SCHEME.match(place) else FileArchive(Path(place))
+
+
+def _of_environment(name: str) -> str:
+    if not os.environ.get(name):
+        raise UsageError(f"{_FROM_ENVIRONMENT}{name}: the variable {name} is not set: have it name a store")
+    return os.environ[name]
 
 
 def open_database(url: str) -> SqlArchive:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores.archive import KINDS, Archive, Lines, Place
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.convergence import DistributionHeader
 from ssdbench.schema.record import Record, RunHeader
 from ssdbench.schema.verdict import BaselineHeader
@@ -45,6 +46,14 @@ def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copie
         distributions=sum(place.kind == "distribution" for place in places),
         replaced=tuple(replaced),
     )
+
+
+def sync_runs(source: Archive, target: Archive, runs: Sequence[str]) -> Copied:
+    """Copy these runs alone (ids, their unique beginnings, or latest); errors as `sync`, and for unknown ones."""
+    known, store = set(target.run_ids()), Store(source)
+    chosen = {store.load(run).header.run_id for run in runs}
+    records = sum(copy_run(source, target, run_id) for run_id in sorted(chosen))
+    return Copied(runs=len(chosen - known), records=records, baselines=0, distributions=0, replaced=())
 
 
 def copy_run(source: Archive, target: Archive, run_id: str) -> int:
