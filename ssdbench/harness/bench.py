@@ -28,7 +28,10 @@ class Launcher(Protocol):
 
 @runtime_checkable
 class Queue(Launcher, Protocol):
-    """A launcher whose launches wait for their turn elsewhere and outlive the host; several may be under way."""
+    """A launcher whose launches wait for their turn elsewhere and outlive the host; several may be under way.
+
+    Their GPUs are elsewhere too: it has them watched itself.
+    """
 
     jobs: int
 
@@ -139,7 +142,8 @@ class Bench:
         request = self._submitted.pop(place, None) or self._request(case, arm, launch, place)
         begin = time.monotonic()
         # A training is judged by its curve, whatever the state of the GPU.
-        watched = gpus_of(case, header.host) if request.training_folder is None else ()
+        is_watched = request.training_folder is None and not isinstance(launcher, Queue)
+        watched = gpus_of(case, header.host) if is_watched else ()
         with GpuMonitor(watched) as monitor:
             outcome = launcher.launch(request, _both(monitor.hear, self.observer.event))
         seconds = time.monotonic() - begin
@@ -161,7 +165,7 @@ class Bench:
             return replace(record, failure=outcome, training=_log_of(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
-        measurement = replace(outcome, gpus=monitor.samples(outcome.wall_seconds))
+        measurement = replace(outcome, gpus=outcome.gpus or monitor.samples(outcome.wall_seconds))
         return replace(record, measurement=measurement, invalid_reason=self._validity.invalid_reason(measurement))
 
     def _request(self, case: Case, arm: Arm, launch: int, place: str) -> LaunchRequest:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,19 +24,28 @@ class Node:
     worker: WorkerPython | None = None
 
 
-def describe(path: Path, python: str | None = None) -> None:
+def describe(path: Path, python: str | None = None) -> Node:
     """Write what this node is, and what the interpreter `python` has here."""
     name = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
     worker = None if python is None else inspect_python(python)
     node = Node(schema_version=SCHEMA_VERSION, name=name, machine=probe_machine(), worker=worker)
+    write_whole(path, dump(node))
+    return node
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that others look for, so that none of them finds half of it."""
     part = path.with_name(path.name + ".part")
-    part.write_text(dump(node), encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     part.replace(path)
 
 
 def read_node(path: Path) -> Node:
     """What a node wrote of itself."""
     return read(Node, path.read_text(encoding="utf-8"), str(path))
+
+
+_GPU_SETTINGS = ("power_limit_watts", "sm_clock_limit_mhz", "memory_clock_limit_mhz", "ecc", "mig")
 
 
 def unlike(hardware: Hardware, host: Host, node: Node) -> str | None:
@@ -51,7 +61,15 @@ def unlike(hardware: Hardware, host: Host, node: Node) -> str | None:
     ]
     pairs.append(("driver", host.driver, there.host.driver))
     changed = [f"{name} {before} -> {now}" for name, before, now in pairs if before != now]
+    for name in _GPU_SETTINGS if host.gpus else ():
+        planned = {getattr(gpu, name) for gpu in host.gpus}
+        found = {getattr(gpu, name) for gpu in there.host.gpus}
+        changed += [f"{name} {_few(planned)} -> {_few(found)}"] if found - planned else []
     return f"{node.name} is not like the node that the run was planned for: {', '.join(changed)}" if changed else None
+
+
+def _few(values: Iterable[object]) -> str:
+    return " or ".join(sorted(map(str, values)))
 
 
 def main() -> None:

@@ -36,12 +36,12 @@ def _disturbance(gpu: GpuSamples) -> str | None:
     """What kept a GPU from the launch; not the power cap, which some work reaches in every launch on some GPUs."""
     if gpu.foreign_pids:
         listed = ", ".join(map(str, gpu.foreign_pids))
-        return f"other processes computed on GPU {gpu.index} as well (pid {listed})"
+        return f"other processes computed on {gpu.name} as well (pid {listed})"
     seen = 0
     for mask in gpu.throttle_reasons:
         seen |= mask or 0
     words = throttle_words(seen & ~POWER_CAP)
-    return f"GPU {gpu.index} was throttled ({words})" if words else None
+    return f"{gpu.name} was throttled ({words})" if words else None
 
 
 def changed_gpus(begun: tuple[GpuState, ...], now: tuple[GpuState, ...]) -> str | None:

@@ -19,11 +19,12 @@ POWER_CAP = 0x4
 class GpuSamples:
     """One GPU from the warm-up to the end of the timed region, looked at about twice a second.
 
-    `seconds` counts on the host's clock from the beginning of the timed region, so that it is negative in the warm-up;
-    one sample lies before the warm-up and one after the region where there are any. All lists have a value a sample,
-    None where the GPU did not answer. `energy_joules` counts from the first sample, `throttle_reasons` are NVML's
-    masks. `foreign_pids` are processes that computed on the GPU and were not of the launch, None where that is not
-    known: NVML's numbers of processes are not always those that the host has.
+    `host` is the node of a cluster that has it, None where that is the machine of the run. `seconds` counts on the
+    host's clock from the beginning of the timed region, so that it is negative in the warm-up; one sample lies before
+    the warm-up and one after the region where there are any. All lists have a value a sample, None where the GPU did
+    not answer. `energy_joules` counts from the first sample, `throttle_reasons` are NVML's masks. `foreign_pids` are
+    processes that computed on the GPU and were not of the launch, None where that is not known: NVML's numbers of
+    processes are not always those that the host has.
     """
 
     index: int
@@ -37,6 +38,12 @@ class GpuSamples:
     throttle_reasons: tuple[int | None, ...]
     energy_joules: tuple[float | None, ...]
     foreign_pids: tuple[int, ...] | None = None
+    host: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called where there are several."""
+        return f"GPU {self.index}" + (f" of {self.host}" if self.host else "")
 
 
 def throttle_words(mask: int) -> str:

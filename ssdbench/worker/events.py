@@ -35,8 +35,11 @@ class Events:
         self._heartbeat.close()
 
     def phase(self, name: str) -> None:
-        """A new phase begins: build, warm-up, measure, profile, write, done."""
-        self._write({"event": "phase", "phase": name, "seconds": time.monotonic()})
+        """A new phase begins: build, warm-up, measure, profile, write, done.
+
+        `epoch_seconds` is the same moment for other machines, whose monotonic clocks are their own.
+        """
+        self._write({"event": "phase", "phase": name, "seconds": time.monotonic(), "epoch_seconds": time.time()})
 
     def step(self, finished: int, now_seconds: float) -> None:
         """Step `finished` (from 0, warm-up included) has been submitted; only some of them become a line."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_run import eventually, latest, measured, only
 from tests.slurm_cluster import cancel_all, jobs
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
+slow = pytest.mark.slow
 
 SUITE = """
 name = "two-nodes"
@@ -36,6 +38,17 @@ world_size = [1, 2]
 nodes = [1, 2]
 threads_per_rank = 1
 exclude = [{ world_size = 2, nodes = 1 }]
+"""
+# A margin that no noise of a sleep reaches.
+PACED = """
+name = "paced"
+device = "cpu"
+foreign_cpu_limit_cores = 64.0
+protocol = { warmup_steps = 0, steps = 10, launches = 1 }
+verdict = { margin = 0.3, pilot_pairs = 2 }
+[[matrix]]
+workload = "pace"
+batch_size_per_gpu = 2
 """
 PACE = ("run", "--workload", "pace", "--warmup", "1", "--foreign-cpu", "64", "--launcher", "slurm")
 
@@ -76,6 +89,40 @@ def failure(tmp_path: Path) -> Failure:
     return found
 
 
+def test_a_launch_is_a_job_whose_progress_is_told_and_whose_figures_come_back(
+    ssdbench: Ssdbench, tmp_path: Path, slurm: Path
+) -> None:
+    before = len(jobs(slurm))
+    done = ssdbench(*PACE, "--steps", "4", "--launches", "1")
+    assert done.returncode == 0, done.stderr
+    assert "images/s" in done.stdout
+    record = only(latest(tmp_path))
+    assert measured(record).step_seconds[0] >= 0.1
+    assert network(tmp_path, 0).rank_hosts in (("node1",), ("node2",))
+    assert len(jobs(slurm)) - before == 2  # the probe's, and the launch's
+
+
+@slow
+def test_the_smoke_suite_is_measured_whole(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    done = ssdbench("run", "smoke", "--launcher", "slurm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = latest(tmp_path)
+    assert len(run.records) == len(run.header.plan.order) > 0
+    assert all(record.measurement is not None and record.invalid_reason is None for record in run.records)
+
+
+@slow
+def test_pairs_are_measured_on_one_node_until_they_are_decided(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    (tmp_path / "paced.toml").write_text(PACED)
+    done = ssdbench("run", "paced.toml", "--decide", "--baseline-python", sys.executable, "--launcher", "slurm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = latest(tmp_path)
+    assert run.header.control is not None
+    nodes = {host for number in range(len(run.records)) for host in network(tmp_path, number).rank_hosts}
+    assert (len(nodes), {record.arm for record in run.records}) == (1, {"baseline", "candidate"})
+
+
+@slow
 def test_a_suite_is_measured_over_the_nodes_and_says_where_its_ranks_were(ssdbench: Ssdbench, tmp_path: Path) -> None:
     suite = tmp_path / "two-nodes.toml"
     suite.write_text(SUITE)
@@ -91,6 +138,7 @@ def test_a_suite_is_measured_over_the_nodes_and_says_where_its_ranks_were(ssdben
     assert 0 < one.launch_seconds < 240
 
 
+@slow
 def test_a_host_that_was_killed_goes_on_with_what_its_jobs_have_done_meanwhile(
     start: Start, ssdbench: Ssdbench, tmp_path: Path, slurm: Path
 ) -> None:
@@ -116,6 +164,7 @@ def test_a_host_that_was_killed_goes_on_with_what_its_jobs_have_done_meanwhile(
     assert len(jobs(slurm)) - before == 4  # the probe's, and one a launch
 
 
+@slow
 def test_a_killed_rank_on_another_node_is_a_failure_that_names_both(
     start: Start, tmp_path: Path, slurm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +185,7 @@ def test_a_killed_rank_on_another_node_is_a_failure_that_names_both(
     assert found.last_step is not None
 
 
+@slow
 def test_ctrl_c_cancels_all_jobs_and_what_is_done_is_kept(start: Start, tmp_path: Path, slurm: Path) -> None:
     process = start(*PACE, "--steps", "4000", "--launches", "3", "--slurm", "jobs=3")
     eventually(lambda: len(list(tmp_path.glob("work/*/*/job"))) == 3, 60)

@@ -82,6 +82,17 @@ def test_a_launch_beside_others_or_throttled_is_invalid_and_a_power_cap_is_not(s
     }
 
 
+def test_nodes_watch_their_own_gpus_through_the_region_of_rank_0_and_are_told_apart(seen: dict[str, Any]) -> None:
+    gpus, invalid_reason = seen["nodes"]
+    assert [(gpu["host"], gpu["uuid"]) for gpu in gpus] == [("n1", "GPU-one"), ("n0", "GPU-zero")]  # as their ranks
+    for gpu in gpus:
+        inside = [moment for moment in gpu["seconds"] if 0.0 <= moment <= 0.4]
+        assert gpu["seconds"][0] < 0.0 < 0.4 < gpu["seconds"][-1]
+        assert len(inside) >= 5
+    assert gpus[1]["foreign_pids"] == [1]
+    assert invalid_reason == "other processes computed on GPU 0 of n0 as well (pid 1)"
+
+
 @pytest.mark.gpu
 def test_a_real_gpu_answers_what_the_record_wants() -> None:
     with GpuMonitor(gpu_states()[:1], period_seconds=0.05) as monitor:

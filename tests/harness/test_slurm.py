@@ -14,10 +14,11 @@ from ssdbench.harness.campaign import new_campaign
 from ssdbench.harness.launchers.slurm import SlurmLauncher, demand_of
 from ssdbench.harness.launchers.slurm_commands import Demand, Job, find_job, submit
 from ssdbench.harness.launchers.slurm_probe import probe_cluster
-from ssdbench.harness.node import unlike
+from ssdbench.harness.node import Node, unlike
 from ssdbench.harness.suite import parse_suite
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Control, Failure, RunOptions, SlurmOptions
 from tests.builders import HARDWARE, HOST, a_case
 from tests.slurm_cluster import jobs
@@ -108,9 +109,11 @@ def test_arguments_are_never_shell_text(send: Send, tmp_path: Path) -> None:
 def test_a_cluster_that_takes_no_such_job_is_one_sentence(
     environment: dict[str, str], tmp_path: Path, options: SlurmOptions, sentence: str
 ) -> None:
+    cluster = Path(environment["SLURM_CONF"])
+    before = jobs(cluster)
     with pytest.raises(UsageError, match=sentence):
         probe_cluster(options, sys.executable, tmp_path)
-    assert {state for _, state in jobs(Path(environment["SLURM_CONF"]))} <= {"COMPLETED", "CANCELLED"}
+    assert {state for number, state in jobs(cluster) if [number, state] not in before} <= {"CANCELLED"}
 
 
 def test_a_node_without_the_interpreter_says_so(environment: dict[str, str], tmp_path: Path) -> None:
@@ -202,3 +205,14 @@ def test_a_node_of_another_kind_is_named_with_what_differs(environment: dict[str
     sentence = str(unlike(replace(hardware, cpu_model="Other"), replace(host, driver="580.1"), node))
     assert "node1 is not like the node that the run was planned for: cpu_model Other -> " in sentence
     assert sentence.endswith("driver 580.1 -> None")
+
+    gpu = GpuState(index=0, uuid="GPU-a", model="H100", memory_bytes=1 << 36, power_limit_watts=700.0)
+    planned, other = replace(host, gpus=(gpu,)), replace(gpu, uuid="GPU-b", power_limit_watts=500.0)
+    assert unlike(hardware, planned, with_gpus(node, replace(gpu, uuid="GPU-b"))) is None
+    capped = with_gpus(node, gpu, other)
+    assert str(unlike(hardware, planned, capped)).endswith("power_limit_watts 700.0 -> 500.0 or 700.0")
+
+
+def with_gpus(node: Node, *gpus: GpuState) -> Node:
+    machine = node.machine
+    return replace(node, machine=replace(machine, host=replace(machine.host, gpus=gpus)))

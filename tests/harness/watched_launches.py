@@ -11,10 +11,13 @@ from pathlib import Path
 
 from ssdbench.analysis.metrics import figure
 from ssdbench.harness.bench import Bench, Event
+from ssdbench.harness.launchers.slurm_watch import run_watched, with_watched_gpus
 from ssdbench.harness.monitor import GpuMonitor
 from ssdbench.harness.probe import gpu_states
+from ssdbench.harness.stores.codec import dump
+from ssdbench.harness.validity import Validity
 from ssdbench.schema.case import Case, LaunchRequest
-from ssdbench.schema.environment import GpuState
+from ssdbench.schema.environment import GpuState, Network
 from ssdbench.schema.record import Measurement
 from tests.builders import HOST, a_case, a_measurement, a_run
 from tests.harness.test_bench import Kept
@@ -58,6 +61,38 @@ def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[Gpu
     return record.invalid_reason, len(record.measurement.gpus)
 
 
+WORKER = """
+import json, sys, time
+folder, measurement, phases = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+with open(f"{folder}/events-0.jsonl", "w") as file:
+    for phase, duration in phases:
+        # As of another machine, whose monotonic clock is none of ours.
+        event = {"event": "phase", "phase": phase, "seconds": 5.0, "epoch_seconds": time.time()}
+        print(json.dumps(event), file=file)
+        time.sleep(duration)
+with open(f"{folder}/measurement.json", "w") as file:
+    file.write(measurement)
+"""
+
+
+def on_nodes(folder: Path, gpus: tuple[GpuState, ...]) -> tuple[list[dict[str, object]], str | None]:
+    """What two nodes saw of a GPU each beside rank 0's worker, and why its launch is invalid."""
+    folder.mkdir()
+    os.environ |= {"NVML_STUB_PIDS": f"{os.getpid()} {FOREIGN_PID}", "NVML_STUB_REASONS": "0"}
+    network = Network(rank_hosts=("n1", "n1", "n0", "n0"), backend="nccl", interface=None)
+    measurement = a_measurement(case=CASE, wall_seconds=WALL_SECONDS, network=network)
+    phases = (("warm-up", 0.1), ("measure", WALL_SECONDS), ("profile", 0.1))
+    command = [sys.executable, "-c", WORKER, str(folder), dump(measurement), json.dumps(phases)]
+    assert run_watched(["false"], os.environ, gpus[:1], "n1", folder / "gpus-1.json") == 1
+    assert not list(folder.iterdir())
+    for number, node in enumerate(("n0", "n1")):
+        gpu = gpus[number : number + 1]
+        assert run_watched(command, os.environ, gpu, node, folder / f"gpus-{number}.json", period_seconds=0.02) == 0
+    seen = with_watched_gpus(measurement, folder)
+    validity = Validity(begun=HOST, foreign_cpu_limit_cores=64.0, look=lambda: HOST.gpus)
+    return [asdict(gpu) for gpu in seen.gpus], validity.invalid_reason(seen)
+
+
 def main() -> None:
     folder, gpus = Path(sys.argv[1]), gpu_states()
     os.environ["NVML_STUB_PIDS"] = f"{os.getpid()}"
@@ -79,6 +114,7 @@ def main() -> None:
         "joules_per_image": figure("energy", measurement),
         "elsewhere": len(elsewhere.samples(WALL_SECONDS)),
         "reasons": reasons,
+        "nodes": on_nodes(folder / "nodes", gpus),
     }
     sys.stdout.write(json.dumps(said))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -73,6 +74,14 @@ def call(
     except OSError as error:
         raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
     return Answer(exit_code=done.returncode, out=done.stdout, error=done.stderr)
+
+
+def run_here(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program in this one's place: its output, and its signals too, which end it and not this one."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)  # not ignored, which the program would inherit
+    with subprocess.Popen(command, env=environment) as process:
+        return process.wait()
 
 
 def source_commit(source: Path) -> str | None:

@@ -16,6 +16,7 @@ from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.following import Event, follow
 from ssdbench.harness.launchers.process import SOURCE, worker_environment
 from ssdbench.harness.launchers.slurm_commands import Demand, Job, JobState, RefusedError, find_job, submit
+from ssdbench.harness.launchers.slurm_watch import with_watched_gpus
 from ssdbench.harness.launchers.torchrun import read_result, result_file, write_request
 from ssdbench.harness.node import read_node, unlike
 from ssdbench.schema.case import Case, LaunchRequest
@@ -110,7 +111,7 @@ class SlurmLauncher:
         self, job: Job, request: LaunchRequest, on_event: Callable[[Event], None]
     ) -> Measurement | Training | Failure:
         if not job.state().has_ended:
-            on_event({"event": "phase", "phase": f"job {job.number}"})
+            on_event({"event": "phase", "phase": f"job {job.number}", "seconds": time.monotonic()})
         while (state := job.state()).is_waiting:
             if state.hopeless_reason is not None:
                 job.cancel()
@@ -124,7 +125,7 @@ class SlurmLauncher:
         self._run_seconds[request.output] = state.run_seconds
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _said_done(folder)):
             _wait_for(result_file(request))
-            return self._of_other_kind(folder) or read_result(request)
+            return self._of_other_kind(folder) or _result(request)
         return _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
 
     def _of_other_kind(self, folder: Path) -> Failure | None:
@@ -144,6 +145,11 @@ def demand_of(case: Case, *, shares_nodes: bool) -> Demand:
         cpus=case.ranks_per_node * case.threads_per_rank if on_gpus and shares_nodes else None,
         minutes=math.ceil(case.protocol.timeout_seconds / 60) + _SPARE_MINUTES,
     )
+
+
+def _result(request: LaunchRequest) -> Measurement | Training:
+    found = read_result(request)
+    return with_watched_gpus(found, Path(request.output)) if isinstance(found, Measurement) else found
 
 
 def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bool) -> Failure:

@@ -2,7 +2,8 @@
 
 sbatch starts it on the first node, where it becomes an srun that starts it on every node, with the port at which the
 first one keeps the rendezvous; there it becomes the worker. A launch on one node takes the same road: Slurm sends
-signals to every process of a step, and not to those of a batch script that lead sessions of their own.
+signals to every process of a step, and not to those of a batch script that lead sessions of their own. With GPUs it
+starts the worker and watches them.
 """
 
 import os
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from ssdbench.harness.launchers.slurm_watch import run_watched
 from ssdbench.harness.launchers.torchrun import ALONE, launch_environment, worker_command
 from ssdbench.harness.node import describe
 from ssdbench.harness.stores.codec import read
@@ -36,9 +38,15 @@ def main() -> NoReturn:
 
 def _become_worker(request: LaunchRequest, python: str, rendezvous: tuple[str, ...]) -> NoReturn:
     assert request.source is not None
-    describe(Path(request.output) / f"node-{os.environ['SLURM_NODEID']}.json")
+    folder, number = Path(request.output), os.environ["SLURM_NODEID"]
+    node = describe(folder / f"node-{number}.json")
+    command = worker_command(python, request, rendezvous)
     environment = launch_environment(request.case, Path(request.source))
-    os.execve(python, worker_command(python, request, rendezvous), environment)
+    gpus = node.machine.host.gpus[: request.case.ranks_per_node]
+    # A training is judged by its curve, whatever the state of the GPU.
+    if request.case.device != "cuda" or request.training_folder is not None or not gpus:
+        os.execve(python, command, environment)
+    sys.exit(run_watched(command, environment, gpus, node.name, folder / f"gpus-{number}.json"))
 
 
 def _become_srun(nodes: int) -> NoReturn:

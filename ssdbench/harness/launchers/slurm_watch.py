@@ -1,0 +1,79 @@
+"""The GPUs of a cluster's nodes, watched on each node beside its ranks; what was seen lies in the launch's folder."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ssdbench.harness.launchers.process import run_here
+from ssdbench.harness.monitor import PERIOD_SECONDS, GpuMonitor
+from ssdbench.harness.node import write_whole
+from ssdbench.harness.stores.codec import dump, read, read_measurement
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.environment import GpuState
+from ssdbench.schema.gpu import GpuSamples
+from ssdbench.schema.record import Measurement
+
+_POLL_SECONDS = 0.5
+# A shared file system may show a file some time after it was written on another machine.
+_VISIBLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeWatch:
+    """What was seen of the GPUs that a launch used on one node."""
+
+    schema_version: int
+    name: str
+    gpus: tuple[GpuSamples, ...]
+
+
+def run_watched(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    gpus: Sequence[GpuState],
+    node: str,
+    file: Path,
+    period_seconds: float = PERIOD_SECONDS,
+) -> int:
+    """Run a worker and watch these GPUs meanwhile; where it measured, `file`, beside its result, has what was seen.
+
+    Returns the worker's exit code as a shell has it. The region is that of rank 0, which may be on another node: it is
+    found by the clock of the day, so nodes should agree on it to a fraction of a second.
+    """
+    with GpuMonitor(gpus, period_seconds) as monitor:
+        code = run_here(command, environment)
+    measurement = _measurement(file.parent) if code == 0 else None
+    if measurement is not None:
+        for event in _phases(file.parent):
+            monitor.hear(event)
+        seen = tuple(replace(gpu, host=node) for gpu in monitor.samples(measurement.wall_seconds))
+        write_whole(file, dump(NodeWatch(schema_version=SCHEMA_VERSION, name=node, gpus=seen)))
+    return code if code >= 0 else 128 - code
+
+
+def with_watched_gpus(measurement: Measurement, folder: Path) -> Measurement:
+    """The measurement with what the nodes in `folder` saw of their GPUs, in the order of its ranks."""
+    watches = [
+        read(NodeWatch, path.read_text(encoding="utf-8"), str(path)) for path in sorted(folder.glob("gpus-*.json"))
+    ]
+    hosts = measurement.network.rank_hosts if measurement.network else ()
+    watches.sort(key=lambda watch: hosts.index(watch.name) if watch.name in hosts else len(hosts))
+    return replace(measurement, gpus=tuple(gpu for watch in watches for gpu in watch.gpus))
+
+
+def _measurement(folder: Path) -> Measurement | None:
+    path, deadline = folder / "measurement.json", time.monotonic() + _VISIBLE_SECONDS
+    while not path.exists() and time.monotonic() < deadline:
+        next(folder.iterdir(), None)  # has a network file system ask its server
+        time.sleep(_POLL_SECONDS)
+    return read_measurement(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _phases(folder: Path) -> list[dict[str, object]]:
+    """When the phases of rank 0 began, on this machine's monotonic clock."""
+    here = time.monotonic() - time.time()
+    lines = (folder / "events-0.jsonl").read_text(encoding="utf-8").splitlines()
+    phases = [event for event in map(json.loads, lines) if event["event"] == "phase"]
+    return [event | {"seconds": event["epoch_seconds"] + here} for event in phases]
