@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ssdbench.harness.datasets import PreparedData
+from ssdbench.harness.launchers.torchrun import CASE_FILE
 from ssdbench.harness.monitor import GpuMonitor, gpus_of
 from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.training_folders import seed_folder
@@ -144,7 +145,7 @@ class Bench:
         # A training is judged by its curve, whatever the state of the GPU.
         is_watched = request.training_folder is None and not isinstance(launcher, Queue)
         watched = gpus_of(case, header.host) if is_watched else ()
-        with GpuMonitor(watched) as monitor:
+        with GpuMonitor(watched, Path(request.output) / CASE_FILE) as monitor:
             outcome = launcher.launch(request, _both(monitor.hear, self.observer.event))
         seconds = time.monotonic() - begin
         record = Record(

@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pynvml
 
+from ssdbench.harness.launchers.process import is_rank_of
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import GpuState, Host
 from ssdbench.schema.gpu import GpuSamples
@@ -45,14 +47,18 @@ def gpus_of(case: Case, host: Host) -> tuple[GpuState, ...]:
 class GpuMonitor:
     """Looks at these GPUs from entering to leaving; one that this machine does not have (by its UUID) is left out.
 
-    `hear` wants the events of the launch's rank 0, which say on the same clock when the timed region began.
+    `case_file` is the case.json of the launch, by which its ranks are known where they are no children of this process,
+    as in a container. `hear` wants the events of the launch's rank 0, which say on the same clock when the timed region
+    began.
     """
 
-    def __init__(self, gpus: Sequence[GpuState], period_seconds: float = PERIOD_SECONDS) -> None:
+    def __init__(
+        self, gpus: Sequence[GpuState], case_file: Path | None = None, period_seconds: float = PERIOD_SECONDS
+    ) -> None:
         self._gpus = {gpu.uuid: gpu for gpu in gpus}
         self._period_seconds = period_seconds
         self._looks: dict[str, list[_Look]] = {}
-        self._family = _Family()
+        self._family = _Family(case_file)
         self._phases: dict[str, float] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -104,9 +110,10 @@ class GpuMonitor:
 
 
 class _Family:
-    """Which processes are this one's, so of its launch; each is looked up once, as it is first met."""
+    """Which processes are this one's or ranks of its launch; each is looked up once, as it is first met."""
 
-    def __init__(self) -> None:
+    def __init__(self, case_file: Path | None) -> None:
+        self._case_file = case_file
         self._is_own: dict[int, bool] = {}
 
     def meet(self, pids: frozenset[int]) -> None:
@@ -116,7 +123,10 @@ class _Family:
                 line = [process, *process.parents()]
             except psutil.Error:
                 continue  # it has just ended, or is numbered otherwise here than in NVML
-            self._is_own[pid] = any(member.pid == os.getpid() for member in line)
+            self._is_own[pid] = any(member.pid == os.getpid() or self._is_rank(member) for member in line)
+
+    def _is_rank(self, process: psutil.Process) -> bool:
+        return self._case_file is not None and is_rank_of(process, self._case_file)
 
     def foreign(self, pids: frozenset[int]) -> tuple[int, ...] | None:
         """Those of others; None where none is our own, for then these are not numbers of this machine's processes."""

@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+
+import psutil
 
 from ssdbench.analysis.metrics import figure
 from ssdbench.harness.bench import Bench, Event
@@ -49,6 +52,21 @@ class Launcher:
             os.environ["NVML_STUB_PIDS"] = f"{worker.pid} {self.others}"
             region(on_event, LAUNCH_SECONDS)
             worker.kill()
+        return a_measurement(case=request.case, wall_seconds=LAUNCH_SECONDS)
+
+
+class Container(Launcher):
+    """Its rank is no child of this process, as a container's is none of its engine's client."""
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
+        rank = [sys.executable, "-c", "import time; time.sleep(60)", "-m", "ssdbench.worker"]
+        script = 'setsid "$@" > /dev/null 2>&1 & echo $!'
+        command = ["sh", "-c", script, "sh", *rank, f"{request.output}/case.json"]
+        pid = int(subprocess.run(command, capture_output=True, check=True).stdout)
+        assert pid not in [child.pid for child in psutil.Process().children(recursive=True)]
+        os.environ["NVML_STUB_PIDS"] = f"{pid} {self.others}"
+        region(on_event, LAUNCH_SECONDS)
+        os.kill(pid, signal.SIGKILL)
         return a_measurement(case=request.case, wall_seconds=LAUNCH_SECONDS)
 
 
@@ -106,6 +124,8 @@ def main() -> None:
         "power cap": invalid_reason(folder / "b", CASE, Launcher(reasons=0x5), gpus),
         "thermal": invalid_reason(folder / "c", CASE, Launcher(reasons=0x24), gpus),
         "others": invalid_reason(folder / "d", CASE, Launcher(others=str(FOREIGN_PID)), gpus),
+        "container": invalid_reason(folder / "g", CASE, Container(), gpus),
+        "container beside others": invalid_reason(folder / "h", CASE, Container(others=str(FOREIGN_PID)), gpus),
         "one rank": invalid_reason(folder / "e", replace(CASE, world_size=1), Launcher(reasons=0x20), gpus),
         "cpu": invalid_reason(folder / "f", replace(CASE, device="cpu"), Launcher(reasons=0x20), gpus),
     }

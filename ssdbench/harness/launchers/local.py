@@ -11,7 +11,7 @@ import psutil
 
 from ssdbench.harness.launchers.diagnosis import LOG, diagnose
 from ssdbench.harness.launchers.following import Event, Running, follow
-from ssdbench.harness.launchers.process import SOURCE, ProcessTree
+from ssdbench.harness.launchers.process import SOURCE, ProcessTree, is_rank_of
 from ssdbench.harness.launchers.torchrun import (
     launch_environment,
     read_result,
@@ -87,14 +87,9 @@ class LocalLauncher:
 
 
 def _ask_where_they_stand(case_file: Path) -> None:
-    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits.
-
-    Ranks are known by their command, which torchrun's and an engine's end with as well: those in a container are no
-    children of ours.
-    """
+    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits."""
     for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            command = process.cmdline()
-            if command[-3:] == ["-m", "ssdbench.worker", str(case_file)] and "ssdbench.worker.launch" not in command:
+        if is_rank_of(process, case_file):
+            with suppress(psutil.Error):
                 process.send_signal(signal.SIGUSR1)
     time.sleep(_STACK_DUMP_SECONDS)

@@ -142,6 +142,17 @@ def _last_line(log: str) -> str:
     return lines[-1].strip() if lines else "it printed nothing"
 
 
+def is_rank_of(process: psutil.Process, case_file: Path) -> bool:
+    """Whether a process is a rank of the launch with this case.json, also in a container, where it is no child of ours.
+
+    Ranks are known by their command, which torchrun's and an engine's end with as well.
+    """
+    with suppress(psutil.Error):
+        command = process.cmdline()
+        return command[-3:] == ["-m", "ssdbench.worker", str(case_file)] and "ssdbench.worker.launch" not in command
+    return False
+
+
 class ProcessTree:
     """A started program and all that it starts.
 

@@ -42,7 +42,7 @@ def run_watched(
     Returns the worker's exit code as a shell has it. The region is that of rank 0, which may be on another node: it is
     found by the clock of the day, so nodes should agree on it to a fraction of a second.
     """
-    with GpuMonitor(gpus, period_seconds) as monitor:
+    with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
         code = run_here(command, environment)
     measurement = _measurement(file.parent) if code == 0 else None
     if measurement is not None:

@@ -11,6 +11,8 @@ from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.record import Measurement
 from ssdbench.schema.training import Training
 
+CASE_FILE = "case.json"
+
 # A port that is free, on a machine that has all ranks.
 ALONE = ("--rdzv-endpoint=127.0.0.1:0",)
 
@@ -19,7 +21,7 @@ def write_request(request: LaunchRequest, source: Path) -> Path:
     """Make the launch's folder with case.json in it, for a worker of this source tree; returns the file."""
     folder = Path(request.output)
     folder.mkdir(parents=True)
-    case_file = folder / "case.json"
+    case_file = folder / CASE_FILE
     case_file.write_text(dump(replace(request, source=str(source))), encoding="utf-8")
     return case_file
 
@@ -32,7 +34,7 @@ def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str
         *(f"--nnodes={case.nodes}", f"--nproc-per-node={case.ranks_per_node}"),
         *("--rdzv-backend=c10d", *rendezvous, f"--rdzv-id={Path(folder).name}"),
         *("--log-dir", f"{folder}/ranks", "--redirects", "3"),
-        *("-m", "ssdbench.worker", f"{folder}/case.json"),
+        *("-m", "ssdbench.worker", f"{folder}/{CASE_FILE}"),
     ]
 
 
