@@ -28,6 +28,7 @@ from ssdbench.analysis.answer import level, pairs
 from ssdbench.analysis.coverage import Sides, gap, left_out, missing_launches, usable, values_of, vanished
 from ssdbench.analysis.decide import judge, next_pairs
 from ssdbench.analysis.differences import differences
+from ssdbench.analysis.explain import why
 from ssdbench.analysis.metrics import gated_metric
 from ssdbench.analysis.night import night_of, sides
 from ssdbench.analysis.sessions import judge_stored
@@ -65,6 +66,7 @@ WORST_FIRST = (
 _NOT_COVERED = {Status.NOT_RUN, Status.INCOMPARABLE, Status.NO_BASELINE, Status.STALE, Status.VANISHED}
 _JudgeOpen = Callable[[Mapping[str, "Sides"]], dict[str, Verdict]]
 _JUDGED = {Status.UNCHANGED, Status.IMPROVED}
+_CHANGED = {Status.REGRESSED, Status.IMPROVED}
 
 
 def compare(run: Run, reference: Baseline | Run | None, name: str, settings: Settings) -> Comparison:
@@ -120,7 +122,13 @@ def _compare(
     notes = {key: (*left_out(case), *filter(None, [missing.get(key)])) for key, case in open_cases.items()}
     judged |= judge_open(open_cases)
     verdicts: list[CaseVerdict | None] = [
-        CaseVerdict(case_key=key, title=case.case.title, verdict=judged[key], notes=notes.get(key, ()))
+        CaseVerdict(
+            case_key=key,
+            title=case.case.title,
+            verdict=judged[key],
+            notes=notes.get(key, ()),
+            explanation=_why(both[key], settings) if judged[key].status in _CHANGED else "",
+        )
         for key, case in planned.items()
     ]
     verdicts += [vanished(launches, name, settings) for key, launches in expected.items() if key not in planned]
@@ -134,6 +142,14 @@ def _compare(
         cases=tuple(sorted((verdict for verdict in verdicts if verdict), key=_badness)),
         differences=differences(reference, run) if reference else (),
     )
+
+
+def _why(case: Sides, settings: Settings) -> str:
+    there, here = (
+        [record.measurement for record in usable(records) if record.measurement]
+        for records in (case.reference, case.launches)
+    )
+    return why(there, here, settings.trim)
 
 
 def exit_code(comparison: Comparison) -> ExitCode:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from statistics import median
 
+from ssdbench.analysis.answer import level
+from ssdbench.analysis.metrics import figure
 from ssdbench.schema.record import Measurement
 from ssdbench.schema.report import PhasePair
 
@@ -23,6 +25,13 @@ def phase_pairs(baseline: Sequence[Measurement], measured: Sequence[Measurement]
     """The phases of a step on both sides, in their order: medians over launches of the medians of each."""
     there, here = _medians(baseline), _medians(measured)
     return tuple(PhasePair(name=name, baseline=there.get(name), measured=here.get(name)) for name in {**here, **there})
+
+
+def why(baseline: Sequence[Measurement], measured: Sequence[Measurement], trim: float) -> str:
+    """`explanation` of the change between two sets of launches, whose step times are trimmed means as in verdicts."""
+    there, here = (_step_seconds(launches, trim) for launches in (baseline, measured))
+    change = here - there if there is not None and here is not None else None
+    return explanation(phase_pairs(baseline, measured), change)
 
 
 def explanation(phases: Sequence[PhasePair], step_change_seconds: float | None) -> str:
@@ -42,6 +51,11 @@ def explanation(phases: Sequence[PhasePair], step_change_seconds: float | None) 
         f"{name}{' has' if n == 0 else ''} {_part(changes[name], share)}" for n, (share, name) in enumerate(shares)
     ]
     return f"of {_milliseconds(total)} a step, {', '.join(named[:needed])}"
+
+
+def _step_seconds(measurements: Sequence[Measurement], trim: float) -> float | None:
+    found = (figure("latency_mean", measurement) for measurement in measurements)
+    return level([value for value in found if value is not None], trim)
 
 
 def _medians(measurements: Sequence[Measurement]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ssdbench.analysis.answer import level
 from ssdbench.analysis.compare import exit_code
 from ssdbench.analysis.coverage import failures
 from ssdbench.analysis.differences import software_of
-from ssdbench.analysis.explain import explanation, phase_pairs
+from ssdbench.analysis.explain import phase_pairs
 from ssdbench.analysis.gpu_trace import throttling
 from ssdbench.analysis.metrics import figures
 from ssdbench.schema.environment import Software
@@ -38,7 +38,6 @@ DETAILED_CASES = 80
 TRACED_LAUNCHES = 2
 TRACE_POINTS = 100
 SHOWN_LAUNCHES = 200
-_CHANGED = (Status.REGRESSED, Status.IMPROVED)
 _NOT_JUDGED = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
@@ -116,18 +115,10 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
             _trace(side, measurement) for side in SIDES for _, measurement in _spread(usable[side], TRACED_LAUNCHES)
         ),
         phases=phases,
-        explanation=explanation(phases, _step_change(pairs)) if judged.verdict.status in _CHANGED else "",
         figures=tuple(pairs.values()),
         history=series,
         failures=tuple(_failure(record, failure) for record, failure in failures(sides["measured"])),
     )
-
-
-def _step_change(pairs: Mapping[str, FigurePair]) -> float | None:
-    steps = pairs.get("latency_mean")
-    if steps is None or steps.baseline is None or steps.measured is None:
-        return None
-    return steps.measured - steps.baseline
 
 
 def _values(

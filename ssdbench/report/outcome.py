@@ -39,5 +39,5 @@ def outcome(verdict: Verdict, allowed: Collection[str] = ()) -> Outcome:
 
 
 def because(case: CaseVerdict) -> str:
-    """The sentence of a verdict and its notes."""
-    return "; ".join([case.verdict.sentence, *case.notes])
+    """The sentence of a verdict, the phase that a change lies in, and the notes."""
+    return "; ".join(filter(None, [case.verdict.sentence, case.explanation, *case.notes]))

@@ -99,8 +99,8 @@ def _row(case: CaseVerdict) -> str:
 
 def _explained(cases: Sequence[CaseReport]) -> list[str]:
     """In which phase of a step the worst changes lie."""
-    told = [case for case in cases if case.explanation and case.judged.verdict.status is Status.REGRESSED]
-    listed = [f"- {_safe(case.judged.title)}: {_safe(case.explanation, 250)}" for case in told[:_EXPLAINED]]
+    told = [case for case in cases if case.judged.explanation and case.judged.verdict.status is Status.REGRESSED]
+    listed = [f"- {_safe(case.judged.title)}: {_safe(case.judged.explanation, 250)}" for case in told[:_EXPLAINED]]
     return ["Where the time goes:", "", *listed, ""] if listed else []
 
 

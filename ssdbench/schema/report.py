@@ -60,16 +60,12 @@ class FigurePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
-    """All that is told of one case; launches and traces in the order of measurement, the baseline's first.
-
-    `explanation` is a sentence on the phases behind a change, empty where nothing changed or they do not tell.
-    """
+    """All that is told of one case; launches and traces in the order of measurement, the baseline's first."""
 
     judged: CaseVerdict
     launches: tuple[LaunchValue, ...] = ()
     traces: tuple[StepTrace, ...] = ()
     phases: tuple[PhasePair, ...] = ()
-    explanation: str = ""
     figures: tuple[FigurePair, ...] = ()
     history: tuple[Series, ...] = ()
     failures: tuple[str, ...] = ()

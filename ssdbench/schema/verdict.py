@@ -152,12 +152,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerdict:
-    """A case and what is said of it; `notes` tell which launches were left out of the judgement, and why."""
+    """A case and what is said of it; `notes` tell which launches were left out of the judgement, and why.
+
+    `explanation` says in which phase of a step a change lies, empty where nothing changed or the phases do not tell.
+    """
 
     case_key: str
     title: str
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

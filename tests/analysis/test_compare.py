@@ -4,8 +4,9 @@ import pytest
 
 from ssdbench.analysis.compare import case_figures, compare, exit_code
 from ssdbench.errors import ExitCode
+from ssdbench.report.outcome import because
 from ssdbench.schema.case import Case, PlannedCase
-from ssdbench.schema.record import Failure, Record, Run
+from ssdbench.schema.record import Failure, PhaseTimes, Record, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Mode, Status
 from tests.builders import (
@@ -53,6 +54,21 @@ def test_slower_steps_regress():
     found = judge(a_run((A, SLOWER)))
     assert found.verdict.status is Status.REGRESSED
     assert found.verdict.change == pytest.approx(-1 / 6)
+
+
+def with_phases(run: Run, **seconds: float) -> Run:
+    phases = tuple(PhaseTimes(name=name, seconds=(value,) * 5) for name, value in seconds.items())
+    measured = [(record, record.measurement) for record in run.records]
+    return with_records(run, *(replace(r, measurement=replace(m, phases=phases)) for r, m in measured if m))
+
+
+def test_a_change_says_in_which_phase_of_a_step_it_lies_and_what_is_unchanged_says_nothing():
+    before = with_phases(a_run(run_id="run-0"), forward=0.04, backward=0.06)
+    slower = judge(with_phases(a_run((A, SLOWER)), forward=0.04, backward=0.079), before)
+    assert slower.explanation == "of +19.0 ms a step, backward has +19.0 ms (100%)"
+    assert f"; {slower.explanation}" in because(slower)
+    assert judge(with_phases(a_run(), forward=0.04, backward=0.0601), before).explanation == ""
+    assert judge(a_run((A, SLOWER)), before).explanation == ""
 
 
 def test_latency_is_judged_where_it_is_the_gated_metric():

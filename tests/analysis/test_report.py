@@ -101,8 +101,10 @@ def test_an_interleaved_night_is_told_by_its_arms_and_stages():
         ("baseline", "B"), ("measured", "B"), ("baseline", "C"), ("measured", "C")
     )] == [5, 5, 8, 8]  # fmt: skip
     assert said.reference == "the baseline measured beside it, launch by launch in turns"
-    assert " a step, backward has +" in worst.explanation
-    assert {bool(case.explanation) for case in said.cases if case.judged.verdict.status is Status.UNCHANGED} == {False}
+    assert " a step, backward has +" in worst.judged.explanation
+    assert {bool(case.judged.explanation) for case in said.cases if case.judged.verdict.status is Status.UNCHANGED} == {
+        False
+    }
     titles = {gap.title for gap in said.gaps}
     assert {sixty_cases()[number].title for number in (FAILED, SKIPPED)} <= titles
 
