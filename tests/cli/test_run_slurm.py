@@ -14,6 +14,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.harness.launchers.slurm_commands import Job
 from ssdbench.schema.record import Failure, Network
 from tests.cli.conftest import Ssdbench, Start
+from tests.cli.test_converge_run import suite
 from tests.cli.test_run import eventually, latest, measured, only
 from tests.slurm_cluster import cancel_all, jobs
 
@@ -120,6 +121,17 @@ def test_pairs_are_measured_on_one_node_until_they_are_decided(ssdbench: Ssdbenc
     assert run.header.control is not None
     nodes = {host for number in range(len(run.records)) for host in network(tmp_path, number).rank_hosts}
     assert (len(nodes), {record.arm for record in run.records}) == (1, {"baseline", "candidate"})
+
+
+@slow
+def test_seeds_are_trained_at_the_same_time_each_on_its_node(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    trained = ("converge", "--suite", suite(tmp_path), "--seeds", "2", "--launcher", "slurm", "--slurm", "jobs=2")
+    done = ssdbench(*trained)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = latest(tmp_path).records
+    assert [record.launch for record in records] == [0, 1]
+    assert all(record.training is not None and len(record.training.epochs) == 2 for record in records)
+    assert len(list((tmp_path / "results" / "training").glob("*/*/last.pt"))) == 2
 
 
 @slow
