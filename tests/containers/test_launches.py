@@ -1,5 +1,6 @@
 """Launches in real containers: a measurement comes out, failures have a kind and a sentence, nothing is left over."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,19 @@ def test_a_container_that_takes_too_long_is_killed_not_its_client_alone(docker: 
     assert outcome.kind == "timeout"
     assert "not done after 90 s" in outcome.message
     assert "/ssdbench-source/ssdbench/workloads/pace.py" in (outcome.log or "")  # where the rank stood
+    assert docker.containers() == []
+
+
+@pytest.mark.slow
+def test_a_container_that_somebody_kills_is_a_failure(docker: Bench, tmp_path: Path) -> None:
+    def kill(event: dict[str, object]) -> None:
+        if event["event"] == "step":
+            subprocess.run([*docker.engine.command, "kill", *docker.containers()], capture_output=True, check=True)
+
+    image = inspect_image(docker.options, SOUND)
+    outcome = ContainerLauncher(docker.options, image, None).launch(request_in(tmp_path, step_seconds=2.0), kill)
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.message) == ("crash", f"the container of {SOUND} was ended from outside by SIGKILL")
     assert docker.containers() == []
 
 

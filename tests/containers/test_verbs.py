@@ -1,6 +1,7 @@
 """`ssdbench containers` as a user meets it, with real images: told apart, not told apart, searched, found new."""
 
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -121,6 +122,24 @@ def test_a_run_whose_host_was_killed_loses_its_container_and_measures_what_is_mi
     assert run.header == before.header
     assert run.records[:1] == before.records
     assert [(record.launch, bool(record.measurement)) for record in run.records] == [(0, True), (1, True)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_ctrl_c_ends_the_container_and_what_is_done_is_kept(
+    docker: Bench, ssdbench: Ssdbench, start: Start, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    process = start("containers", "run", "26.01", *arguments, "--launches", "2")
+    deadline = time.monotonic() + 1000
+    while not (tmp_path / "results").exists() or not latest(tmp_path).records or not docker.containers():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert docker.containers() == []
+    assert len(latest(tmp_path).records) == 1
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ source: where that lies on this machine, the image may have packages of its own.
 import hashlib
 import json
 import os
+import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,6 +33,8 @@ SOURCE_INSIDE = Path("/ssdbench-source")
 
 # What docker and podman exit with where no worker was started: their own fault, no such program, not executable.
 _NOT_STARTED = (125, 126, 127)
+# And where a signal ended the first process of the container, which is no rank.
+_BY_SIGNAL = {128 + number: number.name for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)}
 _SAME_MOMENT_SECONDS = 2.0
 
 
@@ -154,8 +157,12 @@ class _Container:
         if self._state.get("OOMKilled"):
             message = f"the container of {self._image.reference} was killed at its memory limit"
             return Failure(kind="out_of_memory", message=message, log=log)
-        if self._engine.state and self._tree.exit_code() in _NOT_STARTED:
+        code = self._tree.exit_code() or 0
+        if self._engine.state and code in _NOT_STARTED:
             return engine_failure(f"{self._image.reference} cannot be run", last_line(log))
+        if self._engine.state and code in _BY_SIGNAL:
+            message = f"the container of {self._image.reference} was ended from outside by {_BY_SIGNAL[code]}"
+            return Failure(kind="crash", message=message, log=log)
         return None
 
 
