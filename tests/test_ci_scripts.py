@@ -11,27 +11,11 @@ import pytest
 from ssdbench.errors import ExitCode
 from tests.builders import a_case, a_run
 from tests.cli.running import accept, keep, the_baseline
+from tests.paced import write_paced
 
 CI = Path(__file__).parents[1] / "ci"
 A, SLOWER = a_case(), (0.125, 0.1251, 0.1249)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-# A step of less than no time is what the only case fails at.
-SUITE = """
-name = "paced"
-device = "cpu"
-foreign_cpu_limit_cores = 64.0
-
-[protocol]
-warmup_steps = 0
-steps = 5
-launches = 1
-
-[[matrix]]
-workload = "pace"
-batch_size_per_gpu = 2
-options = { step_seconds = -1.0 }
-"""
 
 
 @pytest.fixture
@@ -138,7 +122,7 @@ def test_a_night_that_could_not_be_measured_is_not_compared(run: Run):
 
 @pytest.mark.slow
 def test_a_night_with_a_failed_case_is_compared_and_ends_with_the_answer(checkout: Path, run: Run):
-    (checkout / "paced.toml").write_text(SUITE)
+    write_paced(checkout, step_seconds=-1.0)  # less than no time, at which its only case fails
     outcome = run(CI / "nightly.sh", "--output", "line=line.txt", SSDBENCH_SUITE="paced.toml")
     assert outcome.returncode == ExitCode.CASE_FAILED, outcome.stderr
     assert "1 of 1 case" in (checkout / "line.txt").read_text(encoding="utf-8")

@@ -15,26 +15,9 @@ from ssdbench.harness.runner import _order
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
 from tests.cli.conftest import Ssdbench, Start
+from tests.paced import write_paced
 
 REPOSITORY = Path(__file__).parents[2]
-SUITE = """
-name = "paced"
-device = "cpu"
-foreign_cpu_limit_cores = 64.0
-
-[protocol]
-warmup_steps = 0
-steps = 10
-launches = 1
-
-[verdict]
-margin = 0.3
-pilot_pairs = 2
-
-[[matrix]]
-workload = "pace"
-batch_size_per_gpu = 2
-"""
 
 
 def latest(tmp_path: Path) -> Run:
@@ -43,8 +26,7 @@ def latest(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def paced(tmp_path: Path) -> str:
-    (tmp_path / "paced.toml").write_text(SUITE)
-    return "paced.toml"
+    return write_paced(tmp_path)
 
 
 @pytest.fixture
@@ -76,7 +58,7 @@ def test_launches_are_added_until_a_stored_run_can_decide_or_cannot(
 ) -> None:
     here = environment.get("PYTHONPATH", str(REPOSITORY))
     environment["PYTHONPATH"] = str(faster)
-    (tmp_path / paced).write_text(SUITE.replace("pilot_pairs = 2", "pilot_pairs = 3"))
+    write_paced(tmp_path, pilot_pairs=3)
     done = ssdbench("run", paced, "--launches", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     environment["PYTHONPATH"] = here

@@ -16,6 +16,7 @@ from ssdbench.schema.record import Failure, Network
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_converge_run import suite
 from tests.cli.test_run import eventually, latest, measured, only
+from tests.paced import write_paced
 from tests.slurm_cluster import cancel_all, jobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
@@ -39,17 +40,6 @@ world_size = [1, 2]
 nodes = [1, 2]
 threads_per_rank = 1
 exclude = [{ world_size = 2, nodes = 1 }]
-"""
-# A margin that no noise of a sleep reaches.
-PACED = """
-name = "paced"
-device = "cpu"
-foreign_cpu_limit_cores = 64.0
-protocol = { warmup_steps = 0, steps = 10, launches = 1 }
-verdict = { margin = 0.3, pilot_pairs = 2 }
-[[matrix]]
-workload = "pace"
-batch_size_per_gpu = 2
 """
 PACE = ("run", "--workload", "pace", "--warmup", "1", "--foreign-cpu", "64", "--launcher", "slurm")
 
@@ -114,8 +104,9 @@ def test_the_smoke_suite_is_measured_whole(ssdbench: Ssdbench, tmp_path: Path) -
 
 @slow
 def test_pairs_are_measured_on_one_node_until_they_are_decided(ssdbench: Ssdbench, tmp_path: Path) -> None:
-    (tmp_path / "paced.toml").write_text(PACED)
-    done = ssdbench("run", "paced.toml", "--decide", "--baseline-python", sys.executable, "--launcher", "slurm")
+    done = ssdbench(
+        "run", write_paced(tmp_path), "--decide", "--baseline-python", sys.executable, "--launcher", "slurm"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     run = latest(tmp_path)
     assert run.header.control is not None

@@ -12,7 +12,8 @@ import pytest
 from ssdbench.errors import ExitCode
 from tests.containers.conftest import REPOSITORY, Bench
 from tests.containers.engines import registry_of_its_own
-from tests.containers.test_verbs import SUITE, latest
+from tests.containers.test_verbs import MARGIN, latest
+from tests.paced import write_paced
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -28,7 +29,7 @@ def monthly(docker: Bench, tmp_path: Path, environment: dict[str, str]) -> Calla
     command.chmod(0o755)
     (tmp_path / "ci").mkdir()
     docker.write(tmp_path / "ci")
-    (tmp_path / "paced.toml").write_text(SUITE)
+    write_paced(tmp_path, margin=MARGIN)
     settings = {"PATH": f"{command.parent}:{os.environ['PATH']}", "SSDBENCH_SUITE": "paced.toml"}
 
     def run(old: str) -> tuple[int, str]:

@@ -16,33 +16,17 @@ from ssdbench.schema.record import Run
 from tests.cli.conftest import Ssdbench, Start
 from tests.containers.conftest import REPOSITORY, Bench
 from tests.containers.engines import registry_of_its_own
+from tests.paced import write_paced
 
 pytestmark = pytest.mark.containers
 
-# A margin that no noise of a sleep reaches and the planted 30 % passes by far.
-SUITE = """
-name = "paced"
-device = "cpu"
-foreign_cpu_limit_cores = 64.0
-
-[protocol]
-warmup_steps = 0
-steps = 10
-launches = 1
-
-[verdict]
-margin = 0.1
-pilot_pairs = 2
-
-[[matrix]]
-workload = "pace"
-batch_size_per_gpu = 2
-"""
+# No noise of a sleep reaches it, and the planted 30 % passes it by far.
+MARGIN = 0.1
 
 
 @pytest.fixture
 def arguments(docker: Bench, tmp_path: Path) -> tuple[str, ...]:
-    (tmp_path / "paced.toml").write_text(SUITE)
+    write_paced(tmp_path, margin=MARGIN)
     return ("--suite", "paced.toml", "--containers", str(docker.write(tmp_path)))
 
 
@@ -100,17 +84,25 @@ def test_a_bisection_tells_images_that_are_alike_from_the_first_bad_one_and_goes
     assert len(FileStore(tmp_path / "results").headers()) == runs == 2
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_run_whose_host_was_killed_loses_its_container_and_measures_what_is_missing(
-    docker: Bench, ssdbench: Ssdbench, start: Start, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def in_its_second_launch(
+    docker: Bench, start: Start, tmp_path: Path, arguments: tuple[str, ...]
+) -> "subprocess.Popen[str]":
+    """A host that has a record of the first launch and a container of the second."""
     process = start("containers", "run", "26.01", *arguments, "--launches", "2")
     deadline = time.monotonic() + 1000
     while not (tmp_path / "results").exists() or not latest(tmp_path).records or not docker.containers():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.2)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_run_whose_host_was_killed_loses_its_container_and_measures_what_is_missing(
+    docker: Bench, ssdbench: Ssdbench, start: Start, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    process = in_its_second_launch(docker, start, tmp_path, arguments)
     process.kill()
     process.communicate()
     before = latest(tmp_path)
@@ -129,12 +121,7 @@ def test_a_run_whose_host_was_killed_loses_its_container_and_measures_what_is_mi
 def test_ctrl_c_ends_the_container_and_what_is_done_is_kept(
     docker: Bench, ssdbench: Ssdbench, start: Start, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    process = start("containers", "run", "26.01", *arguments, "--launches", "2")
-    deadline = time.monotonic() + 1000
-    while not (tmp_path / "results").exists() or not latest(tmp_path).records or not docker.containers():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    process = in_its_second_launch(docker, start, tmp_path, arguments)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == ExitCode.INTERRUPTED
@@ -170,7 +157,7 @@ def test_each_image_of_a_list_is_a_run_and_one_that_fails_does_not_stop_the_rest
 
 
 def test_a_mistake_is_one_sentence(docker: Bench, ssdbench: Ssdbench, tmp_path: Path) -> None:
-    (tmp_path / "paced.toml").write_text(SUITE)
+    write_paced(tmp_path, margin=MARGIN)
     given = ("--suite", "paced.toml", "--containers", str(docker.write(tmp_path)))
     for verb, more, sentence in (
         ("compare", ("26.01", "26.05; reboot"), "is no image: write it as repository:tag"),
