@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ssdbench.analysis.convergence import judge
 from ssdbench.analysis.differences import differences
-from ssdbench.analysis.report import lost, software_facts
+from ssdbench.analysis.report import lost, place_facts, software_facts
 from ssdbench.analysis.trainings import accuracy_case, candidates_of, fault_of, name_of, recipe_differences
 from ssdbench.schema.convergence import Candidate, SeedDistribution
 from ssdbench.schema.record import Run
@@ -31,6 +31,7 @@ def accuracy_report(run: Run, distribution: SeedDistribution | None) -> Accuracy
         distribution=distribution,
         reference=_reference(distribution),
         software=software_facts(run),
+        places=place_facts(run),
         seeds=tuple(_row(candidate, drawn) for candidate in candidates),
         trainings=tuple(drawn),
         differences=_differences(run, candidates, distribution) if distribution else (),

@@ -77,6 +77,7 @@ def report_on(
         code=exit_code(comparison),
         reference=_reference(reference, comparison),
         software=software_facts(run),
+        places=place_facts(run),
         cases=cases,
         gaps=_gaps(run, comparison),
     )
@@ -189,6 +190,19 @@ def software_facts(run: Run) -> tuple[tuple[str, str], ...]:
         for field in fields(Software)
     }
     return tuple((name.replace("_", " "), ", ".join(values)) for name, values in found.items() if values)
+
+
+def place_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """The image and the cluster's nodes that measured a run, where it was not its host that did."""
+    options, facts = run.header.options, []
+    if options.image is not None:
+        name = options.image.digest or options.image.id
+        facts.append(("Container", options.image.reference + (f" ({name[:19]})" if name else "")))
+    if options.slurm is not None:
+        networks = [record.measurement.network for record in run.records if record.measurement]
+        nodes = sorted({host for network in networks if network for host in network.rank_hosts})
+        facts.append(("Nodes", ", ".join(nodes) or "not known: nothing was measured"))
+    return tuple(facts)
 
 
 def _gaps(run: Run, comparison: Comparison) -> tuple[Gap, ...]:

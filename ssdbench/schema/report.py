@@ -91,7 +91,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A run and what is said of it; cases worst first. `reference` tells what it is compared with, in words."""
+    """A run and what is said of it; cases worst first. `reference` tells what it is compared with, in words.
+
+    `places` are names and values: where it was measured, besides the host of the run.
+    """
 
     header: RunHeader
     comparison: Comparison
@@ -101,6 +104,7 @@ class Report:
     cases: tuple[CaseReport, ...]
     gaps: tuple[Gap, ...]
     pictures: tuple[Picture, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +149,4 @@ class AccuracyReport:
     differences: tuple[Difference, ...]
     gaps: tuple[Gap, ...]
     pictures: tuple[Picture, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()

@@ -7,7 +7,10 @@ from ssdbench.analysis.compare import compare, compare_arms
 from ssdbench.analysis.night import sides
 from ssdbench.analysis.report import DETAILED_CASES, TRACE_POINTS, report_on, thinned
 from ssdbench.errors import ExitCode
+from ssdbench.report.page import render_report
 from ssdbench.schema.case import PlannedCase
+from ssdbench.schema.environment import Network
+from ssdbench.schema.record import ContainerImage, RunOptions, SlurmOptions
 from ssdbench.schema.report import Report
 from ssdbench.schema.verdict import Baseline, Status
 from tests.builders import a_baseline, a_case, a_failure, a_measurement, a_record, a_run, gpu_samples
@@ -89,6 +92,17 @@ def test_without_a_baseline_the_measured_side_is_still_shown():
     assert {launch.side for launch in case.launches} == {"measured"}
     assert all(pair.baseline is None and pair.change is None for pair in case.figures)
     assert report_of(a_run(), None).reference.startswith("no baseline main for this hardware yet")
+
+
+def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
+    image = ContainerImage(reference="bench:24.09", id=f"sha256:{'b' * 64}")
+    run = a_run(options=RunOptions(image=image, slurm=SlurmOptions()))
+    network = Network(rank_hosts=("n2", "n1"), backend="nccl")
+    measured = replace(run, records=(a_record(measurement=a_measurement(network=network)),))
+    places = (("Container", "bench:24.09 (sha256:bbbbbbbbbbbb)"), ("Nodes", "n1, n2"))
+    assert report_of(measured, None).places == places
+    assert all(value in render_report(report_of(measured, None)) for _, value in places)
+    assert report_of(a_run(), None).places == ()
 
 
 def test_an_interleaved_night_is_told_by_its_arms_and_stages():
