@@ -8,8 +8,9 @@ from pathlib import Path
 from unittest import mock
 
 from ssdbench.cli import main
+from ssdbench.errors import StoreError
 from ssdbench.harness.stores.files import FileStore
-from ssdbench.schema.record import Run
+from ssdbench.schema.record import Record, Run
 from ssdbench.schema.verdict import Baseline
 from tests.builders import HARDWARE
 
@@ -48,6 +49,13 @@ def keep(results: Path, *runs: Run) -> None:
         store.begin(run.header)
         for record in run.records:
             store.append(record)
+
+
+def records_so_far(results: Path) -> tuple[Record, ...]:
+    """The records of the newest run, which another process is about to begin or to go on with."""
+    with contextlib.suppress(StoreError):
+        return FileStore(results).load("latest").records
+    return ()
 
 
 def accept(results: Path, run: str = "latest", *more: str, reason: str = "first figures") -> Outcome:

@@ -15,6 +15,7 @@ from ssdbench.harness.runner import _order
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
 from tests.cli.conftest import Ssdbench, Start
+from tests.cli.running import records_so_far
 from tests.paced import write_paced
 
 REPOSITORY = Path(__file__).parents[2]
@@ -104,7 +105,7 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
 ) -> None:
     process = start("run", paced, "--decide", "--baseline-checkout", str(REPOSITORY))
     deadline = time.monotonic() + 200
-    while not (tmp_path / "results").exists() or len(latest(tmp_path).records) < 3:
+    while len(records_so_far(tmp_path / "results")) < 3:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.2)

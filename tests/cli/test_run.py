@@ -14,6 +14,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Measurement, Record, Run
 from tests.cli.conftest import Ssdbench, Start
+from tests.cli.running import records_so_far
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +140,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
     start: Start, ssdbench: Ssdbench, tmp_path: Path
 ) -> None:
     process = start(*PACE, "--launches", "2", "--steps", "30")
-    eventually(lambda: (tmp_path / "results").exists() and len(latest(tmp_path).records) == 1)
+    eventually(lambda: len(records_so_far(tmp_path / "results")) == 1)
     first = only(latest(tmp_path))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)

@@ -14,6 +14,7 @@ from ssdbench.harness.bisections import BisectionLog
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Run
 from tests.cli.conftest import Ssdbench, Start
+from tests.cli.running import records_so_far
 from tests.containers.conftest import REPOSITORY, Bench
 from tests.containers.engines import registry_of_its_own
 from tests.paced import write_paced
@@ -90,7 +91,7 @@ def in_its_second_launch(
     """A host that has a record of the first launch and a container of the second."""
     process = start("containers", "run", "26.01", *arguments, "--launches", "2")
     deadline = time.monotonic() + 1000
-    while not (tmp_path / "results").exists() or not latest(tmp_path).records or not docker.containers():
+    while not records_so_far(tmp_path / "results") or not docker.containers():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.2)
