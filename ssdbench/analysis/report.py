@@ -178,7 +178,8 @@ def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
             f"{'one session' if sessions == 1 else f'{sessions} sessions'}, run {header.run_id}{itself}"
         )
     if name == OWN_BASELINE_ARM:
-        return f"{name}, launch by launch in turns"
+        image = header.options.image
+        return f"{f'{image.reference}, measured beside it' if image else name}, launch by launch in turns"
     return f"run {header.run_id} of {reference.header.created_at[:10]}"
 
 

@@ -10,7 +10,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.report.page import render_report
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.environment import Network
-from ssdbench.schema.record import ContainerImage, RunOptions, SlurmOptions
+from ssdbench.schema.record import ContainerImage, Control, RunOptions, SlurmOptions
 from ssdbench.schema.report import Report
 from ssdbench.schema.verdict import Baseline, Status
 from tests.builders import a_baseline, a_case, a_failure, a_measurement, a_record, a_run, gpu_samples
@@ -103,6 +103,12 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
     assert report_of(measured, None).places == places
     assert all(value in render_report(report_of(measured, None)) for _, value in places)
     assert report_of(a_run(), None).places == ()
+
+    night = a_night()
+    control = replace(Control(python="python", source="/ssdbench"), image=replace(image, reference="bench:24.08"))
+    baseline, candidate = sides(replace(night, header=replace(night.header, control=control)))
+    said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
+    assert said.reference == "bench:24.08, measured beside it, launch by launch in turns"
 
 
 def test_an_interleaved_night_is_told_by_its_arms_and_stages():
