@@ -105,7 +105,7 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
     assert report_of(a_run(), None).places == ()
 
     night = a_night()
-    control = replace(Control(python="python", source="/ssdbench"), image=replace(image, reference="bench:24.08"))
+    control = Control(python="python", source="/ssdbench", image=replace(image, reference="bench:24.08"))
     baseline, candidate = sides(replace(night, header=replace(night.header, control=control)))
     said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
     assert said.reference == "bench:24.08, measured beside it, launch by launch in turns"
