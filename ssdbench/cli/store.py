@@ -62,7 +62,7 @@ def sync(
     What both have under one name must be equal, else nothing of it is changed, and the exit code is 2. Nothing is
     removed.
     """
-    here, there = open_archive(source), open_archive(target)
+    here, there = open_archive(source, must_exist=not both), open_archive(target)
     if run:
         if both or keep_newer:
             raise UsageError("--run copies runs alone, from SRC to DST: leave out --both and --keep-newer")

@@ -191,6 +191,13 @@ def test_one_run_is_copied_alone_from_where_a_variable_names(
     assert (vague.code, "leave out --both" in vague.err) == (ExitCode.USAGE, True)
 
 
+@pytest.mark.parametrize("place", ["{}/nowhere", "sqlite:///{}/nowhere.db"])
+def test_a_store_that_is_not_there_is_not_copied_as_an_empty_one(tmp_path: Path, place: str):
+    missing = ssdbench("store", "sync", place.format(tmp_path), tmp_path / "copy")
+    assert (missing.code, "nowhere" in missing.err, "does not exist" in missing.err) == (ExitCode.USAGE, True, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_baseline_that_differs_is_kept_as_it_is_unless_the_newer_is_asked_for(files: Path, tmp_path: Path):
     other = FileStore(tmp_path / "other")
     newer = a_baseline(a_run(run_id="run-5"))

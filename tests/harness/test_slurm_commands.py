@@ -88,5 +88,5 @@ def test_a_wrong_option_is_one_sentence(launcher: str, given: list[str], says: s
 
 def test_a_machine_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EnvironmentLacksError, match="cannot start sbatch: No such file or directory"):
+    with pytest.raises(EnvironmentLacksError, match="sbatch is not on the PATH: install it"):
         probe_cluster(SlurmOptions(), "python", tmp_path)

@@ -71,6 +71,8 @@ def call(
         )
     except subprocess.TimeoutExpired:
         return Answer(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")
+    except FileNotFoundError:
+        raise EnvironmentLacksError(f"{command[0]} is not on the PATH: install it, or run this where it is") from None
     except OSError as error:
         raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
     return Answer(exit_code=done.returncode, out=done.stdout, error=done.stderr)

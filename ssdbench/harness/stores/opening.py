@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssdbench.errors import EnvironmentLacksError, UsageError
+from ssdbench.errors import EnvironmentLacksError, StoreError, UsageError
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.files import FileArchive, FileStore
 from ssdbench.harness.stores.spool import Spool, SpoolingStore
@@ -24,6 +24,7 @@ SECRETS = (VARIABLE, "PGPASSWORD")
 """Variables that may hold a password: workers do not inherit them."""
 
 _FROM_ENVIRONMENT = "env:"
+_SQLITE = "sqlite:///"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 
 
@@ -51,10 +52,16 @@ def store_place(results: Path, url: str | None) -> str:
     return url or os.environ.get(VARIABLE) or str(results)
 
 
-def open_archive(place: str) -> Archive:
-    """The archive at a URL, or the files in a folder; `env:NAME`: what that variable names. Errors as `open_store`."""
+def open_archive(place: str, *, must_exist: bool = False) -> Archive:
+    """The archive at a URL, or the files in a folder; `env:NAME`: what that variable names. Errors as `open_store`.
+
+    A server answers for itself whether it has a database; folders and files that are not there would be empty archives.
+    """
     if place.startswith(_FROM_ENVIRONMENT):
         place = _of_environment(place.removeprefix(_FROM_ENVIRONMENT))
+    on_disk = place.removeprefix(_SQLITE).partition("?")[0]
+    if must_exist and (place.startswith(_SQLITE) or not _SCHEME.match(place)) and not Path(on_disk).exists():
+        raise StoreError(f"{place} does not exist: name the folder or the database that has the records")
     return open_database(place) if _SCHEME.match(place) else FileArchive(Path(place))
 
 
