@@ -185,7 +185,8 @@ def _samples(gpu: GpuState, looks: Sequence[_Look], origin: float, foreign_pids:
     return GpuSamples(
         index=gpu.index,
         uuid=gpu.uuid,
-        seconds=tuple(round(look.at - origin, 3) for look in looks),
+        # To microseconds: a sample just behind the region must not be rounded into it, for it would not surround it.
+        seconds=tuple(round(look.at - origin, 6) for look in looks),
         sm_clock_mhz=tuple(look.sm_clock_mhz for look in looks),
         memory_clock_mhz=tuple(look.memory_clock_mhz for look in looks),
         power_watts=tuple(_thousandth(look.power_milliwatts) for look in looks),
