@@ -49,7 +49,7 @@ types: environment
 tests: environment
 	$(RUN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm))"
 
-# Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some twenty minutes more.
+# Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
 engine-tests: environment
 	$(RUN)/pytest -m "slow and (containers or slurm)"
 
