@@ -17,6 +17,8 @@ from ssdbench.harness.probe import gpu_states
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).with_name("nvml_stub.c")
 
+pytestmark = pytest.mark.xdist_group("nvml")  # watched once, by one worker
+
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
