@@ -3,7 +3,6 @@
 import getpass
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -65,8 +65,17 @@ class PostgresqlServer:
         raise RuntimeError((self.folder / "log").read_text())
 
     def kill(self) -> None:
-        """End it as a crash would."""
-        os.kill(int((self.folder / "data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        """End it as a crash of its machine would: every process of it, gone when this returns.
+
+        A session outlives the server's first process for a moment, and would still take a record.
+        """
+        first = psutil.Process(int((self.folder / "data/postmaster.pid").read_text().split()[0]))
+        # First of all the one that would start others in their place.
+        first.suspend()
+        processes = [first, *first.children(recursive=True)]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=5)
 
     def stop(self) -> None:
         """End it, and remove all that it wrote."""
