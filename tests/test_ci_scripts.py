@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from ssdbench.errors import ExitCode
 from tests.builders import a_case, a_run
-from tests.cli.running import accept, keep, the_baseline
+from tests.cli.running import accept, keep, path_with_ssdbench, the_baseline
 from tests.paced import write_paced
 
 CI = Path(__file__).parents[1] / "ci"
@@ -29,13 +28,9 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(tmp_path: Path, checkout: Path) -> Run:
     """Run a command in the checkout, with this version's `ssdbench` on the PATH."""
-    command = tmp_path / "bin" / "ssdbench"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ssdbench "$@"\n')
-    command.chmod(0o755)
     environment = {
         **os.environ,
-        "PATH": f"{command.parent}:{os.environ['PATH']}",
+        "PATH": path_with_ssdbench(tmp_path),
         "PYTHONPATH": str(CI.parent),
         "GIT_CONFIG_GLOBAL": "/dev/null",
         **{f"GIT_{who}_{what}": "ci@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},

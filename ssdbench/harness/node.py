@@ -9,9 +9,12 @@ from pathlib import Path
 from ssdbench.errors import SsdbenchError
 from ssdbench.harness.probe import Machine, probe_machine
 from ssdbench.harness.stores.codec import dump, read
+from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.environment import Hardware, Host
+
+_GPU_SETTINGS = ("power_limit_watts", "sm_clock_limit_mhz", "memory_clock_limit_mhz", "ecc", "mig")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +32,13 @@ def describe(path: Path, python: str | None = None) -> Node:
     name = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
     worker = None if python is None else inspect_python(python)
     node = Node(schema_version=SCHEMA_VERSION, name=name, machine=probe_machine(), worker=worker)
-    write_whole(path, dump(node))
+    write_bytes(path, dump(node).encode())
     return node
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that others look for, so that none of them finds half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def read_node(path: Path) -> Node:
     """What a node wrote of itself."""
     return read(Node, path.read_text(encoding="utf-8"), str(path))
-
-
-_GPU_SETTINGS = ("power_limit_watts", "sm_clock_limit_mhz", "memory_clock_limit_mhz", "ecc", "mig")
 
 
 def unlike(hardware: Hardware, host: Host, node: Node) -> str | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,15 @@ def ssdbench(*arguments: str | Path, columns: int = 80) -> Outcome:
         except SystemExit as end:
             code = int(end.code or 0)
     return Outcome(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def path_with_ssdbench(folder: Path) -> str:
+    """A PATH on which `ssdbench`, as scripts call it, is this version's."""
+    command = folder / "bin" / "ssdbench"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ssdbench "$@"\n')
+    command.chmod(0o755)
+    return f"{command.parent}:{os.environ['PATH']}"
 
 
 def keep(results: Path, *runs: Run) -> None:

@@ -30,6 +30,11 @@ class Bench:
         command = [*self.engine.command, *self.engine.names]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
+    def push(self, tag: str, name: str) -> None:
+        """Put the image of this tag into a registry, under another name."""
+        for words in (("tag", f"{REPOSITORY}:{tag}", name), ("push", name)):
+            subprocess.run([*self.engine.command, *words], capture_output=True, check=True)
+
     def write(self, folder: Path, **more: str) -> Path:
         """ci/containers.toml of this engine."""
         lists = {"images": [f"26.0{month}" for month in range(1, 6)], "mounts": list(mounts())}

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -75,8 +76,11 @@ def _podman(folder: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def registry_of_its_own(port: int) -> Iterator[str]:
+def registry_of_its_own() -> Iterator[str]:
     """A registry on the loopback, empty; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="ssdbench-registry-"))
     settings = folder / "registry.yml"
     settings.write_text(
@@ -106,8 +110,6 @@ def _answers(engine: Engine) -> bool:
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

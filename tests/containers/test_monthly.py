@@ -1,16 +1,14 @@
 """ci/monthly.sh whole: a real registry in which a slower container is published, and a real engine that measures it."""
 
-import os
-import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ssdbench.errors import ExitCode
-from tests.containers.conftest import REPOSITORY, Bench
+from tests.cli.running import path_with_ssdbench
+from tests.containers.conftest import Bench
 from tests.containers.engines import registry_of_its_own
 from tests.containers.test_verbs import MARGIN, latest
 from tests.paced import write_paced
@@ -23,14 +21,10 @@ SCRIPT = Path(__file__).parents[2] / "ci" / "monthly.sh"
 @pytest.fixture
 def monthly(docker: Bench, tmp_path: Path, environment: dict[str, str]) -> Callable[[str], tuple[int, str]]:
     """Run the script in the test's folder with this version's `ssdbench`; exit code and output."""
-    command = tmp_path / "bin" / "ssdbench"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ssdbench "$@"\n')
-    command.chmod(0o755)
     (tmp_path / "ci").mkdir()
     docker.write(tmp_path / "ci")
     write_paced(tmp_path, margin=MARGIN)
-    settings = {"PATH": f"{command.parent}:{os.environ['PATH']}", "SSDBENCH_SUITE": "paced.toml"}
+    settings = {"PATH": path_with_ssdbench(tmp_path), "SSDBENCH_SUITE": "paced.toml"}
 
     def run(old: str) -> tuple[int, str]:
         done = subprocess.run(
@@ -44,23 +38,15 @@ def monthly(docker: Bench, tmp_path: Path, environment: dict[str, str]) -> Calla
 def test_a_slower_container_is_found_once_and_what_broke_off_is_made_up_for(
     docker: Bench, monthly: Callable[[str], tuple[int, str]], tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    repository = f"127.0.0.1:{port}/nvidia/pytorch"
-    old, new = f"{repository}:26.01-py3", f"{repository}:26.04-py3"
-
-    def push(tag: str) -> None:
-        for words in (("tag", f"{REPOSITORY}:{tag}", f"{repository}:{tag}-py3"), ("push", f"{repository}:{tag}-py3")):
-            subprocess.run([*docker.engine.command, *words], capture_output=True, check=True)
-
-    with registry_of_its_own(port):
-        push("26.01")
+    with registry_of_its_own() as address:
+        repository = f"{address}/nvidia/pytorch"
+        old, new = f"{repository}:26.01-py3", f"{repository}:26.04-py3"
+        docker.push("26.01", old)
         code, said = monthly(old)
         assert (code, "for the first time" in said) == (ExitCode.OK, True), said
         assert not list(tmp_path.glob("results/records/*"))
 
-        push("26.04")
+        docker.push("26.04", new)
         configuration = tmp_path / "ci" / "containers.toml"
         sound = configuration.read_text()
         configuration.write_text(sound.replace("engine =", "engin ="))

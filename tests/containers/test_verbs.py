@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -173,14 +172,8 @@ def test_a_mistake_is_one_sentence(docker: Bench, ssdbench: Ssdbench, tmp_path: 
 
 
 def test_a_real_registry_tells_which_tags_are_new(docker: Bench, ssdbench: Ssdbench, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
     def push(source: str, tag: str) -> None:
-        name = f"{address}/nvidia/pytorch:{tag}"
-        for words in (("tag", f"{REPOSITORY}:{source}", name), ("push", name)):
-            subprocess.run([*docker.engine.command, *words], capture_output=True, check=True)
+        docker.push(source, f"{address}/nvidia/pytorch:{tag}")
 
     def news() -> tuple[int, dict[str, str | None]]:
         asked = ("containers", "new", f"{address}/nvidia/pytorch", "--match", r"\d\d\.\d\d-py3", "--json")
@@ -188,7 +181,7 @@ def test_a_real_registry_tells_which_tags_are_new(docker: Bench, ssdbench: Ssdbe
         tags = json.loads(done.stdout)["tags"]
         return done.returncode, {tag["name"]: tag["earlier"] for tag in tags}
 
-    with registry_of_its_own(port) as address:
+    with registry_of_its_own() as address:
         push("26.01", "26.01-py3")
         push("26.01", "26.01-py3-igpu")
         assert news() == (ExitCode.OK, {"26.01-py3": None})

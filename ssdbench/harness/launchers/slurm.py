@@ -15,10 +15,12 @@ from pathlib import Path
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.following import Event, follow
 from ssdbench.harness.launchers.process import SOURCE, worker_environment
+from ssdbench.harness.launchers.shared_files import is_visible
 from ssdbench.harness.launchers.slurm_commands import Demand, Job, JobState, RefusedError, find_job, submit
 from ssdbench.harness.launchers.slurm_watch import with_watched_gpus
 from ssdbench.harness.launchers.torchrun import read_result, result_file, write_request
 from ssdbench.harness.node import read_node, unlike
+from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Failure, FailureKind, Measurement, SlurmOptions
@@ -27,8 +29,6 @@ from ssdbench.schema.training import Training
 _POLL_SECONDS = 1.0
 _STACK_DUMP_SECONDS = 2.0
 _STOP_SECONDS = 120.0
-# A shared file system may show a file some time after it was written on another machine.
-_VISIBLE_SECONDS = 60.0
 # For what comes before the worker and after it; our own limit, without this, is the sharper one.
 _SPARE_MINUTES = 2
 _WITHDRAWN = "withdrawn"
@@ -102,9 +102,7 @@ class SlurmLauncher:
             job = submit(command, folder, demand, self._options, worker_environment({}))
         except RefusedError as error:
             return Failure(kind="unsupported", message=f"Slurm refused the job: {error}")
-        part = folder / "job.part"
-        part.write_text(job.number, encoding="utf-8")
-        part.replace(_job_file(folder))
+        write_bytes(_job_file(folder), job.number.encode())
         return job
 
     def _collect(
@@ -124,7 +122,7 @@ class SlurmLauncher:
         state = job.state()
         self._run_seconds[request.output] = state.run_seconds
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _said_done(folder)):
-            _wait_for(result_file(request))
+            is_visible(result_file(request))
             return self._of_other_kind(folder) or _result(request)
         return _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
 
@@ -188,10 +186,3 @@ def _said_done(folder: Path) -> bool:
     events = folder / "events-0.jsonl"
     lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
     return bool(lines) and json.loads(lines[-1]).get("phase") == "done"
-
-
-def _wait_for(result: Path) -> None:
-    deadline = time.monotonic() + _VISIBLE_SECONDS
-    while not result.exists() and time.monotonic() < deadline:
-        next(result.parent.iterdir(), None)  # has a network file system ask its server
-        time.sleep(_POLL_SECONDS)

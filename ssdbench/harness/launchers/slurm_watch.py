@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.harness.launchers.process import run_here
+from ssdbench.harness.launchers.shared_files import is_visible
 from ssdbench.harness.monitor import PERIOD_SECONDS, GpuMonitor
-from ssdbench.harness.node import write_whole
 from ssdbench.harness.stores.codec import dump, read, read_measurement
+from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.record import Measurement
-
-_POLL_SECONDS = 0.5
-# A shared file system may show a file some time after it was written on another machine.
-_VISIBLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +41,13 @@ def run_watched(
     """
     with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
         code = run_here(command, environment)
-    measurement = _measurement(file.parent) if code == 0 else None
-    if measurement is not None:
+    result = file.with_name("measurement.json")
+    if code == 0 and is_visible(result):
+        measurement = read_measurement(result.read_text(encoding="utf-8"))
         for event in _phases(file.parent):
             monitor.hear(event)
         seen = tuple(replace(gpu, host=node) for gpu in monitor.samples(measurement.wall_seconds))
-        write_whole(file, dump(NodeWatch(schema_version=SCHEMA_VERSION, name=node, gpus=seen)))
+        write_bytes(file, dump(NodeWatch(schema_version=SCHEMA_VERSION, name=node, gpus=seen)).encode())
     return code if code >= 0 else 128 - code
 
 
@@ -61,14 +59,6 @@ def with_watched_gpus(measurement: Measurement, folder: Path) -> Measurement:
     hosts = measurement.network.rank_hosts if measurement.network else ()
     watches.sort(key=lambda watch: hosts.index(watch.name) if watch.name in hosts else len(hosts))
     return replace(measurement, gpus=tuple(gpu for watch in watches for gpu in watch.gpus))
-
-
-def _measurement(folder: Path) -> Measurement | None:
-    path, deadline = folder / "measurement.json", time.monotonic() + _VISIBLE_SECONDS
-    while not path.exists() and time.monotonic() < deadline:
-        next(folder.iterdir(), None)  # has a network file system ask its server
-        time.sleep(_POLL_SECONDS)
-    return read_measurement(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _phases(folder: Path) -> list[dict[str, object]]:

@@ -1,0 +1,16 @@
+"""A file system that several machines share: it may show a file some time after another machine has written it."""
+
+import time
+from pathlib import Path
+
+_POLL_SECONDS = 0.5
+_VISIBLE_SECONDS = 60.0
+
+
+def is_visible(file: Path) -> bool:
+    """Whether a file that has been written elsewhere can be seen here, now or in a while."""
+    deadline = time.monotonic() + _VISIBLE_SECONDS
+    while not file.exists() and time.monotonic() < deadline:
+        next(file.parent.iterdir(), None)  # has a network file system ask its server
+        time.sleep(_POLL_SECONDS)
+    return file.exists()
