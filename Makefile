@@ -7,6 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 CONSTRAINTS := constraints/environment.txt
 OLD_DALI := .environments/dali-1.34
+GROOVY_LINT := .environments/groovy-lint
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
 # Compiled once here, as pip does: every worker is a process of its own, and may not be allowed to write bytecode.
@@ -17,7 +18,7 @@ endif
 
 .PHONY: environment test lint types tests engine-tests demo converge-demo benchmark verdicts format clean
 
-environment: $(VENV)/.complete $(OLD_DALI)/.complete
+environment: $(VENV)/.complete $(OLD_DALI)/.complete $(GROOVY_LINT)/.complete
 
 $(VENV)/.complete: pyproject.toml $(CONSTRAINTS)
 	@echo "making $(VENV) (several GB the first time)"
@@ -36,6 +37,14 @@ $(OLD_DALI)/.complete: constraints/dali-1.34.txt $(VENV)/.complete
 	  $(INSTALL) --target $(OLD_DALI) --no-deps --only-binary :all: --requirement constraints/dali-1.34.txt; \
 	else mkdir -p $(OLD_DALI); fi
 	@touch $@
+
+# The linter of the Jenkinsfile is no Python package; where npm and Java are missing its test is skipped, and says so.
+$(GROOVY_LINT)/.complete: constraints/groovy-lint.txt
+	@if command -v npm >/dev/null && command -v java >/dev/null; then \
+	  echo "making $(GROOVY_LINT)" && \
+	  npm install --prefix $(GROOVY_LINT) --no-package-lock --no-audit --no-fund --loglevel error $$(cat $<) && \
+	  touch $@ || echo "npm-groovy-lint could not be installed: the Jenkinsfile is not linted"; \
+	fi
 
 test: environment lint types tests
 

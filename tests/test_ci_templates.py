@@ -22,6 +22,8 @@ GITHUB: dict[Any, Any] = yaml.safe_load((CI / "github.yml").read_text(encoding="
 GITLAB: dict[str, Any] = yaml.safe_load((CI / "gitlab.yml").read_text(encoding="utf-8"))
 JENKINS = (CI / "Jenkinsfile").read_text(encoding="utf-8")
 SCRIPTS = sorted(CI.glob("*.sh"))
+# Where `make environment` installs linters.
+BIN = f"{Path(sys.executable).parent}:{ROOT}/.environments/groovy-lint/node_modules/.bin"
 JOBS = {"nightly", "monthly", "propose-baseline"}
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(CI.glob("*")) if path.suffix != ".toml"}
 
@@ -29,9 +31,9 @@ TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(CI.g
 def lint(*command: str | Path, stdin: str | None = None) -> None:
     """Run a linter of this environment; its findings are the message of the failure."""
     tool, *arguments = map(str, command)
-    found = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
+    found = shutil.which(tool, path=BIN) or shutil.which(tool)
     if found is None:
-        pytest.skip(f"{tool} is not on the PATH")
+        pytest.skip(f"{tool} is not installed here")
     outcome = subprocess.run([found, *arguments], input=stdin, capture_output=True, text=True, cwd=ROOT, check=False)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 

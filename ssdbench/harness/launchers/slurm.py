@@ -90,7 +90,7 @@ class SlurmLauncher:
         """Cancel what goes on; what has ended and was not collected is kept for a host that goes on."""
         for output, job in self._begun.items():
             if isinstance(job, Job) and not Job(job.number).state().has_ended and job.cancel():
-                _job_file(Path(output)).write_text(_WITHDRAWN, encoding="utf-8")
+                write_bytes(_job_file(Path(output)), _WITHDRAWN.encode())
         self._begun.clear()
 
     def _submit(self, request: LaunchRequest) -> Job | Failure:
