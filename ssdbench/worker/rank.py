@@ -14,10 +14,8 @@ from ssdbench.runtime.session import Session
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import EVALUATE
 from ssdbench.worker.door import read_request, require_source, write_failure, write_place
-from ssdbench.worker.evaluation import evaluate_checkpoint
 from ssdbench.worker.events import Events
 from ssdbench.worker.measurement import take_measurement
-from ssdbench.worker.training import train
 
 
 def main() -> int:
@@ -42,9 +40,14 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
     require_source(request)
     events.phase("build")
     session = _open_session(request)
+    # Each launch imports what it needs: all that accuracy needs takes longer than torch itself.
     if request.case.workload == "accuracy":
+        from ssdbench.worker.training import train
+
         train(session, request, events)
     elif request.case.workload == EVALUATE:
+        from ssdbench.worker.evaluation import evaluate_checkpoint
+
         evaluate_checkpoint(request, session, events)
     else:
         take_measurement(session, folder, events)

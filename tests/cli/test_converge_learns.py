@@ -18,6 +18,7 @@ data = { train_images = 120, val_images = 24, seed = 1, easy = true }
 workload = "accuracy"
 backbone = "resnet18"
 pipeline = "dali"
+threads_per_rank = 1
 precision = "fp32"
 batch_size_per_gpu = 2
 options = { epochs = 2, base_learning_rate = 0.032, warmup_iterations = 20, validation = "0" }

@@ -12,7 +12,7 @@ from tests.cli.conftest import Ssdbench
 
 REPOSITORY = Path(__file__).parents[2]
 PACE = (
-    *("run", "--decide", "--workload", "pace", "--warmup", "0", "--steps", "20", "--margin", "0.1"),
+    *("run", "--decide", "--workload", "pace", "--warmup", "0", "--steps", "10", "--margin", "0.1"),
     *("--foreign-cpu", "64"),
 )
 
