@@ -55,8 +55,11 @@ lint: environment
 types: environment
 	$(RUN)/mypy
 
+# One worker more than there are cores: a third of the time a test waits, for a sleep, a job, a process of its own.
+WORKERS := $(shell expr $$(nproc) + 1)
+
 tests: environment
-	$(RUN)/pytest --numprocesses logical --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm))"
+	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm))"
 
 # Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
 engine-tests: environment
