@@ -55,7 +55,7 @@ lint: environment
 types: environment
 	$(RUN)/mypy
 
-# One worker more than there are cores: a third of the time a test waits, for a sleep, a job, a process of its own.
+# One worker more than there are cores: a quarter of the time a test waits, for a sleep, a job, a process of its own.
 WORKERS := $(shell expr $$(nproc) + 1)
 
 tests: environment

@@ -7,8 +7,8 @@ _POLL_SECONDS = 0.5
 _VISIBLE_SECONDS = 60.0
 
 
-def is_visible(file: Path) -> bool:
-    """Whether a file that has been written elsewhere can be seen here, now or in a while."""
+def wait_for(file: Path) -> bool:
+    """Wait until a file that has been written elsewhere can be seen here, a minute at most; whether it can."""
     deadline = time.monotonic() + _VISIBLE_SECONDS
     while not file.exists() and time.monotonic() < deadline:
         next(file.parent.iterdir(), None)  # has a network file system ask its server

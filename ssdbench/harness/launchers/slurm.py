@@ -15,7 +15,7 @@ from pathlib import Path
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.following import Event, follow
 from ssdbench.harness.launchers.process import SOURCE, worker_environment
-from ssdbench.harness.launchers.shared_files import is_visible
+from ssdbench.harness.launchers.shared_files import wait_for
 from ssdbench.harness.launchers.slurm_commands import Demand, Job, JobState, RefusedError, find_job, submit
 from ssdbench.harness.launchers.slurm_watch import with_watched_gpus
 from ssdbench.harness.launchers.torchrun import read_result, result_file, write_request
@@ -122,7 +122,7 @@ class SlurmLauncher:
         state = job.state()
         self._run_seconds[request.output] = state.run_seconds
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _said_done(folder)):
-            is_visible(result_file(request))
+            wait_for(result_file(request))
             return self._of_other_kind(folder) or _result(request)
         return _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
 

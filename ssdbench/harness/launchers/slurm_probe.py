@@ -9,7 +9,7 @@ from pathlib import Path
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.launchers.diagnosis import end_of_log, last_line
 from ssdbench.harness.launchers.process import SOURCE, source_commit, worker_environment
-from ssdbench.harness.launchers.shared_files import is_visible
+from ssdbench.harness.launchers.shared_files import wait_for
 from ssdbench.harness.launchers.slurm_commands import Demand, Job, JobState, RefusedError, count_nodes, submit
 from ssdbench.harness.node import Node, read_node
 from ssdbench.schema.record import SlurmOptions
@@ -36,7 +36,7 @@ def probe_cluster(options: SlurmOptions, python: str, work_folder: Path) -> Node
     except RefusedError as error:
         raise UsageError(f"Slurm refused the job that asks a node what it is: {error}; see --slurm") from None
     state = _wait(job)
-    if state.state != "COMPLETED" or not is_visible(file):
+    if state.state != "COMPLETED" or not wait_for(file):
         log = folder / "torchrun.log"
         said = f"{last_line(end_of_log(log))} (see {log})"
         raise EnvironmentLacksError(f"the job that asks a node what it is ended as {state.state}: {said}")

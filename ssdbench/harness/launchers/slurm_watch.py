@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.harness.launchers.process import run_here
-from ssdbench.harness.launchers.shared_files import is_visible
+from ssdbench.harness.launchers.shared_files import wait_for
 from ssdbench.harness.monitor import PERIOD_SECONDS, GpuMonitor
 from ssdbench.harness.stores.codec import dump, read, read_measurement
 from ssdbench.harness.stores.lines import write_bytes
@@ -42,7 +42,7 @@ def run_watched(
     with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
         code = run_here(command, environment)
     result = file.with_name("measurement.json")
-    if code == 0 and is_visible(result):
+    if code == 0 and wait_for(result):
         measurement = read_measurement(result.read_text(encoding="utf-8"))
         for event in _phases(file.parent):
             monitor.hear(event)
