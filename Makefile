@@ -16,7 +16,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests engine-tests demo converge-demo benchmark verdicts format clean
+.PHONY: environment test lint types tests engine-tests mutants demo converge-demo benchmark verdicts format clean
 
 environment: $(VENV)/.complete $(OLD_DALI)/.complete $(GROOVY_LINT)/.complete
 
@@ -64,6 +64,10 @@ tests: environment
 # Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
 engine-tests: environment
 	$(RUN)/pytest -m "slow and (containers or slurm)"
+
+# Plants the faults of tests/mutants.toml one at a time and runs the tests that have to see them: some minutes.
+mutants: environment
+	$(RUN)/python -m tests.mutants
 
 format: environment
 	$(RUN)/ruff check --fix .

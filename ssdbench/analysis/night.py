@@ -8,7 +8,7 @@ from ssdbench.analysis.differences import what_forbids_comparison
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.night import Arms, CaseLaunches
-from ssdbench.schema.record import MOST_REPLACEMENTS, Arm, Record, Run, StageName
+from ssdbench.schema.record import Arm, Record, Run, StageName, may_be_replaced
 from ssdbench.schema.verdict import Metric
 
 
@@ -49,7 +49,7 @@ def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record] | 
     if stored is not None:
         last |= {("baseline", "B", number): record for number, record in enumerate(stored)}
     # What an interruption left invalid is still to be replaced: not measured yet.
-    last = {place: record for place, record in last.items() if not _may_be_replaced(record, records)}
+    last = {place: record for place, record in last.items() if not may_be_replaced(record, records)}
     fault = next(filter(None, map(_fault, last.values())), None)
     return CaseLaunches(
         metric=metric,
@@ -78,11 +78,6 @@ def _fault(record: Record) -> str | None:
     if record.invalid_reason is not None:
         return f"{name} stayed invalid: {record.invalid_reason}"
     return None
-
-
-def _may_be_replaced(record: Record, records: Sequence[Record]) -> bool:
-    replaced = sum(bool(other.replacement) for other in records if other.arm == record.arm)
-    return record.invalid_reason is not None and replaced < MOST_REPLACEMENTS
 
 
 def _exhausted(records: Sequence[Record], stored: Sequence[Record]) -> str | None:

@@ -14,7 +14,7 @@ from ssdbench.harness.training_folders import seed_folder
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest
-from ssdbench.schema.record import MOST_REPLACEMENTS, Arm, Failure, Measurement, Record, Run, StageName
+from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName, may_be_replaced
 from ssdbench.schema.training import Training
 
 Event = dict[str, object]
@@ -108,7 +108,7 @@ class Bench:
         last = self._last(case_key, arm, stage, launch)
         if last is None or last.id in self._taken_up:
             return False
-        return last.invalid_reason is None or not self._may_replace(case_key, arm)
+        return not may_be_replaced(last, self.records)
 
     def measure(self, case: Case, arm: Arm, stage: StageName, launch: int, name: str) -> None:
         """Measure one launch, and again where its conditions were not those of the run."""
@@ -199,10 +199,6 @@ class Bench:
     def _replacement(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> int:
         earlier = self._last(case_key, arm, stage, launch)
         return earlier.replacement + 1 if earlier else 0
-
-    def _may_replace(self, case_key: str, arm: Arm) -> bool:
-        replaced = [r for r in self.records if (r.case.key, r.arm) == (case_key, arm) and r.replacement]
-        return len(replaced) < MOST_REPLACEMENTS
 
     def _folder_of(self, place: str, launcher: Launcher) -> Path:
         """A fresh folder; or that of an earlier host, where what it began there is still to be had."""

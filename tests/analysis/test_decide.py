@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdbench.analysis.decide import judge, next_pairs
+from ssdbench.analysis.decide import judge, next_pairs, suspects
+from ssdbench.analysis.plan import plan
 from ssdbench.schema.night import Arms, CaseLaunches, Night, Stage, Wanted
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Mode, Status, Verdict
@@ -118,6 +119,49 @@ def test_what_was_seen_first_and_not_again_is_no_regression():
     opposite = verdict(replace(there, fresh=a_case(change=-0.03).fresh))
     assert opposite.status is Status.INCONCLUSIVE
     assert "which do not confirm the change seen first" in opposite.sentence
+
+
+@pytest.mark.parametrize("change", [0.004, -0.004])
+def test_a_sure_change_that_does_not_reach_the_margin_is_not_flagged_and_not_measured_afresh(change: float):
+    night = {"case": a_case(change=change, noise=3e-4)}
+    (planned,) = plan([(LATENCY, night["case"].measured)], SETTINGS, SETTINGS.alpha, SETTINGS.pair_cap)
+    assert planned.contrast is not None
+    assert min(planned.contrast.p_beyond(), planned.contrast.mirrored().p_beyond()) < SETTINGS.alpha
+    assert suspects(night, SETTINGS) == frozenset()
+    assert next_pairs({"case": replace(night["case"], fresh=Arms())}, SETTINGS) == {}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_suspect_whose_fresh_pairs_show_a_sure_change_within_the_margin_is_unchanged(sign: int):
+    seen_first, fresh = a_case(change=sign * 0.02), a_case(change=sign * 0.004, noise=3e-4)
+    found = verdict(replace(seen_first, fresh=fresh.fresh))
+    assert found.status is Status.UNCHANGED
+    assert "a real change, but within the margin of 1%" in found.sentence
+    assert found.fresh_pairs > 0
+
+
+def test_fresh_pairs_are_planned_at_alpha_divided_among_the_suspects():
+    night = a_night(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
+    count = len(suspects(night, SETTINGS))
+    assert count == 8
+
+    def planned(level: float) -> dict[str, int]:
+        arms = [(case.metric, case.fresh) for case in night.values()]
+        found = plan(arms, SETTINGS, level, SETTINGS.fresh_pair_cap)
+        return {name: case.pairs for name, case in zip(night, found, strict=True)}
+
+    measured, _ = measured_step_by_step(night)
+    fresh = {name: case.fresh.pairs for name, case in measured.items()}
+    assert fresh == planned(SETTINGS.alpha / count)
+    assert sum(fresh.values()) > sum(planned(SETTINGS.alpha).values())
+
+
+def test_a_suspect_without_fresh_pairs_is_told_how_many_its_share_of_alpha_needs():
+    night = a_night(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
+    first = {name: replace(case, fresh=Arms()) for name, case in night.items()}
+    together = sum(found.launches_needed or 0 for found in judge(first, SETTINGS).values())
+    alone = sum(verdict(case).launches_needed or 0 for case in first.values())
+    assert together > alone
 
 
 def test_only_suspects_have_fresh_pairs_planned_and_looked_at():

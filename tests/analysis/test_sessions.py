@@ -77,6 +77,35 @@ def test_a_change_within_a_wide_margin_is_no_regression():
     assert judge_stored({"case": case}, Settings(margin=0.25))["case"].status is Status.UNCHANGED
 
 
+def beyond_drift(t_value: float, sessions: int = 8) -> CaseSessions:
+    """A candidate session whose difference is `t_value` standard errors beyond the drift cap."""
+    spread = 1e-3 * np.array([-1.0, 1.0] * (sessions // 2))
+    error = np.std(spread, ddof=1) * math.sqrt(1 + 1 / sessions)
+    level = math.log(0.1) + math.log1p(SETTINGS.drift_cap) + t_value * error
+    launches = np.array([-1e-4, 1e-4])
+    return CaseSessions(
+        metric=LATENCY,
+        baseline=tuple(tuple(0.1 * np.exp(shift + launches)) for shift in spread),
+        candidate=(tuple(np.exp(level + launches)),),
+    )
+
+
+def test_holm_over_all_stored_cases_bounds_the_chance_of_any_false_alarm():
+    enough_alone, enough_of_many = t.ppf(1 - SETTINGS.alpha / 2, 7), t.ppf(1 - SETTINGS.alpha / 100, 7)
+    between, beyond = (enough_alone + enough_of_many) / 2, enough_of_many + 0.1
+    others = {str(n): stored(sessions=8, seed=n) for n in range(99)}
+    assert verdict(beyond_drift(between)).status is Status.REGRESSED
+    assert judge_stored({"case": beyond_drift(between)} | others, SETTINGS)["case"].status is Status.INCONCLUSIVE
+    assert judge_stored({"case": beyond_drift(beyond)} | others, SETTINGS)["case"].status is Status.REGRESSED
+
+
+def test_a_change_beyond_any_drift_and_within_the_margin_is_never_called():
+    few_sessions = stored(sessions=1, change=0.10)
+    assert verdict(few_sessions).status is Status.REGRESSED
+    found = judge_stored({"case": few_sessions}, Settings(margin=0.25))["case"]
+    assert found.status is Status.INCONCLUSIVE
+
+
 def test_large_noise_in_many_cases_convicts_none():
     cases = {str(n): stored(sessions=5, drift=0.08, noise=0.02, seed=n) for n in range(100)}
     assert {found.status for found in judge_stored(cases, SETTINGS).values()} == {Status.INCONCLUSIVE}

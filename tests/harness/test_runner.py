@@ -12,7 +12,7 @@ from ssdbench.analysis.night import night_of
 from ssdbench.harness.bench import Bench, Event
 from ssdbench.harness.runner import run_more, run_pairs, run_plan
 from ssdbench.schema.case import Case, LaunchRequest
-from ssdbench.schema.record import Measurement, Record, Run
+from ssdbench.schema.record import MOST_REPLACEMENTS, Measurement, Record, Run
 from ssdbench.schema.settings import Settings
 from tests.builders import a_baseline, a_case, a_measurement, a_run
 
@@ -26,9 +26,11 @@ class Paced:
 
     def __init__(self, arm: str, seconds: Callable[[Case, str, int], float]) -> None:
         self.arm, self.seconds, self.busy = arm, seconds, 0
+        self.seeds: dict[tuple[str, int], int] = {}
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
         self.busy -= 1
+        self.seeds[Path(request.output).name.split("-")[-4], request.launch] = request.seed
         cores = 1.0 if self.busy >= 0 else 0.0
         seconds = self.seconds(request.case, self.arm, request.launch)
         return a_measurement(case=request.case, step_seconds=seconds, foreign_cpu_cores=cores)
@@ -181,6 +183,38 @@ def test_an_arm_is_replaced_three_times_over_both_stages_and_then_the_case_is_gi
     assert [record.replacement for record in candidate] == [0, 1, 2, 3]
     assert all(record.invalid_reason for record in candidate)
     assert "stayed invalid" in str(night_of(run.header.plan, watch)[A.key].abandoned)
+
+
+def test_each_arm_has_replacements_of_its_own(tmp_path: Path) -> None:
+    run = a_run((A, ()))
+    bench, watch = bench_of(run, tmp_path, noisy)
+    for launcher in bench._launchers.values():
+        launcher.busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
+    run_pairs(bench, run.header.plan, lambda r: next_pairs(night_of(run.header.plan, r), SETTINGS), None)
+    replaced = [(record.arm, record.replacement) for record in watch if record.replacement]
+    assert sorted(replaced) == [(arm, number) for arm in ("baseline", "candidate") for number in (1, 2, 3)]
+    assert night_of(run.header.plan, watch)[A.key].abandoned is None
+
+
+def test_a_case_has_replacements_of_its_own(tmp_path: Path) -> None:
+    run = a_run((A, ()), (B, ()))
+    bench, watch = bench_of(run, tmp_path, noisy)
+    for case in (A, B):
+        bench._launchers["candidate"].busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
+        bench.measure(case, "candidate", "B", 0, "launch 1")
+    assert [record.replacement for record in watch] == 2 * [0, 1, 2, 3]
+    assert watch[-1].invalid_reason is None
+
+
+def test_both_arms_of_a_pair_get_the_same_seed_and_each_pair_another(tmp_path: Path) -> None:
+    run = a_run((A, ()))
+    bench, _ = bench_of(run, tmp_path, slower)
+    run_pairs(bench, run.header.plan, lambda r: next_pairs(night_of(run.header.plan, r), SETTINGS), None)
+    baseline, candidate = (bench._launchers[arm].seeds for arm in ("baseline", "candidate"))  # type: ignore[attr-defined]
+    assert baseline == candidate
+    assert {stage for stage, _ in baseline} == {"B", "C"}
+    of_plan = [seed for (stage, _), seed in sorted(baseline.items()) if stage == "B"]
+    assert of_plan == [run.header.plan.seed + pair for pair in range(len(of_plan))]
 
 
 def test_a_replacement_that_was_interrupted_is_made_when_the_run_goes_on(tmp_path: Path) -> None:

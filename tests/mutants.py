@@ -1,0 +1,118 @@
+"""Plants the faults of tests/mutants.toml one at a time in a copy of this tree: its tests have to see each of them.
+
+    python -m tests.mutants [WORD...]    # `make mutants`; with words only the mutants whose rule or file holds one
+
+A test that passes although its fault is there says nothing. Before a fault is planted its tests have to pass, and each
+of them has to fail with it: not to be collected, as with a name that is gone, is an error of the list.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from ssdbench.harness.tables import Table, checked, read_toml
+
+REPOSITORY = Path(__file__).parents[1]
+LIST = Path(__file__).with_name("mutants.toml")
+
+_PASSED, _FAILED = 0, 1
+
+
+class Mutant(Table):
+    """A fault: in `file`, `old` (there exactly once) becomes `new`, and each of `tests` fails, for it says `rule`."""
+
+    rule: str
+    file: str
+    old: str
+    new: str
+    tests: Annotated[list[str], Field(min_length=1)]
+
+    def fault_of_text(self, root: Path) -> str | None:
+        """Why it cannot be planted in this tree, in a sentence; None where it can."""
+        path = root / self.file
+        found = path.read_text(encoding="utf-8").count(self.old) if path.is_file() else 0
+        if found != 1:
+            return f"the old text is {found} times in {self.file}, not once"
+        return "the new text is the old one" if self.new == self.old else None
+
+    def plant(self, root: Path) -> None:
+        """Write the fault into this tree."""
+        path = root / self.file
+        path.write_text(path.read_text(encoding="utf-8").replace(self.old, self.new), encoding="utf-8")
+
+
+class MutantList(Table):
+    """The file."""
+
+    mutant: list[Mutant]
+
+
+def read_mutants(path: Path = LIST) -> list[Mutant]:
+    """The faults of a list."""
+    return checked(MutantList, read_toml(path), str(path)).mutant
+
+
+def outcome(mutant: Mutant, root: Path) -> str:
+    """What becomes of a mutant in this tree, which is afterwards as before: "killed", or a sentence in its place."""
+    if fault := mutant.fault_of_text(root):
+        return f"ERROR: {fault}"
+    for test in mutant.tests:
+        if (code := _run(test, root)) != _PASSED:
+            return f"ERROR: {test} does not pass without the fault (pytest exits with {code})"
+    path = root / mutant.file
+    before = path.read_bytes()
+    mutant.plant(root)
+    try:
+        codes = {test: _run(test, root) for test in mutant.tests}
+    finally:
+        path.write_bytes(before)
+    if seen := [f"{test} passes" for test, code in codes.items() if code == _PASSED]:
+        return f"SURVIVED: {'; '.join(seen)}"
+    if broken := [f"{test}: pytest exits with {code}" for test, code in codes.items() if code != _FAILED]:
+        return f"ERROR: {'; '.join(broken)}"
+    return "killed"
+
+
+def _run(test: str, root: Path) -> int:
+    """pytest's exit code."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test]
+    # The copy before the installed package; no bytecode, because a fault may be planted in the second of the last one.
+    environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False).returncode
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """What git knows of a checkout, and what is new in it."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=source, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (source / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
+
+
+def main(words: Sequence[str]) -> int:
+    """Try the mutants of the list; 0 where each is killed."""
+    chosen = [mutant for mutant in read_mutants() if not words or any(w in mutant.rule + mutant.file for w in words)]
+    survivors = 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        root = Path(folder)
+        copy_tree(REPOSITORY, root)
+        for number, mutant in enumerate(chosen, start=1):
+            found = outcome(mutant, root)
+            survivors += found != "killed"
+            sys.stdout.write(f"{number}/{len(chosen)} {found}: {mutant.rule} ({mutant.file})\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} mutants killed\n")
+    return 1 if survivors or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
