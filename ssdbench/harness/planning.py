@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.memory import too_large
 from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.harness.worker_python import WorkerPython
@@ -51,6 +52,7 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
 def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> str | None:
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
     reason = _nodes(case, machine) or _device(case, machine) or _precision(case, machine) or _shape(case)
+    reason = reason or too_large(case, machine.hardware.gpu_memory_bytes)
     return reason or (lacking(case, worker) if worker is not None else None)
 
 
