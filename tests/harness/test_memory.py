@@ -150,3 +150,10 @@ def test_a_case_just_below_the_limit_is_tried():
     near = case(batch_size_per_gpu=64)
     assert 0.95 * V100_16GB.gpu_memory_bytes < estimate(near) < V100_16GB.gpu_memory_bytes
     assert too_large(near, V100_16GB.gpu_memory_bytes) is None
+
+
+def test_the_estimate_lies_just_below_what_an_h100_allocated():
+    """results/gpu/20261126-h100-80gb.json: "train ours amp b128", resident batches; the context is not torch's."""
+    allocated_gib = 15.97
+    bound_gib = (estimate(case(precision="amp", pipeline="resident")) - CONTEXT_BYTES) / GIB
+    assert 0.99 * allocated_gib < bound_gib < allocated_gib
