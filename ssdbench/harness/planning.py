@@ -1,5 +1,6 @@
 """From a suite and a machine to a plan: what is measured, what is skipped and why, in which order."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
+
+OLDEST_DALI = (1, 26)  # of `ssd.pipelines.dali_graph`, which a container image meets instead
 
 
 def make_plan(
@@ -73,6 +76,8 @@ def lacking(case: Case, worker: WorkerPython) -> str | None:
         return f"torchvision is not installed for {worker.executable}"
     if case.pipeline == "dali" and "dali" not in worker.packages:
         return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
+    if case.pipeline == "dali" and _version(worker.packages["dali"]) < OLDEST_DALI:
+        return f"DALI {worker.packages['dali']} is too old for the dali pipeline, ssdbench needs 1.26 or newer"
     if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
         return "torch.compile on a CPU needs a C++ compiler (g++)"
     return None
@@ -121,6 +126,10 @@ def _unwanted(case: Case, below_capability: str | None, machine: Machine) -> str
     if capability < (int(major), int(minor)):
         return None
     return f"the suite asks for {case.precision} below compute capability {below_capability} only"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
 def _dotted(capability: tuple[int, int]) -> str:

@@ -275,6 +275,15 @@ def test_without_dali_the_sentence_names_the_extras(monkeypatch: pytest.MonkeyPa
         importlib.import_module(dali.__name__)
 
 
+def test_an_older_dali_than_was_tested_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia_dali, "__version__", "1.25.0")
+    monkeypatch.delitem(sys.modules, dali_graph.__name__)
+    with pytest.raises(
+        EnvironmentLacksError, match=r"DALI 1\.25\.0 is too old for the dali pipeline: take 1\.26 or newer"
+    ):
+        importlib.import_module(dali_graph.__name__)
+
+
 def test_an_error_of_dali_that_is_not_of_the_data_is_not_blamed_on_them(options: Options) -> None:
     reading = dali._Reading.__new__(dali._Reading)
     error = RuntimeError("CUDA allocation failed")

@@ -1,13 +1,14 @@
 """NVIDIA DALI: the published input pipeline, read batch by batch (`dali_graph` says what is done with an image).
 
-Runs on DALI 1.34 (the last with a wheel for CUDA 11) and 2.x. What DALI passes in silence is caught before (see
-`coco.prepare`) and watched here: every pass over the images is checked, and the first error is the last, because
-DALI would go on with a short epoch. What neither sees is a JPEG whose scan was corrupted but still parses, and on
+Runs on DALI 1.26 and newer; 1.34 is the last with a wheel for CUDA 11. What DALI passes in silence is caught before
+(see `coco.prepare`) and watched here: every pass over the images is checked, and the first error is the last, because
+DALI would go on with a short epoch. What neither sees is a JPEG whose scan was corrupted but still parses, and up to
 1.34 one that was cut off after it was prepared; `ssdbench data verify` finds the latter, and mostly the former.
 
 A stream is resumed exactly, in one of two ways. With `PipelineOptions.resumable` and DALI 2.x, DALI itself goes on from
 a checkpoint. Otherwise the batches up to the place are read and dropped, which takes as long as reading them did: DALI
-1.34 restores a checkpoint, but those it then writes are wrong until its next pass (mended after it, NVIDIA/DALI #5378).
+1.30 and older have no checkpoints, and 1.34 restores one, but those it then writes are wrong until its next pass
+(mended after it, NVIDIA/DALI #5378).
 With checkpoints, DALI shuffles differently, so the two are streams of their own.
 """
 
@@ -31,6 +32,7 @@ from ssdbench.ssd.pipelines.contract import (
 from ssdbench.ssd.pipelines.dali_graph import (
     OUTPUTS,
     READER,
+    VERSION,
     BatchIterator,
     Graph,
     dali,
@@ -60,8 +62,7 @@ def training(options: PipelineOptions) -> TrainingPipeline:
     ordered = [file_names[row] for row in shuffled(len(file_names), options.seed)]
     graph = dali.pipeline_def(training_graph)(
         **_resources(options),
-        enable_checkpointing=_checkpoints(options),
-        checkpoint=start.reader or None,
+        **_checkpointing(options, start),
         options=options,
         file_names=ordered,
     )
@@ -78,7 +79,12 @@ def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
 
 
 def _checkpoints(options: PipelineOptions) -> bool:
-    return options.resumable and int(dali.__version__.split(".")[0]) >= 2
+    return options.resumable and VERSION >= (2, 0)
+
+
+def _checkpointing(options: PipelineOptions, start: Bookmark) -> dict[str, Any]:
+    # Only where it is asked for: DALI 1.30 and older know neither argument.
+    return {"enable_checkpointing": True, "checkpoint": start.reader or None} if _checkpoints(options) else {}
 
 
 def _resources(options: PipelineOptions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What DALI does with an image, for the CPU and the GPU from one definition; `dali` reads what comes out of it."""
 
+import re
 from typing import Any
 
 from ssdbench.errors import EnvironmentLacksError
@@ -34,6 +35,14 @@ fn, types = dali.fn, dali.types
 BatchIterator: Any = DALIGenericIterator
 Graph = Any  # nvidia.dali.Pipeline
 Node = Any  # nvidia.dali.pipeline.Node
+
+# The first that is tested: NVIDIA's image 23.06, the first with torch 2.1, has it.
+OLDEST_VERSION = (1, 26)
+VERSION = tuple(int(number) for number in re.findall(r"\d+", dali.__version__)[:2])
+if VERSION < OLDEST_VERSION:
+    raise EnvironmentLacksError(
+        f"DALI {dali.__version__} is too old for the dali pipeline: take 1.26 or newer, or the torchvision pipeline."
+    )
 
 READER = "coco"
 OUTPUTS = ("images", "boxes", "labels", "rows")  # rows: of the images in `Columns`
@@ -96,8 +105,8 @@ def _shard_of_coco(options: PipelineOptions, **order: Any) -> tuple[Node, Node, 
 
 def _decoding(options: PipelineOptions) -> dict[str, Any]:
     arguments = {"device": "mixed" if options.device.type == "cuda" else "cpu", "output_type": types.RGB}
-    # The boxes are those of the pixels as stored; DALI 1.34 never turns an image, and knows no such argument.
-    if dali.backend.GetSchema("decoders__Image").HasArgument("adjust_orientation"):
+    # The boxes are those of the pixels as stored; DALI 1.34 and older never turn an image, and know no such argument.
+    if "adjust_orientation" in dali.backend.GetSchema("decoders__Image").GetArgumentNames():
         arguments["adjust_orientation"] = False
     return arguments
 
