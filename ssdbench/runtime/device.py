@@ -194,10 +194,20 @@ def restore_random_state(device: Device, state: torch.Tensor) -> None:
         torch.cuda.set_rng_state(state[size:], device.torch_device)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is the device's or the host's allocator giving up."""
-    oom = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
-    return isinstance(error, (oom, MemoryError)) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+def is_gpu_allocator_error(error: BaseException) -> bool:
+    """Whether torch's allocator of GPU memory gave up; see `out_of_memory` for all others."""
+    return isinstance(error, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError))
+
+
+def free_gpu_memory_bytes() -> int | None:
+    """Free memory of this rank's GPU, whoever uses the rest; None without a GPU that answers."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return None
+    try:
+        free: int = torch.cuda.mem_get_info()[0]
+    except RuntimeError:  # after some faults the GPU answers nothing any more
+        return None
+    return free
 
 
 def cuda_versions() -> tuple[str | None, str | None, str | None]:

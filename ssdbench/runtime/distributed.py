@@ -4,6 +4,7 @@ A world of one takes the same road as a world of eight, up to the gradient avera
 """
 
 import os
+import re
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,6 +16,13 @@ from ssdbench.errors import UsageError
 from ssdbench.runtime.device import Device
 
 T = TypeVar("T")
+
+_OWN_FAULT = re.compile("ncclInvalidUsage|ncclInvalidArgument|ncclUnhandledCudaError")
+_LOST_PEER = re.compile(
+    r"ncclRemoteError|remote process exited|Connection (closed|reset) by (remote )?peer|Connection refused|Broken pipe"
+    r"|Connection was likely closed|Timed out waiting|timeout caused pair closure|NCCL timeout in communicator"
+    r"|Watchdog caught collective operation timeout|NCCL communicator was aborted"
+)
 
 
 class ProcessGroup:
@@ -104,7 +112,11 @@ def _from_torchrun(name: str) -> int:
 
 
 def is_peer_lost(error: BaseException) -> bool:
-    """Whether a collective failed because another rank went away: this rank is a witness, not the culprit."""
+    """Whether a collective failed because another rank went away, so that the cause is to be looked for there.
+
+    NCCL names this rank's own faults (invalid usage, a CUDA error). It reports a lost peer as ncclRemoteError, and
+    some versions report it as an internal or a system error: there the text of the connection tells
+    (NVIDIA/nccl issues 795 and 1092).
+    """
     text = str(error)
-    signs = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+    return isinstance(error, RuntimeError) and not _OWN_FAULT.search(text) and bool(_LOST_PEER.search(text))

@@ -15,6 +15,8 @@ FailureKind = Literal[
     "crash", "out_of_memory", "timeout", "not_finite", "bad_data", "unsupported", "interrupted", "lost", "disk_full"
 ]
 
+Memory = Literal["gpu", "host"]
+
 Arm = Literal["candidate", "baseline"]
 StageName = Literal["B", "C"]
 
@@ -78,13 +80,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a launch gave no measurement; `last_step` is the last one finished by the failing rank."""
+    """Why a launch gave no measurement; `last_step` is the last one finished by the failing rank.
+
+    `memory` is the one that ran out; None for every other kind, and in records that did not tell yet.
+    """
 
     kind: FailureKind
     message: str
     rank: int | None = None
     last_step: int | None = None
     log: str | None = None
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Files are written beside their name and renamed: a file that exists is whole.
 
 import errno
 import json
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 
 import ssdbench
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
-from ssdbench.runtime.device import is_out_of_memory
 from ssdbench.runtime.distributed import is_peer_lost
 from ssdbench.runtime.network import host_name
+from ssdbench.runtime.out_of_memory import memory_exhausted
 from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol
@@ -22,6 +23,10 @@ from ssdbench.schema.environment import Software
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, FailureKind, Measurement
 from ssdbench.schema.training import EpochResult, Evaluation, Training
+
+_NCCL_RESULT = re.compile(r"^(nccl\w+: .*?)\s*$", re.MULTILINE)
+# Behind it NCCL may have nothing to say, and then comes the stack of C++.
+_REASON = re.compile(r"(?:Last error|encountered):\s*\n?\s*(?!Exception raised from|frame #)(\S.*)")
 
 
 def read_request(path: Path) -> LaunchRequest:
@@ -87,7 +92,14 @@ def write_place(folder: Path, rank: int) -> None:
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
     """Tell the host how this rank failed, and when, so that it can tell the cause from its consequences."""
-    failure = Failure(kind=_kind(error), message=_message(error), rank=rank, last_step=last_step)
+    cause = _cause(error)
+    failure = Failure(
+        kind=_kind(cause),
+        message=_message(cause),
+        rank=rank,
+        last_step=last_step,
+        memory=memory_exhausted(cause),
+    )
     _write(folder / f"failure-{rank}.json", asdict(failure) | {"failed_at": time.time()})
 
 
@@ -102,8 +114,14 @@ def _write(path: Path, content: object) -> None:
     part.replace(path)
 
 
+def _cause(error: BaseException) -> BaseException:
+    """What `error` was raised from, where that was a lack of memory: a decoder without memory is no bad image."""
+    cause = error.__cause__
+    return cause if cause is not None and memory_exhausted(cause) else error
+
+
 def _kind(error: BaseException) -> FailureKind:
-    if is_out_of_memory(error):
+    if memory_exhausted(error):
         return "out_of_memory"
     if is_peer_lost(error):
         return "lost"
@@ -120,5 +138,8 @@ def _kind(error: BaseException) -> FailureKind:
 
 
 def _message(error: BaseException) -> str:
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first_line}"
+    """The first line, and the reason where NCCL and DALI give it on a later one."""
+    text = str(error).strip()
+    first_line = next(iter(text.splitlines()), "")
+    reasons = [*_NCCL_RESULT.findall(text)[:1], *_REASON.findall(text)[-1:]]
+    return f"{type(error).__name__}: {'; '.join([first_line, *reasons])}"

@@ -7,8 +7,9 @@ from pathlib import Path
 from ssdbench.harness.launchers.diagnosis import diagnose
 
 
-def report(folder: Path, rank: int, kind: str, failed_at: float, message: str = "because") -> None:
+def report(folder: Path, rank: int, kind: str, failed_at: float, message: str = "because", **more: str) -> None:
     content = {"kind": kind, "message": message, "rank": rank, "last_step": 7, "log": None, "failed_at": failed_at}
+    content |= more
     (folder / f"failure-{rank}.json").write_text(json.dumps(content))
 
 
@@ -95,3 +96,44 @@ def test_a_rank_without_a_step_is_behind_all_others(tmp_path: Path) -> None:
     steps(tmp_path, 1, -1)
     failure = diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0)
     assert (failure.rank, failure.last_step) == (1, None)
+
+
+def test_a_rank_without_memory_is_the_cause_and_the_one_that_the_watchdog_aborted_is_not(tmp_path: Path) -> None:
+    report(tmp_path, 1, "out_of_memory", 2.0, "OutOfMemoryError: CUDA out of memory", memory="gpu")
+    report(tmp_path, 2, "crash", 1.0, "DistBackendError: NCCL error in: ...; ncclInternalError: Internal check failed.")
+    exits(tmp_path, {0: -6, 1: 1, 2: 1})
+    failure = diagnose(tmp_path, 3, exit_code=1, timed_out_after_seconds=None)
+    assert (failure.kind, failure.memory, failure.rank) == ("out_of_memory", "gpu", 1)
+
+
+def test_a_rank_that_would_not_end_after_another_ran_out_of_memory_is_not_the_cause(tmp_path: Path) -> None:
+    report(tmp_path, 1, "out_of_memory", 1.0, "OutOfMemoryError: CUDA out of memory", memory="gpu")
+    exits(tmp_path, {0: -9, 1: 1})
+    assert diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None).kind == "out_of_memory"
+    assert diagnose(tmp_path, 2, exit_code=None, timed_out_after_seconds=30.0).kind == "out_of_memory"
+
+
+def test_a_killed_rank_is_the_cause_where_nccl_calls_a_lost_peer_an_internal_error(tmp_path: Path) -> None:
+    report(tmp_path, 0, "crash", 1.0, "DistBackendError: NCCL error in: ...; ncclInternalError: Internal check failed.")
+    exits(tmp_path, {0: 1, 1: -9})
+    failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
+    assert failure.rank == 1
+    assert "SIGKILL" in failure.message
+
+
+def test_an_error_of_python_is_the_cause_and_the_abort_of_its_peer_is_not(tmp_path: Path) -> None:
+    report(tmp_path, 1, "crash", 1.0, "ValueError: no such thing")
+    exits(tmp_path, {0: -6, 1: 1})
+    assert diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None).message == "ValueError: no such thing"
+
+
+def test_an_abort_is_the_cause_where_the_others_only_lost_that_rank(tmp_path: Path) -> None:
+    report(tmp_path, 0, "lost", 1.0)
+    exits(tmp_path, {0: 1, 1: -6})
+    failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
+    assert (failure.rank, failure.message) == (1, "rank 1 ended by SIGABRT")
+
+
+def test_a_worker_of_an_older_ssdbench_does_not_tell_which_memory(tmp_path: Path) -> None:
+    report(tmp_path, 0, "out_of_memory", 1.0)
+    assert diagnose(tmp_path, 1, exit_code=1, timed_out_after_seconds=None).memory is None

@@ -156,7 +156,7 @@ class _Container:
         log = end_of_log(self._log)
         if self._state.get("OOMKilled"):
             message = f"the container of {self._image.reference} was killed at its memory limit"
-            return Failure(kind="out_of_memory", message=message, log=log)
+            return Failure(kind="out_of_memory", message=message, log=log, memory="host")
         code = self._tree.exit_code() or 0
         if self._engine.state and code in _NOT_STARTED:
             return engine_failure(f"{self._image.reference} cannot be run", last_line(log))

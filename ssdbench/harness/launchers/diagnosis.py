@@ -3,6 +3,7 @@
 import json
 import signal
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from ssdbench.schema.record import Failure
 
 # What torchrun does to the other ranks when one has failed; never the cause.
 _CLEAN_UP_SIGNALS = {signal.SIGTERM}
+# What no lost peer brings about.
+_CERTAIN_CAUSES = ("out_of_memory", "not_finite", "bad_data", "disk_full", "unsupported")
 LOG = "torchrun.log"
 """What the launch itself printed, in its folder; the ranks have logs of their own."""
 _LOG_LINES = 30
@@ -19,32 +22,45 @@ _WAITS = "torch/distributed/distributed_c10d.py"
 def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_after_seconds: float | None) -> Failure:
     """Name the cause of a failed launch.
 
-    In this order: our own time limit; a rank killed by a signal; a rank's own report (reports of lost peers last, as
-    their writers are witnesses); a rank that ended without a word; torchrun itself.
+    In this order: a rank's report of what no other rank can bring about (memory, data, disk, ...), the earliest first;
+    our own time limit; a rank killed by a signal; a rank's report of anything else (of lost peers last, as their
+    writers are witnesses); a rank that was aborted; a rank that ended without a word; torchrun itself.
     """
     last_steps = {rank: _last_step(folder, rank) for rank in range(world_size)}
+    reports = [report for rank in range(world_size) if (report := _read(folder / f"failure-{rank}.json"))]
+    reports.sort(key=lambda report: report["failed_at"])
+    certain = [report for report in reports if report["kind"] in _CERTAIN_CAUSES]
+    if certain:
+        return _reported(folder, certain[0])
     if timed_out_after_seconds is not None:
         return _timeout(folder, last_steps, timed_out_after_seconds)
-    exits = {int(rank): code for path in folder.glob("exits*.json") for rank, code in _read(path).items()}
-    for rank, code in sorted(exits.items()):
-        if code < 0 and -code not in _CLEAN_UP_SIGNALS and not (folder / f"failure-{rank}.json").exists():
-            message = f"rank {rank}{_where(folder, rank)} ended by {_signal(code)}"
-            return _failure(folder, rank, last_steps[rank], "crash", message)
-    reports = [report for rank in range(world_size) if (report := _read(folder / f"failure-{rank}.json"))]
-    causes = sorted((r for r in reports if r["kind"] != "lost"), key=lambda report: report["failed_at"])
+    signals = _signals(folder)
+    killed = [rank for rank, number in signals.items() if number != signal.SIGABRT]
+    causes = [report for report in reports if report["kind"] != "lost"]
+    if killed:
+        return _ended(folder, killed[0], last_steps, f"by {_signal(signals[killed[0]])}")
     if causes:
-        cause = causes[0]
-        return _failure(folder, cause["rank"], cause["last_step"], cause["kind"], cause["message"])
+        return _reported(folder, causes[0])
+    if signals:  # aborted: NCCL's watchdog does that to a rank whose peer is gone
+        rank = min(signals)
+        return _ended(folder, rank, last_steps, f"by {_signal(signals[rank])}")
     silent = [rank for rank in range(world_size) if not (folder / f"failure-{rank}.json").exists()]
     if reports and silent:
-        rank = silent[0]
-        message = f"rank {rank}{_where(folder, rank)} ended without a word"
-        return _failure(folder, rank, last_steps[rank], "crash", message)
+        return _ended(folder, silent[0], last_steps, "without a word")
     if reports:
-        first = min(reports, key=lambda report: report["failed_at"])
-        return _failure(folder, first["rank"], first["last_step"], "lost", first["message"])
+        return _reported(folder, reports[0])
     log = end_of_log(folder / LOG)
     return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {last_line(log)}", log=log)
+
+
+def _signals(folder: Path) -> dict[int, signal.Signals]:
+    """The signal that ended a rank before it could report, by rank; torchrun's own cleaning up left out."""
+    exits = {int(rank): code for path in folder.glob("exits*.json") for rank, code in _read(path).items()}
+    return {
+        rank: signal.Signals(-code)
+        for rank, code in sorted(exits.items())
+        if code < 0 and -code not in _CLEAN_UP_SIGNALS and not (folder / f"failure-{rank}.json").exists()
+    }
 
 
 def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: float) -> Failure:
@@ -56,6 +72,15 @@ def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: flo
     behind = min(last_steps, key=lambda rank: (_number(last_steps[rank]), _WAITS in _log(folder, rank)))
     message = f"not done after {limit_seconds:g} s: {stand} (stacks in the ranks' logs)"
     return _failure(folder, behind, last_steps[behind], "timeout", message)
+
+
+def _ended(folder: Path, rank: int, last_steps: dict[int, int | None], how: str) -> Failure:
+    return _failure(folder, rank, last_steps[rank], "crash", f"rank {rank}{_where(folder, rank)} ended {how}")
+
+
+def _reported(folder: Path, report: dict[str, Any]) -> Failure:
+    found = _failure(folder, report["rank"], report["last_step"], report["kind"], report["message"])
+    return replace(found, memory=report.get("memory"))  # another ssdbench, of the other arm, may not tell
 
 
 def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message: str) -> Failure:
@@ -85,9 +110,10 @@ def _number(step: int | None) -> int:
     return -1 if step is None else step
 
 
-def _signal(code: int) -> str:
-    name = signal.Signals(-code).name
-    return f"{name} (killed from outside, most often by the kernel for lack of memory)" if name == "SIGKILL" else name
+def _signal(number: signal.Signals) -> str:
+    if number is signal.SIGKILL:
+        return "SIGKILL (killed from outside, most often by the kernel for lack of memory)"
+    return number.name
 
 
 def _last_step(folder: Path, rank: int) -> int | None:

@@ -23,7 +23,7 @@ from ssdbench.harness.node import read_node, unlike
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.environment import Hardware, Host
-from ssdbench.schema.record import Failure, FailureKind, Measurement, SlurmOptions
+from ssdbench.schema.record import Failure, FailureKind, Measurement, Memory, SlurmOptions
 from ssdbench.schema.training import Training
 
 _POLL_SECONDS = 1.0
@@ -159,7 +159,8 @@ def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bo
         return found
     kind, what = _ENDS[state.state]
     where = f" on {state.nodes}" if state.nodes else ""
-    return replace(found, kind=kind, message=f"job {job.number}{where} ended: {what}", rank=None)
+    memory: Memory | None = "host" if kind == "out_of_memory" else None
+    return replace(found, kind=kind, message=f"job {job.number}{where} ended: {what}", rank=None, memory=memory)
 
 
 def _stop(job: Job, folder: Path) -> None:
