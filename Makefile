@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests engine-tests mutants old-dali-tests demo converge-demo benchmark verdicts format clean
+.PHONY: environment test lint types tests engine-tests mutants old-dali-tests demo converge-demo benchmark verdicts gpu-check format clean
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -88,6 +88,10 @@ benchmark: environment
 verdicts: environment
 	$(RUN)/python -m benchmarks.verdicts
 
+# The check of a GPU machine (benchmarks/gpu/README.md), all its code tried on a CPU: some ten minutes.
+gpu-check: environment
+	$(RUN)/python -m benchmarks.gpu --cpu --deadline 3600 --out gpu-check-results
+
 # The whole job on a fresh machine: measure, accept as the baseline, measure again, compare. One stored session clears
 # nothing, so the comparison is inconclusive; its exit code says so and is not an error of the demo.
 demo: environment
@@ -103,4 +107,4 @@ converge-demo: environment
 	$(RUN)/ssdbench converge table latest --results demo-results
 
 clean:
-	rm -rf $(VENV) .environments demo-results
+	rm -rf $(VENV) .environments demo-results gpu-check-results

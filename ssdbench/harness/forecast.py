@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from ssdbench.schema.case import WORKLOADS, Case, Plan
 from ssdbench.schema.environment import Hardware
 from ssdbench.schema.record import Record
+from ssdbench.schema.work import model_gflop_per_image
 
-# Forward pass of SSD300 on one image; a training step is three of them (torch.utils.flop_counter).
-_FORWARD_GFLOP = {"resnet18": 15.6, "resnet34": 31.7, "resnet50": 40.3, "resnet101": 95.0, "resnet152": 140.0}
-_TRAINING_FACTOR = 3.0
 # Orders of magnitude only: a launch that was measured once is never guessed again.
 _GUESSED_GFLOP_PER_SECOND = {("cpu", "fp32"): 50.0, ("cpu", "bf16"): 130.0, ("cuda", "fp32"): 8e3}
 _GUESSED_GPU_GFLOP_PER_SECOND = 25e3
@@ -51,7 +49,7 @@ def _guess(case: Case) -> float:
     step_seconds = case.batch_size_per_gpu / (_GUESSED_IMAGES_PER_SECOND_PER_THREAD * case.threads_per_rank)
     traits = WORKLOADS[case.workload]
     if traits.uses_model:
-        gflop = _FORWARD_GFLOP[case.backbone] * (_TRAINING_FACTOR if traits.trains else 1.0) * case.batch_size_per_gpu
+        gflop = model_gflop_per_image(case.backbone, trains=traits.trains) * case.batch_size_per_gpu
         rate = _GUESSED_GFLOP_PER_SECOND.get((case.device, case.precision), _GUESSED_GPU_GFLOP_PER_SECOND)
         share = case.threads_per_rank if case.device == "cpu" else 1
         step_seconds = max(step_seconds, gflop / (rate * share))

@@ -90,6 +90,32 @@ class ProcessGroup:
         dist.destroy_process_group()
 
 
+class SingleProcess(ProcessGroup):
+    """This process by itself, without torchrun: for a step that is looked at and not measured."""
+
+    def __init__(self, device: Device) -> None:
+        self.backend, self.rank, self.world_size, self._device = "none", 0, 1, device
+
+    def barrier(self) -> None:
+        pass
+
+    def gather(self, value: T) -> list[T]:
+        return [value]
+
+    def gather_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
+        return rows
+
+    def share(self, value: T | None) -> T:
+        assert value is not None
+        return value
+
+    def share_buffers(self, model: torch.nn.Module) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def local_rank() -> int:
     """This process's rank on its machine, as torchrun says.
 
