@@ -7,13 +7,16 @@ Sources: Liu et al., SSD (arXiv:1512.02325); NVIDIA, "SSD v1.1 for PyTorch" (NGC
 """
 
 import functools
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import nms
 
 Order = Literal["cxcywh", "ltrb"]
 
@@ -32,6 +35,11 @@ CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
 
 _REACH = 16.0  # image sides; see _suppress
+# Boxes in one call of NMS; a class of one image that has more is one call all the same. A call compares its boxes pair
+# by pair, so on a CPU small calls are cheap: of 1 to 10,000, about 200 took the least time at 50 to 4,000 candidates an
+# image. On a GPU each call waits for the device, and its matrix of pairs takes a bit for each: 12 MB for 10,000 boxes.
+_NMS_BOXES_CPU = 200
+_NMS_BOXES_GPU = 10_000
 
 
 class Detections(NamedTuple):
@@ -74,23 +82,26 @@ def match(boxes_ltrb: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     same default box, the later.
     """
     device = boxes_ltrb.device
-    defaults_cxcywh, defaults_ltrb = _default_boxes("cxcywh", device), _default_boxes("ltrb", device)
+    matched_cxcywh = _default_boxes("cxcywh", device).clone()
+    matched_labels = torch.zeros(BOX_COUNT, dtype=torch.int64, device=device)
     boxes_ltrb = boxes_ltrb.float().reshape(-1, 4)
     if len(boxes_ltrb) == 0:
-        return defaults_cxcywh.clone(), torch.zeros(BOX_COUNT, dtype=torch.int64, device=device)
+        return matched_cxcywh, matched_labels
 
-    iou = _iou(boxes_ltrb, defaults_ltrb)
-    best_truth = torch.where(iou.amax(0) > MATCH_IOU, _last_argmax(iou, 0), -1)
-    # Assignment through duplicate indices has no defined winner; a maximum over positions has.
-    forced = torch.full_like(best_truth, -1).scatter_reduce_(
-        0, _last_argmax(iou, 1), torch.arange(len(iou), device=device), "amax"
-    )
-    owner = torch.where(forced >= 0, forced, best_truth)
-    matched, owner = owner >= 0, owner.clamp(min=0)
-    return (
-        torch.where(matched[:, None], _to_cxcywh(boxes_ltrb)[owner], defaults_cxcywh),
-        torch.where(matched, labels.to(torch.int64)[owner], 0),
-    )
+    # `max` gives the first of equals: with truths and default boxes in reverse, the last.
+    iou = _iou(boxes_ltrb.flip(0), _reversed_defaults(device))
+    overlapping = (iou.amax(0) > MATCH_IOU).nonzero()[:, 0]
+    # Place g of a truth stands for "best truth", place G + g for "takes its best default box": the larger one wins.
+    place = torch.full((BOX_COUNT,), -1, device=device)
+    place[overlapping] = len(iou) - 1 - iou[:, overlapping].max(0).indices
+    places = torch.arange(2 * len(iou) - 1, len(iou) - 1, -1, device=device)
+    place = place.scatter_reduce_(0, iou.max(1).indices, places, "amax").flip(0)
+
+    rows = (place >= 0).nonzero()[:, 0]
+    owner = place[rows] % len(iou)
+    matched_cxcywh[rows] = _to_cxcywh(boxes_ltrb)[owner]
+    matched_labels[rows] = labels.to(torch.int64)[owner]
+    return matched_cxcywh, matched_labels
 
 
 @torch.no_grad()
@@ -105,70 +116,136 @@ def decode(
     default box whose regression or logits are not finite gives no detection and disturbs no other; whoever must know
     of it looks at the model's output.
     """
-    boxes_ltrb = _regress(loc)
+    # One image at a time stays in a CPU's cache; a GPU takes them all at once.
+    images = 1 if loc.device.type == "cpu" else max(1, len(loc))
+    found: list[Detections] = []
+    for part in zip(torch.split(loc, images), torch.split(logits, images), strict=True):
+        found += _decode(*part, score_threshold, iou_threshold, top_k)
+    return found
+
+
+class _Candidates(NamedTuple):
+    """Boxes (M, 4) with scores (M,), by ascending group (M,): `column` (class - 1) times the images, plus the image."""
+
+    boxes_ltrb: Tensor
+    scores: Tensor
+    column: Tensor
+    image: Tensor
+    group: Tensor
+
+    def take(self, rows: Tensor) -> "_Candidates":
+        return _Candidates(*(values[rows] for values in self))
+
+
+def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: float, top_k: int) -> list[Detections]:
+    """`decode`, for as many images at once as there are.
+
+    The number of operations does not depend on the images but for calls of NMS, and a GPU is waited for at five places
+    at most (`nonzero` twice, sizes of groups, the cut, sizes of images) and once in each of these calls.
+    """
+    candidates = _candidates(loc, logits, score_threshold)
+    groups = torch.arange((CLASS_COUNT - 1) * len(loc) + 1, device=loc.device)
+    bounds = torch.searchsorted(candidates.group, groups)
+    sizes = bounds.diff().cpu().numpy()
+    if sizes.max(initial=0) > top_k:
+        candidates = candidates.take(_best_of_groups(candidates, bounds, top_k))
+        sizes = sizes.clip(max=top_k)
+
+    found = candidates.take(_suppress(candidates.boxes_ltrb, candidates.scores, candidates.group, sizes, iou_threshold))
+    # Stable: of equal scores the lower class comes first, then the lower default box, as among the candidates.
+    order = found.scores.argsort(descending=True, stable=True)
+    found = found.take(order[found.image[order].argsort(stable=True)])
+    ends: list[int] = torch.searchsorted(found.image, groups[: len(loc) + 1]).tolist()
+    parts = (found.boxes_ltrb, found.column + 1, found.scores)
+    return [
+        Detections(*(values[begin : min(end, begin + top_k)] for values in parts))
+        for begin, end in itertools.pairwise(ends)
+    ]
+
+
+def _candidates(loc: Tensor, logits: Tensor, score_threshold: float) -> _Candidates:
+    """All scores above the threshold with finite boxes, in the order of classes, images and default boxes."""
     scores = logits.float().softmax(1)[:, 1:]
-    eligible = (scores > score_threshold) & boxes_ltrb.isfinite().all(2)[:, None]
-    best, default = scores.masked_fill(~eligible, -math.inf).topk(min(top_k, scores.shape[2]), dim=2, sorted=False)
-    default, order = default.sort(dim=2)  # topk gives equal scores in any order; NMS and the sort below are stable
-    best = best.gather(2, order)
-    image, column, rank = best.isfinite().nonzero(as_tuple=True)
-    scores = best[image, column, rank]
-    boxes_ltrb = boxes_ltrb[image, default[image, column, rank]]
-
-    keep = _suppress(boxes_ltrb, scores, image * (CLASS_COUNT - 1) + column, iou_threshold)
-    keep = keep[scores[keep].argsort(descending=True, stable=True)]
-    keep = keep[image[keep].argsort(stable=True)]
-    counts = torch.bincount(image[keep], minlength=len(loc))
-    position = torch.arange(len(keep), device=loc.device) - (counts.cumsum(0) - counts)[image[keep]]
-    keep = keep[position < top_k]
-
-    sizes: list[int] = counts.clamp(max=top_k).tolist()
-    parts = [torch.split(values[keep], sizes) for values in (boxes_ltrb, column + 1, scores)]
-    return [Detections(*part) for part in zip(*parts, strict=True)]
+    # Few default boxes have a score above the threshold at all: only these are looked at closely.
+    image, default = (scores.amax(1) > score_threshold).nonzero(as_tuple=True)
+    scores = scores[image, :, default].T
+    boxes_ltrb = _regress(loc[image, :, default], default)
+    column, row = ((scores > score_threshold) & boxes_ltrb.isfinite().all(1)).nonzero(as_tuple=True)
+    return _Candidates(boxes_ltrb[row], scores[column, row], column, image[row], column * len(loc) + image[row])
 
 
-def _regress(loc: Tensor) -> Tensor:
-    """The inverse of `encode`: box regression (N, 4, 8732) to boxes_ltrb (N, 8732, 4)."""
-    loc = loc.float().transpose(1, 2)
-    defaults_cxcywh = _default_boxes("cxcywh", loc.device)
-    centre = defaults_cxcywh[:, :2] + loc[..., :2] * CENTRE_VARIANCE * defaults_cxcywh[:, 2:]
-    size = defaults_cxcywh[:, 2:] * (loc[..., 2:] * SIZE_VARIANCE).exp()
-    return _to_ltrb(torch.cat([centre, size], dim=-1))
+def _best_of_groups(candidates: _Candidates, bounds: Tensor, top_k: int) -> Tensor:
+    """Rows of the best `top_k` of each group, the lower default box of equal scores; ascending."""
+    order = candidates.scores.argsort(descending=True, stable=True)
+    order = order[candidates.group[order].argsort(stable=True)]
+    rank = torch.arange(len(order), device=order.device) - bounds[candidates.group[order]]
+    return order[rank < top_k].sort().values
 
 
-def _suppress(boxes_ltrb: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
-    """Greedy NMS within each group; the indices kept, ascending.
+def _regress(loc: Tensor, default: Tensor) -> Tensor:
+    """The inverse of `encode`: box regression (M, 4) of the default boxes in rows (M,) to boxes_ltrb (M, 4)."""
+    loc, defaults_cxcywh = loc.float(), _default_boxes("cxcywh", loc.device)[default]
+    centre = defaults_cxcywh[:, :2] + loc[:, :2] * CENTRE_VARIANCE * defaults_cxcywh[:, 2:]
+    size = defaults_cxcywh[:, 2:] * (loc[:, 2:] * SIZE_VARIANCE).exp()
+    return _to_ltrb(torch.cat([centre, size], dim=1))
 
-    `batched_nms` may move each group to a place of its own, by multiples of the largest coordinate. Three things must
-    hold for that to change nothing. (a) float64: beside an offset of thousands, float32 keeps three decimals of a
-    coordinate below 1. (b) No negative coordinates, or a group reaches into the one before. (c) No giant ones, or the
-    offsets swallow the other boxes: beyond 16 image sides a box is cut, for the comparison only.
+
+def _suppress(
+    boxes_ltrb: Tensor,
+    scores: Tensor,
+    group: Tensor,
+    sizes: NDArray[np.int64],
+    threshold: float,
+) -> Tensor:
+    """Greedy NMS within each group; the rows kept, ascending.
+
+    Rows go by ascending `group`, and `sizes` are the groups' numbers of rows, of empty groups too or not. Whole groups
+    are suppressed in one call, each moved to a place of its own. Three things must hold for that to change nothing.
+    (a) float64: beside an offset of thousands, float32 keeps three decimals of a coordinate below 1. (b) No negative
+    coordinates, or a group reaches into the one before. (c) No giant ones, or groups overlap: beyond 16 image sides a
+    box is cut, for the comparison only.
+
+    torchvision's `batched_nms` is not used: from some number of boxes on it loops over the groups, on a GPU with
+    hundreds of operations and a wait for each image.
 
     torchvision suppresses above the threshold, we from it on: hence the next lower number. The next float32, because
     that is the resolution of the coordinates, and because the CUDA kernel holds its threshold as a float32.
     """
-    threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(-math.inf)))
-    boxes_ltrb = boxes_ltrb.double().clamp(-_REACH, _REACH) + _REACH
-    kept: Tensor = batched_nms(boxes_ltrb, scores.double(), groups, threshold)
-    return kept.sort().values  # equal scores come in no stated order; candidates' own order is one
+    threshold = float(np.nextafter(np.float32(threshold), np.float32(-math.inf)))
+    boxes_ltrb = boxes_ltrb.double().clamp(-_REACH, _REACH) + (_REACH + 4 * _REACH * group)[:, None]
+    scores = scores.double()
+    limit = _NMS_BOXES_CPU if boxes_ltrb.device.type == "cpu" else _NMS_BOXES_GPU
+    kept = [nms(boxes_ltrb[part], scores[part], threshold) + part.start for part in _runs(sizes, limit)]
+    return torch.cat([group[:0], *kept]).sort().values  # equal scores come in no stated order; candidates' own is one
+
+
+def _runs(sizes: NDArray[np.int64], limit: int) -> Iterator[slice]:
+    """Rows of whole groups, together at most `limit`; of one group where that has more."""
+    ends = np.cumsum(sizes)
+    begin, total = 0, int(ends[-1]) if len(ends) else 0
+    while begin < total:
+        last = np.searchsorted(ends, begin + limit, side="right") - 1
+        if last < 0 or ends[last] <= begin:
+            last = np.searchsorted(ends, begin, side="right")
+        end = int(ends[last])
+        yield slice(begin, end)
+        begin = end
 
 
 def _iou(boxes_ltrb: Tensor, others_ltrb: Tensor) -> Tensor:
     """Intersection over union, (A, 4) and (B, 4) to (A, B), in the order of operations of DALI: equal bit for bit."""
-    left_top = torch.maximum(boxes_ltrb[:, None, :2], others_ltrb[:, :2])
-    right_bottom = torch.minimum(boxes_ltrb[:, None, 2:], others_ltrb[:, 2:])
-    intersection = (right_bottom - left_top).clamp(min=0).prod(2)
-    union = _area(boxes_ltrb)[:, None] + _area(others_ltrb) - intersection
-    return intersection / union
+    left, top, right, bottom = boxes_ltrb[:, :, None].unbind(1)
+    other_left, other_top, other_right, other_bottom = others_ltrb.unbind(1)
+    width = torch.minimum(right, other_right).sub_(torch.maximum(left, other_left)).clamp_(min=0)
+    height = torch.minimum(bottom, other_bottom).sub_(torch.maximum(top, other_top)).clamp_(min=0)
+    intersection = width.mul_(height)
+    union = (_area(boxes_ltrb)[:, None] + _area(others_ltrb)).sub_(intersection)
+    return intersection.div_(union)
 
 
 def _area(boxes_ltrb: Tensor) -> Tensor:
-    return (boxes_ltrb[:, 2:] - boxes_ltrb[:, :2]).prod(1)
-
-
-def _last_argmax(values: Tensor, dim: int) -> Tensor:
-    """Index of the maximum along `dim`, the last of equals; `argmax` alone is defined to give the first."""
-    return values.shape[dim] - 1 - values.flip(dim).argmax(dim)
+    left, top, right, bottom = boxes_ltrb.unbind(1)
+    return (right - left) * (bottom - top)
 
 
 def _to_cxcywh(boxes_ltrb: Tensor) -> Tensor:
@@ -191,6 +268,13 @@ def _default_boxes(order: Order, device: torch.device) -> Tensor:
         levels = zip(MAP_SIDES, STEPS, SCALES[:-1], SCALES[1:], ASPECT_RATIOS, strict=True)
         boxes_cxcywh = torch.cat([_level(*level) for level in levels])
         return boxes_cxcywh.float().clamp(0, 1).to(device)
+
+
+@functools.cache
+def _reversed_defaults(device: torch.device) -> Tensor:
+    """The default boxes from last to first, (8732, 4) ltrb, laid out coordinate by coordinate for `_iou`; read only."""
+    with torch.inference_mode(False):
+        return _default_boxes("ltrb", device).flip(0).T.contiguous().T
 
 
 def _level(side: int, step: int, scale: int, next_scale: int, ratios: tuple[int, ...]) -> Tensor:

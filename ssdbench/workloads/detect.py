@@ -21,7 +21,7 @@ _SCORE_THRESHOLD = 0.05
 class Detect(FedWorkload[ValidationBatch]):
     """From batch to final boxes, in evaluation mode; the batch is fetched inside the clock."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, training=False)

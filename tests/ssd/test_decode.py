@@ -1,12 +1,14 @@
 """Decoding and suppression, against cases worked out by hand and a slow loop over images, classes and boxes."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssdbench.ssd import boxes
 from ssdbench.ssd.boxes import decode, default_boxes, encode
@@ -35,6 +37,16 @@ def output(boxes_ltrb, label, scores):
     loc[0] = encode(wanted).T
     logits[0, label, : len(scores)] = torch.tensor([logit(score) for score in scores])
     return loc, logits
+
+
+def regress(loc):
+    """Boxes of every row, (N, 8732, 4)."""
+    return torch.stack([boxes._regress(image.T, torch.arange(8732)) for image in loc])
+
+
+def suppress(boxes_ltrb, scores, group, threshold=0.5):
+    """Rows kept, as a list."""
+    return boxes._suppress(boxes_ltrb, scores, group, group.bincount().numpy(), threshold).tolist()
 
 
 def test_nothing_seen_is_nothing_found_in_the_right_shapes():
@@ -88,8 +100,8 @@ def test_an_overlap_of_exactly_one_half_suppresses_and_a_hair_less_does_not():
     whole, half, less = [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 0.4999999, 1.0]
     scores, group = torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.int64)
     for moved in (0, 0.1, -0.7):  # 0.1 is not a binary fraction: the overlap is one half within rounding only
-        assert boxes._suppress(torch.tensor([whole, half]) + moved, scores, group, 0.5).tolist() == [0]
-    assert boxes._suppress(torch.tensor([whole, less]), scores, group, 0.5).tolist() == [0, 1]
+        assert suppress(torch.tensor([whole, half]) + moved, scores, group) == [0]
+    assert suppress(torch.tensor([whole, less]), scores, group) == [0, 1]
 
 
 def test_a_suppressed_box_suppresses_nothing():
@@ -132,7 +144,7 @@ def test_of_equal_scores_the_lower_class_comes_first_then_the_lower_default_box(
     boxes_ltrb, labels, scores = decode(loc, logits)[0]
     assert len(set(scores.tolist())) == 1
     assert labels.tolist() == [3] * len(rows) + [7] * len(rows)
-    torch.testing.assert_close(boxes_ltrb, boxes._regress(loc)[0, rows].repeat(2, 1), rtol=0, atol=0)
+    torch.testing.assert_close(boxes_ltrb, regress(loc)[0, rows].repeat(2, 1), rtol=0, atol=0)
 
 
 def overlap(box, other):
@@ -142,40 +154,176 @@ def overlap(box, other):
     return width * height / (area - width * height)
 
 
-def slow_decode(loc, logits):
+def slow_decode(loc, logits, top_k=200):
     """As the reference tells it, image by image, class by class, box by box, each with its own coordinates."""
     found = []
-    for boxes_ltrb, scores in zip(boxes._regress(loc).tolist(), logits.softmax(1).numpy(), strict=True):
+    for boxes_ltrb, image_logits in zip(regress(loc).tolist(), logits, strict=True):
+        scores = image_logits[None].softmax(1)[0].numpy()
+        finite = np.isfinite(boxes_ltrb).all(1)
         kept = []
         for label in range(1, 81):
-            rows = np.flatnonzero(scores[label] > 0.05)
-            rows = rows[np.argsort(-scores[label, rows], kind="stable")][:200]
+            rows = np.flatnonzero((scores[label] > 0.05) & finite)
+            rows = rows[np.argsort(-scores[label, rows], kind="stable")][:top_k]
             survivors = []
             for row in rows:
                 if all(overlap(boxes_ltrb[row], boxes_ltrb[other]) < 0.5 for other in survivors):
                     survivors.append(row)
             kept += [(scores[label, row], label, row) for row in survivors]
-        found.append(sorted(kept, key=lambda detection: -detection[0])[:200])
+        found.append(sorted(kept, key=lambda detection: -detection[0])[:top_k])
     return found
 
 
-@settings(deadline=None, max_examples=8)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([30, 1000]), st.sampled_from([0.5, 3.0]))
-def test_a_batch_gives_bit_for_bit_what_each_image_and_class_gives_alone(seed, candidates, spread):
-    # 30 rows an image take torchvision's road of shifted coordinates; 1000 take the one by groups.
-    generator = torch.Generator().manual_seed(seed)
-    loc, logits = background(2)
-    loc += spread * torch.randn(loc.shape, generator=generator)
-    for image in range(2):
-        rows = torch.randperm(8732, generator=generator)[:candidates]
-        logits[image, 1:6, rows] = 2 * torch.randn(5, candidates, generator=generator)
-    for (boxes_ltrb, labels, scores), image, expected in zip(
-        decode(loc, logits), range(2), slow_decode(loc, logits), strict=True
+def assert_decoded(found, loc, logits, top_k=200):
+    """Bit for bit what the slow loop gives."""
+    for (boxes_ltrb, labels, scores), every, expected in zip(
+        found, regress(loc), slow_decode(loc, logits, top_k), strict=True
     ):
-        rows = [row for _, _, row in expected]
         assert labels.tolist() == [label for _, label, _ in expected]
         assert scores.tolist() == [score for score, _, _ in expected]
-        torch.testing.assert_close(boxes_ltrb, boxes._regress(loc)[image, rows], rtol=0, atol=0)
+        torch.testing.assert_close(boxes_ltrb, every[[row for _, _, row in expected]], rtol=0, atol=0)
+
+
+@pytest.fixture(params=[1, 200, 10_000], ids="{} boxes a call of NMS".format)
+def boxes_per_call(request, monkeypatch):
+    monkeypatch.setattr(boxes, "_NMS_BOXES_CPU", request.param)
+
+
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    candidates=st.sampled_from([[30, 30, 30], [1000, 0, 5], [0, 0, 300]]),
+    spread=st.sampled_from([0.5, 3.0]),
+    steps=st.sampled_from([None, 2]),
+)
+def test_a_batch_gives_bit_for_bit_what_each_image_and_class_gives_alone(
+    boxes_per_call, seed, candidates, spread, steps
+):
+    generator = torch.Generator().manual_seed(seed)
+    loc, logits = background(len(candidates))
+    loc += spread * torch.randn(loc.shape, generator=generator)
+    for image, count in enumerate(candidates):
+        rows = torch.randperm(8732, generator=generator)[:count]
+        # A row of one class has one of very few scores where there are `steps`, so that many are equal.
+        if steps:
+            logits[image, 1 + torch.randint(0, 5, (count,), generator=generator), rows] = 2.0 + torch.randint(
+                0, steps, (count,), generator=generator
+            )
+        else:
+            logits[image, 1:6, rows] = 2 * torch.randn(5, count, generator=generator)
+    assert_decoded(decode(loc, logits), loc, logits)
+
+
+@pytest.mark.usefixtures("boxes_per_call")
+def test_boxes_that_are_giant_negative_or_not_finite_disturb_no_other_image_or_class():
+    generator = torch.Generator().manual_seed(3)
+    loc, logits = background(3)
+    loc += torch.randn(loc.shape, generator=generator)
+    for image in range(3):
+        rows = torch.randperm(8732, generator=generator)[:200]
+        logits[image, 1:6, rows] = 2 * torch.randn(5, 200, generator=generator)
+        loc[image, 0, rows[:20]] = torch.tensor([math.nan, math.inf, -math.inf, 1e4, -1e4]).repeat(4)
+        loc[image, 1, rows[20:60]] -= 40.0
+        loc[image, 2, rows[60:70]] = 1000.0  # a width beyond float32
+    # Sides of a billion images fit float32, but not beside the offsets of the other boxes.
+    loc[1, 2:, 4000], logits[1, 2, 4000] = 100.0, 5.0
+    assert_decoded(decode(loc, logits), loc, logits)
+
+
+@pytest.mark.usefixtures("boxes_per_call")
+def test_every_image_full_is_cut_at_the_best_of_class_and_image_and_equal_scores_at_the_lower_default_box():
+    generator = torch.Generator().manual_seed(4)
+    loc, logits = background(2)
+    loc += 0.5 * torch.randn(loc.shape, generator=generator)
+    logits[:, 1:4] = 2.0 + torch.randint(0, 3, (2, 3, 8732), generator=generator)
+    found = decode(loc, logits, top_k=40)
+    assert [len(image.labels) for image in found] == [40, 40]
+    assert_decoded(found, loc, logits, top_k=40)
+
+
+def test_a_batch_of_no_image_gives_no_detections():
+    assert decode(torch.zeros(0, 4, 8732), torch.zeros(0, 81, 8732)) == []
+
+
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 50))
+def test_a_call_of_nms_takes_whole_groups_as_many_as_there_is_room_for(sizes, limit):
+    calls = list(boxes._runs(np.array(sizes, dtype=np.int64), limit))
+    ends = np.cumsum([0, *sizes]).tolist()
+    assert [row for call in calls for row in range(call.start, call.stop)] == list(range(ends[-1]))
+    assert {call.start for call in calls} | {call.stop for call in calls} <= set(ends)
+    for call in calls:
+        groups = sum(1 for size, end in zip(sizes, ends[1:], strict=True) if size and call.start < end <= call.stop)
+        assert call.stop - call.start <= limit or groups == 1
+        following = next((end for end in ends if end > call.stop), math.inf)
+        assert following - call.start > limit
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations run; `waits` are those whose result has a size that only the device knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.waits = [], []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        self.names.append(str(function.overloadpacket))
+        masks = arguments[1] if self.names[-1] == "aten.index" else ()
+        if self.names[-1] in {"aten.nonzero", "torchvision.nms", "aten._local_scalar_dense"} or any(
+            mask is not None and mask.dtype == torch.bool for mask in masks
+        ):
+            self.waits.append(self.names[-1])
+        return function(*arguments, **(keywords or {}))
+
+
+def counted(images, candidates, monkeypatch, boxes_per_call):
+    """Operations of a batch decoded as a GPU decodes it: all images at once."""
+    loc, logits = background(images)
+    logits[:, 1 + torch.arange(candidates) % 80, torch.arange(candidates) * 8] = 2.0
+    monkeypatch.setattr(boxes, "_NMS_BOXES_CPU", boxes_per_call)
+    with Operations() as operations, torch.no_grad():
+        boxes._decode(loc, logits, 0.05, 0.5, 200)
+    return operations
+
+
+def test_operations_and_waits_grow_with_calls_of_nms_and_not_with_images(monkeypatch):
+    one = counted(1, 300, monkeypatch, 10_000)
+    many = counted(12, 300, monkeypatch, 10_000)
+    assert one.names.count("torchvision.nms") == many.names.count("torchvision.nms") == 1
+    # A slice or two of each image for its detections: views, which the device never sees.
+    views = {"aten.slice"}
+    assert [name for name in one.names if name not in views] == [name for name in many.names if name not in views]
+    assert many.waits == ["aten.nonzero", "aten.nonzero", "torchvision.nms"]
+
+    in_calls = counted(12, 300, monkeypatch, 1000)
+    calls = in_calls.names.count("torchvision.nms")
+    assert 4 <= calls <= 5  # 3,600 boxes in groups of 36 to 48
+    assert len(in_calls.waits) == 2 + calls
+    fewer = [name for name in many.names if name not in views]
+    more = [name for name in in_calls.names if name not in views]
+    assert len(more) - len(fewer) <= 2 * (calls - 1)
+
+
+def test_one_image_beyond_a_call_of_nms_takes_a_call_for_some_classes_and_no_loop_over_all(monkeypatch):
+    operations = counted(1, 1000, monkeypatch, 300)
+    assert operations.names.count("torchvision.nms") == 4
+    assert len(operations.waits) == 2 + 4
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_waited_for_at_four_places_and_once_in_each_call_of_nms_in_a_batch_beyond_torchvisions_limit():
+    loc, logits = (part.cuda() for part in background(100))
+    logits[:, 1 + torch.arange(300) % 80, torch.arange(300) * 8] = 2.0  # 30,000 boxes: three calls
+    decode(loc, logits)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        on_gpu = decode(loc, logits)
+        torch.cuda.set_sync_debug_mode("default")
+    waits = [warning for warning in told if "synchronizing CUDA operation" in str(warning.message)]
+    assert 4 <= len(waits) <= 4 + 3 * 3  # torchvision's own waits in a call differ between releases
+    for found, expected in zip(on_gpu[:3], decode(loc[:3].cpu(), logits[:3].cpu()), strict=True):
+        assert found.labels.tolist() == expected.labels.tolist()
+        torch.testing.assert_close(found.boxes_ltrb.cpu(), expected.boxes_ltrb, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.scores.cpu(), expected.scores, rtol=0, atol=1e-6)
 
 
 def test_each_image_of_a_large_batch_is_decoded_as_if_it_were_alone():
@@ -187,18 +335,21 @@ def test_each_image_of_a_large_batch_is_decoded_as_if_it_were_alone():
             torch.testing.assert_close(part, expected, rtol=0, atol=0)
 
 
-def test_a_box_left_of_and_above_the_image_does_not_fall_onto_the_class_before():
-    box = torch.tensor([0.1, 0.2, 0.5, 0.4])
-    lower = box - 1.5  # moved by the largest coordinate and 1, it would be `box` again
-    kept = boxes._suppress(torch.stack([box, lower]), torch.tensor([0.9, 0.8]), torch.tensor([0, 1]), 0.5)
-    assert kept.tolist() == [0, 1]
+def test_a_box_far_left_of_and_above_the_image_does_not_fall_onto_the_class_before():
+    # As many classes as shifts, by every half of an image side: whatever a class is moved by, one would fall back.
+    shifts = torch.arange(0, 15.6, 0.5)
+    boxes_ltrb = torch.tensor([0.1, 0.2, 0.5, 0.4]) - shifts.repeat_interleave(2)[:, None]
+    boxes_ltrb[::2] = boxes_ltrb[0]
+    group = torch.arange(len(boxes_ltrb))
+    assert suppress(boxes_ltrb, torch.linspace(0.9, 0.6, len(group)), group) == group.tolist()
 
 
-def test_a_giant_box_does_not_swallow_the_coordinates_of_the_others():
-    giant = [-1e20, -1e20, 1e20, 1e20]
-    boxes_ltrb = torch.tensor([giant, [0.2, 0.2, 0.3, 0.3], [0.21, 0.2, 0.31, 0.3], [0.26, 0.2, 0.36, 0.3]])
-    kept = boxes._suppress(boxes_ltrb, torch.linspace(0.9, 0.6, 4), torch.tensor([0, 1, 1, 1]), 0.5)
-    assert kept.tolist() == [0, 1, 3]
+@pytest.mark.parametrize("reach", [20.0, 100.0, 1e20])
+def test_a_giant_box_swallows_neither_the_giant_of_another_class_nor_the_coordinates_of_others(reach):
+    giant = [-reach, -reach, reach, reach]
+    rows = [giant, giant, giant, [0.2, 0.2, 0.3, 0.3], [0.21, 0.2, 0.31, 0.3], [0.26, 0.2, 0.36, 0.3]]
+    kept = suppress(torch.tensor(rows), torch.linspace(0.9, 0.4, 6), torch.tensor([0, 0, 1, 2, 2, 2]))
+    assert kept == [0, 2, 3, 5]
 
 
 @pytest.mark.parametrize("first_group", [0, 128 * 80])
@@ -208,7 +359,7 @@ def test_overlaps_a_ten_thousandth_from_one_half_are_told_apart_in_any_image_of_
     boxes_ltrb = torch.tensor([0.2, 0.2, 0.3, 0.3]).repeat(4, 1)
     boxes_ltrb[[1, 3]] += torch.stack([shift, torch.zeros(2)], dim=1).repeat(1, 2)
     groups = first_group + torch.tensor([0, 0, 1, 1])
-    assert boxes._suppress(boxes_ltrb, torch.linspace(0.9, 0.6, 4), groups, 0.5).tolist() == [0, 2, 3]
+    assert suppress(boxes_ltrb, torch.linspace(0.9, 0.6, 4), groups) == [0, 2, 3]
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
