@@ -44,7 +44,7 @@ ALLOWED = {
     "ssd": CONTAINER | {"faster_coco_eval"},  # an extra, imported when it is asked for
 }
 DOORS = {
-    "pynvml": {"harness/probe.py", "harness/monitor.py"},
+    "pynvml": {"harness/nvml.py"},
     "subprocess": {"harness/launchers/process.py"},
     "tomllib": {"harness/tables.py"},
     "tomli": {"harness/tables.py"},

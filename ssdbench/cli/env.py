@@ -19,7 +19,8 @@ def env(
     python: Annotated[str | None, typer.Option(help="Interpreter that would measure; default: our own.")] = None,
 ) -> None:
     """Say in plain words what can be measured on this machine, and what is missing."""
-    machine, worker, console = probe_machine(), inspect_python(python), Console()
+    machine, console = probe_machine(), Console()
+    worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count))
     for line in [*_machine_lines(machine), *_worker_lines(worker)]:
         console.print(line, highlight=False, soft_wrap=not console.is_terminal)
     kinds: dict[str, DeviceKind] = {"a GPU": "cuda", "the CPU": "cpu"}
@@ -34,17 +35,27 @@ def _machine_lines(machine: Machine) -> list[str]:
         f"{host.os}, kernel {host.kernel}, {hardware.cpu_model}, {hardware.cpu_count} logical CPUs, "
         f"{size(host.memory_bytes)} memory",
     ]
-    lines += [f"GPU {gpu.index}: {gpu.model}, {size(gpu.memory_bytes)}, {gpu.uuid}" for gpu in host.gpus]
+    lines += [
+        f"GPU {gpu.index}: {gpu.model}, {_memory(gpu.memory_bytes)}, {gpu.uuid or 'no UUID'}" for gpu in host.gpus
+    ]
+    lines += [escape(remark) for remark in machine.remarks if remark != machine.no_gpu_reason]
     lines.append(
-        f"NVIDIA driver {host.driver}" if machine.no_gpu_reason is None else f"No GPU: {machine.no_gpu_reason}"
+        f"NVIDIA driver {host.driver or 'of unknown version'}"
+        if machine.no_gpu_reason is None
+        else f"No GPU: {escape(machine.no_gpu_reason)}"
     )
     lines.append(f"Baselines of this hardware are kept under {hardware.key}")
     return lines
 
 
+def _memory(count_bytes: int | None) -> str:
+    return "memory not told" if count_bytes is None else size(count_bytes)
+
+
 def _worker_lines(worker: WorkerPython) -> list[str]:
     installed = ", ".join(f"{name} {version}" for name, version in worker.packages.items()) or "nothing it needs"
-    return [f"Measuring interpreter: {worker.executable} (Python {worker.version}) with {installed}"]
+    lines = [f"Measuring interpreter: {worker.executable} (Python {worker.version}) with {installed}"]
+    return [*lines, f"Its torch has code for {', '.join(worker.gpu_code)}"] if worker.gpu_code else lines
 
 
 def _ability_lines(place: str, abilities: dict[str, dict[str, str | None]]) -> list[str]:

@@ -24,6 +24,8 @@ def print_plan(campaign: Campaign, prediction: Forecast) -> None:
     measured = [planned.case for planned in plan.cases if planned.skip_reason is None]
     skipped = [planned for planned in plan.cases if planned.skip_reason is not None]
     console.print(f"Suite [b]{plan.suite}[/b] on {campaign.machine.hardware.key}", highlight=False)
+    for remark in campaign.machine.remarks:
+        console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     if measured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ssdbench.harness.datasets import PreparedData
+from ssdbench.harness.gpu_conditions import gpus_of
 from ssdbench.harness.launchers.torchrun import CASE_FILE
-from ssdbench.harness.monitor import GpuMonitor, gpus_of
+from ssdbench.harness.monitor import GpuMonitor
 from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.training_folders import seed_folder
 from ssdbench.harness.validity import Validity
@@ -18,6 +19,9 @@ from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, Stage
 from ssdbench.schema.training import Training
 
 Event = dict[str, object]
+
+# What ranks report where a GPU has fallen off: an error of CUDA, peers that are gone, or nothing for ever.
+_BY_A_LOST_GPU = ("crash", "lost", "timeout")
 
 
 class Launcher(Protocol):
@@ -95,7 +99,7 @@ class Bench:
         limit = run.header.options.foreign_cpu_limit_cores
         self._validity = Validity(begun=run.header.host, foreign_cpu_limit_cores=limit)
         if run.header.options.slurm is not None:  # the GPUs here are not those that measured
-            self._validity = replace(self._validity, look=lambda: run.header.host.gpus)
+            self._validity = replace(self._validity, look=tuple)
         self._submitted: dict[str, LaunchRequest] = {}
 
     @property
@@ -142,11 +146,7 @@ class Bench:
         place = _place(case, arm, stage, launch, replacement)
         request = self._submitted.pop(place, None) or self._request(case, arm, launch, place)
         begin = time.monotonic()
-        # A training is judged by its curve, whatever the state of the GPU.
-        is_watched = request.training_folder is None and not isinstance(launcher, Queue)
-        watched = gpus_of(case, header.host) if is_watched else ()
-        with GpuMonitor(watched, Path(request.output) / CASE_FILE) as monitor:
-            outcome = launcher.launch(request, _both(monitor.hear, self.observer.event))
+        outcome = self._launched(launcher, request)
         seconds = time.monotonic() - begin
         record = Record(
             schema_version=SCHEMA_VERSION,
@@ -166,8 +166,23 @@ class Bench:
             return replace(record, failure=outcome, training=_log_of(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
-        measurement = replace(outcome, gpus=outcome.gpus or monitor.samples(outcome.wall_seconds))
-        return replace(record, measurement=measurement, invalid_reason=self._validity.invalid_reason(measurement))
+        return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome, case))
+
+    def _launched(self, launcher: Launcher, request: LaunchRequest) -> Measurement | Training | Failure:
+        """What came of a launch, with what was seen of its GPUs; nothing is started where one of them is lost."""
+        case = request.case
+        if lost := self._validity.lost_gpus(case):
+            return Failure(kind="lost", message=f"{lost}: nothing was started")
+        # A training is judged by its curve, whatever the state of the GPU.
+        is_watched = request.training_folder is None and not isinstance(launcher, Queue)
+        watched = gpus_of(case, self._header.host) if is_watched else ()
+        with GpuMonitor(watched, Path(request.output) / CASE_FILE) as monitor:
+            outcome = launcher.launch(request, _both(monitor.hear, self.observer.event))
+        if isinstance(outcome, Failure) and outcome.kind in _BY_A_LOST_GPU and (lost := self._validity.lost_gpus(case)):
+            return replace(outcome, kind="lost", message=f"{lost}: {outcome.message}")
+        if isinstance(outcome, Measurement):
+            return replace(outcome, gpus=outcome.gpus or monitor.samples(outcome.wall_seconds))
+        return outcome
 
     def _request(self, case: Case, arm: Arm, launch: int, place: str) -> LaunchRequest:
         header = self._header

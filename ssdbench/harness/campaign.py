@@ -53,7 +53,9 @@ def new_campaign(suite: Suite, options: RunOptions, seed: int, control: Control 
     """
     settings = suite.verdict.settings()
     if options.slurm is None:
-        machine, worker = probe_machine(), inspect_python(options.python)
+        machine = probe_machine()
+        on_gpu = bool(machine.hardware.gpu_count) and suite.device != "cpu" and options.image is None
+        worker = inspect_python(options.python, with_gpu_code=on_gpu)
     else:
         machine, worker, options = _look_at_cluster(options.slurm, options, pairs=control is not None)
     pilot_pairs = settings.first_pairs if control else None
@@ -181,10 +183,10 @@ def _launcher(campaign: Campaign, image: ContainerImage | None, python: str, sou
     options, machine = campaign.options, campaign.machine
     if options.slurm is not None:
         return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source)
+    gpus = machine.host.gpus
     if image is None or options.container is None:
-        return LocalLauncher(python, source)
-    gpu_uuids = [gpu.uuid for gpu in machine.host.gpus]
-    return ContainerLauncher(options.container, image, image_folder(options).resolve(), gpu_uuids, source)
+        return LocalLauncher(python, source, gpus)
+    return ContainerLauncher(options.container, image, image_folder(options).resolve(), gpus, source)
 
 
 def _look_at_cluster(

@@ -18,6 +18,7 @@ from ssdbench.harness.suite import parse_suite
 from ssdbench.harness.worker_python import inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, OptionValue
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.evaluation import EVALUATE, CheckpointEvaluation
 from ssdbench.schema.record import Failure
 from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
@@ -28,11 +29,12 @@ _NEEDS_THE_SAME = "detect"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A checkpoint that can be judged here: by which interpreter, as which case."""
+    """A checkpoint that can be judged here: by which interpreter, as which case, on the first of which GPUs."""
 
     checkpoint: Path
     python: str
     case: Case
+    gpus: tuple[GpuState, ...] = ()
 
     def batches(self, images: int) -> int:
         """Batches of the largest shard of so many images."""
@@ -61,8 +63,9 @@ def plan_check(
             raise UsageError(f"--{name} {value} does not exist: choose from {', '.join(known)}")
     matrix = {"workload": _NEEDS_THE_SAME, **axes, "protocol": {"timeout_seconds": timeout_seconds, "launches": 1}}
     suite = parse_suite({"name": EVALUATE, "device": device, "matrix": [matrix]}, "command line")
-    worker = inspect_python(python)
-    (planned,) = make_plan(suite, probe_machine(), worker, seed=0).cases
+    machine = probe_machine()
+    worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count) and device != "cpu")
+    (planned,) = make_plan(suite, machine, worker, seed=0).cases
     if planned.skip_reason is not None:
         raise EnvironmentLacksError(f"cannot evaluate here: {planned.skip_reason}")
     for package, remedy in (
@@ -72,7 +75,7 @@ def plan_check(
         if package not in worker.packages:
             raise EnvironmentLacksError(f"{package} is not installed for {worker.executable}: {remedy}")
     case = replace(planned.case, workload=EVALUATE, options={"protocol": protocol, "engine": engine})
-    return Check(checkpoint=checkpoint.absolute(), python=worker.executable, case=case)
+    return Check(checkpoint=checkpoint.absolute(), python=worker.executable, case=case, gpus=machine.host.gpus)
 
 
 def _require_readable(checkpoint: Path) -> None:
@@ -105,7 +108,7 @@ def run_check(check: Check, data: PreparedData, on_event: Callable[[Event], None
         prepared_data=str(data.path.absolute()),
         checkpoint=str(check.checkpoint),
     )
-    outcome = LocalLauncher(check.python).evaluate(request, on_event)
+    outcome = LocalLauncher(check.python, gpus=check.gpus).evaluate(request, on_event)
     if isinstance(outcome, Failure):
         raise _error(outcome, check.checkpoint, folder)
     return outcome, folder / "sheet.png"

@@ -1,22 +1,24 @@
 """Looks at the GPUs of a launch while it runs, by NVML and about twice a second.
 
 Nothing runs beside a launch without a GPU: there the host's own work is foreign work. What a GPU does not answer is
-None; that a driver refuses a question ends no run.
+None; that a driver refuses a question, or loses the GPU meanwhile, ends no run. A slice of a card (MIG) shares the
+card's clocks and its heat, and is told of those; power and energy are of all slices together, and of none.
 """
 
 import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import pynvml
 
+from ssdbench.harness import nvml
+from ssdbench.harness.gpus import Gpu, find
 from ssdbench.harness.launchers.process import is_rank_of
-from ssdbench.schema.case import Case
-from ssdbench.schema.environment import GpuState, Host
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.gpu import GpuSamples
 
 PERIOD_SECONDS = 0.5
@@ -39,13 +41,8 @@ class _Look:
     pids: frozenset[int]
 
 
-def gpus_of(case: Case, host: Host) -> tuple[GpuState, ...]:
-    """The GPUs on which a case computes, in the order of its ranks."""
-    return host.gpus[: case.world_size] if case.device == "cuda" else ()
-
-
 class GpuMonitor:
-    """Looks at these GPUs from entering to leaving; one that this machine does not have (by its UUID) is left out.
+    """Looks at these GPUs from entering to leaving; one that this machine does not have, or has lost, is left out.
 
     `case_file` is the case.json of the launch, by which its ranks are known where they are no children of this process,
     as in a container. `hear` wants the events of the launch's rank 0, which say on the same clock when the timed region
@@ -55,19 +52,20 @@ class GpuMonitor:
     def __init__(
         self, gpus: Sequence[GpuState], case_file: Path | None = None, period_seconds: float = PERIOD_SECONDS
     ) -> None:
-        self._gpus = {gpu.uuid: gpu for gpu in gpus}
+        self._gpus = gpus
         self._period_seconds = period_seconds
-        self._looks: dict[str, list[_Look]] = {}
+        self._looks: list[tuple[GpuState, list[_Look]]] = []
         self._family = _Family(case_file)
         self._phases: dict[str, float] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
+        self._nvml = ExitStack()
 
     def __enter__(self) -> "GpuMonitor":
-        handles = _open(self._gpus)
-        if handles:
-            self._looks = {uuid: [] for uuid in handles}
-            self._thread = threading.Thread(target=self._watch, args=(handles,), name="gpu-monitor")
+        if self._gpus and self._nvml.enter_context(nvml.opened()) is None:
+            found = [(gpu, there) for gpu in self._gpus if not isinstance(there := find(gpu), str)]
+            self._looks = [(gpu, []) for gpu, _ in found]
+            self._thread = threading.Thread(target=self._watch, args=([gpu for _, gpu in found],), name="gpu-monitor")
             self._thread.start()
         return self
 
@@ -75,7 +73,7 @@ class GpuMonitor:
         if self._thread is not None:
             self._end.set()
             self._thread.join()
-            pynvml.nvmlShutdown()
+        self._nvml.close()
 
     def hear(self, event: dict[str, object]) -> None:
         """Note when a phase of the launch began."""
@@ -89,7 +87,7 @@ class GpuMonitor:
         origin = self._phases["measure"]
         begin, end = self._phases.get("warm-up", origin), origin + wall_seconds
         found = []
-        for uuid, looks in self._looks.items():
+        for gpu, looks in self._looks:
             within = [look for look in looks if begin <= look.at <= end]
             surrounded = [
                 *[look for look in looks if look.at < begin][-1:],
@@ -97,14 +95,14 @@ class GpuMonitor:
                 *[look for look in looks if look.at > end][:1],
             ]
             foreign = self._family.foreign(frozenset(pid for look in within for pid in look.pids))
-            found.append(_samples(self._gpus[uuid], surrounded, origin, foreign))
+            found.append(_samples(gpu, surrounded, origin, foreign))
         return tuple(found)
 
-    def _watch(self, handles: dict[str, object]) -> None:
+    def _watch(self, gpus: Sequence[Gpu]) -> None:
         while not self._end.is_set():
-            for uuid, handle in handles.items():
-                look = _look(handle)
-                self._looks[uuid].append(look)
+            for gpu, (_, looks) in zip(gpus, self._looks, strict=True):
+                look = _look(gpu)
+                looks.append(look)
                 self._family.meet(look.pids)
             self._end.wait(self._period_seconds)
 
@@ -134,50 +132,22 @@ class _Family:
         return tuple(sorted(pid for pid, own in known.items() if not own)) if any(known.values()) else None
 
 
-def _open(gpus: dict[str, GpuState]) -> dict[str, object]:
-    """NVML's handles of those GPUs that are here; NVML stays open if there is one."""
-    if not gpus:
-        return {}
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return {}
-    handles = {uuid: handle for uuid in gpus if (handle := _ask("nvmlDeviceGetHandleByUUID", uuid)) is not None}
-    if not handles:
-        pynvml.nvmlShutdown()
-    return handles
-
-
-def _look(handle: object) -> _Look:
-    memory = _ask("nvmlDeviceGetMemoryInfo", handle)
-    processes = _ask("nvmlDeviceGetComputeRunningProcesses", handle)
-    reasons = (_number(name, handle) for name in _REASONS)
+def _look(gpu: Gpu) -> _Look:
+    own, card = gpu.handle, gpu.card_handle
+    processes = nvml.ask("nvmlDeviceGetComputeRunningProcesses", own)
+    reasons = (nvml.number(name, card) for name in _REASONS)
     return _Look(
-        sm_clock_mhz=_number("nvmlDeviceGetClockInfo", handle, pynvml.NVML_CLOCK_SM),
-        memory_clock_mhz=_number("nvmlDeviceGetClockInfo", handle, pynvml.NVML_CLOCK_MEM),
-        power_milliwatts=_number("nvmlDeviceGetPowerUsage", handle),
-        temperature_celsius=_number("nvmlDeviceGetTemperature", handle, pynvml.NVML_TEMPERATURE_GPU),
-        memory_used_bytes=None if memory is None else int(getattr(memory, "used", 0)),
+        sm_clock_mhz=nvml.number("nvmlDeviceGetClockInfo", card, nvml.CLOCK_SM),
+        memory_clock_mhz=nvml.number("nvmlDeviceGetClockInfo", card, nvml.CLOCK_MEMORY),
+        power_milliwatts=None if gpu.is_slice else nvml.number("nvmlDeviceGetPowerUsage", own),
+        temperature_celsius=nvml.number("nvmlDeviceGetTemperature", card, nvml.TEMPERATURE_GPU),
+        memory_used_bytes=nvml.memory_bytes(own, "used"),
         throttle_reasons=next((mask for mask in reasons if mask is not None), None),
         pids=frozenset(process.pid for process in processes) if isinstance(processes, list) else frozenset(),
-        energy_millijoules=_number("nvmlDeviceGetTotalEnergyConsumption", handle),
+        energy_millijoules=None if gpu.is_slice else nvml.number("nvmlDeviceGetTotalEnergyConsumption", own),
         # Last, beside the counter, whose place in time matters most; arguments are evaluated in their order.
         at=time.monotonic(),
     )
-
-
-def _ask(question: str, *arguments: object) -> object | None:
-    """The answer; None where the driver refuses it, or does not know the question yet or any more."""
-    try:
-        answer: object = getattr(pynvml, question)(*arguments)
-    except (pynvml.NVMLError, AttributeError):
-        return None
-    return answer
-
-
-def _number(question: str, *arguments: object) -> int | None:
-    answer = _ask(question, *arguments)
-    return answer if isinstance(answer, int) else None
 
 
 def _samples(gpu: GpuState, looks: Sequence[_Look], origin: float, foreign_pids: tuple[int, ...] | None) -> GpuSamples:

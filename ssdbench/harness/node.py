@@ -14,7 +14,10 @@ from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.environment import Hardware, Host
 
-_GPU_SETTINGS = ("power_limit_watts", "sm_clock_limit_mhz", "memory_clock_limit_mhz", "ecc", "mig")
+_GPU_SETTINGS = (
+    *("power_limit_watts", "sm_clock_limit_mhz", "memory_clock_limit_mhz", "ecc", "mig"),
+    *("sm_application_clock_mhz", "memory_application_clock_mhz", "sm_target_clock_mhz", "memory_target_clock_mhz"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +33,10 @@ class Node:
 def describe(path: Path, python: str | None = None) -> Node:
     """Write what this node is, and what the interpreter `python` has here."""
     name = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
-    worker = None if python is None else inspect_python(python)
-    node = Node(schema_version=SCHEMA_VERSION, name=name, machine=probe_machine(), worker=worker)
+    machine = probe_machine()
+    on_gpu = bool(machine.hardware.gpu_count)
+    worker = None if python is None else inspect_python(python, with_gpu_code=on_gpu)
+    node = Node(schema_version=SCHEMA_VERSION, name=name, machine=machine, worker=worker)
     write_bytes(path, dump(node).encode())
     return node
 

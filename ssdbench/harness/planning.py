@@ -10,6 +10,7 @@ from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
+from ssdbench.schema.environment import Hardware
 
 OLDEST_DALI = (1, 26)  # of `ssd.pipelines.dali_graph`, which a container image meets instead
 
@@ -56,7 +57,9 @@ def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> st
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
     reason = _nodes(case, machine) or _device(case, machine) or _precision(case, machine) or _shape(case)
     reason = reason or too_large(case, machine.hardware.gpu_memory_bytes)
-    return reason or (lacking(case, worker) if worker is not None else None)
+    if reason is not None or worker is None:
+        return reason
+    return lacking(case, worker) or lacking_code(case, machine.hardware, worker)
 
 
 def _nodes(case: Case, machine: Machine) -> str | None:
@@ -81,6 +84,38 @@ def lacking(case: Case, worker: WorkerPython) -> str | None:
     if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
         return "torch.compile on a CPU needs a C++ compiler (g++)"
     return None
+
+
+def lacking_code(case: Case, hardware: Hardware, worker: WorkerPython) -> str | None:
+    """Why the interpreter's torch cannot compute on this GPU: a sentence, None where it can or that is not known."""
+    code, capability = worker.gpu_code, hardware.compute_capability
+    if case.device != "cuda" or code is None or capability is None:
+        return None
+    torch = f"torch {worker.packages.get('torch', '')} of {worker.executable}"
+    if not code:
+        return f"{torch} was built without CUDA"
+    if any(_runs_on(name, capability) for name in code):
+        return None
+    return (
+        f"{torch} has no code for {hardware.gpu_model} of compute capability {_dotted(capability)}, only for "
+        f"{', '.join(code)}"
+    )
+
+
+def _runs_on(code: str, capability: tuple[int, int]) -> bool:
+    """Whether code compiled for one GPU runs on another (CUDA's guide, "binary compatibility", "PTX compatibility").
+
+    sm_XY runs on GPUs of the same major capability that are as new or newer, sm_XYa on that very one, compute_XY is
+    compiled by the driver for anything as new or newer.
+    """
+    parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", code)
+    if parts is None:
+        return True  # a form that is not known yet: the launch will tell
+    kind, major, minor, only = parts[1], int(parts[2]), int(parts[3]), parts[4]
+    if only == "a":
+        return (major, minor) == capability
+    is_same_family = major == capability[0]
+    return (major, minor) <= capability and (is_same_family or (kind == "compute" and not only))
 
 
 def _device(case: Case, machine: Machine) -> str | None:

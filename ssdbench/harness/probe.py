@@ -9,9 +9,10 @@ from itertools import combinations
 from pathlib import Path
 
 import psutil
-import pynvml
 
 from ssdbench import __version__
+from ssdbench.harness import nvml
+from ssdbench.harness.gpus import Card, Gpu, Shown, fitted, of_one_model, shown
 from ssdbench.harness.launchers.process import SOURCE, source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
 
@@ -19,6 +20,8 @@ from ssdbench.schema.environment import GpuState, Hardware, Host
 _RELEVANT_PREFIXES = ("CUDA_", "NCCL_", "OMP_", "MKL_", "GLOO_", "TORCH_", "PYTORCH_", "NVIDIA_", "CUBLAS_", "CUDNN_")
 # NVML's levels of the common ancestor of two GPUs, by the names of `nvidia-smi topo -m`.
 _PATHS: dict[int | None, str] = {0: "same board", 10: "PIX", 20: "PXB", 30: "PHB", 40: "NODE", 50: "SYS"}
+# Values of CUDA_VISIBLE_DEVICES by which one asks for no GPU.
+_NONE = ("", "-1")
 _BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
 
 
@@ -26,7 +29,8 @@ _BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
 class Machine:
     """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used.
 
-    `nodes` is how many such machines a launch may be spread over.
+    `nodes` is how many such machines a launch may be spread over. `remarks` are sentences on GPUs that are fitted and
+    not measured.
     """
 
     hardware: Hardware
@@ -34,102 +38,101 @@ class Machine:
     cpu_has_bf16: bool
     no_gpu_reason: str | None
     nodes: int = 1
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gpus:
+    """What NVML says: the GPUs to measure on, in CUDA's order, or why there is none."""
+
+    gpus: tuple[GpuState, ...] = ()
+    capability: tuple[int, int] | None = None
+    driver: str | None = None
+    links: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    none_reason: str | None = None
 
 
 def probe_machine() -> Machine:
     """Look at the machine; takes milliseconds and leaves no context on any GPU."""
-    gpus, capability, driver, no_gpu_reason = _probe_gpus()
+    found = _probe_gpus()
     cpu_model, cpu_flags = _cpu()
     hardware = Hardware(
         cpu_model=cpu_model,
         cpu_count=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        gpu_model=gpus[0].model if gpus else None,
-        gpu_count=len(gpus),
-        gpu_memory_bytes=gpus[0].memory_bytes if gpus else None,
-        compute_capability=capability,
+        gpu_model=found.gpus[0].model if found.gpus else None,
+        gpu_count=len(found.gpus),
+        gpu_memory_bytes=found.gpus[0].memory_bytes if found.gpus else None,
+        compute_capability=found.capability,
     )
     host = Host(
         hostname=socket.gethostname(),
         os=_os_name(),
         kernel=platform.release(),
         memory_bytes=psutil.virtual_memory().total,
-        driver=driver,
+        driver=found.driver,
         container_image=os.environ.get("SSDBENCH_CONTAINER_IMAGE"),
         ssdbench_version=__version__,
         ssdbench_commit=source_commit(SOURCE),
         variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_RELEVANT_PREFIXES)},
-        gpus=gpus,
-        interconnect=(*_gpu_links(), *network_links(Path("/sys/class"))),
+        gpus=found.gpus,
+        interconnect=(*found.links, *network_links(Path("/sys/class"))),
     )
     return Machine(
         hardware=hardware,
         host=host,
         cpu_has_bf16=bool(_BF16_CPU_FLAGS & cpu_flags),
-        no_gpu_reason=no_gpu_reason,
+        no_gpu_reason=found.none_reason,
+        remarks=found.remarks,
     )
 
 
 def gpu_states() -> tuple[GpuState, ...]:
-    """The GPUs as they are now; none where there is no driver."""
-    return _probe_gpus()[0]
+    """The GPUs to measure on as they are now, in CUDA's order; none where there is no driver."""
+    return _probe_gpus().gpus
 
 
-def _probe_gpus() -> tuple[tuple[GpuState, ...], tuple[int, int] | None, str | None, str | None]:
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return (), None, None, f"no NVIDIA driver answers here (NVML: {error})"
-    try:
-        driver = _text(pynvml.nvmlSystemGetDriverVersion())
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        states = [_gpu_state(index, handle) for index, handle in enumerate(handles)]
-        visible = _visible([state.uuid for state in states], os.environ.get("CUDA_VISIBLE_DEVICES"))
-        if not visible:
-            return (
-                (),
-                None,
-                driver,
-                "CUDA_VISIBLE_DEVICES leaves no GPU to measure on" if handles else "no GPU is fitted",
-            )
-        capability = pynvml.nvmlDeviceGetCudaComputeCapability(handles[visible[0]])
-        return tuple(states[index] for index in visible), tuple(capability), driver, None
-    finally:
-        pynvml.nvmlShutdown()
+def _probe_gpus() -> _Gpus:
+    with nvml.opened() as complaint:
+        if complaint is not None:
+            return _Gpus(none_reason=f"no NVIDIA driver answers here (NVML: {complaint})")
+        driver, cards = nvml.text("nvmlSystemGetDriverVersion"), fitted()
+        variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = shown(cards, variable)
+        if not visible.gpus:
+            reason = _none_reason(cards, visible, variable)
+            # Where a GPU was wanted, a run on the CPU should not come as a surprise.
+            return _Gpus(driver=driver, none_reason=reason, remarks=() if variable in _NONE or not cards else (reason,))
+        found = of_one_model(visible.gpus)
+        return _Gpus(
+            gpus=tuple(gpu.state for gpu in found.gpus),
+            capability=found.gpus[0].capability,
+            driver=driver,
+            links=_gpu_links([card.whole for card in cards if card.whole is not None]),
+            remarks=(*visible.remarks, *found.remarks),
+        )
 
 
-def _gpu_links() -> tuple[str, ...]:
+def _none_reason(cards: tuple[Card, ...], visible: Shown, variable: str | None) -> str:
+    if not cards:
+        return "no GPU is fitted"
+    return "; ".join(visible.remarks) or f"CUDA_VISIBLE_DEVICES={variable} leaves no GPU to measure on"
+
+
+def _gpu_links(cards: list[Gpu]) -> tuple[str, ...]:
     """How the GPUs of this machine reach one another, a line for the NVLinks and one for the paths over PCIe."""
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        counts = sorted({_nvlinks(handle) for handle in handles} - {0})
-        paths = Counter(_PATHS.get(_path(a, b), "unknown") for a, b in combinations(handles, 2))
-    finally:
-        pynvml.nvmlShutdown()
+    handles = [card.handle for card in cards]
+    counts = sorted({_nvlinks(handle) for handle in handles} - {0})
+    levels = (nvml.number("nvmlDeviceGetTopologyCommonAncestor", a, b) for a, b in combinations(handles, 2))
+    paths = Counter(_PATHS.get(level, "unknown") for level in levels)
     lines = [f"NVLinks of a GPU: {', '.join(map(str, counts))}"] if counts else []
     lines += [f"paths between GPUs: {', '.join(f'{n} {kind}' for kind, n in sorted(paths.items()))}"] if paths else []
     return tuple(lines)
 
 
 def _nvlinks(handle: object) -> int:
-    def is_active(link: int) -> bool:
-        try:
-            return bool(pynvml.nvmlDeviceGetNvLinkState(handle, link))
-        except pynvml.NVMLError:
-            return False  # fewer links than the most that any GPU has
-
-    return sum(map(is_active, range(pynvml.NVML_NVLINK_MAX_LINKS)))
-
-
-def _path(one: object, other: object) -> int | None:
-    try:
-        level: int = pynvml.nvmlDeviceGetTopologyCommonAncestor(one, other)
-    except pynvml.NVMLError:
-        return None
-    return level
+    # A GPU that has fewer links than any GPU can have refuses the question for the others.
+    return sum(bool(nvml.switch("nvmlDeviceGetNvLinkState", handle, link)) for link in range(nvml.MOST_LINKS))
 
 
 def network_links(classes: Path) -> tuple[str, ...]:
@@ -152,53 +155,6 @@ def _fact(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""  # an interface that is down does not tell its speed
-
-
-def _visible(uuids: list[str], variable: str | None) -> list[int]:
-    """Indices that CUDA will show; like CUDA, the list ends at the first name that fits no GPU."""
-    if variable is None:
-        return list(range(len(uuids)))
-    visible: list[int] = []
-    for name in (part.strip() for part in variable.split(",")):
-        matches = [index for index, uuid in enumerate(uuids) if name == str(index) or (name and uuid.startswith(name))]
-        if not matches:
-            break
-        visible.append(matches[0])
-    return visible
-
-
-def _gpu_state(index: int, handle: object) -> GpuState:
-    def ask(question: str, *arguments: object) -> object | None:
-        try:
-            answer: object = getattr(pynvml, question)(handle, *arguments)
-        except pynvml.NVMLError:
-            return None  # not every GPU answers every question; the schema says so with None
-        return answer
-
-    def number(answer: object | None) -> int | None:
-        return answer if isinstance(answer, int) else None
-
-    def switch(answer: object | None) -> bool | None:
-        value = answer[0] if isinstance(answer, (list, tuple)) else answer
-        return None if value is None else bool(value)
-
-    milliwatts = number(ask("nvmlDeviceGetEnforcedPowerLimit"))
-    return GpuState(
-        index=index,
-        uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
-        model=_text(pynvml.nvmlDeviceGetName(handle)),
-        memory_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-        power_limit_watts=None if milliwatts is None else milliwatts / 1000,
-        sm_clock_limit_mhz=number(ask("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM)),
-        memory_clock_limit_mhz=number(ask("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_MEM)),
-        ecc=switch(ask("nvmlDeviceGetEccMode")),
-        mig=switch(ask("nvmlDeviceGetMigMode")),
-        persistence=switch(ask("nvmlDeviceGetPersistenceMode")),
-    )
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _cpu() -> tuple[str, set[str]]:

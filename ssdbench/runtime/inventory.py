@@ -1,6 +1,7 @@
 """Installed versions without importing anything: `python -m ssdbench.runtime.inventory` prints them as JSON.
 
-Old interpreters run it as well, so that they can be refused in a sentence.
+With `--gpu-code` torch is imported, to say for which GPUs it has code. Old interpreters run it as well, so that they
+can be refused in a sentence.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import sys
 from importlib import metadata
 
 # Newest first: where several are installed, Python imports one package whatever its wheel was called.
@@ -35,6 +37,26 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+def gpu_code() -> list[str] | None:
+    """What torch was compiled for, as "sm_80" (a GPU's own code) or "compute_90" (for GPUs to come); None if unknown.
+
+    Needs no GPU. Empty for a torch without CUDA.
+    """
+    try:
+        import torch
+    except (ImportError, OSError):
+        return None  # not installed, or broken: a launch says how
+    if torch.version.cuda is None:
+        return []
+    flags = getattr(torch._C, "_cuda_getArchFlags", None)
+    return None if flags is None else (flags() or "").split() or None
+
+
 if __name__ == "__main__":
-    facts = {"python": platform.python_version(), "packages": packages(), "cpp_compiler": shutil.which("g++")}
+    facts = {
+        "python": platform.python_version(),
+        "packages": packages(),
+        "cpp_compiler": shutil.which("g++"),
+        "gpu_code": gpu_code() if "--gpu-code" in sys.argv[1:] else None,
+    }
     print(json.dumps({"event": "result", **facts}))  # noqa: T201  the host reads it from here

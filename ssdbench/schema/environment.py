@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """What may not differ between two records that are compared; `cpu_count` is the logical CPUs usable here."""
+    """What may not differ between two records that are compared; `cpu_count` is the logical CPUs usable here.
+
+    `gpu_count` GPUs of one model can be measured. A slice of a card (MIG) is a model of its own, as "NVIDIA
+    A100-SXM4-80GB MIG 3g.40gb", with its own memory. `gpu_memory_bytes` is that of one GPU, None where it has none of
+    its own.
+    """
 
     cpu_model: str
     cpu_count: int
@@ -19,10 +24,11 @@ class Hardware:
     def key(self) -> str:
         """Folder name of this hardware's baselines."""
         cpu = f"{self.cpu_count}x-{_slug(self.cpu_model)}"
-        if self.gpu_model is None or self.gpu_memory_bytes is None:
+        if self.gpu_model is None:
             return f"cpu-{cpu}"
-        gibibytes = round(self.gpu_memory_bytes / 2**30)
-        return f"{self.gpu_count}x-{_slug(self.gpu_model)}-{gibibytes}gib--{cpu}"
+        # A GPU that shares its memory with the CPU has none of its own to tell of.
+        size = "" if self.gpu_memory_bytes is None else f"-{round(self.gpu_memory_bytes / 2**30)}gib"
+        return f"{self.gpu_count}x-{_slug(self.gpu_model)}{size}--{cpu}"
 
 
 def _slug(text: str) -> str:
@@ -64,15 +70,26 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuState:
-    """One GPU as NVML describes it when a run begins; None is not supported on this GPU."""
+    """One GPU as NVML describes it when a run begins; None is not supported on this GPU.
+
+    `index` is NVML's, of the card where this is a slice of one (MIG). Clocks: `limit` is the most that the card can,
+    `application` what it was set to run at under load and `default` what that is without a setting, `target` the clock
+    that the driver aims at now: as far as it tells, that to which clocks were locked.
+    """
 
     index: int
-    uuid: str
+    uuid: str | None
     model: str
-    memory_bytes: int
+    memory_bytes: int | None
     power_limit_watts: float | None = None
     sm_clock_limit_mhz: int | None = None
     memory_clock_limit_mhz: int | None = None
+    sm_application_clock_mhz: int | None = None
+    memory_application_clock_mhz: int | None = None
+    sm_default_clock_mhz: int | None = None
+    memory_default_clock_mhz: int | None = None
+    sm_target_clock_mhz: int | None = None
+    memory_target_clock_mhz: int | None = None
     ecc: bool | None = None
     mig: bool | None = None
     persistence: bool | None = None

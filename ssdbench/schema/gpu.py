@@ -28,7 +28,7 @@ class GpuSamples:
     """
 
     index: int
-    uuid: str
+    uuid: str | None
     seconds: tuple[float, ...]
     sm_clock_mhz: tuple[int | None, ...]
     memory_clock_mhz: tuple[int | None, ...]

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from ssdbench.harness.launchers.engines import ENGINES, filled
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import ContainerOptions
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import ContainerImage, Failure
 from tests.builders import a_case
 
 IMAGE = ContainerImage(reference="nvcr.io/nvidia/pytorch:24.09-py3", id="sha256:abc", packages={"torch": "2.5"})
 DATA = Path("/datasets/coco")
+GPUS = [GpuState(index=index, uuid=f"GPU-{name}", model="GPU", memory_bytes=None) for index, name in enumerate("abc")]
 
 
 def request_of(**changes: object) -> LaunchRequest:
@@ -30,9 +33,9 @@ def request_of(**changes: object) -> LaunchRequest:
     return replace(request, **changes)  # type: ignore[arg-type]
 
 
-def command(engine: str, request: LaunchRequest, **options: object) -> list[str]:
+def command(engine: str, request: LaunchRequest, gpus: Sequence[GpuState] = (), **options: object) -> list[str]:
     asked = ContainerOptions(engine=ENGINES[engine], **options)  # type: ignore[arg-type]
-    launcher = ContainerLauncher(asked, IMAGE, DATA, ["GPU-a", "GPU-b", "GPU-c"], Path("/checkout"))
+    launcher = ContainerLauncher(asked, IMAGE, DATA, gpus or GPUS, Path("/checkout"))
     return list(launcher.command(request))
 
 
@@ -60,7 +63,7 @@ def test_each_engine_is_told_of_the_gpus_in_its_own_words_and_of_no_more_than_ar
     request = request_of(case=a_case(device="cuda", world_size=2))
     assert '--gpus="device=GPU-a,GPU-b"' in command("docker", request)
     podman = command("podman", request)
-    assert [word for word in podman if "GPU-" in word] == [
+    assert [word for word in podman if "GPU-" in word and word.startswith("--device")] == [
         "--device=nvidia.com/gpu=GPU-a",
         "--device=nvidia.com/gpu=GPU-b",
     ]
@@ -68,6 +71,17 @@ def test_each_engine_is_told_of_the_gpus_in_its_own_words_and_of_no_more_than_ar
     assert apptainer[:2] == ["apptainer", "exec"]
     assert {"--nv", "--env=CUDA_VISIBLE_DEVICES=GPU-a,GPU-b", "--net", "--network=none"} < set(apptainer)
     assert "--env=NVIDIA_VISIBLE_DEVICES=GPU-a,GPU-b" in command("enroot", request)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ranks_in_a_container_get_the_gpus_in_the_order_of_the_run_whatever_that_of_the_bus(engine: str) -> None:
+    request = request_of(case=a_case(device="cuda", world_size=2))
+    words = command(engine, request, [GPUS[2], GPUS[0], GPUS[1]])
+    told = [word.removeprefix("--env=") for word in words if word.startswith("--env=CUDA_")]
+    assert told == ["CUDA_DEVICE_ORDER=PCI_BUS_ID", "CUDA_VISIBLE_DEVICES=GPU-c,GPU-a"]
+    without_uuids = [replace(gpu, uuid=None) for gpu in GPUS[1:]]  # an engine gives them indices of its own
+    words = command(engine, request, without_uuids)
+    assert not [word for word in words if word.startswith("--env=CUDA_VISIBLE_DEVICES")]
 
 
 def test_memory_limits_network_and_arguments_are_those_of_the_file() -> None:

@@ -1,10 +1,6 @@
 """What is seen of the GPUs beside a launch: by a stub of the driver in C, and where there is one by the driver."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,9 +9,7 @@ import pytest
 
 from ssdbench.harness.monitor import GpuMonitor
 from ssdbench.harness.probe import gpu_states
-
-ROOT = Path(__file__).parents[2]
-STUB = Path(__file__).with_name("nvml_stub.c")
+from tests.harness.stubbed_nvml import beside_stub, compile_stub
 
 pytestmark = pytest.mark.xdist_group("nvml")  # watched once, by one worker
 
@@ -23,21 +17,10 @@ pytestmark = pytest.mark.xdist_group("nvml")  # watched once, by one worker
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `watched_launches.py` printed beside the stub."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("needs gcc, to compile a stub of NVIDIA's driver library")
-    folder = tmp_path_factory.mktemp("nvml")
-    library = ("-shared", "-fPIC", "-Wl,-soname,libnvidia-ml.so.1", "-o", str(folder / "libnvidia-ml.so.1"))
-    subprocess.run([compiler, *library, str(STUB)], check=True)
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"},
-        "LD_LIBRARY_PATH": str(folder),
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-W", "error", str(Path(__file__).with_name("watched_launches.py")), str(folder)]
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    folder = compile_stub(tmp_path_factory.mktemp("nvml"))
+    found: dict[str, Any] = json.loads(
+        beside_stub(folder, str(Path(__file__).with_name("watched_launches.py")), str(folder))
+    )
     return found
 
 

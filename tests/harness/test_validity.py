@@ -1,13 +1,15 @@
 """A launch counts where the machine was as its run began, and its time is never the reason that it does not."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from ssdbench.harness.validity import Validity, changed_settings
+from ssdbench.schema.case import Case
 from ssdbench.schema.environment import GpuState, Host
-from tests.builders import HOST, a_measurement
+from tests.builders import HOST, a_case, a_measurement
 
 GPUS = tuple(
     GpuState(
@@ -18,6 +20,10 @@ GPUS = tuple(
         power_limit_watts=700.0,
         sm_clock_limit_mhz=1980,
         memory_clock_limit_mhz=2619,
+        sm_application_clock_mhz=1980,
+        memory_application_clock_mhz=2619,
+        sm_target_clock_mhz=1980,
+        memory_target_clock_mhz=2619,
         ecc=True,
         mig=False,
         persistence=True,
@@ -27,10 +33,17 @@ GPUS = tuple(
 BEGUN = replace(HOST, gpus=GPUS, driver="550.54", variables={"NCCL_ALGO": "Ring"})
 
 
-def reason(now: tuple[GpuState, ...] = GPUS, **measurement: object) -> str | None:
-    return Validity(begun=BEGUN, foreign_cpu_limit_cores=0.15, look=lambda: now).invalid_reason(
-        a_measurement(**measurement)  # type: ignore[arg-type]
-    )
+CASE = a_case(device="cuda", world_size=2)
+
+
+def reason(now: tuple[GpuState | str, ...] = GPUS, case: Case = CASE, **measurement: object) -> str | None:
+    """Why a launch is invalid where the GPUs of the machine are these now."""
+
+    def look(gpus: Sequence[GpuState]) -> tuple[GpuState | str, ...]:
+        return tuple(now[gpu.index] for gpu in gpus)
+
+    validity = Validity(begun=BEGUN, foreign_cpu_limit_cores=0.15, look=look)
+    return validity.invalid_reason(a_measurement(**measurement), case)  # type: ignore[arg-type]
 
 
 def test_the_same_machine_at_rest_is_valid():
@@ -44,6 +57,10 @@ def test_the_same_machine_at_rest_is_valid():
         ({"power_limit_watts": 400.0}, "power_limit_watts 700.0 -> 400.0"),
         ({"sm_clock_limit_mhz": 1200}, "sm_clock_limit_mhz 1980 -> 1200"),
         ({"memory_clock_limit_mhz": 1000}, "memory_clock_limit_mhz 2619 -> 1000"),
+        ({"sm_application_clock_mhz": 1200}, "sm_application_clock_mhz 1980 -> 1200"),
+        ({"memory_application_clock_mhz": 1000}, "memory_application_clock_mhz 2619 -> 1000"),
+        ({"sm_target_clock_mhz": 1200}, "sm_target_clock_mhz 1980 -> 1200"),
+        ({"memory_target_clock_mhz": None}, "memory_target_clock_mhz 2619 -> None"),
         ({"ecc": False}, "ecc True -> False"),
         ({"mig": True}, "mig False -> True"),
         ({"persistence": False}, "persistence True -> False"),
@@ -55,9 +72,18 @@ def test_a_setting_that_changed_on_any_gpu_is_named(change: dict[str, object], w
     assert reason(now) == f"GPU 1 is no longer as the run began: {words}"
 
 
-def test_a_gpu_that_no_longer_answers_is_noticed():
-    assert reason(GPUS[:1]) == "1 GPUs answer, 2 did when the run began"
-    assert reason(()) == "0 GPUs answer, 2 did when the run began"
+def test_a_gpu_that_no_longer_answers_is_named_with_what_nvml_says():
+    assert reason((GPUS[0], "GPU is lost")) == "GPU 1 (GPU-1) no longer answers (NVML: GPU is lost)"
+    both = ("Driver/library version mismatch",) * 2
+    assert str(reason(both)).count("no longer answers (NVML: Driver/library version mismatch)") == 2
+
+
+def test_a_gpu_of_another_case_is_no_condition_of_this_one():
+    first_alone, on_the_cpu = a_case(device="cuda", world_size=1), a_case(device="cpu", world_size=2)
+    for now in ((GPUS[0], "GPU is lost"), (GPUS[0], replace(GPUS[1], power_limit_watts=1.0))):
+        assert reason(now) is not None
+        assert reason(now, first_alone) is None
+        assert reason(("GPU is lost", "GPU is lost"), on_the_cpu) is None
 
 
 def test_foreign_work_on_the_cpu_is_told_in_cores():

@@ -107,8 +107,8 @@ def on_nodes(folder: Path, gpus: tuple[GpuState, ...]) -> tuple[list[dict[str, o
         gpu = gpus[number : number + 1]
         assert run_watched(command, os.environ, gpu, node, folder / f"gpus-{number}.json", period_seconds=0.02) == 0
     seen = with_watched_gpus(measurement, folder)
-    validity = Validity(begun=HOST, foreign_cpu_limit_cores=64.0, look=lambda: HOST.gpus)
-    return [asdict(gpu) for gpu in seen.gpus], validity.invalid_reason(seen)
+    validity = Validity(begun=HOST, foreign_cpu_limit_cores=64.0, look=tuple)
+    return [asdict(gpu) for gpu in seen.gpus], validity.invalid_reason(seen, CASE)
 
 
 def main() -> None:

@@ -22,11 +22,12 @@ from ssdbench.harness.launchers.diagnosis import LOG, end_of_log, last_line
 from ssdbench.harness.launchers.engines import filled
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, call, worker_environment
-from ssdbench.harness.launchers.torchrun import launch_variables, worker_command
+from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
 from ssdbench.harness.planning import lacking
 from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions, Engine
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import ContainerImage, Failure
 
 SOURCE_INSIDE = Path("/ssdbench-source")
@@ -39,17 +40,16 @@ _SAME_MOMENT_SECONDS = 2.0
 
 
 class ContainerLauncher(LocalLauncher):
-    """Starts workers in `image`; `data_folder` holds the images, `gpu_uuids` are those that may be used, in order."""
+    """Starts workers in `image`; `data_folder` holds the images, `gpus` are those that may be used, in order."""
 
     def __init__(
-        self, options: ContainerOptions, image: ContainerImage, data_folder: Path | None, gpu_uuids: Sequence[str] = (),
+        self, options: ContainerOptions, image: ContainerImage, data_folder: Path | None, gpus: Sequence[GpuState] = (),
         source: Path = SOURCE,
     ) -> None:  # fmt: skip
-        super().__init__(options.python, SOURCE_INSIDE)
+        super().__init__(options.python, SOURCE_INSIDE, gpus)
         self._options = options
         self._image = image
         self._data_folder = data_folder
-        self._gpu_uuids = gpu_uuids
         self._package = source / "ssdbench"
 
     def _start(self, request: LaunchRequest) -> "_Container | Failure":
@@ -67,7 +67,7 @@ class ContainerLauncher(LocalLauncher):
 
     def command(self, request: LaunchRequest) -> Arguments:
         """The engine's command line for a launch."""
-        folder = Path(request.output)
+        folder, case = Path(request.output), request.case
         return container_command(
             self._options,
             self._image,
@@ -75,8 +75,10 @@ class ContainerLauncher(LocalLauncher):
             folder=folder,
             package=self._package,
             read_only=self._read_only(request),
-            variables=launch_variables(request.case) | {"GLOO_SOCKET_IFNAME": "lo"},
-            gpu_uuids=self._gpu_uuids[: request.case.world_size] if request.case.device == "cuda" else (),
+            # Engines show GPUs in the order of the bus, whatever that in which they were told of them, and with
+            # indices of their own.
+            variables=launch_variables(case, [gpu for gpu in self._gpus if gpu.uuid]) | {"GLOO_SOCKET_IFNAME": "lo"},
+            gpu_uuids=visible_names(self._gpus[: case.world_size]) if case.device == "cuda" else (),
             program=worker_command(self._python, request),
         )
 

@@ -57,7 +57,7 @@ _APPTAINER = Engine(
     writable=("--bind={path}:{inside}",),
     variable=("--env={name}={value}",),
     no_network=("--net", *_ALONE),
-    gpus=("--nv", "--env=CUDA_VISIBLE_DEVICES={uuids}"),
+    gpus=("--nv",),  # shows all; the worker's variables choose
 )
 
 _ENROOT = Engine(

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from ssdbench.harness.launchers.torchrun import (
 )
 from ssdbench.harness.stores.codec import read_evaluation
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
@@ -39,11 +40,15 @@ class Started(Running, Protocol):
 
 
 class LocalLauncher:
-    """Starts workers with the interpreter `python` and the ssdbench of `source`: together, the thing under test."""
+    """Starts workers with the interpreter `python` and the ssdbench of `source`: together, the thing under test.
 
-    def __init__(self, python: str, source: Path = SOURCE) -> None:
+    `gpus` are those that may be used: rank r of a launch computes on the one at place r.
+    """
+
+    def __init__(self, python: str, source: Path = SOURCE, gpus: Sequence[GpuState] = ()) -> None:
         self._python = python
         self._source = source
+        self._gpus = gpus
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
         """Run one launch to its end, its time limit, or an interruption (which ends it and is passed on).
@@ -82,7 +87,7 @@ class LocalLauncher:
 
     def _start(self, request: LaunchRequest) -> Started | Failure:
         """Start the worker of a launch whose case.json is there, or say why that is impossible."""
-        environment = launch_environment(request.case, self._source)
+        environment = launch_environment(request.case, self._source, self._gpus)
         return ProcessTree(worker_command(self._python, request), environment, Path(request.output) / LOG)
 
 

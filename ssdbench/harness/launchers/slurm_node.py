@@ -41,8 +41,10 @@ def _become_worker(request: LaunchRequest, python: str, rendezvous: tuple[str, .
     folder, number = Path(request.output), os.environ["SLURM_NODEID"]
     node = describe(folder / f"node-{number}.json")
     command = worker_command(python, request, rendezvous)
-    environment = launch_environment(request.case, Path(request.source))
     gpus = node.machine.host.gpus[: request.case.ranks_per_node]
+    # Where NVML knows of fewer GPUs than there are ranks, those that Slurm shows are left as they are.
+    known = gpus if len(gpus) == request.case.ranks_per_node else ()
+    environment = launch_environment(request.case, Path(request.source), known)
     # A training is judged by its curve, whatever the state of the GPU.
     if request.case.device != "cuda" or request.training_folder is not None or not gpus:
         os.execve(python, command, environment)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ssdbench.harness.launchers.process import worker_environment
 from ssdbench.harness.stores.codec import dump, read_measurement, read_training
 from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Measurement
 from ssdbench.schema.training import Training
 
@@ -38,20 +39,32 @@ def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str
     ]
 
 
-def launch_variables(case: Case) -> dict[str, str]:
-    """What a worker needs in its environment besides its import path."""
-    variables = {"OMP_NUM_THREADS": str(case.threads_per_rank)}
+def launch_variables(case: Case, gpus: Sequence[GpuState]) -> dict[str, str]:
+    """What a worker needs in its environment besides its import path.
+
+    `gpus` are those of the machine that measures; its ranks get the first of them, each the one of its own number.
+    """
+    # Without it CUDA numbers GPUs by speed, NVML by their place on the bus.
+    variables = {"OMP_NUM_THREADS": str(case.threads_per_rank), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     if case.nodes == 1:
         # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
         variables["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
     if case.device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
+    elif gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible_names(gpus[: case.ranks_per_node]))
     return variables
 
 
-def launch_environment(case: Case, source: Path) -> dict[str, str]:
-    """The variables of a worker that imports its ssdbench from `source`."""
-    return worker_environment(launch_variables(case), source)
+def visible_names(gpus: Sequence[GpuState]) -> list[str]:
+    """What CUDA and container engines call these GPUs, in their order: UUIDs, or all by index where one has none."""
+    uuids = [gpu.uuid for gpu in gpus if gpu.uuid is not None]
+    return uuids if len(uuids) == len(gpus) else [str(gpu.index) for gpu in gpus]
+
+
+def launch_environment(case: Case, source: Path, gpus: Sequence[GpuState]) -> dict[str, str]:
+    """The variables of a worker that imports its ssdbench from `source` and computes on these GPUs."""
+    return worker_environment(launch_variables(case, gpus), source)
 
 
 def result_file(request: LaunchRequest) -> Path:
