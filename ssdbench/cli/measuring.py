@@ -1,6 +1,9 @@
 """From a campaign to its end: images made ready, launches measured and stored, verdicts printed where they are due."""
 
+from rich.console import Console
+
 from ssdbench.cli import decide as d
+from ssdbench.cli.plan import print_remarks
 from ssdbench.cli.progress import data_progress, run_progress
 from ssdbench.errors import ExitCode
 from ssdbench.harness import campaign as campaigns
@@ -17,6 +20,7 @@ def begin(store: Store, campaign: campaigns.Campaign) -> tuple[Run, PreparedData
     Raises:
         EnvironmentLacksError: nothing of the plan can be measured here.
     """
+    print_remarks(Console(), campaign)
     campaigns.require_something_to_measure(campaign.plan)
     with data_progress() as on_progress:
         data = campaigns.prepare_images(campaign, on_progress)

@@ -24,8 +24,7 @@ def print_plan(campaign: Campaign, prediction: Forecast) -> None:
     measured = [planned.case for planned in plan.cases if planned.skip_reason is None]
     skipped = [planned for planned in plan.cases if planned.skip_reason is not None]
     console.print(f"Suite [b]{plan.suite}[/b] on {campaign.machine.hardware.key}", highlight=False)
-    for remark in campaign.machine.remarks:
-        console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+    print_remarks(console, campaign)
     if measured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):
@@ -48,3 +47,9 @@ def print_plan(campaign: Campaign, prediction: Forecast) -> None:
         f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}",
         highlight=False,
     )
+
+
+def print_remarks(console: Console, campaign: Campaign) -> None:
+    """Name the GPUs that are fitted and not measured, each with its reason."""
+    for remark in campaign.machine.remarks:
+        console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -207,7 +207,7 @@ def _machine_of(header: RunHeader) -> Machine:
     here = probe_machine()
     ours = {name: value for name, value in here.host.variables.items() if name != "CUDA_VISIBLE_DEVICES"}
     host = replace(header.host, variables=header.host.variables | ours)
-    return replace(here, hardware=header.hardware, host=host)
+    return replace(here, hardware=header.hardware, host=host, remarks=())
 
 
 def _require_images(run: Run) -> None:

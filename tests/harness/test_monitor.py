@@ -80,6 +80,81 @@ def test_nodes_watch_their_own_gpus_through_the_region_of_rank_0_and_are_told_ap
     assert invalid_reason == "other processes computed on GPU 0 of n0 as well (pid 1)"
 
 
+def test_a_gpu_is_looked_at_before_the_warm_up_and_before_the_region(seen: dict[str, Any]) -> None:
+    # Power before the region's first sample is known by the one in front of it, and a clock's rise by the warm-up.
+    around = seen["around"]
+    warm_up, looks = around["warm_up"], around["with"]
+    assert looks[0] < warm_up <= looks[1]
+    assert any(warm_up <= moment < 0.0 for moment in looks)
+    assert around["without"][0] < 0.0 <= around["without"][1]  # without a warm-up one look in front of the region
+    for moments in (looks, around["without"]):
+        assert moments[-2] <= 0.1 < moments[-1]
+
+
+def test_only_the_gpus_of_the_case_are_asked(seen: dict[str, Any]) -> None:
+    assert seen["asked"] == ["0"]
+
+
+def test_a_slice_has_the_clocks_and_heat_of_its_card_and_no_power_of_its_own(seen: dict[str, Any]) -> None:
+    part = seen["slice"]
+    assert (part["index"], part["uuid"]) == (1, "MIG-12-slice")
+    assert set(part["sm_clock_mhz"]) == {1980}
+    assert set(part["temperature_celsius"]) == {62}
+    assert set(part["throttle_reasons"]) == {0x20}
+    assert set(part["memory_used_bytes"]) == {2002}  # of the slice
+    assert set(part["power_watts"]) == set(part["energy_joules"]) == {None}
+
+
+LOST = "GPU 1 (GPU-one) no longer answers (NVML: GPU is lost)"
+
+
+def test_a_launch_that_was_measured_is_kept_where_its_gpu_is_lost_afterwards(seen: dict[str, Any]) -> None:
+    lost = seen["lost"]["measured"]
+    assert lost["records"] == [
+        [2, LOST, None, 2],  # the measurement with what was seen of both GPUs
+        [2, None, f"lost: {LOST}: nothing was started", False],
+        [1, None, None, 1],
+    ]
+    assert lost["started"] == [2, 1]
+
+
+def test_a_launch_that_failed_by_a_lost_gpu_says_so_and_the_others_go_on(seen: dict[str, Any]) -> None:
+    lost = seen["lost"]["crashed"]
+    assert lost["records"] == [
+        [2, None, f"lost: {LOST}: rank 1 ended by an error of CUDA", False],
+        [1, None, None, 1],
+    ]
+    assert lost["started"] == [2, 1]
+    # What the worker found wrong in its own figures is no matter of the GPU.
+    assert seen["lost"]["not a number"]["records"][0][2] == "not_finite: rank 1 ended by an error of CUDA"
+
+
+def test_a_lost_gpu_of_another_case_is_no_matter_of_this_one(seen: dict[str, Any]) -> None:
+    assert seen["lost"]["not of the case"]["records"] == [[1, None, None, 1], [1, None, None, 1]]
+    assert seen["lost"]["crashed beside"]["records"][0] == [1, None, "crash: rank 1 ended by an error of CUDA", False]
+
+
+def test_a_clock_that_was_set_or_locked_between_launches_is_a_changed_condition(seen: dict[str, Any]) -> None:
+    changed = "GPU 0 is no longer as the run began: "
+    assert seen["locked"] == [None, *[f"{changed}sm_target_clock_mhz 1410 -> 900"] * 4]
+    assert seen["set"] == [None, *[f"{changed}sm_application_clock_mhz 1410 -> 900"] * 4]
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_has_the_same_settings_at_rest_and_under_load() -> None:
+    import torch
+
+    from ssdbench.harness.gpu_conditions import changed_gpus, look_at
+
+    gpus = gpu_states()[:1]
+    matrix = torch.rand(4096, 4096, device="cuda")
+    for _ in range(200):
+        matrix = torch.nn.functional.normalize(matrix @ matrix)
+    assert changed_gpus(gpus, look_at(gpus)) is None
+    torch.cuda.synchronize()
+    assert changed_gpus(gpus, look_at(gpus)) is None
+
+
 @pytest.mark.gpu
 def test_a_real_gpu_answers_what_the_record_wants() -> None:
     with GpuMonitor(gpu_states()[:1], period_seconds=0.05) as monitor:

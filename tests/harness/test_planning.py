@@ -8,7 +8,7 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.planning import make_plan, only, skip_reason
 from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import parse_suite
-from ssdbench.harness.worker_python import WorkerPython
+from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import Hardware, Host
 
@@ -110,6 +110,53 @@ def test_an_older_dali_than_was_tested_is_a_reason_for_its_pipeline_alone(versio
 def test_without_dali_the_other_pipelines_are_measured() -> None:
     worker = replace(WORKER, packages={"torch": "2", "torchvision": "0"})
     assert skip_reason(case(pipeline="torchvision"), HOPPER, worker) is None
+
+
+CUDA_13 = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
+
+
+@pytest.mark.parametrize(
+    ("code", "capability", "can"),
+    [
+        (CUDA_13, (7, 0), False),  # V100
+        (CUDA_13, (7, 5), True),
+        (CUDA_13, (8, 9), True),  # code for 8.6 runs on a newer GPU of its major capability
+        (CUDA_13, (8, 7), True),
+        (CUDA_13, (10, 3), True),
+        (CUDA_13, (12, 1), True),  # GB10
+        (CUDA_13, (11, 0), False),
+        (("sm_86",), (8, 0), False),  # and on no older one
+        (("sm_70", "compute_70"), (12, 0), True),  # PTX is compiled by the driver
+        (("sm_90", "compute_90"), (8, 0), False),
+        (("sm_90a",), (9, 0), True),
+        (("sm_90a", "compute_90a"), (10, 0), False),  # for that very GPU
+        (("sm_100f",), (10, 3), True),
+        (("compute_100f",), (12, 0), False),  # for that family
+        (("xpu",), (9, 0), True),  # of a form that is not known the launch will tell
+        ((), (9, 0), False),
+        (None, (7, 0), True),
+    ],
+)
+def test_a_gpu_that_this_torch_has_no_code_for_is_skipped(
+    code: tuple[str, ...] | None, capability: tuple[int, int], can: bool
+) -> None:
+    gpu, worker = machine("Tesla V100", capability), replace(WORKER, gpu_code=code)
+    reason = skip_reason(case(), gpu, worker)
+    assert (reason is None) == can
+    assert skip_reason(case(device="cpu"), gpu, worker) is None
+    if code and not can:
+        assert str(reason).startswith("torch 2 of python has no code for Tesla V100 of compute capability ")
+        assert str(reason).endswith(f"only for {', '.join(code)}")
+    if code == ():
+        assert reason == "torch 2 of python was built without CUDA"
+
+
+def test_an_interpreter_says_for_which_gpus_its_torch_has_code_and_only_where_it_is_asked() -> None:
+    import torch
+
+    flags = torch._C._cuda_getArchFlags() if torch.version.cuda else ""
+    assert inspect_python(with_gpu_code=True).gpu_code == tuple(flags.split())
+    assert inspect_python().gpu_code is None
 
 
 def test_launches_take_turns_and_every_second_round_goes_backwards() -> None:

@@ -21,7 +21,7 @@ from ssdbench.harness.stores.codec import dump
 from ssdbench.harness.validity import Validity
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.environment import GpuState, Network
-from ssdbench.schema.record import Measurement
+from ssdbench.schema.record import Failure, FailureKind, Measurement
 from tests.builders import HOST, a_case, a_measurement, a_run
 from tests.harness.test_bench import Kept
 
@@ -70,13 +70,118 @@ class Container(Launcher):
         return a_measurement(case=request.case, wall_seconds=LAUNCH_SECONDS)
 
 
+class Loses:
+    """GPU 1 falls off in the midst of its first launch, which ends as told; later ones say that they were started."""
+
+    def __init__(self, end: FailureKind | None) -> None:
+        self.end = end
+        self.started: list[int] = []
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Failure:
+        self.started.append(request.case.world_size)
+        for phase in ("warm-up", "measure"):
+            on_event({"event": "phase", "phase": phase, "seconds": time.monotonic()})
+            time.sleep(0.1)
+        os.environ["NVML_STUB_LOST"] = "1"
+        if self.end is not None and len(self.started) == 1:
+            return Failure(kind=self.end, message="rank 1 ended by an error of CUDA", rank=1, last_step=3)
+        return a_measurement(case=request.case, wall_seconds=0.1)
+
+
+class Locks:
+    """Somebody sets a clock after the launch that is told, counted from 1."""
+
+    def __init__(self, variable: str, launch: int) -> None:
+        self.variable, self.after = variable, launch
+        os.environ.pop("NVML_STUB_APPLICATION", None)
+        os.environ.pop("NVML_STUB_LOCKED", None)
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
+        self.after -= 1
+        if self.after == 0:
+            os.environ[self.variable] = "900"
+        return a_measurement(case=request.case)
+
+
+def a_bench(folder: Path, case: Case, launcher: object, gpus: tuple[GpuState, ...]) -> tuple[Bench, Kept]:
+    kept = Kept()
+    run = a_run((case, ()), host=replace(HOST, gpus=gpus))
+    return Bench(run, None, {"candidate": launcher}, kept, folder, kept), kept  # type: ignore[dict-item]
+
+
 def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[GpuState, ...]) -> tuple[str | None, int]:
     """Why the launch was invalid, and of how many GPUs its measurement tells."""
-    kept = Kept()
-    bench = Bench(a_run((case, ()), host=replace(HOST, gpus=gpus)), None, {"candidate": launcher}, kept, folder, kept)
+    bench, _ = a_bench(folder, case, launcher, gpus)
     record = bench._measure(case, "candidate", "B", 0, 0)
     assert record.measurement is not None
     return record.invalid_reason, len(record.measurement.gpus)
+
+
+def lost(folder: Path, gpus: tuple[GpuState, ...], end: FailureKind | None, world_size: int) -> dict[str, object]:
+    """What became of a launch in which GPU 1 fell off, of further ones, and of a case that has GPU 0 alone."""
+    launcher = Loses(end)
+    bench, kept = a_bench(folder, CASE, launcher, gpus)
+    try:
+        bench.measure(replace(CASE, world_size=world_size), "candidate", "B", 0, "launch 1")
+        bench.measure(replace(CASE, world_size=1), "candidate", "B", 1, "launch 2")
+    finally:
+        del os.environ["NVML_STUB_LOST"]
+    told = [
+        (
+            record.case.world_size,
+            record.invalid_reason,
+            None if record.failure is None else f"{record.failure.kind}: {record.failure.message}",
+            record.measurement is not None and len(record.measurement.gpus),
+        )
+        for record in kept
+    ]
+    return {"started": launcher.started, "records": told}
+
+
+def locked(folder: Path, gpus: tuple[GpuState, ...], variable: str) -> list[str | None]:
+    """Why launches are invalid of which somebody has set a clock after the second, on GPU 0 or on both."""
+    bench, kept = a_bench(folder, CASE, Locks(variable, launch=2), gpus)
+    for launch in range(2):
+        bench.measure(CASE, "candidate", "B", launch, f"launch {launch + 1}")
+    del os.environ[variable]
+    return [record.invalid_reason for record in kept]
+
+
+def asked(folder: Path, gpus: tuple[GpuState, ...]) -> list[str]:
+    """Which GPUs are asked anything for a launch that has GPU 0 alone."""
+    log = folder / "questions"
+    bench, _ = a_bench(folder / "one", replace(CASE, world_size=1), Launcher(), gpus)
+    os.environ["NVML_STUB_LOG"] = str(log)
+    bench._measure(replace(CASE, world_size=1), "candidate", "B", 0, 0)
+    del os.environ["NVML_STUB_LOG"]
+    return sorted({line.split()[1] for line in log.read_text().splitlines()})
+
+
+def around_the_region(gpus: tuple[GpuState, ...]) -> dict[str, object]:
+    """When a GPU was looked at, beside when its launch, warm-up and region began; in seconds of the region."""
+    with GpuMonitor(gpus[:1], period_seconds=0.02) as monitor:
+        time.sleep(0.1)  # until the warm-up, as for building a model
+        warm_up = time.monotonic()
+        monitor.hear({"event": "phase", "phase": "warm-up", "seconds": warm_up})
+        time.sleep(0.1)
+        region = time.monotonic()
+        monitor.hear({"event": "phase", "phase": "measure", "seconds": region})
+        time.sleep(0.15)
+    (of_both,) = monitor.samples(0.1)
+    monitor._phases.pop("warm-up")
+    (of_region,) = monitor.samples(0.1)
+    return {"warm_up": warm_up - region, "with": of_both.seconds, "without": of_region.seconds}
+
+
+def of_a_slice() -> dict[str, object]:
+    """What is seen of a slice of GPU 0, throttled for heat with its card."""
+    os.environ |= {"NVML_STUB_MIG": "1", "NVML_STUB_REASONS": "32", "NVML_STUB_PIDS": f"{os.getpid()}"}
+    (part,) = gpu_states()
+    with GpuMonitor([part], period_seconds=0.02) as monitor:
+        region(monitor.hear)
+    (seen,) = monitor.samples(WALL_SECONDS)
+    os.environ |= {"NVML_STUB_MIG": "", "NVML_STUB_REASONS": "0"}
+    return asdict(seen)
 
 
 WORKER = """
@@ -135,6 +240,18 @@ def main() -> None:
         "elsewhere": len(elsewhere.samples(WALL_SECONDS)),
         "reasons": reasons,
         "nodes": on_nodes(folder / "nodes", gpus),
+        "around": around_the_region(gpus),
+        "asked": asked(folder, gpus),
+        "slice": of_a_slice(),
+        "lost": {
+            "measured": lost(folder / "i", gpus, None, world_size=2),
+            "crashed": lost(folder / "j", gpus, "crash", world_size=2),
+            "not a number": lost(folder / "k", gpus, "not_finite", world_size=2),
+            "not of the case": lost(folder / "l", gpus, None, world_size=1),
+            "crashed beside": lost(folder / "m", gpus, "crash", world_size=1),
+        },
+        "locked": locked(folder / "n", gpus, "NVML_STUB_LOCKED"),
+        "set": locked(folder / "o", gpus, "NVML_STUB_APPLICATION"),
     }
     sys.stdout.write(json.dumps(said))
 
