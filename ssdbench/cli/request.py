@@ -53,7 +53,8 @@ class Request:
     launches: Annotated[int | None, _option("Launches (fresh process groups) of each case.")] = None
     timeout_seconds: Annotated[float | None, _option("Seconds one launch may take.", "--timeout")] = None
     foreign_cpu_limit_cores: Annotated[
-        float | None, _option("Cores others may keep busy before a launch is invalid.", "--foreign-cpu")
+        float | None,
+        _option("Cores others may keep busy; default: by the machine (METHOD.md).", "--foreign-cpu"),
     ] = None
     margin: Annotated[float | None, _option("Relative change that a verdict is about, 0.01 for 1 %.")] = None
     data: Annotated[Path | None, _option("Images laid out as COCO 2017; default: synthetic ones.")] = None

@@ -125,6 +125,8 @@ def _device(case: Case, machine: Machine) -> str | None:
         return f"needs a GPU, and {machine.no_gpu_reason}"
     if case.device == "cuda" and ranks > hardware.gpu_count:
         return f"needs {ranks} GPUs, {owner} has {hardware.gpu_count}"
+    if case.device == "cpu" and case.binds_to_numa_node:
+        return "bind = numa takes the CPUs near a GPU, and the case is of the CPU alone"
     if case.device == "cpu" and ranks > hardware.cpu_count:
         return f"needs a CPU for each of {ranks} processes, {owner} has {hardware.cpu_count}"
     return None

@@ -23,8 +23,9 @@ from ssdbench.schema.case import (
     Layout,
     OptionValue,
     Protocol,
+    binding_options,
 )
-from ssdbench.schema.record import RunOptions, SyntheticData
+from ssdbench.schema.record import SyntheticData
 from ssdbench.schema.settings import Settings
 
 SUITES_FOLDER = Path("benchmarks/suites")
@@ -126,13 +127,14 @@ class MatrixTable(Table):
 class Suite(Table):
     """A named set of cases; `device` "auto" is the GPU where there is one, else the CPU.
 
-    A launch beside which other processes kept more than `foreign_cpu_limit_cores` busy is invalid and replaced.
+    A launch beside which other processes kept more than `foreign_cpu_limit_cores` busy is invalid and replaced; left
+    out, the limit follows from the machine and from what the ranks need (`harness.validity`).
     """
 
     name: str
     description: str = ""
     device: Literal["auto", "cuda", "cpu"] = "auto"
-    foreign_cpu_limit_cores: Annotated[float, Field(ge=0)] = RunOptions().foreign_cpu_limit_cores
+    foreign_cpu_limit_cores: Annotated[float, Field(ge=0)] | None = None
     protocol: ProtocolTable = ProtocolTable()
     data: DataTable = DataTable()
     verdict: VerdictTable = VerdictTable()
@@ -206,7 +208,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[C
             case = Case(
                 device=device,
                 threads_per_rank=threads,
-                options=matrix.options,
+                options=binding_options(matrix.options),
                 protocol=protocol,
                 **_without_unused(axes),
             )

@@ -219,6 +219,31 @@ def cuda_versions() -> tuple[str | None, str | None, str | None]:
     return torch.version.cuda, str(cudnn) if cudnn else None, ".".join(map(str, nccl)) if nccl else None
 
 
+def pci_bus_id(local_rank: int) -> str:
+    """Where the GPU of this rank is on the machine's buses ("0000:3B:00.0"), by the driver; makes no context on it.
+
+    Raises:
+        EnvironmentLacksError: there is no driver, or no such GPU.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        raise EnvironmentLacksError(
+            "bind = numa: there is no NVIDIA driver (libcuda.so.1): leave bind out here"
+        ) from None
+    device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
+    for name, *arguments in (
+        ("cuInit", 0),
+        ("cuDeviceGet", ctypes.byref(device), local_rank),
+        ("cuDeviceGetPCIBusId", text, len(text), device),
+    ):
+        if error := getattr(driver, name)(*arguments):
+            raise EnvironmentLacksError(
+                f"bind = numa: the driver does not tell where GPU {local_rank} is ({name}: {error})"
+            )
+    return text.value.decode()
+
+
 def cublas_version() -> str | None:
     """Version of the cuBLAS that torch has loaded, by the library itself; None where it has none."""
     if torch.version.cuda is None:

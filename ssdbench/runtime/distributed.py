@@ -40,8 +40,8 @@ class ProcessGroup:
         """Wait for all ranks (on the CPU; does not wait for a GPU)."""
         dist.all_reduce(torch.zeros(1))
 
-    def gather(self, value: T) -> list[T]:
-        """Every rank's value, in rank order, on every rank."""
+    def gather(self, value: T | None) -> list[T]:
+        """Every rank's value, in rank order, on every rank; a rank that gives None has none."""
         values: list[T | None] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return [value for value in values if value is not None]
@@ -99,8 +99,8 @@ class SingleProcess(ProcessGroup):
     def barrier(self) -> None:
         pass
 
-    def gather(self, value: T) -> list[T]:
-        return [value]
+    def gather(self, value: T | None) -> list[T]:
+        return [] if value is None else [value]
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
         return rows

@@ -4,9 +4,16 @@ import ctypes
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
+from ssdbench.runtime.affinity import usable_cpus
+from ssdbench.schema.case import HOST_PROCESS
+
 _PR_SET_PDEATHSIG = 1
+_PROC = Path("/proc")
 
 
 def die_with_parent() -> None:
@@ -30,22 +37,63 @@ def stderr_file() -> str | None:
     return str(target) if target is not None and target.is_file() else None
 
 
-def busy_cpu_seconds() -> float | None:
-    """CPU seconds spent by the whole machine since boot, time stolen by a hypervisor included."""
+def busy_cpu_seconds(cpus: Collection[int] | None = None, proc: Path = _PROC) -> float | None:
+    """CPU seconds spent on these CPUs since boot (None: on all), time stolen by a hypervisor included.
+
+    Where the system does not list each of them, as in a container that is shown CPUs of its own, all that it lists.
+    """
     try:
-        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        lines = [line.split() for line in (proc / "stat").read_text().splitlines() if line.startswith("cpu")]
     except OSError:
         return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields[:8])
+    seconds = {name: _busy(list(map(int, fields))) for name, *fields in lines}
+    names = {f"cpu{number}" for number in cpus or ()}
+    return sum(seconds[name] for name in names) if names and names <= seconds.keys() else seconds.get("cpu")
+
+
+def _busy(ticks: list[int]) -> float:
+    # What guests got is in `user` as well (proc(5)).
+    user, nice, system, _idle, _iowait, irq, softirq, steal = ticks[:8]
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def tree_cpu_seconds(root: int) -> float | None:
-    """CPU seconds spent by the process `root`, its living descendants and all that they have reaped."""
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Process:
+    """Times in ticks: of the process itself, and of the children that it has waited for."""
+
+    parent: int
+    own: int
+    reaped: int
+
+
+def own_cpu_seconds(root: int, host: int | None = None, proc: Path = _PROC) -> float | None:
+    """CPU seconds spent by the process `root`, its living descendants and all that they have reaped.
+
+    And by the process `host` alone, without what it has reaped, where it is an ancestor of `root`.
+    """
+    processes = _processes(proc)
+    if processes is None:
+        return None
+    members = {root}
+    while grown := {pid for pid, process in processes.items() if process.parent in members} - members:
+        members |= grown
+    ticks = sum(processes[pid].own + processes[pid].reaped for pid in members & processes.keys())
+    if host is not None and host not in members and host in _ancestors(root, processes):
+        ticks += processes[host].own
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _ancestors(pid: int, processes: dict[int, _Process]) -> list[int]:
+    found: list[int] = []
+    while pid in processes and (pid := processes[pid].parent) in processes:
+        found.append(pid)
+    return found
+
+
+def _processes(proc: Path) -> dict[int, _Process] | None:
+    found: dict[int, _Process] = {}
     try:
-        entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        entries = [entry for entry in proc.iterdir() if entry.name.isdigit()]
     except OSError:
         return None
     for entry in entries:
@@ -54,32 +102,56 @@ def tree_cpu_seconds(root: int) -> float | None:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # ended between the listing and the reading
-        parents[int(entry.name)] = int(fields[1])
-        ticks[int(entry.name)] = sum(int(field) for field in fields[11:15])
-    members = {root}
-    while grown := {pid for pid, parent in parents.items() if parent in members} - members:
-        members |= grown
-    return sum(ticks.get(pid, 0) for pid in members) / os.sysconf("SC_CLK_TCK")
+        user, system, children_user, children_system = map(int, fields[11:15])
+        found[int(entry.name)] = _Process(
+            parent=int(fields[1]), own=user + system, reaped=children_user + children_system
+        )
+    return found
 
 
 class ForeignCpu:
-    """CPU use of everything but one process tree, between `begin` and `cores`."""
+    """CPU use of everything but a launch, on the CPUs that it may use, between `begin` and `cores`.
 
-    def __init__(self, root: int) -> None:
-        self._root = root
+    The launch is the process tree of `root`, and the process `host` that follows it. `cpus` are those it may use, None
+    where the system does not tell. To be asked once on a machine: every rank would find the same.
+    """
+
+    def __init__(
+        self,
+        root: int,
+        *,
+        cpus: Collection[int] | None = None,
+        host: int | None = None,
+        proc: Path = _PROC,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root, self._host, self._cpus = root, host, cpus
+        self._proc, self._now = proc, now
         self._at_begin: float | None = None
+        self._began = 0.0
+
+    @property
+    def cpu_count(self) -> int | None:
+        """How many CPUs the launch may use; None where the system does not tell."""
+        return None if self._cpus is None else len(self._cpus)
 
     def begin(self) -> None:
         """Start to count."""
-        self._at_begin = self._foreign_seconds()
+        self._at_begin, self._began = self._foreign_seconds(), self._now()
 
-    def cores(self, wall_seconds: float) -> float | None:
-        """Mean number of cores that others kept busy; None where the system does not tell."""
-        at_end = self._foreign_seconds()
-        if self._at_begin is None or at_end is None or wall_seconds <= 0:
+    def cores(self) -> float | None:
+        """Mean number of cores that others have kept busy since `begin`; None where the system does not tell."""
+        at_end, seconds = self._foreign_seconds(), self._now() - self._began
+        if self._at_begin is None or at_end is None or seconds <= 0:
             return None
-        return max(0.0, at_end - self._at_begin) / wall_seconds
+        return max(0.0, at_end - self._at_begin) / seconds
 
     def _foreign_seconds(self) -> float | None:
-        busy, own = busy_cpu_seconds(), tree_cpu_seconds(self._root)
+        busy, own = busy_cpu_seconds(self._cpus, self._proc), own_cpu_seconds(self._root, self._host, self._proc)
         return None if busy is None or own is None else busy - own
+
+
+def launch_foreign_cpu() -> ForeignCpu:
+    """For a rank of a launch: its torchrun and all below are the launch, and the host process that started it."""
+    root, host = os.getppid(), os.environ.get(HOST_PROCESS)
+    return ForeignCpu(root, cpus=usable_cpus(root), host=int(host) if host else None)

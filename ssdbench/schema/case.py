@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ssdbench.errors import UsageError
+
 DeviceKind = Literal["cuda", "cpu"]
 Layout = Literal["channels_last", "contiguous"]
 OptionValue = bool | int | float | str
@@ -12,6 +14,9 @@ LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 PIPELINES = ("dali", "torchvision", "resident")
 NOT_USED = "none"
+BINDINGS = ("none", "numa")
+HOST_PROCESS = "SSDBENCH_HOST_PROCESS"
+"""The variable by which a launch knows the process that follows it, where both see the same processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +143,11 @@ class Case:
         return " · ".join([named, ranks, *extras])
 
     @property
+    def binds_to_numa_node(self) -> bool:
+        """Whether each rank keeps to the CPUs of its GPU's NUMA node."""
+        return self.options.get("bind") == "numa"
+
+    @property
     def ranks_per_node(self) -> int:
         """Ranks on each machine."""
         return self.world_size // self.nodes
@@ -146,6 +156,18 @@ class Case:
     def global_batch_size(self) -> int:
         """Images of one step over all ranks."""
         return self.world_size * self.batch_size_per_gpu
+
+
+def binding_options(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The options of a case with its binding checked, and left out where it is the usual one: so it is in no key.
+
+    Raises:
+        UsageError: a binding that does not exist.
+    """
+    bind = options.get("bind", "none")
+    if bind not in BINDINGS:
+        raise UsageError(f"option bind = {bind!r} is not known: choose {' or '.join(BINDINGS)}")
+    return {name: value for name, value in options.items() if (name, value) != ("bind", "none")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,18 @@ class EpochCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCpus:
+    """The CPUs of one machine that the launch could use, and how many of them others kept busy during the region.
+
+    `foreign_cores` is None where the system does not tell.
+    """
+
+    host: str
+    cpu_count: int
+    foreign_cores: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTimes:
     """One phase of a step by itself, the device waited for before and after it.
 
@@ -52,7 +64,9 @@ class Measurement:
     the timed region of the slowest rank, one device synchronisation at its end; `images` counts all ranks' images in
     it. `peak_memory_bytes` holds a value per rank: device memory allocated on a GPU, resident set size on a CPU.
     `losses` is the mean over ranks of each step. `foreign_cpu_cores` is the CPU use of other processes during the
-    region, None where the system does not tell. `phases` are of further steps behind the region, in their order.
+    region, on the machine where it was largest, None where the system does not tell. `node_cpus` has each machine,
+    `rank_cpus` the CPUs on which each rank could run as the kernel writes them ("0-31,64-95"); both are empty where
+    they are not known. `phases` are of further steps behind the region, in their order.
     `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
     `network` says where the ranks were.
     """
@@ -72,6 +86,8 @@ class Measurement:
     losses: tuple[float, ...] | None = None
     epochs: tuple[EpochCount, ...] = ()
     foreign_cpu_cores: float | None = None
+    node_cpus: tuple[NodeCpus, ...] = ()
+    rank_cpus: tuple[str, ...] = ()
     phases: tuple[PhaseTimes, ...] = ()
     gpus: tuple[GpuSamples, ...] = ()
     software: Software
@@ -158,10 +174,10 @@ class RunOptions:
 
     `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself. `measured_by` and
     `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
-    invalid where other processes kept more than `foreign_cpu_limit_cores` busy. Launches are added until the baseline
-    (or run) called `until_decided` can decide; None measures the plan alone. `slurm` is how launches are submitted to a
-    cluster; `image` is the container image in which the worker runs and `container` how it is started there; None is
-    this machine itself.
+    invalid where other processes kept more than `foreign_cpu_limit_cores` busy; None is the rule by the machine and by
+    what the ranks need (`harness.validity`). Launches are added until the baseline (or run) called `until_decided` can
+    decide; None measures the plan alone. `slurm` is how launches are submitted to a cluster; `image` is the container
+    image in which the worker runs and `container` how it is started there; None is this machine itself.
     """
 
     data_folder: str | None = None
@@ -169,7 +185,7 @@ class RunOptions:
     python: str | None = None
     backbone_weights: str | None = None
     allow_download: bool = False
-    foreign_cpu_limit_cores: float = 0.15
+    foreign_cpu_limit_cores: float | None = None
     measured_by: str | None = None
     source: str | None = None
     until_decided: str | None = None

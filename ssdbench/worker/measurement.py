@@ -1,22 +1,23 @@
 """A launch that is measured: the workload through the timed loop, the ranks' samples reduced, handed to the host."""
 
 import importlib
-import os
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ssdbench.runtime.network import describe_network
-from ssdbench.runtime.process import ForeignCpu
+from ssdbench.runtime.affinity import cpu_list, usable_cpus
+from ssdbench.runtime.distributed import local_rank
+from ssdbench.runtime.network import describe_network, host_name
+from ssdbench.runtime.process import ForeignCpu, launch_foreign_cpu
 from ssdbench.runtime.session import Session
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.record import Measurement
+from ssdbench.schema.record import Measurement, NodeCpus
 from ssdbench.worker.door import write_measurement
 from ssdbench.worker.events import Events
 from ssdbench.worker.loop import measure
 from ssdbench.worker.profile import PROFILED_STEPS, profile
-from ssdbench.worker.reduction import reduce_phases, reduce_ranks
+from ssdbench.worker.reduction import most_foreign_cores, reduce_phases, reduce_ranks
 
 
 def take_measurement(session: Session, folder: Path, events: Events) -> None:
@@ -24,14 +25,15 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
     case, device, group = session.case, session.device, session.group
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
-    foreign_cpu = ForeignCpu(os.getppid())
+    foreign_cpu = launch_foreign_cpu() if local_rank() == 0 else None
 
     def start_together() -> None:
-        foreign_cpu.begin()
+        if foreign_cpu is not None:
+            foreign_cpu.begin()
         group.barrier()
 
     samples = measure(workload, case.protocol, device, start_together, time.perf_counter, events)
-    foreign_cpu_cores = foreign_cpu.cores(samples.wall_seconds)
+    node = _node_cpus(foreign_cpu) if foreign_cpu is not None else None
     # Both are of the timed region, so they are read before there are more steps.
     peak_memory_bytes, epochs = device.peak_memory_bytes(), workload.epochs()
     events.phase("profile")
@@ -42,6 +44,7 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
     reduced = reduce_ranks(group.gather(samples))
     peaks = group.gather(peak_memory_bytes)
     reduced_phases = reduce_phases(group.gather(phases))
+    nodes, rank_cpus = group.gather(node), group.gather(_own_cpus())
     if group.rank == 0:
         write_measurement(
             folder,
@@ -61,9 +64,22 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
                 losses=reduced.losses,
                 epochs=epochs,
                 phases=reduced_phases,
-                foreign_cpu_cores=foreign_cpu_cores,
+                foreign_cpu_cores=most_foreign_cores(nodes),
+                node_cpus=tuple(nodes),
+                rank_cpus=tuple(rank_cpus),
                 software=software(),
                 network=network,
             ),
         )
     workload.close()
+
+
+def _node_cpus(foreign_cpu: ForeignCpu) -> NodeCpus | None:
+    """Of this machine, by its first rank; None where the system does not tell how many CPUs a launch may use."""
+    cores, count = foreign_cpu.cores(), foreign_cpu.cpu_count
+    return None if count is None else NodeCpus(host=host_name(), cpu_count=count, foreign_cores=cores)
+
+
+def _own_cpus() -> str | None:
+    cpus = usable_cpus()
+    return None if cpus is None else cpu_list(cpus)

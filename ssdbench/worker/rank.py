@@ -7,7 +7,8 @@ import time
 import traceback
 from pathlib import Path
 
-from ssdbench.runtime.device import open_device, seed_everything
+from ssdbench.runtime.affinity import bind_near
+from ssdbench.runtime.device import open_device, pci_bus_id, seed_everything
 from ssdbench.runtime.distributed import ProcessGroup, global_rank, local_rank
 from ssdbench.runtime.precision import Arithmetic
 from ssdbench.runtime.session import Session
@@ -57,6 +58,8 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
 
 def _open_session(request: LaunchRequest) -> Session:
     case = request.case
+    if case.binds_to_numa_node:
+        bind_near(pci_bus_id(local_rank()))  # before any thread starts
     device = open_device(case.device, local_rank(), case.threads_per_rank, time.perf_counter)
     arithmetic = Arithmetic(case.precision, device)
     group = ProcessGroup(device, case.protocol.timeout_seconds)

@@ -1,8 +1,9 @@
 """From the samples of all ranks to those of the launch: the slowest rank sets the pace."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssdbench.schema.record import PhaseTimes
+from ssdbench.schema.record import NodeCpus, PhaseTimes
 from ssdbench.worker.loop import Samples
 
 
@@ -32,6 +33,11 @@ def reduce_ranks(ranks: list[Samples]) -> Reduced:
         images=sum(rank.images for rank in ranks),
         losses=tuple(sum(values) / len(values) for values in zip(*losses, strict=True)) if losses else None,
     )
+
+
+def most_foreign_cores(nodes: Sequence[NodeCpus]) -> float | None:
+    """The CPU use of others on the machine where it was largest; None where no machine tells."""
+    return max((node.foreign_cores for node in nodes if node.foreign_cores is not None), default=None)
 
 
 def reduce_phases(ranks: list[dict[str, list[float]]]) -> tuple[PhaseTimes, ...]:

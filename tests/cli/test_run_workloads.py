@@ -1,6 +1,7 @@
 """The real workloads through the command line: JPEG files, DALI, the train step, torchrun; small, but all real."""
 
 import math
+import os
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.runtime.affinity import cpu_list
 from ssdbench.schema.record import Run
 from tests.cli.conftest import Ssdbench, Start
 
@@ -87,7 +89,10 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
         assert measurement.wall_seconds >= max(measurement.step_seconds[1:])
         assert measurement.software.torch == torch.__version__
         assert record.launch_seconds > measurement.wall_seconds
-        assert measurement.foreign_cpu_cores is not None
+        (node,) = measurement.node_cpus  # once a machine, not by each rank
+        assert node.cpu_count == run.header.hardware.cpu_count
+        assert node.foreign_cores == measurement.foreign_cpu_cores is not None
+        assert measurement.rank_cpus == (cpu_list(os.sched_getaffinity(0)),) * case.world_size
         assert [phase.name for phase in measurement.phases] == ["fetch", *PHASES[case.workload]]
         assert all(len(phase.seconds) == 3 and min(phase.seconds) > 0 for phase in measurement.phases)
         assert measurement.gpus == ()

@@ -51,7 +51,7 @@ def test_an_invalid_launch_is_replaced_until_one_is_valid(tmp_path: Path) -> Non
 def test_after_three_replacements_the_environment_is_what_it_is(tmp_path: Path) -> None:
     kept = measured(tmp_path, 0.5, 0.5, 0.5, 0.5)
     assert [record.replacement for record in kept] == [0, 1, 2, 3]
-    assert all("cores busy (limit 0.15)" in str(record.invalid_reason) for record in kept)
+    assert all("cores busy (limit 0.15:" in str(record.invalid_reason) for record in kept)
 
 
 class Cluster:

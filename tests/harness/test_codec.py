@@ -14,7 +14,7 @@ from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import EpochCount, Measurement, PhaseTimes, Record, RunHeader
+from ssdbench.schema.record import EpochCount, Measurement, NodeCpus, PhaseTimes, Record, RunHeader
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader
 from tests.builders import (
@@ -43,6 +43,8 @@ GPU = GpuState(index=0, uuid="GPU-1", model="NVIDIA H100", memory_bytes=80 * 2**
         a_measurement(losses=None, epochs=(EpochCount(expected_images=64, seen_images=63),), foreign_cpu_cores=0.1),
         a_measurement(
             phases=(PhaseTimes(name="fetch", seconds=(0.1, 0.2)),),
+            node_cpus=(NodeCpus(host="a", cpu_count=64, foreign_cores=0.5), NodeCpus(host="b", cpu_count=64)),
+            rank_cpus=("0-31,64-95", "32-63"),
             gpus=(gpu_samples(foreign_pids=(7,), power_watts=(312.345,) * 15), gpu_samples()),
         ),
         a_record(),
@@ -85,6 +87,18 @@ def test_floats_are_kept_to_the_last_bit(values: list[float]):
 
 def test_a_measurement_from_before_phases_and_gpus_were_kept_has_none():
     old = {name: value for name, value in asdict(a_measurement()).items() if name not in ("phases", "gpus")}
+    assert codec.read_measurement(json.dumps(old)) == a_measurement()
+
+
+def test_a_header_keeps_the_absolute_limit_that_it_was_begun_with():
+    old = json.loads(codec.dump(a_header()))
+    old["options"]["foreign_cpu_limit_cores"] = 0.15
+    assert codec.read(RunHeader, json.dumps(old), "x").options.foreign_cpu_limit_cores == 0.15
+    assert codec.read(RunHeader, codec.dump(a_header()), "x").options.foreign_cpu_limit_cores is None
+
+
+def test_a_measurement_from_before_cpus_were_kept_has_none():
+    old = {name: value for name, value in asdict(a_measurement()).items() if name not in ("node_cpus", "rank_cpus")}
     assert codec.read_measurement(json.dumps(old)) == a_measurement()
 
 

@@ -77,6 +77,8 @@ def case(**changes: object) -> Case:
         (LAPTOP, {"device": "cpu", "precision": "tf32"}, "a precision of GPUs"),
         (LAPTOP, {"device": "cpu", "precision": "amp"}, "a precision of GPUs"),
         (LAPTOP, {"device": "cpu", "world_size": 8}, "needs a CPU for each of 8 processes"),
+        (LAPTOP, {"device": "cpu", "options": {"bind": "numa"}}, "bind = numa takes the CPUs near a GPU"),
+        (HOPPER, {"options": {"bind": "numa"}}, None),
         (HOPPER, {"batch_size_per_gpu": 1}, "one image per GPU is impossible"),
         (HOPPER, {"batch_size_per_gpu": 1, "workload": "infer"}, None),
     ],

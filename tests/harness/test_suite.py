@@ -133,3 +133,30 @@ def test_options_reach_the_case_and_its_key() -> None:
     ((case, _),) = expand(suite, "cpu", 2)
     assert case.options == {"step_seconds": 0.5}
     assert "step_seconds=0.5" in case.key
+
+
+def bound(bind: str) -> Case:
+    suite = parse_suite({"name": "x", "matrix": [{"workload": "train", "options": {"bind": bind}}]}, "here")
+    ((case, _),) = expand(suite, "cuda", 8)
+    return case
+
+
+def test_a_case_bound_to_the_gpus_numa_node_is_another_and_an_unbound_one_keeps_its_key() -> None:
+    suite = parse_suite({"name": "x", "matrix": [{"workload": "train"}]}, "here")
+    ((plain, _),) = expand(suite, "cuda", 8)
+    assert bound("none") == plain
+    assert "bind" not in plain.key
+    assert bound("numa").key == f"{plain.key}-bind=numa"
+    assert "bind=numa" in bound("numa").title
+    assert (bound("numa").binds_to_numa_node, plain.binds_to_numa_node) == (True, False)
+
+
+def test_an_unknown_binding_is_answered_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"^option bind = 'socket' is not known: choose none or numa$"):
+        bound("socket")
+
+
+def test_without_a_limit_of_its_own_a_suite_has_the_rule_for_foreign_cpu() -> None:
+    matrix = {"name": "x", "matrix": [{"workload": "train"}]}
+    assert parse_suite(matrix, "here").foreign_cpu_limit_cores is None
+    assert parse_suite(matrix | {"foreign_cpu_limit_cores": 0.15}, "here").foreign_cpu_limit_cores == 0.15

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ import psutil
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.launchers.diagnosis import LOG, end_of_log, last_line
 from ssdbench.harness.launchers.engines import filled
+from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.own_cpu import OwnCpu
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, call, worker_environment
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
 from ssdbench.harness.planning import lacking
@@ -28,7 +30,8 @@ from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions, Engine
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import ContainerImage, Failure
+from ssdbench.schema.record import ContainerImage, Failure, Measurement
+from ssdbench.schema.training import Training
 
 SOURCE_INSIDE = Path("/ssdbench-source")
 
@@ -51,6 +54,17 @@ class ContainerLauncher(LocalLauncher):
         self._image = image
         self._data_folder = data_folder
         self._package = source / "ssdbench"
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
+        # The processes in a container do not see this one: its own work is foreign to them, and taken off here.
+        own = OwnCpu()
+
+        def hear(event: Event) -> None:
+            own.hear(event)
+            on_event(event)
+
+        outcome = super().launch(request, hear)
+        return own.taken_off(outcome) if isinstance(outcome, Measurement) else outcome
 
     def _start(self, request: LaunchRequest) -> "_Container | Failure":
         if self._image.failure is not None:

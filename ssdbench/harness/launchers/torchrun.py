@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssdbench.harness.launchers.process import worker_environment
 from ssdbench.harness.stores.codec import dump, read_measurement, read_training
-from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.case import HOST_PROCESS, Case, LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Measurement
 from ssdbench.schema.training import Training
@@ -63,8 +63,8 @@ def visible_names(gpus: Sequence[GpuState]) -> list[str]:
 
 
 def launch_environment(case: Case, source: Path, gpus: Sequence[GpuState]) -> dict[str, str]:
-    """The variables of a worker that imports its ssdbench from `source` and computes on these GPUs."""
-    return worker_environment(launch_variables(case, gpus), source)
+    """The variables of a child of this process that imports its ssdbench from `source` and computes on these GPUs."""
+    return worker_environment(launch_variables(case, gpus) | {HOST_PROCESS: str(os.getpid())}, source)
 
 
 def result_file(request: LaunchRequest) -> Path:

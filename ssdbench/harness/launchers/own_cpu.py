@@ -1,0 +1,42 @@
+"""What this process itself takes of the CPU during a timed region, where the launch cannot see it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ssdbench.schema.record import Measurement, NodeCpus
+
+
+class OwnCpu:
+    """Reads this process's CPU time as it hears that the region begins and ends, a moment later than they do.
+
+    A region so short that both are heard at once has nothing taken off.
+    """
+
+    def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._at: dict[str, float] = {}
+
+    def hear(self, event: dict[str, object]) -> None:
+        """An event of the launch's rank 0."""
+        if event["event"] == "phase":
+            self._at[str(event["phase"])] = self._cpu_seconds()
+
+    def taken_off(self, measurement: Measurement) -> Measurement:
+        """The measurement of a launch on this machine, this process no longer among the foreign ones."""
+        if not {"measure", "profile"} <= self._at.keys() or measurement.foreign_cpu_cores is None:
+            return measurement
+        cores = (self._at["profile"] - self._at["measure"]) / measurement.wall_seconds
+
+        def left(node: NodeCpus) -> NodeCpus:
+            return node if node.foreign_cores is None else replace(node, foreign_cores=_less(node.foreign_cores, cores))
+
+        return replace(
+            measurement,
+            foreign_cpu_cores=_less(measurement.foreign_cpu_cores, cores),
+            node_cpus=tuple(map(left, measurement.node_cpus)),
+        )
+
+
+def _less(cores: float, own: float) -> float:
+    return max(0.0, cores - own)
