@@ -186,7 +186,8 @@ def _launcher(campaign: Campaign, image: ContainerImage | None, python: str, sou
     gpus = machine.host.gpus
     if image is None or options.container is None:
         return LocalLauncher(python, source, gpus)
-    return ContainerLauncher(options.container, image, image_folder(options).resolve(), gpus, source)
+    images = image_folder(options).resolve()
+    return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
 
 
 def _look_at_cluster(

@@ -13,6 +13,7 @@ from ssdbench.harness.launchers.container import container_command, engine_failu
 from ssdbench.harness.launchers.diagnosis import last_line
 from ssdbench.harness.launchers.engines import filled
 from ssdbench.harness.launchers.process import SOURCE, Answer, call
+from ssdbench.harness.probe import gpu_states
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 
@@ -86,7 +87,10 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
         failure = engine_failure(f"{image.reference} cannot run {options.python}", last_line(answer.error))
         return replace(image, failure=failure)
     facts = json.loads(lines[-1])
-    found = replace(image, python=facts["python"], packages=facts["packages"])
+    code = facts["gpu_code"]
+    found = replace(
+        image, python=facts["python"], packages=facts["packages"], gpu_code=None if code is None else tuple(code)
+    )
     for name, version, oldest in (
         ("Python", found.python, _OLDEST_PYTHON),
         ("torch", found.packages.get("torch"), _OLDEST_TORCH),
@@ -99,6 +103,8 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
 
 
 def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
+    # For what GPUs its torch has code is asked where there is one: torch takes seconds to import.
+    wanted = ("--gpu-code",) if gpu_states() else ()
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
         container = name_of(Path(folder))
         try:
@@ -112,7 +118,7 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
                     read_only=(),
                     variables={},
                     gpu_uuids=(),
-                    program=(options.python, "-m", "ssdbench.runtime.inventory"),
+                    program=(options.python, "-m", "ssdbench.runtime.inventory", *wanted),
                 ),
                 timeout_seconds=_PULL_SECONDS,  # an engine that pulls by itself does it now
             )

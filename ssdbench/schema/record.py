@@ -114,7 +114,8 @@ class ContainerImage:
     """A container image that measures: as it was asked for, and what it is.
 
     `id` and `digest` are the engine's and the registry's name of its content, None where they do not tell. `python` and
-    `packages` are versions as its interpreter sees them. With a `failure` it cannot measure at all, and every launch
+    `packages` are versions as its interpreter sees them, `gpu_code` names what its torch was compiled for, None where
+    that was not asked or torch does not tell. With a `failure` it cannot measure at all, and every launch
     fails so.
     """
 
@@ -124,6 +125,7 @@ class ContainerImage:
     labels: dict[str, str] = field(default_factory=dict)
     python: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
+    gpu_code: tuple[str, ...] | None = None
     failure: Failure | None = None
 
 

@@ -19,7 +19,7 @@ from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import ContainerImage, Failure
-from tests.builders import a_case
+from tests.builders import GPU_HARDWARE, a_case
 
 IMAGE = ContainerImage(reference="nvcr.io/nvidia/pytorch:24.09-py3", id="sha256:abc", packages={"torch": "2.5"})
 DATA = Path("/datasets/coco")
@@ -82,6 +82,19 @@ def test_ranks_in_a_container_get_the_gpus_in_the_order_of_the_run_whatever_that
     without_uuids = [replace(gpu, uuid=None) for gpu in GPUS[1:]]  # an engine gives them indices of its own
     words = command(engine, request, without_uuids)
     assert not [word for word in words if word.startswith("--env=CUDA_VISIBLE_DEVICES")]
+
+
+def test_a_launch_on_a_gpu_that_the_image_has_no_code_for_is_not_tried(tmp_path: Path) -> None:
+    volta = replace(GPU_HARDWARE, gpu_model="Tesla V100", compute_capability=(7, 0))
+    image = replace(IMAGE, packages={"torch": "2.11"}, gpu_code=("sm_75", "sm_80"))
+    nothing = replace(ENGINES["docker"], command=("false",))  # an engine that would fail otherwise
+    launcher = ContainerLauncher(ContainerOptions(engine=nothing), image, DATA, GPUS, hardware=volta)
+    request = request_of(case=a_case(workload="pace", device="cuda"), output=str(tmp_path / "launch"))
+    assert launcher.launch(request, print) == Failure(
+        kind="unsupported",
+        message=f"torch 2.11 of python in {IMAGE.reference} has no code for Tesla V100 of compute capability 7.0, only "
+        "for sm_75, sm_80",
+    )
 
 
 def test_memory_limits_network_and_arguments_are_those_of_the_file() -> None:

@@ -25,11 +25,11 @@ from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.own_cpu import OwnCpu
 from ssdbench.harness.launchers.process import SOURCE, ProcessTree, call, worker_environment
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
-from ssdbench.harness.planning import lacking
+from ssdbench.harness.planning import lacking, lacking_code
 from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions, Engine
-from ssdbench.schema.environment import GpuState
+from ssdbench.schema.environment import GpuState, Hardware
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
 
@@ -43,13 +43,17 @@ _SAME_MOMENT_SECONDS = 2.0
 
 
 class ContainerLauncher(LocalLauncher):
-    """Starts workers in `image`; `data_folder` holds the images, `gpus` are those that may be used, in order."""
+    """Starts workers in `image`; `data_folder` holds the images, `gpus` are those that may be used, in order.
+
+    Where the `hardware` is told, a launch on GPUs for which the image's torch has no code is not tried.
+    """
 
     def __init__(
         self, options: ContainerOptions, image: ContainerImage, data_folder: Path | None, gpus: Sequence[GpuState] = (),
-        source: Path = SOURCE,
+        source: Path = SOURCE, hardware: Hardware | None = None,
     ) -> None:  # fmt: skip
         super().__init__(options.python, SOURCE_INSIDE, gpus)
+        self._hardware = hardware
         self._options = options
         self._image = image
         self._data_folder = data_folder
@@ -74,8 +78,12 @@ class ContainerLauncher(LocalLauncher):
             version=self._image.python or "",
             packages=self._image.packages,
             has_cpp_compiler=True,  # where there is none, the worker says so
+            gpu_code=self._image.gpu_code,
         )
-        if reason := lacking(request.case, worker):
+        reason = lacking(request.case, worker)
+        if reason is None and self._hardware is not None:
+            reason = lacking_code(request.case, self._hardware, worker)
+        if reason is not None:
             return Failure(kind="unsupported", message=reason)
         return _Container(self._options.engine, self._image, self.command(request), Path(request.output))
 
