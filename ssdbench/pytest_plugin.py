@@ -4,10 +4,10 @@ Without the option the plugin does nothing and imports nothing. With it the suit
 other paths are given), its cases are measured before the first test, in turns as `ssdbench run` does, and stored; no
 torch is imported here. Results, in the words of pytest (`report.outcome` has the mapping):
 
-    passed   unchanged, improved
-    failed   regressed, and all that is undecided or not covered
+    passed   unchanged, improved, fits now
+    failed   regressed, no longer fits, and all that is undecided or not covered
     error    the case crashed
-    skipped  skipped with its reason; undecided and named by --ssdbench-allow, with the sentence
+    skipped  skipped with its reason, or known not to fit; undecided and named by --ssdbench-allow, with the sentence
 
 A last test fails where the baseline has cases that the suite lacks, or where every case was skipped.
 """

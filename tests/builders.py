@@ -92,8 +92,16 @@ def gpu_samples(**changes: object) -> GpuSamples:
     return replace(samples, **changes)  # type: ignore[arg-type]
 
 
-def a_failure(kind: FailureKind = "crash", message: str = "the worker ended with exit code 9") -> Failure:
-    return Failure(kind=kind, message=message, rank=0, last_step=3)
+def a_failure(
+    kind: FailureKind = "crash", message: str = "the worker ended with exit code 9", **changes: object
+) -> Failure:
+    failure = Failure(kind=kind, message=message, rank=0, last_step=3)
+    return replace(failure, **changes)  # type: ignore[arg-type]
+
+
+def no_memory() -> Failure:
+    """What a launch says that does not fit into the GPU's memory."""
+    return a_failure("out_of_memory", "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.50 GiB", memory="gpu")
 
 
 def a_record(

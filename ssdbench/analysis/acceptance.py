@@ -1,5 +1,7 @@
 """Which runs may become a baseline: whole ones, whose every launch was measured under valid conditions.
 
+A case of which every launch ran out of the GPU's memory is kept as one that does not fit, by its failed launches.
+
 What an acceptance does to the bars of the cases, and to the anchor, stands in `analysis/bars.py`.
 """
 
@@ -8,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ssdbench import __version__
-from ssdbench.analysis.coverage import failures
+from ssdbench.analysis.coverage import failures, unfit_cases
 from ssdbench.analysis.differences import differences, what_forbids_comparison
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.errors import UsageError
@@ -56,7 +58,8 @@ def baseline_from(run: Run, *, name: str, reason: str, accepted_at: str) -> Base
     obstacle = _obstacle(run)
     if obstacle:
         raise UsageError(f"run {header.run_id} cannot be accepted: {obstacle}")
-    records = tuple(record for record in run.records if record.measurement)
+    unfit = unfit_cases(run.records)
+    records = tuple(record for record in run.records if record.measurement or record.case.key in unfit)
     return Baseline(
         header=BaselineHeader(
             schema_version=SCHEMA_VERSION,
@@ -154,7 +157,8 @@ def _by_case(run: Run) -> dict[str, list[Record]]:
 
 
 def _obstacle(run: Run) -> str | None:
-    broken = [_launch(record) for record, _ in failures(run.records)]
+    unfit = unfit_cases(run.records)
+    broken = [_launch(record) for record, _ in failures(run.records) if record.case.key not in unfit]
     if broken:
         return f"{_few(broken)} failed; repair the cause and measure again"
     invalid = [f"{_launch(record)} ({record.invalid_reason})" for record in run.records if record.invalid_reason]
@@ -165,11 +169,12 @@ def _obstacle(run: Run) -> str | None:
         return f"{_few(missing)} not measured; finish it with `ssdbench run --resume`"
     measured = [record for record in run.records if record.measurement]
     if not measured:
-        return "it measured nothing; every case was skipped"
+        return "it measured nothing; every case was skipped, or does not fit"
     wrong = [_launch(record) for record in measured if not _has_figure(record)]
     if wrong:
         return f"{_few(wrong)} without a usable figure; measure again"
-    strangers = [_launch(record) for record in measured if record.hardware.key != run.header.hardware.key]
+    kept = [record for record in run.records if record.measurement or record.case.key in unfit]
+    strangers = [_launch(record) for record in kept if record.hardware.key != run.header.hardware.key]
     return (
         f"{_few(strangers)} measured on other hardware than the run; measure all on one machine" if strangers else None
     )
@@ -177,9 +182,16 @@ def _obstacle(run: Run) -> str | None:
 
 def _missing(run: Run) -> list[str]:
     # An unsupported launch ends its case: the worker found out what the plan could not know.
-    unsupported = {record.case.key for record in run.records if record.failure and record.failure.kind == "unsupported"}
-    measured = {(record.case.key, record.launch) for record in run.records if record.measurement}
-    slots = [(slot.case_key, slot.launch) for slot in run.header.plan.order if slot.case_key not in unsupported]
+    ended = {record.case.key for record in run.records if record.failure and record.failure.kind == "unsupported"}
+    unfit = unfit_cases(run.records)
+    if run.header.control is not None:
+        ended |= unfit.keys()  # in pairs, the first launch without memory ends its case as well
+    measured = {
+        (record.case.key, record.launch)
+        for record in run.records
+        if record.measurement or (record.case.key in unfit and record.failure and record.failure.kind != "interrupted")
+    }
+    slots = [(slot.case_key, slot.launch) for slot in run.header.plan.order if slot.case_key not in ended]
     return [f"{key} launch {launch}" for key, launch in slots if (key, launch) not in measured]
 
 

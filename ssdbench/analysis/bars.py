@@ -28,7 +28,7 @@ from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, 
 
 # Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
 _NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}
-_GIVEN_UP = (Status.VANISHED, Status.INCOMPARABLE, Status.STALE)
+_GIVEN_UP = (Status.VANISHED, Status.INCOMPARABLE, Status.STALE, Status.NO_LONGER_FITS)
 _ANY_AGE_DAYS = 99_999
 _RELEASE = ".release"
 
@@ -87,7 +87,7 @@ def gained(comparison: Comparison) -> list[str]:
 
 
 def given_up(comparison: Comparison) -> tuple[str, ...]:
-    """Keys of the cases whose bar is lost: no longer planned, skipped now, or measured in a way not comparable."""
+    """Keys of the cases whose bar is lost: no longer planned, skipped, without room, or not comparable."""
     return tuple(
         sorted(
             case.case_key
@@ -106,9 +106,9 @@ def refuse_to_drop_cases(dropped: Sequence[str], baseline: Baseline) -> None:
     """
     if dropped:
         raise UsageError(
-            f"run {baseline.header.run_id} lacks {_few(dropped)}, which baseline {baseline.header.name} has, or "
-            "measured it in a way that is not comparable; accept it under a --name of its own, or drop them with "
-            "--drop-cases"
+            f"run {baseline.header.run_id} lacks {_few(dropped)}, which baseline {baseline.header.name} has, cannot "
+            "fit it into the GPU's memory any more, or measured it in a way that is not comparable; accept it under a "
+            "--name of its own, or drop them with --drop-cases"
         )
 
 
@@ -132,14 +132,14 @@ def next_anchor(
     """The oldest launches of each case, after an acceptance: those of the first source that has it.
 
     The sources are the anchor, the baseline that is replaced, and the one that was accepted; with `reset` the last
-    alone. Launches that are no longer comparable with the accepted ones are passed over. A case that was dropped keeps
-    its anchor, so that it cannot come back with a lower bar.
+    alone. Passed over are launches without figures, and those that are no longer comparable with the accepted ones.
+    A case that was dropped keeps its anchor, so that it cannot come back with a lower bar.
     """
     sources = [accepted] if reset else [source for source in (anchor, replaced, accepted) if source]
     now = _by_case(accepted.records)
     kept: dict[str, list[Record]] = {}
     for source in sources:
-        for key, records in _by_case(source.records).items():
+        for key, records in _by_case(record for record in source.records if record.measurement).items():
             usable = source is accepted or key not in now or not what_forbids_comparison(records, now[key])
             if usable and key not in kept:
                 kept[key] = records

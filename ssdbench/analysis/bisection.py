@@ -26,9 +26,9 @@ class Decision:
 
 def finding_of(status: Status) -> Finding:
     """What a verdict says of an image."""
-    if status is Status.REGRESSED:
+    if status in (Status.REGRESSED, Status.NO_LONGER_FITS):
         return "bad"
-    return "good" if status in (Status.UNCHANGED, Status.IMPROVED) else "unknown"
+    return "good" if status in (Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW) else "unknown"
 
 
 def decide(images: Sequence[str], findings: Mapping[str, Finding]) -> Decision:

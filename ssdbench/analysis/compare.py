@@ -4,18 +4,20 @@ A run and its baseline were measured at different times, so the cases are judged
 is a session. Such a comparison may clear a case and find large changes; small ones need an interleaved run (`decide`).
 
 Cases are joined by key. Launches marked invalid are left out, on both sides, and the sentence says so. A case with any
-failed launch has failed, however good its other launches are. Launches that were interrupted count as not run, cases
+failed launch has failed, however good its other launches are; one that is out of the GPU's memory in all of them
+does not fit, which a baseline may keep (`coverage`). Launches that were interrupted count as not run, cases
 that the worker found unsupported as skipped.
 
 Exit codes, the first that applies (`exit_code`):
 
-    3  regressed     at least one case is worse: known whatever else is missing
+    3  regressed     at least one case is worse, or no longer fits into the GPU's memory: known whatever is missing
     4  failed        at least one case failed
     6  not covered   a case is planned and not run, has no baseline, a stale or an incomparable one, is in the baseline
                      and no longer planned, or is skipped although the baseline has it; or no case at all was judged
     5  inconclusive  every case was measured and compared, and for at least one the data support no verdict
-    0                every case that was judged is unchanged or improved; cases skipped with a reason, which the
-                     baseline does not have either, are no gap: the same suite serves machines of different sizes
+    0                every case that was judged is unchanged, improved or fits now; cases skipped with a reason, which
+                     the baseline does not have either, and cases accepted as not fitting are no gap: the same suite
+                     serves machines of different sizes
 
 Not covered goes before inconclusive, because a nightly run repairs it by measuring or accepting, not by repeating.
 """
@@ -52,6 +54,7 @@ from ssdbench.schema.verdict import (
 
 WORST_FIRST = (
     Status.REGRESSED,
+    Status.NO_LONGER_FITS,
     Status.FAILED,
     Status.NOT_RUN,
     Status.INCOMPARABLE,
@@ -59,13 +62,16 @@ WORST_FIRST = (
     Status.STALE,
     Status.VANISHED,
     Status.INCONCLUSIVE,
+    Status.FITS_NOW,
+    Status.DOES_NOT_FIT,
     Status.SKIPPED,
     Status.UNCHANGED,
     Status.IMPROVED,
 )
 _NOT_COVERED = {Status.NOT_RUN, Status.INCOMPARABLE, Status.NO_BASELINE, Status.STALE, Status.VANISHED}
 _JudgeOpen = Callable[[Mapping[str, "Sides"]], dict[str, Verdict]]
-_JUDGED = {Status.UNCHANGED, Status.IMPROVED}
+_JUDGED = {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW}
+_WORSE = {Status.REGRESSED, Status.NO_LONGER_FITS}
 _CHANGED = {Status.REGRESSED, Status.IMPROVED}
 
 
@@ -156,7 +162,7 @@ def exit_code(comparison: Comparison) -> ExitCode:
     """What the process tells its caller; the order of precedence is at the head of this file."""
     statuses = {case.verdict.status for case in comparison.cases}
     lost = any(case.verdict.status is Status.SKIPPED and case.verdict.baseline_launches for case in comparison.cases)
-    if Status.REGRESSED in statuses:
+    if statuses & _WORSE:
         return ExitCode.REGRESSED
     if Status.FAILED in statuses:
         return ExitCode.CASE_FAILED

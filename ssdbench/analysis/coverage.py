@@ -32,6 +32,15 @@ def failures(records: Iterable[Record]) -> list[tuple[Record, Failure]]:
     ]
 
 
+def does_not_fit(records: Iterable[Record]) -> bool:
+    """Whether every launch that ended, and there is one, ran out of the GPU's memory."""
+    ended = [record for record in records if not _has_failure(record, "interrupted")]
+    return bool(ended) and all(
+        record.failure is not None and (record.failure.kind, record.failure.memory) == ("out_of_memory", "gpu")
+        for record in ended
+    )
+
+
 def gap(case: Sides, run: Run, name: str, settings: Settings) -> Verdict | None:
     """What is said of a case that cannot be judged, None where it can."""
     found = _reason(case, run, name, settings)
@@ -52,6 +61,8 @@ def gap(case: Sides, run: Run, name: str, settings: Settings) -> Verdict | None:
 
 
 def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Status, str] | None:
+    if found := _fit(case.launches, case.reference, name):
+        return found
     ended = [record for record in case.launches if not _has_failure(record, "interrupted")]
     measured, expected = usable(case.launches), usable(case.reference)
     unsupported = [record.failure.message for record in ended if record.failure and _has_failure(record, "unsupported")]
@@ -81,11 +92,36 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
     return None
 
 
+def _fit(launches: Sequence[Record], reference: Sequence[Record], name: str) -> tuple[Status, str] | None:
+    """What is said of a case that does not fit into the GPU's memory, now or in the reference; None of all others."""
+    if len({record.hardware.key for record in (*launches, *reference)}) > 1:
+        return None
+    fits, fitted = not does_not_fit(launches), not does_not_fit(reference)
+    if not fits and not fitted:
+        return Status.DOES_NOT_FIT, f"does not fit into the GPU's memory, as in {name}: {_first_message(launches)}"
+    if not fits and any(record.measurement for record in reference) and not failures(reference):
+        return Status.NO_LONGER_FITS, (
+            f"no longer fits into the GPU's memory, it did in {name}; every launch ran out of it: "
+            f"{_first_message(launches)}"
+        )
+    if not fitted and usable(launches) and not failures(launches):
+        return Status.FITS_NOW, (
+            f"fits into the GPU's memory now, it did not in {name}; accept this run so that its figures are gated too"
+        )
+    return None
+
+
+def _first_message(records: Iterable[Record]) -> str:
+    return next(record.failure.message for record in records if record.failure is not None)
+
+
 def _failed(broken: Sequence[tuple[Record, Failure]], ended: int, name: str, reference: Sequence[Record]) -> str:
     record, failure = broken[0]
     before = ""
     if reference:
         before = f"; it failed in {name} as well" if failures(reference) else f"; it did not fail in {name}"
+    elif len(broken) == ended and does_not_fit(item for item, _ in broken):
+        before = "; if it cannot fit, accept the run: the baseline then keeps that it does not"
     return (
         f"{len(broken)} of {ended} launches failed, the first one (launch {record.launch}) with "
         f"{failure.kind.replace('_', ' ')}: {failure.message}{before}"
@@ -132,6 +168,14 @@ def vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseV
         baseline_launches=len(found),
     )
     return CaseVerdict(case_key=case.key, title=case.title, verdict=verdict)
+
+
+def unfit_cases(records: Iterable[Record]) -> dict[str, str]:
+    """Titles of the cases that do not fit into the GPU's memory, by case key."""
+    cases: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        cases[record.case.key].append(record)
+    return {key: launches[0].case.title for key, launches in sorted(cases.items()) if does_not_fit(launches)}
 
 
 def usable(records: Iterable[Record]) -> list[Record]:

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 
-from ssdbench.analysis.coverage import failures
+from ssdbench.analysis.coverage import does_not_fit, failures
 from ssdbench.analysis.metrics import figures, gated_metric
 from ssdbench.schema.exchange import ExportedCase, ExportedLaunch, ExportedRun
 from ssdbench.schema.record import Record, Run
@@ -23,7 +23,7 @@ def exported(run: Run) -> ExportedRun:
     for key, launches in records.items():
         broken = failures(launches)
         if broken:
-            reasons[key] = f"failed: {broken[0][1].message}"
+            reasons[key] = f"{'does not fit' if does_not_fit(launches) else 'failed'}: {broken[0][1].message}"
             continue
         found = _case(launches)
         if found.launches or found.trainings:

@@ -42,6 +42,8 @@ _NOT_JUDGED = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
     Status.SKIPPED: "skipped",
+    Status.DOES_NOT_FIT: "does not fit",
+    Status.FITS_NOW: "measured, did not fit before",
     Status.VANISHED: "no longer planned",
     Status.NO_BASELINE: "measured, without a baseline",
     Status.STALE: "measured, baseline is stale",

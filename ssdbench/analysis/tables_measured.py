@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from ssdbench.analysis.contrast import quantile
-from ssdbench.analysis.coverage import failures
+from ssdbench.analysis.coverage import does_not_fit, failures
 from ssdbench.analysis.differences import software_of, what_forbids_comparison
 from ssdbench.analysis.metrics import STEPS_BEYOND_A_PERCENTILE, figure
 from ssdbench.analysis.stability import final_ap, impossibilities, summarised
@@ -121,7 +121,10 @@ def _absent(planned: Sequence[PlannedCase], records: Sequence[Record]) -> Cell |
     if broken:
         record, failure = broken[0]
         kind = failure.kind.replace("_", " ")
-        return Cell(word="failed", note=f"launch {record.launch} of run {record.run_id}: {kind}, {failure.message}")
+        return Cell(
+            word="does not fit" if does_not_fit(records) else "failed",
+            note=f"launch {record.launch} of run {record.run_id}: {kind}, {failure.message}",
+        )
     if any((record.measurement or record.training) and not record.invalid_reason for record in records):
         return None
     invalid = [record.invalid_reason for record in records if record.invalid_reason]

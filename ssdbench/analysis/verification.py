@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ssdbench.analysis.coverage import does_not_fit
 from ssdbench.analysis.differences import what_forbids_comparison
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.schema.case import WORKLOADS
@@ -62,6 +63,8 @@ def _of_launches(baseline: Baseline) -> Iterator[str]:
 
 
 def _fault(record: Record, baseline: Baseline) -> str | None:
+    if _is_unfit(record):
+        return None
     if record.measurement is None:
         return "has no measurement; accept a run without failures"
     if record.invalid_reason:
@@ -77,6 +80,8 @@ def _fault(record: Record, baseline: Baseline) -> str | None:
 
 
 def _of_case(key: str, records: list[Record]) -> Iterator[str]:
+    if any(record.measurement for record in records) and any(map(_is_unfit, records)):
+        yield f"{key} has launches that ran out of memory beside others that did not; accept a run without"
     launches, sessions = len({record.id for record in records}), {record.run_id for record in records}
     planned = records[0].case.protocol.launches * len(sessions)
     if launches < planned:
@@ -92,9 +97,14 @@ def _of_origin(anchor: Baseline, baseline: Baseline) -> Iterator[str]:
     strangers = sorted(set(anchor.header.sessions) - runs) if runs else []
     if strangers:
         yield f"run {', '.join(strangers)} is not in the history of the baseline; {_RESTORE}"
-    lacking = sorted(_by_case(baseline.records).keys() - _by_case(anchor.records).keys())
+    measured = _by_case(record for record in baseline.records if record.measurement)
+    lacking = sorted(measured.keys() - _by_case(anchor.records).keys())
     if lacking:
         yield f"it lacks {', '.join(lacking)}; the next `ssdbench baseline accept` adds what is missing"
+
+
+def _is_unfit(record: Record) -> bool:
+    return does_not_fit([record])
 
 
 def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:

@@ -7,6 +7,7 @@ from rich.console import Console
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.acceptance import accepted, is_same
 from ssdbench.analysis.bars import ageless, given_up, lowered_bars, next_anchor
+from ssdbench.analysis.coverage import unfit_cases
 from ssdbench.cli.anchor import Creep, anchor_creep, release_creep
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.baselines import render_baseline
@@ -67,7 +68,9 @@ def show_change(console: Console, change: Change) -> None:
     if change.comparison:
         console.print(render_comparison(change.comparison, comparisons.exit_code(change.comparison), console.width))
     else:
-        console.print(render_baseline(change.baseline, comparisons.case_figures(change.baseline.records)))
+        records = change.baseline.records
+        figures, unfit = comparisons.case_figures(records), unfit_cases(records)
+        console.print(render_baseline(change.baseline, figures, unfit=unfit))
     for creep in change.creep:
         console.print(creep.text)
         if creep.gained:

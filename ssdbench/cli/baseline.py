@@ -11,6 +11,7 @@ from rich.console import Console
 from ssdbench.analysis import compare as comparisons
 from ssdbench.analysis.acceptance import as_run, baseline_from, sessions_of_one_build
 from ssdbench.analysis.bars import ageless, refuse_to_drop_cases, refuse_to_lower_bars, release_name
+from ssdbench.analysis.coverage import unfit_cases
 from ssdbench.analysis.night import standing
 from ssdbench.analysis.verification import findings
 from ssdbench.cli.acceptance import change_of, keep_change, show_change
@@ -94,7 +95,10 @@ def accept(
     for change in changes:
         kept, path = keep_change(store, change, margin=measured.header.settings.margin, reset_anchor=reset_anchor)
         _say(console, f"\naccepted: {len(kept.records)} launches in {path}")
-        notes.append(render_note(kept, change.comparison, comparisons.case_figures(kept.records)))
+        unfit = unfit_cases(kept.records)
+        for title in unfit.values():
+            _say(console, f"kept as not fitting into the GPU's memory: {title}")
+        notes.append(render_note(kept, change.comparison, comparisons.case_figures(kept.records), unfit))
     if note:
         write(note, "\n".join(notes))
 
@@ -111,7 +115,8 @@ def show(
     for place in _places(store, name, hardware):
         baseline, anchor = store.load_baseline(*place), store.load_anchor(*place)
         oldest = comparisons.case_figures(anchor.records) if anchor else ()
-        console.print(render_baseline(baseline, comparisons.case_figures(baseline.records), oldest))
+        figures, unfit = comparisons.case_figures(baseline.records), unfit_cases(baseline.records)
+        console.print(render_baseline(baseline, figures, oldest, unfit))
 
 
 @app.command(name="list")

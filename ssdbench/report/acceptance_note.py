@@ -9,8 +9,13 @@ from ssdbench.report.numbers import shown_unit, significant_digits, value_text
 from ssdbench.schema.verdict import METRICS, Baseline, CaseFigure, Comparison
 
 
-def render_note(baseline: Baseline, comparison: Comparison | None, figures: Sequence[CaseFigure]) -> str:
-    """The note on the last acceptance of `baseline`; `comparison` is with what it replaced, None where nothing was."""
+def render_note(
+    baseline: Baseline, comparison: Comparison | None, figures: Sequence[CaseFigure], unfit: Mapping[str, str]
+) -> str:
+    """The note on the last acceptance of `baseline`; `comparison` is with what it replaced, None where nothing was.
+
+    `unfit` holds the titles of cases that it keeps as not fitting into the GPU's memory, by case key.
+    """
     header, entry = baseline.header, baseline.history[-1]
     titles = {figure.case_key: figure.title for figure in figures}
     if comparison:
@@ -26,6 +31,7 @@ def render_note(baseline: Baseline, comparison: Comparison | None, figures: Sequ
     ]
     lowered = [f"{_title(titles, bar.case_key)}: {markdown(lowered_text(bar))}" for bar in entry.lowered]
     lines += _listed("Bars lowered, knowingly (--allow-regression)", lowered)
+    lines += _listed("Cases that do not fit into the GPU's memory", map(markdown, unfit.values()))
     lines += _listed("Cases given up (--drop-cases)", [_title(titles, key) for key in entry.dropped])
     if entry.reset_anchor:
         lines += ["", "Creep is measured from these figures on: they are the anchor."]
@@ -61,8 +67,9 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return head + [f"| {' | '.join(map(markdown, row))} |" for row in rows]
 
 
-def _listed(heading: str, items: Sequence[str]) -> list[str]:
-    return ["", f"{heading}:", "", *(f"- {item}" for item in items)] if items else []
+def _listed(heading: str, items: Iterable[str]) -> list[str]:
+    listed = [f"- {item}" for item in items]
+    return ["", f"{heading}:", "", *listed] if listed else []
 
 
 def _title(titles: Mapping[str, str], key: str) -> str:

@@ -1,6 +1,7 @@
 """Baselines for a terminal: what was accepted, why, what it cost, and how far it has come from its anchor."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -27,11 +28,15 @@ _DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.S
 
 
 def render_baseline(
-    baseline: Baseline, figures: Sequence[CaseFigure], anchor_figures: Sequence[CaseFigure] = ()
+    baseline: Baseline,
+    figures: Sequence[CaseFigure],
+    anchor_figures: Sequence[CaseFigure] = (),
+    unfit: Mapping[str, str] = MappingProxyType({}),
 ) -> RenderableType:
     """One baseline: why it was accepted, the figure of each case, and all acceptances before it.
 
-    `anchor_figures` are the oldest ones kept; the last column says how far each case has come from them.
+    `anchor_figures` are the oldest ones kept; the last column says how far each case has come from them. `unfit` holds
+    the titles of cases that do not fit into the GPU's memory, by case key.
     """
     header = baseline.header
     about = Text.assemble(
@@ -50,6 +55,8 @@ def render_baseline(
         value = value_cell(metric, figure.value, digits)
         table.add_row(case_cell(figure.title), value, extremes, str(figure.launches), *since)
     parts: list[RenderableType] = [about, Text(), table, Text(), units(figure.metric for figure in figures)]
+    if unfit:
+        parts += [Text(), Text("\n".join(f"does not fit into the GPU's memory: {title}" for title in unfit.values()))]
     if baseline.history:
         titles = {figure.case_key: figure.title for figure in (*anchor_figures, *figures)}
         parts += [Text(), _history(baseline.history, titles)]

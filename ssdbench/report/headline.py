@@ -1,7 +1,7 @@
 """The answer in one sentence, of a comparison or of trainings: regressed or not, where, how much, and how sure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -42,25 +42,19 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
     counts = Counter(case.verdict.status for case in comparison.cases)
     of_all = f"of {counted(len(comparison.cases), 'case')}"
     sure, margin = f"{100 * (1 - settings.alpha):g}%", f"{100 * settings.margin:g}%"
-    alarm = f"The chance of any false alarm among all cases is at most {100 * settings.alpha:g}%."
     if code is ExitCode.REGRESSED:
-        worst = comparison.cases[0]
-        many = counts[Status.REGRESSED] > 1
-        where = f"{counts[Status.REGRESSED]} {of_all} got worse, {'most ' if many else ''}{worst.title}"
-        much = f"{METRICS[worst.verdict.metric].title} {change_text(worst.verdict)}"
-        between = interval_text(worst.verdict).replace("..", "% to ")
-        interval = (
-            f"With {sure} confidence {'the largest' if many else 'the'} change is {between}%. " if between else ""
-        )
-        return Headline(tone="bad", word="Regressed", sentence=f"{where}: {much}", sureness=f"{interval}{alarm}")
+        return _regressed(comparison, counts)
     passed = counts[Status.UNCHANGED] + counts[Status.IMPROVED]
     if code is ExitCode.OK:
         better = f" ({counts[Status.IMPROVED]} improved)" if counts[Status.IMPROVED] else ""
+        within = f"{passed} {of_all} stayed within {margin} or got better{better}" if passed else ""
         return Headline(
             tone="good",
             word="No regression",
-            sentence=f"{passed} {of_all} stayed within {margin} or got better{better}",
-            sureness=f"Of each unchanged case the whole {sure} interval lies within the margin of {margin}.",
+            sentence="; ".join(filter(None, [within, *_of_memory(counts)])),
+            sureness=f"Of each unchanged case the whole {sure} interval lies within the margin of {margin}."
+            if passed
+            else "No figures were compared.",
         )
     seen = f"no regression among the {passed} judged" if passed else "no case could be judged"
     if code is ExitCode.CASE_FAILED:
@@ -74,6 +68,40 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
     listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
     where = f"{sum(gaps.values())} {of_all} without a verdict ({listed}); {seen}"
     return Headline(tone="gap", word="Not covered", sentence=where, sureness=_OPEN)
+
+
+def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline:
+    settings, worst = comparison.settings, comparison.cases[0]
+    of_all = f"of {counted(len(comparison.cases), 'case')}"
+    slower, unfit = counts[Status.REGRESSED], counts[Status.NO_LONGER_FITS]
+    if not slower:
+        where = (
+            f"{unfit} {of_all} no longer {'fits' if unfit == 1 else 'fit'} into the GPU's memory, first {worst.title}"
+        )
+        return Headline(tone="bad", word="Regressed", sentence=where, sureness="Every launch of it ran out of memory.")
+    many = slower > 1
+    where = f"{slower} {of_all} got worse, {'most ' if many else ''}{worst.title}"
+    much = f"{METRICS[worst.verdict.metric].title} {change_text(worst.verdict)}"
+    between = interval_text(worst.verdict).replace("..", "% to ")
+    sure = f"{100 * (1 - settings.alpha):g}%"
+    interval = f"With {sure} confidence {'the largest' if many else 'the'} change is {between}%. " if between else ""
+    alarm = f"The chance of any false alarm among all cases is at most {100 * settings.alpha:g}%."
+    sentence = "; ".join([f"{where}: {much}", *_of_memory(counts)])
+    return Headline(tone="bad", word="Regressed", sentence=sentence, sureness=f"{interval}{alarm}")
+
+
+def _of_memory(counts: Mapping[Status, int]) -> list[str]:
+    """What is said of cases that do not fit into the GPU's memory, now or before."""
+    words = {
+        Status.NO_LONGER_FITS: ("no longer fits", "no longer fit", ""),
+        Status.FITS_NOW: ("fits", "fit", " now"),
+        Status.DOES_NOT_FIT: ("does not fit", "do not fit", ", as before"),
+    }
+    return [
+        f"{counts[status]} {one if counts[status] == 1 else many} into the GPU's memory{end}"
+        for status, (one, many, end) in words.items()
+        if counts[status]
+    ]
 
 
 def accuracy_headline(report: AccuracyReport) -> Headline:

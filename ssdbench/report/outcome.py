@@ -1,10 +1,10 @@
 """A verdict in the words of test reports, which know four: nothing undecided may look like a pass.
 
-passed   unchanged, improved
-failed   regressed; inconclusive, no baseline, stale, incomparable, not run, vanished; skipped where the baseline
-         has the case: all that keeps the exit code of `compare` from being 0
+passed   unchanged, improved, fits now
+failed   regressed, no longer fits; inconclusive, no baseline, stale, incomparable, not run, vanished; skipped where
+         the baseline has the case: all that keeps the exit code of `compare` from being 0
 error    failed (crash, out of memory, timeout, ...)
-skipped  skipped with a reason, where the baseline does not have the case either
+skipped  skipped with a reason, where the baseline does not have the case either; does not fit, as was accepted
 """
 
 from collections.abc import Collection
@@ -25,6 +25,8 @@ class Outcome(str, Enum):
 _PLAIN = {
     Status.UNCHANGED: Outcome.PASSED,
     Status.IMPROVED: Outcome.PASSED,
+    Status.FITS_NOW: Outcome.PASSED,
+    Status.DOES_NOT_FIT: Outcome.SKIPPED,
     Status.FAILED: Outcome.ERROR,
 }
 

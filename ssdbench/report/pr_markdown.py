@@ -17,7 +17,7 @@ from ssdbench.schema.verdict import CaseVerdict, Difference, Status
 
 MOST_LINES = 60
 _CASES, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 15, 10, 10, 6, 3, 160
-_QUIET = (Status.UNCHANGED, Status.SKIPPED)
+_QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
 
 
 def render_markdown(report: Report) -> str:

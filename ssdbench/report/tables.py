@@ -16,10 +16,13 @@ GAP_STYLE = "magenta"
 TONE_STYLES: dict[Tone, str] = {"bad": "red", "good": "green", "open": "yellow", "gap": GAP_STYLE, "quiet": "dim"}
 _TONES: dict[Status, Tone] = {
     Status.REGRESSED: "bad",
+    Status.NO_LONGER_FITS: "bad",
     Status.FAILED: "bad",
     Status.INCONCLUSIVE: "open",
     Status.UNCHANGED: "good",
     Status.IMPROVED: "good",
+    Status.FITS_NOW: "good",
+    Status.DOES_NOT_FIT: "quiet",
     Status.SKIPPED: "quiet",
 }
 

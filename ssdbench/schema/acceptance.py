@@ -28,8 +28,8 @@ class Acceptance:
 
     `run_ids` are the accepted runs, oldest first. `margin` is the relative change from which a bar counted as lowered,
     `judged_by` the version of ssdbench whose rule compared. `dropped` holds the keys of cases that the new figures
-    lack, or measured in a way that is not comparable. `reset_anchor` says that these runs became the anchor: the
-    first acceptance, and each one that was told to.
+    lack, that no longer fit into the GPU's memory, or that were measured in a way that is not comparable.
+    `reset_anchor` says that these runs became the anchor: the first acceptance, and each one that was told to.
     """
 
     schema_version: int

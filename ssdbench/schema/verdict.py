@@ -99,7 +99,11 @@ METRICS: Mapping[str, Metric] = {
 
 
 class Status(str, Enum):
-    """What can be said of a case. Only UNCHANGED and IMPROVED are passes."""
+    """What can be said of a case. UNCHANGED, IMPROVED and FITS_NOW are passes.
+
+    Of a case that is out of the GPU's memory in every launch: DOES_NOT_FIT where that was accepted, NO_LONGER_FITS
+    where it was measured before; FITS_NOW where it is measured and did not fit before.
+    """
 
     UNCHANGED = "unchanged"
     IMPROVED = "improved"
@@ -111,6 +115,9 @@ class Status(str, Enum):
     INCOMPARABLE = "incomparable"
     NOT_RUN = "not_run"
     SKIPPED = "skipped"
+    DOES_NOT_FIT = "does_not_fit"
+    FITS_NOW = "fits_now"
+    NO_LONGER_FITS = "no_longer_fits"
     VANISHED = "vanished"
 
 

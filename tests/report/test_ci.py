@@ -24,7 +24,7 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference, Status, Verdict
-from tests.builders import a_case, a_failure, a_run, stored_sessions
+from tests.builders import a_case, a_failure, a_run, no_memory, stored_sessions
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "results/schema/comparison.schema.json").read_text())
 HOSTILE = (
@@ -61,6 +61,7 @@ def judged() -> Iterator[Comparison]:
     """Comparisons as `compare` makes them, of every exit code."""
     a, b = a_case(), a_case(workload="infer")
     same, slower, noisy = (0.1, 0.1001, 0.0999), (0.12, 0.1201, 0.1199), (0.08, 0.1, 0.12)
+    unfit = (no_memory(),) * 3
     baseline = stored_sessions(a_run((a, same), (b, same), run_id="run-0"))
     only_a = stored_sessions(a_run((a, same), run_id="run-0"))
     skipped = PlannedCase(case=b, skip_reason="no GPU here")
@@ -75,6 +76,10 @@ def judged() -> Iterator[Comparison]:
         (a_run((a, same), (skipped, ())), only_a),
         (a_run((a, same), (skipped, ())), baseline),
         (a_run((skipped, ())), None),
+        (a_run((a, same), (b, unfit)), baseline),
+        (a_run((a, same), (b, unfit)), stored_sessions(a_run((a, same), (b, unfit), run_id="run-0"))),
+        (a_run((a, same), (b, same)), stored_sessions(a_run((a, same), (b, unfit), run_id="run-0"))),
+        (a_run((b, unfit)), stored_sessions(a_run((a, same), (b, unfit), run_id="run-0"))),
     ):
         yield compare(run, reference, "main", Settings())
 
@@ -92,12 +97,14 @@ def test_junit_has_a_test_case_for_each_case_with_its_result():
     expected = {
         Status.UNCHANGED: [],
         Status.IMPROVED: [],
+        Status.FITS_NOW: [],
+        Status.DOES_NOT_FIT: [Skipped],
         Status.FAILED: [Error],
         Status.SKIPPED: [Failure],  # the baseline has the case: coverage was lost
     }
     for number, status in enumerate(Status):
         assert kinds[f"case-{number}: global throughput"] == expected.get(status, [Failure]), status
-    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (11, 1, 8, 0)
+    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (14, 1, 9, 1)
     regressed = next(case for case in suite if case.name.startswith(f"case-{list(Status).index(Status.REGRESSED)}:"))
     assert (regressed.result[0].type, regressed.result[0].message) == ("regressed", "because of regressed")
     assert "change: -10.0% (-11.0..-9.0%)" in regressed.system_out
@@ -130,12 +137,12 @@ def test_junit_has_failures_or_errors_exactly_where_the_exit_code_is_not_0():
 
 def test_nothing_undecided_is_a_pass():
     passes = {case.verdict.status for case in EVERY.cases if outcome(case.verdict) is Outcome.PASSED}
-    assert passes == {Status.UNCHANGED, Status.IMPROVED}
+    assert passes == {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW}
 
 
 def test_what_was_allowed_by_name_is_skipped_and_nothing_else():
     skipped = {case.verdict.status for case in EVERY.cases if outcome(case.verdict, ("stale",)) is Outcome.SKIPPED}
-    assert skipped == {Status.STALE}
+    assert skipped == {Status.STALE, Status.DOES_NOT_FIT}
 
 
 def test_hostile_text_stays_text_in_junit():
@@ -200,7 +207,7 @@ def test_openmetrics_is_read_by_prometheus(comparison: Comparison):
     assert families["ssdbench_baseline_throughput_images_per_second"].samples[0].value == 20.0
     assert families["ssdbench_exit_code"].samples[0].value == 3
     passed = {s.labels["verdict"]: s.value for s in families["ssdbench_passed"].samples}
-    assert {name for name, value in passed.items() if value} <= {"unchanged", "improved"}
+    assert {name for name, value in passed.items() if value} <= {"unchanged", "improved", "fits_now"}
 
 
 @pytest.mark.parametrize("comparison", [EVERY, HOSTILE_COMPARISON], ids=["every status", "hostile"])
@@ -220,7 +227,7 @@ def test_gitlab_metrics_are_openmetrics_and_survive_what_gitlab_does_to_a_line(c
 def test_the_line_for_a_chat_is_one_line_and_says_what_happened():
     text = line.render(replace(HOSTILE_COMPARISON, cases=EVERY.cases), ExitCode.OK)
     assert len(text.splitlines()) == 1
-    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No regression: 2 of 11 cases")
+    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No regression: 2 of 14 cases")
 
 
 def test_the_json_of_every_comparison_is_as_its_schema_says():

@@ -52,6 +52,31 @@ SAME, WORSE, OPEN = Status.UNCHANGED, Status.REGRESSED, Status.INCONCLUSIVE
             "99% interval lies within the margin of 1%.",
         ),
         (
+            (WORSE, Status.NO_LONGER_FITS, Status.DOES_NOT_FIT, Status.DOES_NOT_FIT),
+            ExitCode.REGRESSED,
+            "Regressed: 1 of 4 cases got worse, case 0: median step time +8.1%; 1 no longer fits into the GPU's "
+            "memory; 2 do not fit into the GPU's memory, as before. With 99% confidence the change is +7.2% to +9.0%. "
+            "The chance of any false alarm among all cases is at most 1%.",
+        ),
+        (
+            (Status.NO_LONGER_FITS, Status.NO_LONGER_FITS, SAME),
+            ExitCode.REGRESSED,
+            "Regressed: 2 of 3 cases no longer fit into the GPU's memory, first case 0. Every launch of it ran out of "
+            "memory.",
+        ),
+        (
+            (Status.FITS_NOW, SAME, Status.DOES_NOT_FIT),
+            ExitCode.OK,
+            "No regression: 1 of 3 cases stayed within 1% or got better; 1 fits into the GPU's memory now; 1 does "
+            "not fit into the GPU's memory, as before. Of each unchanged case the whole 99% interval lies within the "
+            "margin of 1%.",
+        ),
+        (
+            (Status.FITS_NOW, Status.SKIPPED),
+            ExitCode.OK,
+            "No regression: 1 fits into the GPU's memory now. No figures were compared.",
+        ),
+        (
             (OPEN, SAME),
             ExitCode.INCONCLUSIVE,
             "Inconclusive: 1 of 2 cases without a verdict; no regression among the 1 judged. The 99% intervals of "

@@ -1,7 +1,7 @@
 """Workflow commands for GitHub actions: annotations on the run, worst first.
 
 GitHub shows ten errors and ten warnings of a step at most: the tenth of each says how many more there are. Regressed
-and failed cases are errors, what is undecided or not covered are warnings.
+and failed cases, and those that no longer fit, are errors, what is undecided or not covered are warnings.
 """
 
 from ssdbench.errors import ExitCode
@@ -12,7 +12,7 @@ from ssdbench.report.tables import status_word
 from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Status
 
 MOST = 10
-_ERRORS = (Status.REGRESSED, Status.FAILED)
+_ERRORS = (Status.REGRESSED, Status.NO_LONGER_FITS, Status.FAILED)
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:

@@ -30,6 +30,8 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         for name in dict.fromkeys(verdict.metric for _, verdict in cases)
     ]
     passed = [({"case": key}, float(outcome(verdict) is Outcome.PASSED)) for key, verdict in cases]
-    families.append(Family(name="ssdbench_passed", unit="", help="1 unchanged or improved, else 0", samples=passed))
+    families.append(
+        Family(name="ssdbench_passed", unit="", help="1 unchanged, improved or fits now, else 0", samples=passed)
+    )
     families.append(Family(name="ssdbench_exit_code", unit="", help="of the comparison", samples=[({}, float(code))]))
     return exposition(families)

@@ -34,7 +34,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         Family(
             name="ssdbench_passed",
             unit="",
-            help="1 for unchanged and improved, 0 for every other verdict, which stands in the label",
+            help="1 for unchanged, improved and fits now, 0 for every other verdict, which stands in the label",
             samples=[
                 (labels(case, verdict=case.verdict.status.value), float(outcome(case.verdict) is Outcome.PASSED))
                 for case in comparison.cases
