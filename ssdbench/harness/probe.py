@@ -115,7 +115,7 @@ def _probe_gpus() -> _Gpus:
 
 def _none_reason(cards: tuple[Card, ...], visible: Shown, variable: str | None) -> str:
     if not cards:
-        return "no GPU is fitted"
+        return "NVML knows of no GPU here"
     return "; ".join(visible.remarks) or f"CUDA_VISIBLE_DEVICES={variable} leaves no GPU to measure on"
 
 

@@ -54,3 +54,13 @@ def test_a_plan_that_goes_to_the_cpu_where_a_gpu_was_named_says_why(library: Pat
     reason = "CUDA_VISIBLE_DEVICES=MIG-377e0049 leaves no GPU to measure on"
     assert reason in beside_stub(library, *arguments, CUDA_VISIBLE_DEVICES="MIG-377e0049")
     assert "CUDA_VISIBLE_DEVICES" not in beside_stub(library, *arguments, CUDA_VISIBLE_DEVICES="")
+
+
+def test_a_run_on_the_cpu_beside_a_lost_gpu_goes_to_its_end_and_names_the_gpu(library: Path, tmp_path: Path) -> None:
+    told = beside_stub(
+        library, "-m", "ssdbench", "run", "--workload", "pace", "--warmup", "0", "--steps", "5", "--launches", "1",
+        "--device", "cpu", "--foreign-cpu", "100", "--results", str(tmp_path), NVML_STUB_LOST="1",
+        SSDBENCH_CACHE=str(tmp_path / "cache"),
+    )  # fmt: skip
+    assert "GPU 1 does not answer (NVML: GPU is lost)" in told
+    assert "images/s" in told

@@ -80,7 +80,10 @@ int nvmlSystemGetDriverVersion(char *text, unsigned size) {
   if (listed("NVML_STUB_REFUSES", __func__)) return NOT_SUPPORTED;
   return snprintf(text, size, "525.60") < 0;
 }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = number("NVML_STUB_COUNT", -1, 2); return SUCCESS; }
+int nvmlDeviceGetCount_v2(unsigned *count) {
+  *count = number("NVML_STUB_COUNT", -1, 2);
+  return listed("NVML_STUB_REFUSES", __func__) ? NOT_SUPPORTED : SUCCESS;
+}
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, Device *device) {
   *device = index + 1;
   if (is_one_of("NVML_STUB_FORBIDDEN", index)) return NO_PERMISSION;

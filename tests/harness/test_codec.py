@@ -65,6 +65,16 @@ def test_what_is_written_reads_back_equal_and_is_written_the_same_again(value: o
     assert "\n" not in text
 
 
+def test_a_gpu_of_an_older_header_has_no_application_clocks():
+    document = json.loads(codec.dump(a_header(host=replace(HOST, gpus=(GPU,)))))
+    (gpu,) = document["host"]["gpus"]
+    clocks = [name for name in gpu if name.endswith("_clock_mhz")]
+    assert len(clocks) == 6
+    for name in clocks:
+        del gpu[name]
+    assert codec.read(RunHeader, json.dumps(document), "test").host.gpus == (GPU,)
+
+
 def test_options_keep_their_types():
     options = {"yes": True, "one": 1, "one_point": 1.0, "text": "1"}
     again = codec.read(Record, codec.dump(a_record(case=a_case(options=options))), "test").case.options

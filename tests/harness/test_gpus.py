@@ -68,6 +68,7 @@ MACHINES: dict[str, dict[str, str]] = {
     },
     "down": {"NVML_STUB_DOWN": "1"},
     "no GPU": {"NVML_STUB_COUNT": "0"},
+    "no count": {"NVML_STUB_REFUSES": "nvmlDeviceGetCount_v2"},
     "one lost": {"NVML_STUB_LOST": "0"},
     "one lost with a handle": {"NVML_STUB_LOST_OPEN": "1"},
     "a lost one that is not visible": {"NVML_STUB_LOST": "1", "CUDA_VISIBLE_DEVICES": "0"},
@@ -171,7 +172,7 @@ def test_a_lost_gpu_is_left_out_and_named_where_it_would_be_measured_on(told: di
     assert (
         told["down"]["reason"] == "no NVIDIA driver answers here (NVML: RM has detected an NVML/RM version mismatch.)"
     )
-    assert told["no GPU"]["reason"] == "no GPU is fitted"
+    assert told["no GPU"]["reason"] == told["no count"]["reason"] == "NVML knows of no GPU here"
 
 
 def test_gpus_that_this_process_may_not_use_have_no_number(told: dict[str, Any]) -> None:
