@@ -122,7 +122,9 @@ def test_a_stalled_rank_runs_into_the_time_limit_and_its_stack_is_kept(
     start: Start, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     environment["SSDBENCH_CACHE"] = str(tmp_path)
-    process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--steps", "4000", "--timeout", "40")
+    # Seconds of warm-up, so that the rank is stopped before the barrier that follows, however slow this machine is.
+    seconds = ("--warmup", "100", "--steps", "10", "--timeout", "40")
+    process = start(*PACE, "--gpus", "2", "--batch-size", "1", *seconds)
     eventually(lambda: ranks_of(process) and stepping(tmp_path))
     ranks = ranks_of(process)
     ranks[1].suspend()
