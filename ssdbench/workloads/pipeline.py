@@ -33,6 +33,7 @@ def _options(session: Session, split: PreparedSplit | None) -> PipelineOptions:
     return PipelineOptions(
         batch_size_per_gpu=case.batch_size_per_gpu,
         device=session.device.torch_device,
+        decode=case.decode,
         rank=session.group.rank,
         world_size=session.group.world_size,
         seed=session.seed,

@@ -69,6 +69,15 @@ def options(prepared: Prepared) -> Options:
     return make
 
 
+@pytest.fixture
+def published_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DALI as it decodes on the CPU for a GPU, where there is none: the pixels stay, all else is the real thing."""
+    data_node = importlib.import_module("nvidia.dali.data_node")
+    dali_graph = importlib.import_module("ssdbench.ssd.pipelines.dali_graph")
+    monkeypatch.setattr(dali_graph, "moves_pixels", lambda options: True)
+    monkeypatch.setattr(data_node.DataNode, "gpu", lambda node: node)
+
+
 @pytest.fixture(params=["dali", "torchvision"])
 def shelf(request: pytest.FixtureRequest) -> Any:
     return importlib.import_module(f"ssdbench.ssd.pipelines.{request.param}")

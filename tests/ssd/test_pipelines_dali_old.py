@@ -59,7 +59,10 @@ def test_the_overlay_is_what_is_imported(version: str, environment: dict[str, st
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_dali_pipeline_passes_its_tests(environment: dict[str, str]) -> None:
-    tests = [f"tests/ssd/test_pipelines_{name}.py" for name in ("contract", "dali", "agree", "resume", "truth")]
+    tests = [
+        f"tests/ssd/test_pipelines_{name}.py"
+        for name in ("contract", "dali", "dali_decode", "agree", "resume", "truth")
+    ]
     selection = ["-W", "ignore::DeprecationWarning", "-k", f"not ({UNFIT})"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, *selection],

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from ssdbench.ssd.coco import Prepared, prepare
-from ssdbench.ssd.pipelines.contract import MEAN_RGB, STD_RGB
-from tests.ssd.planting import ignore_progress
+from ssdbench.ssd.pipelines import dali
+from ssdbench.ssd.pipelines.contract import MEAN_RGB, STD_RGB, PipelineOptions, TrainingBatch
+from tests.ssd.planting import Options, ignore_progress
 
 COLOURED = {1: (1, (220, 30, 30)), 3: (3, (30, 200, 30)), 90: (80, (30, 30, 220))}
 """COCO's category id -> the label it trains as, and the colour of its objects in `coloured`."""
@@ -41,12 +42,35 @@ def coloured(synthetic: Path, tmp_path: Path) -> Prepared:
 
 
 def test_labels_and_boxes_of_training_are_those_of_the_pixels(train: Any, coloured: Prepared) -> None:
-    batches = list(train(data=coloured.train, batch_size_per_gpu=8).epoch())
+    assert_told_truly(list(train(data=coloured.train, batch_size_per_gpu=8).epoch()))
+
+
+@pytest.mark.usefixtures("published_form")
+def test_labels_and_boxes_of_the_published_form_are_those_of_the_pixels(options: Options, coloured: Prepared) -> None:
+    assert_told_truly(of_dali(options(data=coloured.train, batch_size_per_gpu=8)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("decode", ["cpu", "mixed"])
+def test_labels_and_boxes_on_a_gpu_are_those_of_the_pixels(options: Options, coloured: Prepared, decode: str) -> None:
+    device = torch.device("cuda", 0)
+    assert_told_truly(of_dali(options(data=coloured.train, batch_size_per_gpu=8, device=device, decode=decode)))
+
+
+def of_dali(options: PipelineOptions) -> list[TrainingBatch]:
+    pipeline = dali.training(options)
+    batches = list(pipeline.epoch())
+    pipeline.close()
+    return batches
+
+
+def assert_told_truly(batches: list[TrainingBatch]) -> None:
     channel_of = {label: colour.index(max(colour)) for label, colour in COLOURED.values()}
     mean, std = (torch.tensor(values)[:, None] for values in (MEAN_RGB, STD_RGB))
     objects = 0
     for batch in batches:
-        for image, boxes_cxcywh, labels in zip(batch.images, batch.boxes_cxcywh, batch.labels, strict=True):
+        parts = (batch.images.cpu(), batch.boxes_cxcywh.cpu(), batch.labels.cpu())
+        for image, boxes_cxcywh, labels in zip(*parts, strict=True):
             (label,) = set(labels[labels > 0].tolist())
             cx, cy, width, height = boxes_cxcywh[labels > 0][0].tolist()
             # Where the object is anywhere near its box, these five places are on it.

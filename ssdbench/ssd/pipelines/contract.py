@@ -8,7 +8,7 @@ A pipeline is a module of this package with two functions, found by name:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class PipelineOptions:
 
     batch_size_per_gpu: int
     device: torch.device  # where the batches are wanted; decides DALI's CPU or GPU variant
+    decode: Literal["cpu", "mixed"] = "mixed"  # where `dali` decodes for a GPU, see `dali_graph`
     rank: int = 0
     world_size: int = 1
     seed: int = 0

@@ -36,6 +36,7 @@ from ssdbench.ssd.pipelines.dali_graph import (
     BatchIterator,
     Graph,
     dali,
+    moves_pixels,
     training_graph,
     validation_graph,
 )
@@ -56,6 +57,7 @@ def training(options: PipelineOptions) -> TrainingPipeline:
     split = require_data(options)
     batches_per_training_epoch(options)  # refuses too small a data set before DALI loads it
     variant = f"dali {dali.__version__} on {options.device.type}"
+    variant += " decoded by the CPU" if moves_pixels(options) else ""
     stream = stream_of(f"{variant} with checkpoints" if _checkpoints(options) else variant, options)
     start = read_state(stream, options.resume_state)
     file_names = load_columns(split).file_names

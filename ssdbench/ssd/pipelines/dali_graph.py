@@ -1,4 +1,9 @@
-"""What DALI does with an image, for the CPU and the GPU from one definition; `dali` reads what comes out of it."""
+"""What DALI does with an image, for the CPU and the GPU from one definition; `dali` reads what comes out of it.
+
+For a GPU there are two forms. "cpu" is the published one: the CPU decodes, crops, flips and resizes, 300x300 pixels of
+8 bits move to the GPU, which changes colours and normalises (NVIDIA, "SSD v1.1 for PyTorch", releases 21.05 to 22.10,
+ssd/coco_pipeline.py). "mixed" moves the JPEG: the CPU reads its header, the GPU decodes and does all that follows.
+"""
 
 import re
 from typing import Any
@@ -68,21 +73,24 @@ def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Nod
         num_attempts=1,
     )
     images = fn.decoders.image_slice(jpegs, crop_begin, crop_size, **_decoding(options))
-    images = _coloured(_resized(images))
     flip = fn.random.coin_flip(probability=FLIP_PROBABILITY)
+    mirror = {"mirror": flip}
+    if moves_pixels(options):
+        images, mirror = fn.flip(images, horizontal=flip), {}
+    images = _coloured(_resized(images, options))
     boxes = fn.bb_flip(boxes, ltrb=True, horizontal=flip)
     anchors = default_boxes("ltrb").flatten().tolist()
     boxes, labels = fn.box_encoder(boxes, labels, criteria=MATCH_IOU, anchors=anchors)
     if options.device.type == "cuda":
         boxes, labels = boxes.gpu(), labels.gpu()
-    return _normalised(images, options, mirror=flip), boxes, labels, rows
+    return _normalised(images, options, **mirror), boxes, labels, rows
 
 
 def validation_graph(options: PipelineOptions) -> tuple[Node, ...]:
     """What DALI does for a validation batch: images, boxes_ltrb and labels padded with 0, rows."""
     jpegs, boxes, labels, rows = _shard_of_coco(options, stick_to_shard=True, pad_last_batch=True)
     images = fn.decoders.image(jpegs, **_decoding(options))
-    images = _normalised(_resized(images), options)
+    images = _normalised(_resized(images, options), options)
     return images, fn.pad(boxes, fill_value=0), fn.pad(labels, fill_value=0), rows
 
 
@@ -103,18 +111,25 @@ def _shard_of_coco(options: PipelineOptions, **order: Any) -> tuple[Node, Node, 
     return jpegs, boxes, labels, rows
 
 
+def moves_pixels(options: PipelineOptions) -> bool:
+    """Whether the CPU decodes for a GPU, so that pixels move there, not JPEGs."""
+    return options.device.type == "cuda" and options.decode == "cpu"
+
+
 def _decoding(options: PipelineOptions) -> dict[str, Any]:
-    arguments = {"device": "mixed" if options.device.type == "cuda" else "cpu", "output_type": types.RGB}
+    on_gpu = options.device.type == "cuda" and not moves_pixels(options)
+    arguments = {"device": "mixed" if on_gpu else "cpu", "output_type": types.RGB}
     # The boxes are those of the pixels as stored; DALI 1.34 and older never turn an image, and know no such argument.
     if "adjust_orientation" in dali.backend.GetSchema("decoders__Image").GetArgumentNames():
         arguments["adjust_orientation"] = False
     return arguments
 
 
-def _resized(images: Node) -> Node:
-    return fn.resize(
+def _resized(images: Node, options: PipelineOptions) -> Node:
+    images = fn.resize(
         images, resize_x=IMAGE_SIDE, resize_y=IMAGE_SIDE, min_filter=types.DALIInterpType.INTERP_TRIANGULAR
     )
+    return images.gpu() if moves_pixels(options) else images
 
 
 def _coloured(images: Node) -> Node:
