@@ -18,7 +18,7 @@ from ssdbench.schema.record import RunOptions
 DEFAULT_RESULTS = Path("results")
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
-_AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "layout", "compile")
+_AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile")
 _PROTOCOL = ("warmup_steps", "steps", "launches", "timeout_seconds")
 
 
@@ -44,6 +44,7 @@ class Request:
     precision: Annotated[str | None, _option(f"fp32, tf32, amp, bf16; {_SEVERAL}.")] = None
     backbone: Annotated[str | None, _option(f"resnet18, resnet34, resnet50, resnet101, resnet152; {_SEVERAL}.")] = None
     pipeline: Annotated[str | None, _option(f"dali, torchvision, resident; {_SEVERAL}.")] = None
+    decode: Annotated[str | None, _option(f"Where dali decodes for a GPU: cpu, mixed; {_SEVERAL}.")] = None
     layout: Annotated[str | None, _option(f"channels_last, contiguous; {_SEVERAL}.")] = None
     compile: Annotated[bool | None, _option("Compile the model with torch.compile.", "--compile/--eager")] = None
     option: Annotated[list[str] | None, _option("The workload's own option, as name=value.")] = None

@@ -36,7 +36,8 @@ def make_plan(
 def _expanded(
     suite: Suite, device: DeviceKind, machine: Machine, pilot_pairs: int | None
 ) -> Iterator[tuple[Case, str | None]]:
-    for case, below in expand(suite, device, machine.hardware.cpu_count):
+    hardware = machine.hardware
+    for case, below in expand(suite, device, hardware.cpu_count, hardware.gpu_count):
         launches = pilot_pairs or case.protocol.launches
         yield replace(case, protocol=replace(case.protocol, launches=launches)), below
 
@@ -173,8 +174,14 @@ def _dotted(capability: tuple[int, int]) -> str:
     return ".".join(map(str, capability))
 
 
+def _words(case: Case) -> set[str]:
+    return {*case.key.split("-"), *([f"decode={case.decode}"] if case.decode_is_a_choice else [])}
+
+
 def only(plan: Plan, asked: Sequence[str]) -> Plan:
     """The cases of a plan that are asked for: each by its key or title, or by words that all are parts of its key.
+
+    Where DALI decodes is a word as well: decode=cpu, which is in the key, or decode=mixed, which is not.
 
     Raises:
         UsageError: one of them names no case.
@@ -183,7 +190,7 @@ def only(plan: Plan, asked: Sequence[str]) -> Plan:
     for text in asked:
         words = set(text.split())
         found = {case.key for case in (planned.case for planned in plan.cases) if text in (case.key, case.title)}
-        found = found or {planned.case.key for planned in plan.cases if words <= set(planned.case.key.split("-"))}
+        found = found or {planned.case.key for planned in plan.cases if words <= _words(planned.case)}
         if not found:
             example = " ".join(plan.cases[0].case.key.split("-"))
             raise UsageError(f"--case {text!r} is no case of {plan.suite}: write words such as {example!r}")

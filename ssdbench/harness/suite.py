@@ -13,12 +13,14 @@ from ssdbench.harness.tables import Table, checked, read_toml
 from ssdbench.schema.accuracy import accuracy_options
 from ssdbench.schema.case import (
     BACKBONES,
+    DECODES,
     LAYOUTS,
     NOT_USED,
     PIPELINES,
     PRECISIONS,
     WORKLOADS,
     Case,
+    Decode,
     DeviceKind,
     Layout,
     OptionValue,
@@ -52,6 +54,7 @@ PrecisionName = Annotated[str, _one_of(*PRECISIONS)]
 BackboneName = Annotated[str, _one_of(*BACKBONES)]
 PipelineName = Annotated[str, _one_of(*PIPELINES)]
 LayoutName = Annotated[Layout, _one_of(*LAYOUTS)]
+DecodeName = Annotated[Decode, _one_of(*DECODES)]
 OneOrMore = BeforeValidator(_as_list)
 
 
@@ -115,6 +118,7 @@ class MatrixTable(Table):
     precision: Annotated[list[PrecisionName], OneOrMore] = ["fp32"]
     backbone: Annotated[list[BackboneName], OneOrMore] = ["resnet50"]
     pipeline: Annotated[list[PipelineName], OneOrMore] = ["dali"]
+    decode: Annotated[list[DecodeName], OneOrMore] = ["mixed"]
     layout: Annotated[list[LayoutName], OneOrMore] = ["channels_last"]
     compile: Annotated[list[bool], OneOrMore] = [False]
     threads_per_rank: Annotated[int, Field(ge=0)] = 0
@@ -142,7 +146,8 @@ class Suite(Table):
 
 
 AXES = (
-    "workload", "backbone", "pipeline", "layout", "compile", "world_size", "nodes", "precision", "batch_size_per_gpu",
+    "workload", "backbone", "pipeline", "decode", "layout", "compile", "world_size", "nodes", "precision",
+    "batch_size_per_gpu",
 )  # fmt: skip
 
 
@@ -178,6 +183,11 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
     suite = checked(Suite, content, origin)
     suite.verdict.settings()
     for number, matrix in enumerate(suite.matrix, start=1):
+        if "decode" in matrix.model_fields_set and "dali" not in matrix.pipeline:
+            raise UsageError(
+                f"{origin}: matrix {number}: decode says where dali decodes, and its pipeline is "
+                f"{', '.join(matrix.pipeline)}: leave decode out, or add dali"
+            )
         for rule in matrix.exclude:
             _check_exclude(rule, matrix, f"{origin}: matrix {number}")
     return suite
@@ -191,11 +201,11 @@ def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str
             raise UsageError(f"{where}: exclude never applies: {key} = {value!r} is not in {getattr(matrix, key)}")
 
 
-def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[Case, str | None]]:
+def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0) -> Iterator[tuple[Case, str | None]]:
     """All cases in the suite's order, each with the capability below which alone it is wanted (None: everywhere).
 
-    `threads_per_rank` 0 becomes an equal share of a machine's `cpu_count` logical CPUs (at most 8 a rank beside a GPU,
-    as the published recipe gives its pipeline).
+    `threads_per_rank` 0 becomes a fair share of the logical CPUs of a machine with `cpu_count` and `gpu_count` of them,
+    see `_share`.
     """
     seen: set[str] = set()
     for matrix in suite.matrix:
@@ -204,13 +214,13 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[C
             axes = dict(zip(AXES, values, strict=True))
             if any(all(axes[key] == value for key, value in rule.items()) for rule in matrix.exclude):
                 continue
-            threads = matrix.threads_per_rank or _share(cpu_count, axes["world_size"] // axes["nodes"], device)
+            threads = matrix.threads_per_rank or _share(axes, device, cpu_count, gpu_count)
             case = Case(
                 device=device,
                 threads_per_rank=threads,
                 options=binding_options(matrix.options),
                 protocol=protocol,
-                **_without_unused(axes),
+                **_without_unused(axes, device),
             )
             if case.workload == "accuracy":
                 accuracy_options(case)  # refuses a wrong one before anything is started
@@ -219,16 +229,28 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int) -> Iterator[tuple[C
                 yield case, matrix.below_capability
 
 
-def _share(cpu_count: int, ranks_per_node: int, device: DeviceKind) -> int:
-    share = max(1, cpu_count // max(1, ranks_per_node))
-    return min(8, share) if device == "cuda" else share
+def _share(axes: dict[str, Any], device: DeviceKind, cpu_count: int, gpu_count: int) -> int:
+    """CPU threads of a rank where the suite names no number.
+
+    On a CPU the ranks divide all CPUs. Beside a GPU a rank has what it would have if every GPU of the machine were in
+    use, so that figures of one GPU and of eight scale by the GPUs alone; one CPU of it is left to the rank's main
+    thread, which keeps the GPU busy. torchvision's threads are processes, each with two batches in shared memory:
+    8 at most, as in the published loader.
+    """
+    ranks = max(1, axes["world_size"] // axes["nodes"])
+    if device == "cpu":
+        return max(1, cpu_count // ranks)
+    share = max(1, cpu_count // max(ranks, gpu_count) - 1)
+    return min(8, share) if axes["pipeline"] == "torchvision" else share
 
 
-def _without_unused(axes: dict[str, Any]) -> dict[str, Any]:
+def _without_unused(axes: dict[str, Any], device: DeviceKind) -> dict[str, Any]:
     """Name what a workload does not use as such: the input pipeline of a resnet18 and of a resnet50 are one case."""
-    if WORKLOADS[axes["workload"]].uses_model:
-        return axes
-    unused = {"backbone": NOT_USED, "precision": "fp32", "compile": False}
+    unused: dict[str, Any] = {}
+    if not WORKLOADS[axes["workload"]].uses_model:
+        unused |= {"backbone": NOT_USED, "precision": "fp32", "compile": False}
     if axes["workload"] == "pace":
         unused |= {"pipeline": NOT_USED, "layout": "channels_last"}
+    if device == "cpu" or (axes | unused)["pipeline"] != "dali":
+        unused |= {"decode": "mixed"}
     return axes | unused

@@ -8,9 +8,11 @@ from ssdbench.errors import UsageError
 
 DeviceKind = Literal["cuda", "cpu"]
 Layout = Literal["channels_last", "contiguous"]
+Decode = Literal["cpu", "mixed"]
 OptionValue = bool | int | float | str
 
 LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
+DECODES: tuple[Decode, ...] = ("cpu", "mixed")
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 PIPELINES = ("dali", "torchvision", "resident")
 NOT_USED = "none"
@@ -95,6 +97,8 @@ class Case:
     `world_size` counts ranks: one per GPU, or one process each on a CPU; they are spread evenly over `nodes` machines.
     `threads_per_rank` is the number of CPU threads a rank may use, for its arithmetic on a CPU and for its input
     pipeline everywhere.
+    `decode` is where the dali pipeline decodes for a GPU: "cpu" as in the published pipeline, or "mixed", on the GPU.
+    Where there is no such choice (`decode_is_a_choice`) it means nothing, and a plan holds "mixed".
     """
 
     workload: str
@@ -108,6 +112,7 @@ class Case:
     compile: bool = False
     threads_per_rank: int = 1
     nodes: int = 1
+    decode: Decode = "mixed"
     options: dict[str, OptionValue] = field(default_factory=dict)
     protocol: Protocol = Protocol()
 
@@ -124,6 +129,7 @@ class Case:
             f"{self.world_size}x{self.device}{f'-{self.nodes}nodes' if self.nodes > 1 else ''}",
             f"bs{self.batch_size_per_gpu}",
             f"t{self.threads_per_rank}",
+            "decode=cpu" if self.decode_is_a_choice and self.decode == "cpu" else NOT_USED,
         ]
         parts += [f"{name}={value}" for name, value in sorted(self.options.items())]
         return "-".join(part for part in parts if part != NOT_USED)
@@ -139,6 +145,7 @@ class Case:
         ranks = f"{self.world_size} {unit}{machines} × batch {self.batch_size_per_gpu}"
         extras: list[str] = [self.layout] if self.layout != "channels_last" else []
         extras += ["compiled"] if self.compile else []
+        extras += ["decode=cpu"] if self.decode_is_a_choice and self.decode == "cpu" else []
         extras += [f"{name}={value}" for name, value in sorted(self.options.items())]
         return " · ".join([named, ranks, *extras])
 
@@ -146,6 +153,11 @@ class Case:
     def binds_to_numa_node(self) -> bool:
         """Whether each rank keeps to the CPUs of its GPU's NUMA node."""
         return self.options.get("bind") == "numa"
+
+    @property
+    def decode_is_a_choice(self) -> bool:
+        """Whether the images can be decoded on either side: DALI does, for a GPU."""
+        return self.pipeline == "dali" and self.device == "cuda"
 
     @property
     def ranks_per_node(self) -> int:

@@ -153,6 +153,13 @@ def test_tables_carry_hardware_container_date_and_runs():
     assert context["conditions"] == "resnet18, resident, channels_last"
 
 
+def test_decoding_on_either_side_is_a_table_of_its_own():
+    cases = [a_case(device="cuda", pipeline="dali", decode=decode) for decode in ("cpu", "mixed")]
+    tables = published_style(measured_sheets([a_run(*((case, (0.1,)) for case in cases), hardware=A100)]))
+    conditions = [dict(table.context)["conditions"] for table in tables]
+    assert conditions == ["resnet18, dali, channels_last", "resnet18, dali, channels_last, decode=cpu"]
+
+
 def test_other_hardware_is_another_table():
     found = published_style(measured_sheets([a_run(run_id="a"), a_run(run_id="b", hardware=A100)]))
     assert len(found) == 2

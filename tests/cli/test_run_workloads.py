@@ -113,6 +113,16 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
     assert [planned.case.batch_size_per_gpu for planned in run.header.plan.cases if planned.skip_reason] == [1]
 
 
+def test_where_dali_decodes_is_an_axis_of_an_ad_hoc_grid(ssdbench: Ssdbench) -> None:
+    grid = ("plan", "--workload", "train", "--device", "cuda", "--decode")
+    planned = ssdbench(*grid, "cpu,mixed")
+    assert planned.stdout.count("train resnet50 dali fp32") == 2, planned.stderr
+    assert planned.stdout.count("decode=cpu") == 1
+    refused = ssdbench(*grid, "cpu", "--pipeline", "torchvision")
+    assert refused.returncode == ExitCode.USAGE
+    assert "decode says where dali decodes, and its pipeline is torchvision: leave decode out" in refused.stderr
+
+
 def test_a_loss_that_is_not_finite_is_that_outcome_at_that_step(ssdbench: Ssdbench, tmp_path: Path) -> None:
     from torchvision.models import resnet18
 

@@ -161,6 +161,21 @@ def test_an_interpreter_says_for_which_gpus_its_torch_has_code_and_only_where_it
     assert inspect_python().gpu_code is None
 
 
+def test_a_case_is_asked_for_by_where_dali_decodes() -> None:
+    matrix = {"workload": "train", "decode": ["cpu", "mixed"], "batch_size_per_gpu": [32, 64]}
+    plan = make_plan(parse_suite({"name": "s", "matrix": [matrix]}, "test"), HOPPER, WORKER, seed=1)
+    for decode in ("cpu", "mixed"):
+        (found,) = only(plan, [f"train bs32 decode={decode}"]).cases
+        assert (found.case.decode, found.case.batch_size_per_gpu) == (decode, 32)
+    assert len(only(plan, ["train bs32"]).cases) == 2
+
+
+def test_the_gpus_of_the_machine_share_its_processors() -> None:
+    plan = make_plan(parse_suite({"name": "s", "matrix": [{"workload": "train"}]}, "test"), AMPERE, WORKER, seed=1)
+    (found,) = plan.cases
+    assert found.case.threads_per_rank == 1  # 4 processors, 8 GPUs
+
+
 def test_launches_take_turns_and_every_second_round_goes_backwards() -> None:
     suite = parse_suite(
         {

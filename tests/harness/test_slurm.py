@@ -75,7 +75,7 @@ def a_launcher() -> SlurmLauncher:
 
 
 def test_launches_that_share_a_node_never_share_a_gpu(send: Send) -> None:
-    demand = demand_of(a_case(device="cuda"), shares_nodes=True)
+    demand = demand_of(a_case(device="cuda"), 1, shares_nodes=True)
     sent = [send("echo $CUDA_VISIBLE_DEVICES; sleep 60", demand, SHARED) for _ in range(3)]
     until(lambda: all(log.exists() and log.read_text() for _, log in sent[:2]))
     assert sent[2][0].state().is_waiting
@@ -84,7 +84,7 @@ def test_launches_that_share_a_node_never_share_a_gpu(send: Send) -> None:
 
 
 def test_a_launch_on_cpus_has_its_node_to_itself_and_others_go_to_other_nodes(send: Send) -> None:
-    demand = demand_of(a_case(device="cpu"), shares_nodes=True)
+    demand = demand_of(a_case(device="cpu"), 2, shares_nodes=True)
     sent = [send("echo $SLURMD_NODENAME; sleep 60", demand, SlurmOptions(exclusive=False)) for _ in range(3)]
     until(lambda: all(log.exists() and log.read_text() for _, log in sent[:2]))
     assert sent[2][0].state().is_waiting

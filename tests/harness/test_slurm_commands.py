@@ -44,7 +44,7 @@ def test_a_job_in_one_of_these_states_goes_on(state: str) -> None:
 
 
 def asked(case: Case, options: SlurmOptions) -> str:
-    return " ".join(arguments_of(demand_of(case, shares_nodes=not options.exclusive), options))
+    return " ".join(arguments_of(demand_of(case, 16, shares_nodes=not options.exclusive), options))
 
 
 def test_a_launch_asks_for_its_nodes_whole_and_for_its_time_and_two_minutes() -> None:
@@ -57,8 +57,13 @@ def test_a_launch_asks_for_its_nodes_whole_and_for_its_time_and_two_minutes() ->
 def test_a_launch_that_shares_a_node_asks_for_its_gpus_and_processors() -> None:
     options = SlurmOptions(exclusive=False, arguments=("--mem=64G",))
     case = a_case(device="cuda", world_size=2, threads_per_rank=4)
-    assert asked(case, options) == "--nodes=1 --ntasks-per-node=1 --time=17 --cpus-per-task=8 --gres=gpu:2 --mem=64G"
+    assert asked(case, options) == "--nodes=1 --ntasks-per-node=1 --time=17 --cpus-per-task=10 --gres=gpu:2 --mem=64G"
     assert "--exclusive" in asked(a_case(device="cpu"), options)
+
+
+def test_a_launch_that_shares_a_node_asks_for_no_more_processors_than_there_are() -> None:
+    case = a_case(device="cuda", world_size=2, threads_per_rank=8)
+    assert "--cpus-per-task=16 " in asked(case, SlurmOptions(exclusive=False))
 
 
 def test_options_are_given_by_name() -> None:

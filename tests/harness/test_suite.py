@@ -6,15 +6,17 @@ import pytest
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.suite import expand, find_suite, load_suite, parse_suite
-from ssdbench.schema.case import Case
+from ssdbench.schema.case import Case, DeviceKind
 
 REPOSITORY = Path(__file__).parents[2]
 
 
-def cases(content: str, tmp_path: Path, *, cpu_count: int = 8) -> list[Case]:
+def cases(
+    content: str, tmp_path: Path, *, device: DeviceKind = "cuda", cpu_count: int = 8, gpu_count: int = 0
+) -> list[Case]:
     path = tmp_path / "my.toml"
     path.write_text('name = "my"\n' + content)
-    return [case for case, _ in expand(load_suite(path), "cuda", cpu_count)]
+    return [case for case, _ in expand(load_suite(path), device, cpu_count, gpu_count)]
 
 
 def test_the_cases_are_the_product_of_the_axes_less_the_excluded(tmp_path: Path) -> None:
@@ -60,12 +62,61 @@ def test_a_case_says_its_nodes_only_where_there_are_several(tmp_path: Path) -> N
 
 def test_ranks_share_the_processors_of_their_node(tmp_path: Path) -> None:
     suite = '[[matrix]]\nworkload = "train"\nworld_size = 4\nnodes = [1, 2, 4]'
-    assert [case.threads_per_rank for case in cases(suite, tmp_path, cpu_count=12)] == [3, 6, 8]
+    assert [case.threads_per_rank for case in cases(suite, tmp_path, cpu_count=12)] == [2, 5, 11]
 
 
-def test_ranks_share_the_processors(tmp_path: Path) -> None:
-    found = cases('[[matrix]]\nworkload = "train"\nworld_size = [1, 2, 16]', tmp_path, cpu_count=12)
-    assert [case.threads_per_rank for case in found] == [8, 6, 1]
+@pytest.mark.parametrize(("device", "threads"), [("cpu", [12, 6, 2, 1]), ("cuda", [11, 5, 1, 1])])
+def test_ranks_share_the_processors_and_beside_a_gpu_leave_one_to_their_main_thread(
+    device: DeviceKind, threads: list[int], tmp_path: Path
+) -> None:
+    suite = '[[matrix]]\nworkload = "train"\nworld_size = [1, 2, 6, 16]'
+    assert [case.threads_per_rank for case in cases(suite, tmp_path, device=device, cpu_count=12)] == threads
+
+
+def test_a_rank_has_the_threads_of_one_gpu_however_many_are_used(tmp_path: Path) -> None:
+    suite = '[[matrix]]\nworkload = "train"\nworld_size = [1, 4, 8, 16]'
+    found = cases(suite, tmp_path, cpu_count=224, gpu_count=8)
+    assert [case.threads_per_rank for case in found] == [27, 27, 27, 13]
+
+
+def test_a_suite_says_the_threads_itself_where_it_does(tmp_path: Path) -> None:
+    suite = '[[matrix]]\nworkload = "train"\nworld_size = [1, 8]\nthreads_per_rank = 8'
+    assert [case.threads_per_rank for case in cases(suite, tmp_path, cpu_count=224)] == [8, 8]
+
+
+def test_torchvision_has_no_more_than_eight_worker_processes(tmp_path: Path) -> None:
+    suite = '[[matrix]]\nworkload = "train"\npipeline = ["torchvision", "dali"]'
+    assert [case.threads_per_rank for case in cases(suite, tmp_path, cpu_count=32)] == [8, 31]
+    assert [case.threads_per_rank for case in cases(suite, tmp_path, cpu_count=4)] == [3, 3]
+
+
+BOTH = '[[matrix]]\nworkload = "train"\nthreads_per_rank = 4\ndecode = ["cpu", "mixed"]\n'
+
+
+def test_where_dali_decodes_for_a_gpu_is_in_the_key_as_published_alone(tmp_path: Path) -> None:
+    published, mixed = cases(BOTH, tmp_path)
+    assert published.key == "train-resnet50-dali-fp32-channels_last-eager-1xcuda-bs32-t4-decode=cpu"
+    assert mixed.key == "train-resnet50-dali-fp32-channels_last-eager-1xcuda-bs32-t4"
+    assert published.title == "train resnet50 dali fp32 · 1 GPU × batch 32 · decode=cpu"
+    assert mixed.title == "train resnet50 dali fp32 · 1 GPU × batch 32"
+    (unsaid,) = cases('[[matrix]]\nworkload = "train"\nthreads_per_rank = 4', tmp_path)
+    assert unsaid == mixed
+
+
+def test_where_nothing_can_be_decoded_on_a_gpu_there_is_one_case(tmp_path: Path) -> None:
+    (on_cpu,) = cases(BOTH, tmp_path, device="cpu")
+    assert (on_cpu.decode, on_cpu.decode_is_a_choice, "decode" in on_cpu.key) == ("mixed", False, False)
+    found = cases(BOTH + 'pipeline = ["dali", "torchvision", "resident"]', tmp_path)
+    assert [(case.pipeline, case.decode) for case in found] == [
+        ("dali", "cpu"), ("dali", "mixed"), ("torchvision", "mixed"), ("resident", "mixed"),
+    ]  # fmt: skip
+
+
+def test_the_input_pipeline_alone_decodes_where_it_is_told_to(tmp_path: Path) -> None:
+    found = cases(BOTH.replace("train", "input"), tmp_path)
+    assert [case.decode for case in found] == ["cpu", "mixed"]
+    (paced,) = cases(BOTH.replace("train", "pace"), tmp_path)
+    assert paced.decode == "mixed"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +132,14 @@ def test_ranks_share_the_processors(tmp_path: Path) -> None:
         ('[[matrix]]\nworkload = "train"\nbatch_size_per_gpu = "32"', "found '32'"),
         ('[[matrix]]\nprecision = "amp"', "key 'matrix.1.workload' is missing"),
         ("matrix = []", "key 'matrix'"),
+        (
+            '[[matrix]]\nworkload = "train"\npipeline = "resident"\ndecode = "cpu"',
+            "matrix 1: decode says where dali decodes, and its pipeline is resident: leave decode out, or add dali",
+        ),
+        (
+            '[[matrix]]\nworkload = "train"\ndecode = "gpu"',
+            "'gpu' is not known: did you mean 'cpu'? choose from cpu, mixed",
+        ),
         ('protocol = { step = 3 }\n[[matrix]]\nworkload = "train"', "did you mean 'steps'?"),
         ('[[matrix]]\nworkload = "train"\nexclude = [{ gpus = 8 }]', "exclude names 'gpus', which is no axis"),
         ('[[matrix]]\nworkload = "train"\nexclude = [{ world_size = 8 }]', "exclude never applies"),
@@ -119,6 +178,18 @@ def test_nightly_holds_the_published_grid() -> None:
     training = {("train", n, b, p) for n in (1, 4, 8) for b in (32, 64, 128) for p in ("fp32", "tf32", "amp")}
     inference = {("infer", 1, b, p) for b in (1, 2, 4, 8, 16, 32, 64) for p in ("fp32", "tf32", "amp")}
     assert found == training | inference
+
+
+def test_nightly_decodes_as_published_and_has_a_case_that_does_not_wait_for_the_cpu() -> None:
+    found = [case for case, _ in expand(load_suite(find_suite("nightly")), "cuda", 64, 8)]
+    others = [(case.workload, case.world_size) for case in found if case.decode == "mixed"]
+    assert others == [("train", 1), ("train", 8)]
+
+
+def test_monthly_has_both_forms_of_decoding_of_every_workload() -> None:
+    found = [case for case, _ in expand(load_suite(find_suite("monthly")), "cuda", 64, 8)]
+    forms = {(case.workload, case.decode) for case in found if case.pipeline == "dali"}
+    assert forms == {(name, decode) for name in ("train", "infer", "detect", "input") for decode in ("cpu", "mixed")}
 
 
 def test_smoke_has_every_workload_at_one_and_two_processes_in_two_precisions() -> None:

@@ -98,7 +98,7 @@ class SlurmLauncher:
         folder = case_file.parent
         command = [sys.executable, "-m", "ssdbench.harness.launchers.slurm_node", str(case_file), self._python]
         try:
-            demand = demand_of(request.case, shares_nodes=not self._options.exclusive)
+            demand = demand_of(request.case, self._hardware.cpu_count, shares_nodes=not self._options.exclusive)
             job = submit(command, folder, demand, self._options, worker_environment({}))
         except RefusedError as error:
             return Failure(kind="unsupported", message=f"Slurm refused the job: {error}")
@@ -134,13 +134,18 @@ class SlurmLauncher:
         return None
 
 
-def demand_of(case: Case, *, shares_nodes: bool) -> Demand:
-    """What the job of a launch asks for; a launch on CPUs has its nodes to itself always."""
+def demand_of(case: Case, node_cpus: int, *, shares_nodes: bool) -> Demand:
+    """What the job of a launch asks for; a launch on CPUs has its nodes to itself always.
+
+    Beside GPUs that is a CPU for each thread of the input pipeline and one for each rank's main thread, at most all
+    `node_cpus` of a node.
+    """
     on_gpus = case.device == "cuda"
+    cpus = min(node_cpus, case.ranks_per_node * (case.threads_per_rank + 1))
     return Demand(
         nodes=case.nodes,
         gpus_per_node=case.ranks_per_node if on_gpus else 0,
-        cpus=case.ranks_per_node * case.threads_per_rank if on_gpus and shares_nodes else None,
+        cpus=cpus if on_gpus and shares_nodes else None,
         minutes=math.ceil(case.protocol.timeout_seconds / 60) + _SPARE_MINUTES,
     )
 
