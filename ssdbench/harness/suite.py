@@ -237,7 +237,7 @@ def _share(axes: dict[str, Any], device: DeviceKind, cpu_count: int, gpu_count: 
     thread, which keeps the GPU busy. torchvision's threads are processes, each with two batches in shared memory:
     8 at most, as in the published loader.
     """
-    ranks = max(1, axes["world_size"] // axes["nodes"])
+    ranks: int = max(1, axes["world_size"] // axes["nodes"])
     if device == "cpu":
         return max(1, cpu_count // ranks)
     share = max(1, cpu_count // max(ranks, gpu_count) - 1)
