@@ -100,6 +100,14 @@ def test_a_measurement_from_before_phases_and_gpus_were_kept_has_none():
     assert codec.read_measurement(json.dumps(old)) == a_measurement()
 
 
+def test_a_record_from_before_a_case_said_where_dali_decodes_is_of_decoding_on_the_gpu():
+    mixed = a_record(case=a_case(device="cuda", pipeline="dali", decode="mixed"))
+    old = json.loads(codec.dump(mixed))
+    del old["case"]["decode"]
+    assert codec.read(Record, json.dumps(old), "x") == mixed
+    assert "decode" not in mixed.case.key
+
+
 def test_a_header_keeps_the_absolute_limit_that_it_was_begun_with():
     old = json.loads(codec.dump(a_header()))
     old["options"]["foreign_cpu_limit_cores"] = 0.15
