@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssdbench.analysis.contrast import contrasts
 from ssdbench.analysis.decide import judge, next_pairs, suspects
 from ssdbench.analysis.plan import plan
 from ssdbench.schema.night import Arms, CaseLaunches, Night, Stage, Wanted
@@ -97,8 +98,6 @@ def test_noise_is_inconclusive_with_what_could_be_seen_and_what_would_be_needed(
 def test_the_smallest_detectable_change_is_that_of_the_formula():
     from scipy.stats import t
 
-    from ssdbench.analysis.contrast import contrasts
-
     case = a_case(noise=0.08)
     (contrast,) = contrasts([(case.metric, case.measured.first(15))], SETTINGS)
     reach = (t.ppf(0.99, contrast.freedom) + t.ppf(math.sqrt(0.95), contrast.freedom)) * contrast.error
@@ -162,6 +161,20 @@ def test_a_suspect_without_fresh_pairs_is_told_how_many_its_share_of_alpha_needs
     together = sum(found.launches_needed or 0 for found in judge(first, SETTINGS).values())
     alone = sum(verdict(case).launches_needed or 0 for case in first.values())
     assert together > alone
+
+
+def test_holm_over_the_suspects_bounds_the_chance_of_any_false_alarm():
+    spread = [-1.45e-3, 0.0, 1.45e-3]
+    fresh = Arms(
+        baseline=tuple(0.1 * math.exp(shift) for shift in spread),
+        candidate=tuple(0.1 * math.exp(5.7e-3 + shift) for shift in spread),
+    )
+    (contrast,) = contrasts([(LATENCY, fresh)], SETTINGS)
+    assert SETTINGS.alpha / 5 < contrast.p_beyond() < SETTINGS.alpha
+    night = {str(number): replace(a_case(seed=number, change=0.03), fresh=fresh) for number in range(5)}
+    assert suspects(night, SETTINGS) == night.keys()
+    assert judge({"0": night["0"]}, SETTINGS)["0"].status is Status.REGRESSED
+    assert {found.status for found in judge(night, SETTINGS).values()} == {Status.INCONCLUSIVE}
 
 
 def test_only_suspects_have_fresh_pairs_planned_and_looked_at():

@@ -30,6 +30,13 @@ def test_the_more_cases_the_stricter():
     assert among_many.launches_needed > 4
 
 
+@pytest.mark.parametrize("change", [0.004, -0.004])
+def test_a_sure_change_within_the_margin_is_unchanged(change: float):
+    found = judge_single_shot({"case": a_case(change=change, noise=3e-4)}, SETTINGS)["case"]
+    assert found.status is Status.UNCHANGED
+    assert "a real change, but within the margin of 1%" in found.sentence
+
+
 def test_uneven_arms_are_all_used():
     case = a_case(change=0.02, pairs=10)
     uneven = replace(case, measured=Arms(baseline=case.measured.baseline, candidate=case.measured.candidate[:3]))

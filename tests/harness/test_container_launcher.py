@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from ssdbench.harness.images import require_image_name
 from ssdbench.harness.launchers import container
 from ssdbench.harness.launchers.container import ContainerLauncher, engine_failure, name_of
 from ssdbench.harness.launchers.engines import ENGINES, filled
+from ssdbench.harness.launchers.following import Event
+from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import ContainerImage, Failure
-from tests.builders import GPU_HARDWARE, a_case
+from ssdbench.schema.record import ContainerImage, Failure, Measurement
+from tests.builders import GPU_HARDWARE, a_case, a_measurement
 
 IMAGE = ContainerImage(reference="nvcr.io/nvidia/pytorch:24.09-py3", id="sha256:abc", packages={"torch": "2.5"})
 DATA = Path("/datasets/coco")
@@ -37,6 +40,27 @@ def command(engine: str, request: LaunchRequest, gpus: Sequence[GpuState] = (), 
     asked = ContainerOptions(engine=ENGINES[engine], **options)  # type: ignore[arg-type]
     launcher = ContainerLauncher(asked, IMAGE, DATA, gpus or GPUS, Path("/checkout"))
     return list(launcher.command(request))
+
+
+def test_the_work_of_the_host_beside_a_container_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = a_measurement(wall_seconds=0.2, foreign_cpu_cores=0.5)
+    heard: list[object] = []
+
+    def launch(self: object, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
+        on_event({"event": "phase", "phase": "measure", "seconds": 0.0})
+        begin = time.process_time()
+        while time.process_time() == begin:
+            pass
+        on_event({"event": "phase", "phase": "profile", "seconds": 0.2})
+        return seen
+
+    monkeypatch.setattr(LocalLauncher, "launch", launch)
+    asked = ContainerOptions(engine=ENGINES["docker"])
+    found = ContainerLauncher(asked, IMAGE, DATA, GPUS, Path("/checkout")).launch(request_of(), heard.append)
+    assert isinstance(found, Measurement)
+    assert found.foreign_cpu_cores is not None
+    assert found.foreign_cpu_cores < 0.5
+    assert len(heard) == 2
 
 
 def test_docker_gets_the_source_and_the_data_read_only_and_the_folder_of_the_launch_writable() -> None:
