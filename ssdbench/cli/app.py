@@ -13,6 +13,7 @@ from ssdbench.cli.exchange import export, import_
 from ssdbench.cli.history import history
 from ssdbench.cli.plan import plan
 from ssdbench.cli.report import report
+from ssdbench.cli.roofline import roofline
 from ssdbench.cli.run import run
 from ssdbench.cli.table import table
 from ssdbench.cli.verdict import verdict
@@ -41,6 +42,7 @@ app.add_typer(containers.app, name="containers")
 app.add_typer(converge.app, name="converge")
 app.command()(history)
 app.command()(table)
+app.command()(roofline)
 app.command()(export)
 app.command("import")(import_)
 app.command()(report)

@@ -27,6 +27,7 @@ from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Measurement, Record, RunHeader
+from ssdbench.schema.roofline import Roofline
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
@@ -54,6 +55,7 @@ _EXPORTED: Mapping[str, type] = {
     "checkpoint_evaluation": CheckpointEvaluation,
     "distribution_header": DistributionHeader,
     "convergence_verdict": ConvergenceVerdict,
+    "roofline": Roofline,
     "bisection": Bisection,
     "bisection_step": Step,
 }

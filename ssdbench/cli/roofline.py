@@ -1,0 +1,144 @@
+"""`ssdbench roofline`: how fast a step could be, by its operations and a device's ceilings; how near a run comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import typer
+from rich.console import Console
+
+from ssdbench.cli.compare import load_run
+from ssdbench.cli.progress import data_progress
+from ssdbench.cli.request import Request, takes_request
+from ssdbench.errors import UsageError
+from ssdbench.schema.case import Case, DeviceKind
+from ssdbench.schema.record import Run
+from ssdbench.schema.roofline import CasePrediction, Ceilings, Roofline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RooflineRequest(Request):
+    """What `roofline` is asked: a run, or an ad hoc grid; nothing of how it is measured."""
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        *("name", "nodes", "world_size", "pipeline", "option", "warmup_steps", "steps", "launches", "timeout_seconds"),
+        *("foreign_cpu_limit_cores", "margin", "data", "weights", "download", "launcher", "slurm", "seed", "compile"),
+    )
+
+
+@takes_request
+def roofline(
+    request: RooflineRequest,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run, as `compare` takes it.")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="GPU by name or a part of it, as in 'h100 80gb'; default: this machine's.")
+    ] = None,
+    ceilings: Annotated[
+        str | None, typer.Option(metavar="NAME=VALUE,...", help="As in matmul=805e12,tf32=403e12,copy=3.02e12.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the ceilings of this machine's GPU, or CPU, first.")
+    ] = False,
+    groups: Annotated[bool, typer.Option("--groups", help="Show each case by its groups of operations.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the predictions as one line of JSON.")] = False,
+) -> None:
+    """Predict a training or inference step from its operations, and put a run's steps beside it.
+
+    Every operation of the step takes at least the time of its arithmetic at the rate of a matrix product, and of its
+    bytes at the rate of a copy. docs/performance.md says what is counted, and how near an H100 comes.
+    """
+    from ssdbench.harness.stores import codec
+    from ssdbench.report.roofline import render_roofline
+
+    if (run is None) == (request.workload is None):
+        raise UsageError("give either a run (`ssdbench roofline latest`) or an ad hoc grid (`--workload train ...`)")
+    loaded = load_run(request.store(), run) if run is not None else None
+    cases = _cases_of_run(loaded) if loaded is not None else _cases_asked_for(request)
+    found = _predicted(request, cases, loaded, _Asked(gpu=gpu, ceilings=ceilings, measure=measure))
+    if as_json:
+        print(codec.dump(found))
+    else:
+        Console().print(render_roofline(found, groups=groups or len(found.cases) == 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Where the ceilings shall come from."""
+
+    gpu: str | None
+    ceilings: str | None
+    measure: bool
+
+
+def _cases_of_run(run: Run) -> list[Case]:
+    measured = {record.case.key: record.case for record in run.records if record.measurement is not None}
+    return list(measured.values())
+
+
+def _cases_asked_for(request: Request) -> list[Case]:
+    """The grid on one GPU; on the CPU only where that is asked for, since a prediction needs no GPU."""
+    from ssdbench.harness.probe import probe_machine
+    from ssdbench.harness.suite import expand
+
+    device: DeviceKind = "cpu" if request.device == "cpu" else "cuda"
+    suite = replace(request, device=device, pipeline="resident").suite()
+    return [case for case, _ in expand(suite, device, probe_machine().hardware.cpu_count)]
+
+
+def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: _Asked) -> Roofline:
+    from ssdbench.analysis import roofline as rooflines
+    from ssdbench.harness.tracing import trace_steps
+    from ssdbench.harness.worker_python import inspect_python
+    from ssdbench.schema import SCHEMA_VERSION
+
+    skipped = {case.key: reason for case in cases if (reason := rooflines.no_roofline_reason(case, None))}
+    wanted = [case for case in cases if case.key not in skipped]
+    if not wanted:
+        raise UsageError(next(iter(skipped.values()), "the run has measured nothing"))
+    kinds = {case.device for case in wanted}
+    base = None if asked.measure else _ceilings(asked, wanted[0].device, run)
+    with data_progress() as on_progress:
+        kind = wanted[0].device if asked.measure else None
+        operations, measured = trace_steps(inspect_python(request.python).executable, wanted, kind, on_progress)
+    ceilings = _adjusted(measured or base, asked)
+    assert len(kinds) == 1
+    skipped |= {case.key: reason for case in wanted if (reason := rooflines.no_roofline_reason(case, ceilings))}
+    predictions = [
+        _beside(rooflines.predict(case, steps, ceilings), run)
+        for case, steps in zip(wanted, operations, strict=True)
+        if case.key not in skipped
+    ]
+    return Roofline(schema_version=SCHEMA_VERSION, ceilings=ceilings, cases=tuple(predictions), skipped=skipped)
+
+
+def _beside(prediction: CasePrediction, run: Run | None) -> CasePrediction:
+    from ssdbench.analysis.roofline import beside_measured, measured_step_seconds
+
+    step = measured_step_seconds(run.records, prediction.case.key) if run is not None else None
+    return prediction if step is None else beside_measured(prediction, step)
+
+
+def _ceilings(asked: _Asked, device: DeviceKind, run: Run | None) -> Ceilings | None:
+    """Of the GPU that is named, of the run's, or of this machine's; None where they are given."""
+    from ssdbench.analysis.ceilings import known_ceilings
+    from ssdbench.harness.probe import probe_machine
+
+    if asked.gpu is not None:
+        return known_ceilings(asked.gpu)
+    if device == "cpu":
+        if asked.ceilings is None:
+            raise UsageError("ceilings of CPUs are in no table: add --measure, or --ceilings fp32=...,copy=...")
+        return None
+    model = run.header.hardware.gpu_model if run is not None else probe_machine().hardware.gpu_model
+    if model is None and asked.ceilings is None:
+        raise UsageError("this machine has no GPU: name one with --gpu h100, or give --ceilings matmul=...,copy=...")
+    return None if model is None or asked.ceilings is not None else known_ceilings(model)
+
+
+def _adjusted(found: Ceilings | None, asked: _Asked) -> Ceilings:
+    from ssdbench.analysis.ceilings import given_ceilings
+
+    if asked.ceilings is not None:
+        return given_ceilings(asked.ceilings, found)
+    assert found is not None
+    return found

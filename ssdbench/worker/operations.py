@@ -1,0 +1,105 @@
+"""What an operation of torch costs at the least: floating-point operations, and bytes read plus written.
+
+Every tensor that goes in is read once and every one that comes out is written once, whatever a kernel does besides; an
+operation that only looks at a tensor in another shape costs nothing. BatchNorm in training reads its map twice, and
+backward its gradient too: the sums over a map must be known before the map can be changed, and one of a batch of
+training fits into no cache.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """One launch on the device."""
+
+    flop: int
+    bytes: int
+
+
+def costs(func: Any, inputs: Sequence[Tensor], arguments: Sequence[Any], output: Any) -> list[Cost]:
+    """The launches of one call: none of a view, two of a convolution's backward pass, one of anything else."""
+    if func is aten.convolution_backward.default:
+        return list(_convolution_backward(arguments, output))
+    outputs = list(tensors(output))
+    if is_free(func):
+        return []
+    flop = _FLOP[func](arguments, outputs[0]) if func in _FLOP else 0
+    read = inputs[1:] if func.overloadpacket in _OVERWRITES else inputs
+    moved = sum(map(memory_bytes, (*read, *_read_again(func, arguments), *outputs)))
+    return [Cost(flop=flop, bytes=moved)]
+
+
+def _read_again(func: Any, arguments: Sequence[Any]) -> list[Tensor]:
+    """The maps that BatchNorm in training reads a second time. Versions of torch differ in names and places."""
+    operation = func.overloadpacket.__name__
+    if "batch_norm" not in operation or operation.endswith("no_training"):
+        return []
+    named = {argument.name: value for argument, value in zip(func._schema.arguments, arguments, strict=False)}
+    if not named.get("training", named.get("train", True)):
+        return []
+    return [value for name, value in named.items() if name in ("input", "grad_out")]
+
+
+def is_free(func: Any) -> bool:
+    """Whether a call launches nothing: it makes a view, reserves memory, or is no operation on tensors."""
+    if func.namespace != "aten" and func.namespace != "torchvision":
+        return True
+    if func.overloadpacket in _RESERVES:
+        return True
+    returned = func._schema.returns
+    return bool(returned) and all(r.alias_info is not None and not r.alias_info.is_write for r in returned)
+
+
+def writes(func: Any) -> bool:
+    """Whether a call changes what it is given."""
+    return any(r.alias_info is not None and r.alias_info.is_write for r in func._schema.returns)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors within nested lists, tuples and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from tensors(part)
+    elif isinstance(value, Mapping):
+        yield from tensors(list(value.values()))
+
+
+def memory_bytes(tensor: Tensor) -> int:
+    """Bytes of the elements of a tensor; what is expanded along a dimension is there once."""
+    sizes = (size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride or size == 0)
+    return math.prod(sizes) * tensor.element_size()
+
+
+def _convolution_backward(arguments: Sequence[Any], output: Sequence[Tensor | None]) -> Iterator[Cost]:
+    """One launch for the gradient of the images and one for that of the weights, as far as they are wanted."""
+    gradient, images, weight = arguments[:3]
+    flop = _convolution_flop(weight, gradient)
+    for read, written in ((weight, output[0]), (images, output[1])):
+        if written is not None:
+            yield Cost(flop=flop, bytes=sum(map(memory_bytes, (gradient, read, written))))
+
+
+def _convolution_flop(weight: Tensor, output: Tensor) -> int:
+    """Two for each product of a weight with an input and its addition; weight (out, in / groups, *kernel)."""
+    return 2 * output.numel() * math.prod(weight.shape[1:])
+
+
+_FLOP: Mapping[Any, Callable[[Sequence[Any], Tensor], int]] = {
+    aten.convolution.default: lambda arguments, output: _convolution_flop(arguments[1], output),
+    aten.mm.default: lambda arguments, output: 2 * output.numel() * arguments[0].shape[-1],
+    aten.bmm.default: lambda arguments, output: 2 * output.numel() * arguments[0].shape[-1],
+    aten.addmm.default: lambda arguments, output: 2 * output.numel() * arguments[1].shape[-1],
+}
+_OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # what was there before is not read
+_RESERVES = {aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten._local_scalar_dense, aten.resize_}

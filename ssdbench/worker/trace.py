@@ -1,0 +1,205 @@
+"""The operations of the very step of a case, seen on the CPU with few images and continued to the case's batch size.
+
+What an operation does is a fixed part (weights) and a part for each image: two sizes give both. A case of a GPU is
+looked at on the CPU too, so no GPU is needed; its 16-bit arithmetic is bfloat16 there, of equal size.
+"""
+
+import contextlib
+import importlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ssdbench.runtime.device import Cpu
+from ssdbench.runtime.distributed import SingleProcess
+from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.session import Session
+from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
+from ssdbench.schema.roofline import GroupName, Operation
+from ssdbench.worker.operations import Cost, costs, memory_bytes, tensors, writes
+
+IMAGES = (2, 3)  # training needs two for BatchNorm on the 1x1 map
+
+_RELU = {"relu", "relu_", "threshold_backward"}
+_ADD = {"add", "add_"}
+
+
+class _CpuArithmetic(Arithmetic):
+    """The case's precision on any CPU, whether or not it has vector instructions for it."""
+
+    def __init__(self, precision: str) -> None:
+        self._lowered = PRECISIONS[precision].autocast_dtype is not None
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        return torch.autocast("cpu", dtype=torch.bfloat16) if self._lowered else contextlib.nullcontext()
+
+    def scaler(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One launch of a step on the device."""
+
+    group: GroupName
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The launches of one step with each of the two numbers of images in `IMAGES`."""
+
+    fewer: tuple[Launch, ...]
+    more: tuple[Launch, ...]
+
+
+def trace(case: Case) -> Trace:
+    """Look at a step of the case (workload train, infer or detect); its batch size and its pipeline do not matter."""
+    workload = _open(case)
+    batch = workload.fetch()
+    workload.step(_first(batch, IMAGES[0]))  # the first step makes the optimiser's state
+    fewer, more = (_launches(case, workload, _first(batch, images)) for images in IMAGES)
+    workload.close()
+    return Trace(fewer=fewer, more=more)
+
+
+def _open(case: Case) -> Any:
+    device = Cpu(torch.get_num_threads(), time.perf_counter)
+    seen = replace(
+        case,
+        device="cpu",
+        world_size=1,
+        nodes=1,
+        batch_size_per_gpu=IMAGES[1],
+        pipeline="resident",
+        compile=False,
+        options={},
+    )
+    session = Session(
+        case=seen, device=device, arithmetic=_CpuArithmetic(case.precision), group=SingleProcess(device), seed=1
+    )
+    return importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
+
+
+def _first(batch: Any, images: int) -> Any:
+    return replace(batch, **{field.name: getattr(batch, field.name)[:images] for field in fields(batch)})
+
+
+def _launches(case: Case, workload: Any, batch: Any) -> tuple[Launch, ...]:
+    watch = _Watch(trains=WORKLOADS[case.workload].trains)
+    with watch:
+        workload.step(batch, watch.on_phase)
+    return tuple(watch.launches)
+
+
+def operations(found: Trace, images: int, *, on_gpu: bool) -> tuple[Operation, ...]:
+    """The operations of a step with so many images: those with arithmetic one by one, the others by group.
+
+    Decoding goes image by image on a CPU and takes all at once on a GPU: its number of launches is that of one there.
+    """
+
+    def at(few: float, many: float, images: int = images) -> float:
+        return max(0.0, few + (many - few) / (IMAGES[1] - IMAGES[0]) * (images - IMAGES[0]))
+
+    result = [
+        Operation(
+            group=few.group,
+            launches=1,
+            flop=at(few.cost.flop, many.cost.flop),
+            bytes=at(few.cost.bytes, many.cost.bytes),
+        )
+        for few, many in zip(_with_arithmetic(found.fewer), _with_arithmetic(found.more), strict=True)
+    ]
+    for group in dict.fromkeys(launch.group for launch in found.more):
+        few, many = (
+            [launch.cost.bytes for launch in launches if launch.group == group and not launch.cost.flop]
+            for launches in (found.fewer, found.more)
+        )
+        times = at(len(few), len(many), 1 if on_gpu and group == "decoding" else images)
+        if times >= 1:
+            result.append(Operation(group=group, launches=round(times), flop=0.0, bytes=at(sum(few), sum(many))))
+    return tuple(result)
+
+
+def _with_arithmetic(launches: Sequence[Launch]) -> list[Launch]:
+    return [launch for launch in launches if launch.cost.flop]
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every launch of one step. The optimiser counts as the one kernel that it is on a GPU."""
+
+    def __init__(self, *, trains: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.launches: list[Launch] = []
+        self._phases = ["forward", "loss", "backward", "optimizer"] if trains else ["forward", "decoding"]
+        self._convolution_went_back = False
+        self._optimizer = _Fused()
+
+    def on_phase(self, _ended: str) -> None:
+        if self._phases.pop(0) == "optimizer":
+            self.launches.append(Launch(group="optimizer", cost=self._optimizer.cost()))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        with self:  # under inference mode composite operations arrive whole
+            decomposed = func.decompose(*args, **kwargs)
+        if decomposed is not NotImplemented:
+            return decomposed
+        output = func(*args, **kwargs)
+        phase, inputs = self._phases[0] if self._phases else None, list(tensors((args, kwargs)))
+        if phase == "optimizer":
+            self._optimizer.see(func, inputs, output)
+        elif phase is not None:
+            group = self._group(func, phase, output)
+            self.launches += [Launch(group=group, cost=cost) for cost in costs(func, inputs, args, output)]
+        return output
+
+    def _group(self, func: Any, phase: str, output: Any) -> GroupName:
+        name = func.overloadpacket.__name__
+        if name.startswith("convolution"):
+            self._convolution_went_back |= phase == "backward"
+            return "convolutions"
+        if phase == "decoding":
+            return "decoding"
+        if phase == "loss" or (phase == "backward" and not self._convolution_went_back):
+            return "loss"
+        if "batch_norm" in name:
+            return "batch_norm"
+        if name in _RELU:
+            return "relu"
+        if name in _ADD:
+            # BatchNorm counts its batches in an integer.
+            return "additions" if output.is_floating_point() else "batch_norm"
+        return "rest"
+
+
+class _Fused:
+    """Many operations as one kernel: what was there before is read once, and what was changed is written once."""
+
+    def __init__(self) -> None:
+        self._made: set[int] = set()
+        self._read: dict[int, int] = {}
+        self._written: dict[int, int] = {}
+
+    def see(self, func: Any, inputs: Sequence[Tensor], output: Any) -> None:
+        for tensor in inputs:
+            if (place := _place(tensor)) not in self._made:
+                self._read[place] = memory_bytes(tensor)
+        for tensor in tensors(output):
+            place = _place(tensor)
+            if place not in self._read:
+                self._made.add(place)
+            elif writes(func):
+                self._written[place] = memory_bytes(tensor)
+
+    def cost(self) -> Cost:
+        return Cost(flop=0, bytes=sum(self._read.values()) + sum(self._written.values()))
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
