@@ -87,6 +87,7 @@ def _cases_asked_for(request: Request) -> list[Case]:
 
 def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: _Asked) -> Roofline:
     from ssdbench.analysis import roofline as rooflines
+    from ssdbench.analysis.ceilings import given_ceilings
     from ssdbench.harness.tracing import trace_steps
     from ssdbench.harness.worker_python import inspect_python
     from ssdbench.schema import SCHEMA_VERSION
@@ -95,13 +96,14 @@ def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: 
     wanted = [case for case in cases if case.key not in skipped]
     if not wanted:
         raise UsageError(next(iter(skipped.values()), "the run has measured nothing"))
-    kinds = {case.device for case in wanted}
-    base = None if asked.measure else _ceilings(asked, wanted[0].device, run)
+    known = None if asked.measure else _ceilings(asked, wanted[0].device, run)
     with data_progress() as on_progress:
         kind = wanted[0].device if asked.measure else None
         operations, measured = trace_steps(inspect_python(request.python).executable, wanted, kind, on_progress)
-    ceilings = _adjusted(measured or base, asked)
-    assert len(kinds) == 1
+    ceilings = known or measured
+    assert ceilings is not None
+    if asked.measure and asked.ceilings is not None:
+        ceilings = given_ceilings(asked.ceilings, measured)
     skipped |= {case.key: reason for case in wanted if (reason := rooflines.no_roofline_reason(case, ceilings))}
     predictions = [
         _beside(rooflines.predict(case, steps, ceilings), run)
@@ -118,27 +120,22 @@ def _beside(prediction: CasePrediction, run: Run | None) -> CasePrediction:
     return prediction if step is None else beside_measured(prediction, step)
 
 
-def _ceilings(asked: _Asked, device: DeviceKind, run: Run | None) -> Ceilings | None:
-    """Of the GPU that is named, of the run's, or of this machine's; None where they are given."""
-    from ssdbench.analysis.ceilings import known_ceilings
+def _ceilings(asked: _Asked, device: DeviceKind, run: Run | None) -> Ceilings:
+    """Of the GPU that is named, of the run's, or of this machine's; under those that are given."""
+    from ssdbench.analysis.ceilings import given_ceilings, known_ceilings
+
+    gpu = asked.gpu or (_gpu_model(run) if device == "cuda" else None)
+    if asked.ceilings is not None:
+        # They may be whole, for a GPU that is in no table; only one that is named must be in it.
+        return given_ceilings(asked.ceilings, known_ceilings(asked.gpu) if asked.gpu is not None else None)
+    if device == "cpu" and gpu is None:
+        raise UsageError("ceilings of CPUs are in no table: add --measure, or --ceilings fp32=...,copy=...")
+    if gpu is None:
+        raise UsageError("this machine has no GPU: name one with --gpu h100, or give --ceilings matmul=...,copy=...")
+    return known_ceilings(gpu)
+
+
+def _gpu_model(run: Run | None) -> str | None:
     from ssdbench.harness.probe import probe_machine
 
-    if asked.gpu is not None:
-        return known_ceilings(asked.gpu)
-    if device == "cpu":
-        if asked.ceilings is None:
-            raise UsageError("ceilings of CPUs are in no table: add --measure, or --ceilings fp32=...,copy=...")
-        return None
-    model = run.header.hardware.gpu_model if run is not None else probe_machine().hardware.gpu_model
-    if model is None and asked.ceilings is None:
-        raise UsageError("this machine has no GPU: name one with --gpu h100, or give --ceilings matmul=...,copy=...")
-    return None if model is None or asked.ceilings is not None else known_ceilings(model)
-
-
-def _adjusted(found: Ceilings | None, asked: _Asked) -> Ceilings:
-    from ssdbench.analysis.ceilings import given_ceilings
-
-    if asked.ceilings is not None:
-        return given_ceilings(asked.ceilings, found)
-    assert found is not None
-    return found
+    return run.header.hardware.gpu_model if run is not None else probe_machine().hardware.gpu_model

@@ -62,14 +62,15 @@ def trace(case: Case) -> Trace:
     """Look at a step of the case (workload train, infer or detect); its batch size and its pipeline do not matter."""
     workload = _open(case)
     batch = workload.fetch()
-    workload.step(_first(batch, IMAGES[0]))  # the first step makes the optimiser's state
-    fewer, more = (_launches(case, workload, _first(batch, images)) for images in IMAGES)
+    more, fewer = (_launches(case, workload, _first(batch, images)) for images in reversed(IMAGES))
     workload.close()
-    return Trace(fewer=fewer, more=more)
+    # The optimiser does the same whatever the images, but makes its state in the first step.
+    optimizer = tuple(launch for launch in fewer if launch.group == "optimizer")
+    return Trace(fewer=fewer, more=(*(launch for launch in more if launch.group != "optimizer"), *optimizer))
 
 
 def _open(case: Case) -> Any:
-    device = Cpu(torch.get_num_threads(), time.perf_counter)
+    device = Cpu(1, time.perf_counter)  # whoever traces is in no hurry, and others may be at work
     seen = replace(
         case,
         device="cpu",
