@@ -9,14 +9,12 @@ Sources: Liu et al., SSD (arXiv:1512.02325); NVIDIA, "SSD v1.1 for PyTorch" (NGC
 import functools
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import nms
+
+from ssdbench.ssd.suppression import suppress
 
 Order = Literal["cxcywh", "ltrb"]
 
@@ -34,13 +32,6 @@ MATCH_IOU = 0.5
 CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
 
-_REACH = 16.0  # image sides; see _suppress
-# Boxes in one call of NMS; a class of one image that has more is one call all the same. A call compares its boxes pair
-# by pair, so on a CPU small calls are cheap: of 1 to 10,000, about 200 took the least time at 50 to 4,000 candidates an
-# image. On a GPU each call waits for the device, and its matrix of pairs takes a bit for each: 12 MB for 10,000 boxes.
-_NMS_BOXES_CPU = 200
-_NMS_BOXES_GPU = 10_000
-
 
 class Detections(NamedTuple):
     """What was found in one image, best first: boxes (D, 4), labels (D,) int64 in 1..80, scores (D,) in (0, 1]."""
@@ -57,7 +48,7 @@ def default_boxes(order: Order = "cxcywh") -> Tensor:
     """
     if order not in ("cxcywh", "ltrb"):
         raise ValueError(f"order is 'cxcywh' or 'ltrb', not {order!r}")
-    return _default_boxes(order, torch.device("cpu")).clone()
+    return _kept_default_boxes(order, torch.device("cpu")).clone()
 
 
 def encode(boxes_cxcywh: Tensor) -> Tensor:
@@ -140,8 +131,9 @@ class _Candidates(NamedTuple):
 def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: float, top_k: int) -> list[Detections]:
     """`decode`, for as many images at once as there are.
 
-    The number of operations does not depend on the images but for calls of NMS, and a GPU is waited for at five places
-    at most (`nonzero` twice, sizes of groups, the cut, sizes of images) and once in each of these calls.
+    On a GPU the number of operations does not depend on the images, and the host waits some eight times: for the
+    default boxes with candidates, the candidates, the sizes of their groups, the cut if there is one, twice and more in
+    NMS, and for the detections of each image.
     """
     candidates = _candidates(loc, logits, score_threshold)
     groups = torch.arange((CLASS_COUNT - 1) * len(loc) + 1, device=loc.device)
@@ -151,7 +143,7 @@ def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: 
         candidates = candidates.take(_best_of_groups(candidates, bounds, top_k))
         sizes = sizes.clip(max=top_k)
 
-    found = candidates.take(_suppress(candidates.boxes_ltrb, candidates.scores, candidates.group, sizes, iou_threshold))
+    found = candidates.take(suppress(candidates.boxes_ltrb, candidates.scores, candidates.group, sizes, iou_threshold))
     # Stable: of equal scores the lower class comes first, then the lower default box, as among the candidates.
     order = found.scores.argsort(descending=True, stable=True)
     found = found.take(order[found.image[order].argsort(stable=True)])
@@ -190,48 +182,6 @@ def _regress(loc: Tensor, default: Tensor) -> Tensor:
     return _to_ltrb(torch.cat([centre, size], dim=1))
 
 
-def _suppress(
-    boxes_ltrb: Tensor,
-    scores: Tensor,
-    group: Tensor,
-    sizes: NDArray[np.int64],
-    threshold: float,
-) -> Tensor:
-    """Greedy NMS within each group; the rows kept, ascending.
-
-    Rows go by ascending `group`, and `sizes` are the groups' numbers of rows, of empty groups too or not. Whole groups
-    are suppressed in one call, each moved to a place of its own. Three things must hold for that to change nothing.
-    (a) float64: beside an offset of thousands, float32 keeps three decimals of a coordinate below 1. (b) No negative
-    coordinates, or a group reaches into the one before. (c) No giant ones, or groups overlap: beyond 16 image sides a
-    box is cut, for the comparison only.
-
-    torchvision's `batched_nms` is not used: from some number of boxes on it loops over the groups, on a GPU with
-    hundreds of operations and a wait for each image.
-
-    torchvision suppresses above the threshold, we from it on: hence the next lower number. The next float32, because
-    that is the resolution of the coordinates, and because the CUDA kernel holds its threshold as a float32.
-    """
-    threshold = float(np.nextafter(np.float32(threshold), np.float32(-math.inf)))
-    boxes_ltrb = boxes_ltrb.double().clamp(-_REACH, _REACH) + (_REACH + 4 * _REACH * group)[:, None]
-    scores = scores.double()
-    limit = _NMS_BOXES_CPU if boxes_ltrb.device.type == "cpu" else _NMS_BOXES_GPU
-    kept = [nms(boxes_ltrb[part], scores[part], threshold) + part.start for part in _runs(sizes, limit)]
-    return torch.cat([group[:0], *kept]).sort().values  # equal scores come in no stated order; candidates' own is one
-
-
-def _runs(sizes: NDArray[np.int64], limit: int) -> Iterator[slice]:
-    """Rows of whole groups, together at most `limit`; of one group where that has more."""
-    ends = np.cumsum(sizes)
-    begin, total = 0, int(ends[-1]) if len(ends) else 0
-    while begin < total:
-        last = np.searchsorted(ends, begin + limit, side="right") - 1
-        if last < 0 or ends[last] <= begin:
-            last = np.searchsorted(ends, begin, side="right")
-        end = int(ends[last])
-        yield slice(begin, end)
-        begin = end
-
-
 def _iou(boxes_ltrb: Tensor, others_ltrb: Tensor) -> Tensor:
     """Intersection over union, (A, 4) and (B, 4) to (A, B), in the order of operations of DALI: equal bit for bit."""
     left, top, right, bottom = boxes_ltrb[:, :, None].unbind(1)
@@ -258,13 +208,19 @@ def _to_ltrb(boxes_cxcywh: Tensor) -> Tensor:
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-@functools.cache
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _default_boxes(order: Order, device: torch.device) -> Tensor:
-    """The shared copy on a device: read only. Kept, so that a step neither builds nor copies them again."""
+    """The shared copy on a device: read only. A compiled graph holds it too instead of building it in each step."""
+    return _kept_default_boxes(order, device)
+
+
+@functools.cache
+def _kept_default_boxes(order: Order, device: torch.device) -> Tensor:
+    """Kept, so that a step neither builds nor copies them again."""
     # A tensor made under inference mode could not be used in training afterwards.
     with torch.inference_mode(False):
         if order == "ltrb":
-            return _to_ltrb(_default_boxes("cxcywh", device))
+            return _to_ltrb(_kept_default_boxes("cxcywh", device))
         levels = zip(MAP_SIDES, STEPS, SCALES[:-1], SCALES[1:], ASPECT_RATIOS, strict=True)
         boxes_cxcywh = torch.cat([_level(*level) for level in levels])
         return boxes_cxcywh.float().clamp(0, 1).to(device)
@@ -274,7 +230,7 @@ def _default_boxes(order: Order, device: torch.device) -> Tensor:
 def _reversed_defaults(device: torch.device) -> Tensor:
     """The default boxes from last to first, (8732, 4) ltrb, laid out coordinate by coordinate for `_iou`; read only."""
     with torch.inference_mode(False):
-        return _default_boxes("ltrb", device).flip(0).T.contiguous().T
+        return _kept_default_boxes("ltrb", device).flip(0).T.contiguous().T
 
 
 def _level(side: int, step: int, scale: int, next_scale: int, ratios: tuple[int, ...]) -> Tensor:

@@ -30,7 +30,9 @@ class MultiBoxLoss(nn.Module):
 
         targets = encode(boxes_cxcywh).transpose(1, 2)
         box_loss = F.smooth_l1_loss(loc.float(), targets, reduction="none").sum(1)
-        class_loss = F.cross_entropy(logits.float(), labels, reduction="none")
+        # Converted within the softmax: a GPU then reads logits of half precision as they are, without a float32 copy,
+        # and writes their gradient in half precision at once. The bits are those of a conversion before.
+        class_loss = F.nll_loss(F.log_softmax(logits, 1, dtype=torch.float32), labels, reduction="none")
 
         # With 0 in the places of the positives, ranks beyond the last negative add nothing: no second limit is needed.
         hardest = class_loss.masked_fill(positive, 0).sort(dim=1, descending=True).values

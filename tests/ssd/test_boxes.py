@@ -95,7 +95,7 @@ def test_a_caller_may_write_into_its_default_boxes():
 
 
 def test_default_boxes_first_used_under_inference_mode_can_be_used_in_training():
-    boxes._default_boxes.cache_clear()
+    boxes._kept_default_boxes.cache_clear()
     with torch.inference_mode():
         match(torch.tensor([[0.1, 0.1, 0.9, 0.9]]), torch.tensor([1]))
     assert not boxes._default_boxes("cxcywh", torch.device("cpu")).is_inference()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssdbench.ssd.boxes import default_boxes
 from ssdbench.ssd.loss import MultiBoxLoss
@@ -156,6 +157,65 @@ def test_the_loss_is_float32_whatever_the_precision_of_the_network(dtype):
         lowered = MultiBoxLoss()(loc, logits, boxes_cxcywh, labels)
     assert plain.dtype == lowered.dtype == torch.float32
     assert plain == lowered == expected
+
+
+class Waits(TorchDispatchMode):
+    """Operations of a size or a value that a GPU's host would have to wait for."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        name = str(function.overloadpacket)
+        if name in {"aten.nonzero", "aten.equal", "aten._local_scalar_dense", "aten.masked_select", "aten.index"}:
+            self.found.append(name)
+        return function(*arguments, **(keywords or {}))
+
+
+def test_the_loss_and_its_gradient_never_wait_for_the_device():
+    loc, logits, boxes_cxcywh, labels = random_case(5, [5, 0])
+    with Waits() as waits:
+        MultiBoxLoss()(loc.requires_grad_(), logits.requires_grad_(), boxes_cxcywh, labels).backward()
+    assert waits.found == []
+    with Waits() as waits:
+        labels[labels > 0].sum().item()
+    assert waits.found == ["aten.index", "aten._local_scalar_dense"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_the_loss_is_one_graph_to_the_compiler(dtype):
+    loc, logits, boxes_cxcywh, labels = random_case(6, [5, 0, 40])
+    gradients = []
+    for loss in (MultiBoxLoss(), torch.compile(MultiBoxLoss(), backend="aot_eager", fullgraph=True)):
+        leaves = [part.to(dtype).requires_grad_() for part in (loc, logits)]
+        value = loss(*leaves, boxes_cxcywh, labels)
+        gradients.append((value, *torch.autograd.grad(value, leaves)))
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-6 if dtype == torch.float32 else 1e-3, atol=1e-7)
+
+
+def test_a_compiled_loss_does_not_build_the_default_boxes_in_every_step():
+    called = []
+
+    def keep(graph, inputs):
+        called.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    torch.compile(MultiBoxLoss(), backend=keep, fullgraph=True)(*random_case(8, [5]))
+    assert any("log_softmax" in name for name in called)
+    assert not any("meshgrid" in name for name in called)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_conversion_within_the_softmax_changes_no_bit_of_loss_or_gradient(dtype):
+    loc, logits, boxes_cxcywh, labels = (part.cuda() for part in random_case(7, [5, 0, 40], scale=3.0))
+    found = []
+    for convert in (torch.Tensor.float, torch.Tensor.clone):
+        leaves = [part.to(dtype).requires_grad_() for part in (loc, logits)]
+        value = MultiBoxLoss()(*(convert(leaf) for leaf in leaves), boxes_cxcywh, labels)
+        found.append((value, *torch.autograd.grad(value, leaves)))
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
 
 
 def test_labels_of_any_integer_type_are_taken():
