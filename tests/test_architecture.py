@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ssdbench.cli.verbs import VERBS
 from ssdbench.schema.case import PIPELINES, WORKLOADS
 
 PACKAGE = Path(__file__).parents[1] / "ssdbench"
@@ -161,10 +162,28 @@ def test_every_item_that_a_case_can_name_is_on_its_shelf() -> None:
     assert set(PIPELINES) <= {path.stem for path in (PACKAGE / "ssd/pipelines").glob("*.py")}
 
 
-def test_the_command_line_starts_without_torch() -> None:
-    heavy = {"torch", "numpy", "jinja2", "matplotlib", "sqlalchemy"}
-    code = f"import sys, ssdbench.cli; sys.exit(bool({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def _loaded(code: str) -> set[str]:
+    """The modules that are loaded behind this code in a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stderr.split())
+
+
+def test_no_verb_loads_what_takes_long_until_it_needs_it() -> None:
+    modules = ", ".join(sorted({f"ssdbench.cli.{verb.module}" for verb in VERBS.values()}))
+    heavy = {"torch", "numpy", "scipy", "statsmodels", "ruptures", "jinja2", "matplotlib", "PIL", "sqlalchemy"}
+    assert not heavy & _loaded(f"import {modules}")
+
+
+def test_help_loads_no_verb_and_nothing_that_verbs_need() -> None:
+    loaded = _loaded("import sys; sys.argv = ['ssdbench', '--help']\nfrom ssdbench.cli import main\n"
+                     "try: main()\nexcept SystemExit: pass")  # fmt: skip
+    assert "typer" in loaded
+    ours = {module for module in loaded if module.startswith("ssdbench")}
+    assert ours == {"ssdbench", "ssdbench.cli", "ssdbench.cli.app", "ssdbench.cli.verbs", "ssdbench.errors"}
+    assert not loaded & {"torch", "numpy", "pydantic", "psutil", "pynvml", "scipy", "jinja2", "matplotlib"}
 
 
 def test_no_room_is_part_of_an_import_circle() -> None:
