@@ -1,9 +1,9 @@
 """What is not the same on both sides of a comparison: what forbids it, and what may explain it.
 
 *Conditions* have to agree before two launches may be compared: hardware, workload version, timer, protocol (warm-up
-and timed steps) and the images that were read. Everything else, the software, drivers, clock limits, power caps and
-variables, is what a benchmark is run to learn about: it is listed beside the verdicts as a *difference*, and forbids
-nothing.
+and timed steps, or the seconds that decided how many they are) and the images that were read. Everything else, the
+software, drivers, clock limits, power caps and variables, is what a benchmark is run to learn about: it is listed
+beside the verdicts as a *difference*, and forbids nothing.
 """
 
 import math
@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 
+from ssdbench.schema.case import Protocol
 from ssdbench.schema.convergence import SeedDistribution
 from ssdbench.schema.environment import GpuState, Host, Network, Software
-from ssdbench.schema.record import Record, Run
+from ssdbench.schema.record import Measurement, Record, Run
 from ssdbench.schema.verdict import Baseline, Difference
 
 ABSENT = "-"
@@ -72,10 +73,19 @@ def conditions(record: Record) -> dict[str, str]:
         "hardware": record.hardware.key,
         WORKLOAD_VERSION: str(measurement.workload_version),
         "timer": measurement.timer,
-        "warm-up steps": str(measurement.warmup_steps),
-        "timed steps": str(len(measurement.step_seconds) - measurement.warmup_steps),
+        **_steps(record.case.protocol, measurement),
         "images": images or ABSENT,
     }
+
+
+def _steps(protocol: Protocol, measurement: Measurement) -> dict[str, str]:
+    if protocol.in_seconds:
+        warmup = f"{protocol.warmup_steps} and {protocol.warmup_seconds:g} s"
+        timed = f"at least {protocol.steps} and {protocol.timed_seconds:g} s"
+    else:
+        warmup = str(measurement.warmup_steps)
+        timed = str(len(measurement.step_seconds) - measurement.warmup_steps)
+    return {"warm-up steps": warmup, "timed steps": timed}
 
 
 def _conditions(records: Iterable[Record]) -> Facts:

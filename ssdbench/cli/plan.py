@@ -7,6 +7,7 @@ from ssdbench.cli.request import Request, takes_request
 from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign, require_speed
 from ssdbench.harness.forecast import Forecast, forecast
 from ssdbench.report.numbers import duration
+from ssdbench.schema.case import Protocol
 
 
 @takes_request
@@ -31,7 +32,7 @@ def print_plan(campaign: Campaign, prediction: Forecast) -> None:
             table.add_column(heading, justify="left" if justify == "left" else "right", overflow="fold")
         for case in measured:
             seconds = prediction.launch_seconds[case.key] * case.protocol.launches
-            steps = f"{case.protocol.warmup_steps} + {case.protocol.steps}"
+            steps = _steps(case.protocol)
             about = "~" if case.key in prediction.guessed else ""
             table.add_row(case.title, str(case.protocol.launches), steps, about + duration(seconds))
         console.print(table)
@@ -53,3 +54,8 @@ def print_remarks(console: Console, campaign: Campaign) -> None:
     """Name the GPUs that are fitted and not measured, each with its reason."""
     for remark in campaign.machine.remarks:
         console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+
+def _steps(protocol: Protocol) -> str:
+    steps = f"{protocol.warmup_steps} + {protocol.steps}"
+    return steps + (f", {protocol.warmup_seconds:g} + {protocol.timed_seconds:g} s" if protocol.in_seconds else "")

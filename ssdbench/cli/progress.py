@@ -152,13 +152,19 @@ class _Watch:
 
     def launch_started(self, case: Case, name: str) -> None:
         self._case, self._last_step = case, None
-        steps = case.protocol.warmup_steps + case.protocol.steps
+        steps = None if case.protocol.in_seconds else case.protocol.warmup_steps + case.protocol.steps
         title = escape(f"{case.title} · {name}")
-        self.display.update(self._launch, description=title, completed=0, total=steps, note="starting", visible=True)
+        # A task that has a total cannot be given none.
+        self.display.remove_task(self._launch)
+        self._launch = self.display.add_task(title, total=steps, note="starting")
 
     def event(self, event: Event) -> None:
         if event["event"] == "phase":
             self.display.update(self._launch, note=str(event["phase"]))
+            return
+        if event["event"] == "steps":  # where seconds decide how many there are, they are known after the warm-up
+            steps = int(str(event["warmup_steps"])) + int(str(event["timed_steps"]))
+            self.display.update(self._launch, total=steps)
             return
         step, seconds = int(str(event["step"])), float(str(event["seconds"]))
         note = f"step {step + 1}"

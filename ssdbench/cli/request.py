@@ -19,7 +19,7 @@ DEFAULT_RESULTS = Path("results")
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
 _AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile")
-_PROTOCOL = ("warmup_steps", "steps", "launches", "timeout_seconds")
+_PROTOCOL = ("warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "timeout_seconds")
 
 
 def _option(help: str, *names: str) -> Any:
@@ -50,7 +50,11 @@ class Request:
     option: Annotated[list[str] | None, _option("The workload's own option, as name=value.")] = None
     device: Annotated[str | None, _option("cuda, cpu, or auto: the GPU where there is one.")] = None
     warmup_steps: Annotated[int | None, _option("Steps before the timed ones.", "--warmup")] = None
-    steps: Annotated[int | None, _option("Timed steps of a launch.")] = None
+    warmup_seconds: Annotated[float | None, _option("Go on with the warm-up for so long after its steps.")] = None
+    steps: Annotated[int | None, _option("Timed steps of a launch, at least.")] = None
+    timed_seconds: Annotated[
+        float | None, _option("Time as many steps as last so long, and no fewer than --steps.")
+    ] = None
     launches: Annotated[int | None, _option("Launches (fresh process groups) of each case.")] = None
     timeout_seconds: Annotated[float | None, _option("Seconds one launch may take.", "--timeout")] = None
     foreign_cpu_limit_cores: Annotated[
@@ -131,7 +135,8 @@ class TrainingRequest(Request):
     """What `converge` is asked: a suite of workload accuracy, or an ad hoc recipe; nothing of what times steps."""
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = (
-        *("workload", "warmup_steps", "steps", "launches", "foreign_cpu_limit_cores", "margin"),
+        *("workload", "warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "margin"),
+        "foreign_cpu_limit_cores",
     )
 
     name: Annotated[str | None, _option("Recipe: a suite by name, or a .toml file.", "--suite")] = None

@@ -14,7 +14,7 @@ from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.training_folders import seed_folder
 from ssdbench.harness.validity import Validity
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.case import Case, LaunchRequest, StepCounts
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName, may_be_replaced
 from ssdbench.schema.training import Training
 
@@ -130,7 +130,7 @@ class Bench:
             return
         for case, launch in launches[: queue.jobs]:
             place = _place(case, "candidate", "B", launch, self._replacement(case.key, "candidate", "B", launch))
-            if place not in self._submitted:
+            if place not in self._submitted and not self._awaits_counts(case):
                 self._submitted[place] = self._request(case, "candidate", launch, place)
                 queue.submit(self._submitted[place])
 
@@ -140,6 +140,22 @@ class Bench:
             if isinstance(launcher, Queue):
                 launcher.withdraw()
         self._submitted.clear()
+
+    def _awaits_counts(self, case: Case) -> bool:
+        """Whether a launch is under way that decides how many steps the others of its case take."""
+        undecided = case.protocol.in_seconds and self._step_counts(case) is None
+        return undecided and any(request.case.key == case.key for request in self._submitted.values())
+
+    def _step_counts(self, case: Case) -> StepCounts | None:
+        """The steps of the case's first valid launch in this run, of either arm; None where the protocol names them."""
+        if not case.protocol.in_seconds:
+            return None
+        for record in self.records:
+            taken = record.measurement
+            if record.case.key == case.key and taken is not None and record.invalid_reason is None:
+                timed = len(taken.step_seconds) - taken.warmup_steps
+                return StepCounts(warmup_steps=taken.warmup_steps, timed_steps=timed)
+        return None
 
     def _measure(self, case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> Record:
         header, launcher = self._header, self._launchers[arm]
@@ -198,6 +214,7 @@ class Bench:
             backbone_weights=_absolute(header.options.backbone_weights),
             allow_download=header.options.allow_download,
             training_folder=self._training_of(case, seed),
+            step_counts=self._step_counts(case),
         )
 
     def _training_of(self, case: Case, seed: int) -> str | None:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ssdbench.schema.case import WORKLOADS, Case, Plan
+from ssdbench.schema.case import WORKLOADS, Case, Plan, Protocol, steps_filling
 from ssdbench.schema.environment import Hardware
 from ssdbench.schema.record import Record
 from ssdbench.schema.work import model_gflop_per_image
@@ -29,23 +29,50 @@ class Forecast:
 
 
 def forecast(plan: Plan, hardware: Hardware, history: Iterable[Record]) -> Forecast:
-    """Predict from `history`: records of the same case and protocol on the same hardware."""
-    earlier: dict[tuple[str, object], list[float]] = {}
+    """Predict from `history`: records of the same case on the same hardware.
+
+    Launches of the same protocol are the prediction; from those of another one come the time of a step and what a
+    launch takes besides.
+    """
+    earlier: dict[str, list[Record]] = {}
     for record in history:
         if record.measurement is not None and record.hardware == hardware:
-            earlier.setdefault((record.case.key, record.case.protocol), []).append(record.launch_seconds)
+            earlier.setdefault(record.case.key, []).append(record)
     predicted: dict[str, float] = {}
     guessed: set[str] = set()
     for case in (planned.case for planned in plan.cases if planned.skip_reason is None):
-        seconds = earlier.get((case.key, case.protocol))
-        predicted[case.key] = statistics.median(seconds) if seconds else _guess(case)
-        if not seconds:
+        seconds = _measured(case, earlier.get(case.key, []))
+        predicted[case.key] = _guess(case) if seconds is None else seconds
+        if seconds is None:
             guessed.add(case.key)
     return Forecast(launch_seconds=predicted, guessed=frozenset(guessed))
 
 
+def loop_seconds(protocol: Protocol, step_seconds: float) -> float:
+    """Predicted seconds of the warm-up and the timed region together, where a step takes `step_seconds`."""
+    warmup = protocol.warmup_steps + steps_filling(protocol.warmup_seconds, step_seconds)
+    return (warmup + protocol.timed_steps(step_seconds)) * step_seconds
+
+
+def _measured(case: Case, records: list[Record]) -> float | None:
+    same = [record.launch_seconds for record in records if record.case.protocol == case.protocol]
+    if same:
+        return statistics.median(same)
+    others = [_with_protocol(case.protocol, record) for record in records]
+    known = [seconds for seconds in others if seconds is not None]
+    return statistics.median(known) if known else None
+
+
+def _with_protocol(protocol: Protocol, record: Record) -> float | None:
+    measurement = record.measurement
+    timed = measurement.step_seconds[measurement.warmup_steps :] if measurement is not None else ()
+    if measurement is None or not timed:
+        return None
+    besides = max(0.0, record.launch_seconds - sum(measurement.step_seconds))
+    return besides + loop_seconds(protocol, statistics.fmean(timed))
+
+
 def _guess(case: Case) -> float:
-    steps = case.protocol.warmup_steps + case.protocol.steps
     step_seconds = case.batch_size_per_gpu / (_GUESSED_IMAGES_PER_SECOND_PER_THREAD * case.threads_per_rank)
     traits = WORKLOADS[case.workload]
     if traits.uses_model:
@@ -53,4 +80,4 @@ def _guess(case: Case) -> float:
         rate = _GUESSED_GFLOP_PER_SECOND.get((case.device, case.precision), _GUESSED_GPU_GFLOP_PER_SECOND)
         share = case.threads_per_rank if case.device == "cpu" else 1
         step_seconds = max(step_seconds, gflop / (rate * share))
-    return _GUESSED_START_SECONDS + steps * step_seconds
+    return _GUESSED_START_SECONDS + loop_seconds(case.protocol, step_seconds)

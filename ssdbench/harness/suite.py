@@ -26,6 +26,7 @@ from ssdbench.schema.case import (
     OptionValue,
     Protocol,
     binding_options,
+    timing_options,
 )
 from ssdbench.schema.record import SyntheticData
 from ssdbench.schema.settings import Settings
@@ -49,6 +50,7 @@ def _one_of(*names: str) -> BeforeValidator:
 
 
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 WorkloadName = Annotated[str, _one_of(*WORKLOADS)]
 PrecisionName = Annotated[str, _one_of(*PRECISIONS)]
 BackboneName = Annotated[str, _one_of(*BACKBONES)]
@@ -65,6 +67,8 @@ class ProtocolTable(Table):
     steps: Count | None = None
     launches: Count | None = None
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+    warmup_seconds: Seconds | None = None
+    timed_seconds: Seconds | None = None
 
     def over(self, other: Protocol) -> Protocol:
         """`other` with what is set here."""
@@ -183,14 +187,29 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
     suite = checked(Suite, content, origin)
     suite.verdict.settings()
     for number, matrix in enumerate(suite.matrix, start=1):
+        where = f"{origin}: matrix {number}"
         if "decode" in matrix.model_fields_set and "dali" not in matrix.pipeline:
             raise UsageError(
-                f"{origin}: matrix {number}: decode says where dali decodes, and its pipeline is "
-                f"{', '.join(matrix.pipeline)}: leave decode out, or add dali"
+                f"{where}: decode says where dali decodes, and its pipeline is {', '.join(matrix.pipeline)}: leave decode "
+                "out, or add dali"
             )
+        _check_protocol(_protocol(suite, matrix), where)
         for rule in matrix.exclude:
-            _check_exclude(rule, matrix, f"{origin}: matrix {number}")
+            _check_exclude(rule, matrix, where)
     return suite
+
+
+def _protocol(suite: Suite, matrix: MatrixTable) -> Protocol:
+    return matrix.protocol.over(suite.protocol.over(Protocol()))
+
+
+def _check_protocol(protocol: Protocol, where: str) -> None:
+    seconds = protocol.warmup_seconds + protocol.timed_seconds
+    if seconds >= protocol.timeout_seconds:
+        raise UsageError(
+            f"{where}: warmup_seconds and timed_seconds are {seconds:g} s together, and a launch may take only "
+            f"{protocol.timeout_seconds:g} s: raise timeout_seconds"
+        )
 
 
 def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str) -> None:
@@ -209,7 +228,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0)
     """
     seen: set[str] = set()
     for matrix in suite.matrix:
-        protocol = matrix.protocol.over(suite.protocol.over(Protocol()))
+        protocol = _protocol(suite, matrix)
         for values in itertools.product(*(getattr(matrix, axis) for axis in AXES)):
             axes = dict(zip(AXES, values, strict=True))
             if any(all(axes[key] == value for key, value in rule.items()) for rule in matrix.exclude):
@@ -218,7 +237,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0)
             case = Case(
                 device=device,
                 threads_per_rank=threads,
-                options=binding_options(matrix.options),
+                options=timing_options(axes["workload"], binding_options(matrix.options)),
                 protocol=protocol,
                 **_without_unused(axes, device),
             )

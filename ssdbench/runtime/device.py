@@ -21,6 +21,9 @@ class Clock(Protocol):
     def mark(self) -> None:
         """Place a mark behind the work submitted so far; does not wait for it."""
 
+    def wait(self) -> None:
+        """Wait for the work before the last mark, and for no other (a pipeline works ahead in streams of its own)."""
+
     def seconds(self) -> list[float]:
         """Seconds between neighbouring marks (one less than there are marks); waits for the last one."""
 
@@ -34,6 +37,9 @@ class HostClock:
 
     def mark(self) -> None:
         self._marks.append(self._now())
+
+    def wait(self) -> None:
+        pass
 
     def seconds(self) -> list[float]:
         return [end - start for start, end in zip(self._marks, self._marks[1:], strict=False)]
@@ -49,6 +55,9 @@ class EventClock:
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         self._marks.append(event)
+
+    def wait(self) -> None:
+        self._marks[-1].synchronize()
 
     def seconds(self) -> list[float]:
         if self._marks:

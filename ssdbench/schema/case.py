@@ -1,5 +1,6 @@
 """What is asked: a case, how long it is measured, and the plan that orders the launches of all cases."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +20,11 @@ NOT_USED = "none"
 BINDINGS = ("none", "numa")
 HOST_PROCESS = "SSDBENCH_HOST_PROCESS"
 """The variable by which a launch knows the process that follows it, where both see the same processes."""
+
+MOST_STEPS = 10_000
+"""Of a warm-up, and of a timed region, that were asked for in seconds: a record keeps two numbers for every step."""
+_TO_SPARE = 1.1
+_STREAMED, _SYNCHRONISED = TIMINGS = ("streamed", "synchronised")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +87,47 @@ WORKLOADS: Mapping[str, WorkloadTraits] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepCounts:
+    """How many steps a launch takes: before its timed region, and in it."""
+
+    warmup_steps: int
+    timed_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How long a case is measured; not part of its key, yet records of unequal protocols are not compared."""
+    """How long a case is measured; not part of its key, yet records of unequal protocols are not compared.
+
+    `warmup_steps` and `steps` (timed ones) are the least numbers of steps. After the warm-up's steps come further ones
+    for `warmup_seconds`, and the timed region is planned to last `timed_seconds`; with 0 there are the steps alone.
+    Seconds never ask for more than `MOST_STEPS`.
+    """
 
     warmup_steps: int = 10
     steps: int = 60
     launches: int = 3
     timeout_seconds: float = 900.0
+    warmup_seconds: float = 0.0
+    timed_seconds: float = 0.0
+
+    @property
+    def in_seconds(self) -> bool:
+        """Whether the number of steps depends on how long they take."""
+        return self.warmup_seconds > 0 or self.timed_seconds > 0
+
+    def timed_steps(self, step_seconds: float) -> int:
+        """Timed steps of a launch whose steps last `step_seconds`: a tenth more than fill `timed_seconds`.
+
+        So the region still lasts that long where its steps are up to a tenth faster than those of the warm-up.
+        """
+        return max(self.steps, steps_filling(_TO_SPARE * self.timed_seconds, step_seconds))
+
+
+def steps_filling(seconds: float, step_seconds: float) -> int:
+    """The fewest steps of `step_seconds` that last `seconds`, `MOST_STEPS` at most; 0 for no seconds."""
+    if seconds >= MOST_STEPS * step_seconds:
+        return MOST_STEPS if seconds > 0 else 0
+    return math.ceil(seconds / step_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +200,11 @@ class Case:
         return self.pipeline == "dali" and self.device == "cuda"
 
     @property
+    def is_synchronised(self) -> bool:
+        """Whether every step is waited for before the next batch is asked for, so that a step's time is a latency."""
+        return self.options.get("timing") == _SYNCHRONISED
+
+    @property
     def ranks_per_node(self) -> int:
         """Ranks on each machine."""
         return self.world_size // self.nodes
@@ -180,6 +225,22 @@ def binding_options(options: Mapping[str, OptionValue]) -> dict[str, OptionValue
     if bind not in BINDINGS:
         raise UsageError(f"option bind = {bind!r} is not known: choose {' or '.join(BINDINGS)}")
     return {name: value for name, value in options.items() if (name, value) != ("bind", "none")}
+
+
+def timing_options(workload: str, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The options of a case with its timing checked, and left out where it is the usual one: so it is in no key.
+
+    Raises:
+        UsageError: a timing that does not exist, or a workload that has only one.
+    """
+    if "timing" not in options:
+        return dict(options)
+    traits = WORKLOADS[workload]
+    if traits.trains or not traits.uses_model:
+        raise UsageError(f"workload {workload} has no option timing: infer and detect have it")
+    if options["timing"] not in TIMINGS:
+        raise UsageError(f"option timing = {options['timing']!r} is not known: choose {' or '.join(TIMINGS)}")
+    return {name: value for name, value in options.items() if (name, value) != ("timing", _STREAMED)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +280,8 @@ class LaunchRequest:
     `prepared_data` is the folder of cleaned annotations (None where the pipeline reads no files),
     `output` the folder for events, failures and results. `checkpoint` is the file of a trained model to evaluate.
     `training_folder` is where an accuracy run keeps its checkpoints and takes up again what it finds. `source` is the
-    tree of ssdbench that shall be measured: a worker that was imported from another refuses.
+    tree of ssdbench that shall be measured: a worker that was imported from another refuses. `step_counts` are those of
+    an earlier launch, to be taken in place of the protocol's, so that launches which are compared do equal work.
     """
 
     schema_version: int
@@ -233,3 +295,4 @@ class LaunchRequest:
     checkpoint: str | None = None
     training_folder: str | None = None
     source: str | None = None
+    step_counts: StepCounts | None = None

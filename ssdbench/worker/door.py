@@ -18,7 +18,7 @@ from ssdbench.runtime.network import host_name
 from ssdbench.runtime.out_of_memory import memory_exhausted
 from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.case import Case, LaunchRequest, Protocol
+from ssdbench.schema.case import Case, LaunchRequest, Protocol, StepCounts
 from ssdbench.schema.environment import Software
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import Failure, FailureKind, Measurement
@@ -43,7 +43,9 @@ def read_request(path: Path) -> LaunchRequest:
         )
     case = content.pop("case")
     protocol = Protocol(**case.pop("protocol"))
-    return LaunchRequest(case=Case(protocol=protocol, **case), **content)
+    counts = content.pop("step_counts", None)
+    step_counts = StepCounts(**counts) if counts is not None else None
+    return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, **content)
 
 
 def require_source(request: LaunchRequest) -> None:

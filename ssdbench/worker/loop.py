@@ -4,6 +4,12 @@
 
 The batch is fetched inside the region, the device is synchronised once at its end, and losses are read only then.
 A step's time runs from mark to mark on the device's own time line, so a device that waits for its batch shows it.
+
+Where a case is synchronised, every step is waited for before the next batch is asked for. A step's time then runs on
+the host's clock, from asking for the batch to the end of the step's work: a latency.
+
+Where the protocol is in seconds, the steps of the warm-up are followed by parts of about a quarter of `warmup_seconds`.
+After each part the ranks agree on how long the slowest of them took. The last part says how many steps are timed.
 """
 
 import math
@@ -15,15 +21,18 @@ import torch
 
 from ssdbench.errors import NotFiniteError
 from ssdbench.runtime.device import Clock, Device
-from ssdbench.schema.case import Protocol
+from ssdbench.schema.case import MOST_STEPS, Protocol, StepCounts, steps_filling
 from ssdbench.worker.events import Events
 from ssdbench.workloads.workload import Step, Workload
+
+_WARMUP_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
     """One rank's raw samples; step and fetch times include the warm-up, wall time and images do not."""
 
+    warmup_steps: int
     step_seconds: list[float]
     fetch_seconds: list[float]
     wall_seconds: float
@@ -31,51 +40,119 @@ class Samples:
     losses: list[float] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """What the loop needs of the other ranks; all of them call the same methods in the same order.
+
+    `start_together` returns on no rank before all have called it. `slowest` is the largest value of any rank.
+    """
+
+    start_together: Callable[[], None]
+    slowest: Callable[[float], float]
+
+
 def measure(
     workload: Workload[Any],
     protocol: Protocol,
     device: Device,
-    barrier: Callable[[], None],
+    ranks: Ranks,
     now: Callable[[], float],
     events: Events,
+    *,
+    counts: StepCounts | None = None,
+    synchronised: bool = False,
 ) -> Samples:
     """Run the warm-up and the timed region; `now` is the host's monotonic clock in seconds.
+
+    With `counts` exactly so many steps are taken, whatever the protocol says.
 
     Raises:
         NotFiniteError: a step's loss was infinite or not a number.
     """
-    fetch_seconds: list[float] = []
-    steps: list[Step] = []
-
-    def run(count: int, clock: Clock) -> None:
-        clock.mark()
-        for _ in range(count):
-            asked = now()
-            batch = workload.fetch()
-            fetch_seconds.append(now() - asked)
-            steps.append(workload.step(batch))
-            clock.mark()
-            events.step(len(steps) - 1, now())
-
+    steps = _Steps(workload, device, now, events, synchronised=synchronised)
     events.phase("warm-up")
-    warmup_clock = device.clock()
-    run(protocol.warmup_steps, warmup_clock)
-    device.synchronize()
+    counts = _warm_up(steps, protocol, ranks, counts)
     device.reset_peak_memory()
-    barrier()
+    events.tell("steps", **{"warmup_steps": counts.warmup_steps, "timed_steps": counts.timed_steps})
+    ranks.start_together()
     events.phase("measure")
-    timed_clock = device.clock()
     begin = now()
-    run(protocol.steps, timed_clock)
+    steps.run(counts.timed_steps)
     device.synchronize()
     wall_seconds = now() - begin
     return Samples(
-        step_seconds=warmup_clock.seconds() + timed_clock.seconds(),
-        fetch_seconds=fetch_seconds,
+        warmup_steps=counts.warmup_steps,
+        step_seconds=steps.seconds(),
+        fetch_seconds=steps.fetch_seconds,
         wall_seconds=wall_seconds,
-        images=sum(step.images for step in steps[protocol.warmup_steps :]),
-        losses=_read_losses(steps),
+        images=sum(step.images for step in steps.done[counts.warmup_steps :]),
+        losses=_read_losses(steps.done),
     )
+
+
+class _Steps:
+    """Takes steps and keeps what is known of each."""
+
+    def __init__(
+        self, workload: Workload[Any], device: Device, now: Callable[[], float], events: Events, *, synchronised: bool
+    ) -> None:
+        self.done: list[Step] = []
+        self.fetch_seconds: list[float] = []
+        self._workload = workload
+        self._device = device
+        self._now = now
+        self._events = events
+        self._synchronised = synchronised
+        self._clocks: list[Clock] = []
+        self._latencies: list[float] = []
+
+    def run(self, count: int) -> None:
+        """Fetch and step so many times; does not wait for the last one unless each is waited for."""
+        clock, now = self._device.clock(), self._now
+        self._clocks.append(clock)
+        clock.mark()
+        for _ in range(count):
+            asked = now()
+            batch = self._workload.fetch()
+            self.fetch_seconds.append(now() - asked)
+            self.done.append(self._workload.step(batch))
+            clock.mark()
+            if self._synchronised:
+                clock.wait()
+                self._latencies.append(now() - asked)
+            self._events.step(len(self.done) - 1, now())
+
+    def run_to_end(self, count: int) -> float:
+        """As `run`, and wait until the device has nothing left to do; returns the seconds that all took."""
+        begin = self._now()
+        self.run(count)
+        self._device.synchronize()
+        return self._now() - begin
+
+    def seconds(self) -> list[float]:
+        """The time of each step."""
+        return self._latencies if self._synchronised else [value for clock in self._clocks for value in clock.seconds()]
+
+
+def _warm_up(steps: _Steps, protocol: Protocol, ranks: Ranks, given: StepCounts | None) -> StepCounts:
+    """Take the steps of the warm-up, to their end; returns their number and that of the steps to be timed.
+
+    Both are the same on all ranks.
+    """
+    steps.run_to_end(given.warmup_steps if given else protocol.warmup_steps)
+    if given or not protocol.in_seconds:
+        return given or StepCounts(warmup_steps=protocol.warmup_steps, timed_steps=protocol.steps)
+    # What comes first (compilation, the search for algorithms, clocks that rise) is in the steps before: no part of the
+    # seconds, and not what the number of timed steps is estimated from.
+    spent, part = 0.0, max(1, protocol.warmup_steps // _WARMUP_PARTS)
+    while True:
+        seconds = ranks.slowest(steps.run_to_end(part))
+        spent += seconds
+        taken = len(steps.done)
+        if spent >= protocol.warmup_seconds or taken >= MOST_STEPS:
+            return StepCounts(warmup_steps=taken, timed_steps=protocol.timed_steps(seconds / part))
+        wanted = steps_filling(protocol.warmup_seconds / _WARMUP_PARTS, seconds / part)
+        part = max(1, min(wanted, MOST_STEPS - taken))
 
 
 def _read_losses(steps: list[Step]) -> list[float] | None:

@@ -12,16 +12,20 @@ from ssdbench.runtime.process import ForeignCpu, launch_foreign_cpu
 from ssdbench.runtime.session import Session
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import StepCounts
 from ssdbench.schema.record import Measurement, NodeCpus
 from ssdbench.worker.door import write_measurement
 from ssdbench.worker.events import Events
-from ssdbench.worker.loop import measure
+from ssdbench.worker.loop import Ranks, measure
 from ssdbench.worker.profile import PROFILED_STEPS, profile
 from ssdbench.worker.reduction import most_foreign_cores, reduce_phases, reduce_ranks
 
 
-def take_measurement(session: Session, folder: Path, events: Events) -> None:
-    """Measure this rank's share of the case; rank 0 writes the measurement of all into `folder`."""
+def take_measurement(session: Session, folder: Path, events: Events, counts: StepCounts | None = None) -> None:
+    """Measure this rank's share of the case; rank 0 writes the measurement of all into `folder`.
+
+    With `counts` so many steps are taken, and not those of the protocol.
+    """
     case, device, group = session.case, session.device, session.group
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
@@ -32,12 +36,17 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
             foreign_cpu.begin()
         group.barrier()
 
-    samples = measure(workload, case.protocol, device, start_together, time.perf_counter, events)
+    ranks = Ranks(start_together=start_together, slowest=lambda seconds: max(group.gather(seconds)))
+    samples = measure(
+        *(workload, case.protocol, device, ranks, time.perf_counter, events),
+        counts=counts,
+        synchronised=case.is_synchronised,
+    )
     node = _node_cpus(foreign_cpu) if foreign_cpu is not None else None
     # Both are of the timed region, so they are read before there are more steps.
     peak_memory_bytes, epochs = device.peak_memory_bytes(), workload.epochs()
     events.phase("profile")
-    profiled_steps = min(PROFILED_STEPS, case.protocol.steps)
+    profiled_steps = min(PROFILED_STEPS, len(samples.step_seconds) - samples.warmup_steps)
     phases = profile(workload, profiled_steps, device, group.barrier, time.perf_counter)
     network = describe_network(group)
     events.phase("write")
@@ -52,9 +61,9 @@ def take_measurement(session: Session, folder: Path, events: Events) -> None:
                 schema_version=SCHEMA_VERSION,
                 workload_version=workload.version,
                 started_at=started_at,
-                timer=device.timer,
+                timer="perf_counter" if case.is_synchronised else device.timer,
                 global_batch_size=case.global_batch_size,
-                warmup_steps=case.protocol.warmup_steps,
+                warmup_steps=samples.warmup_steps,
                 step_seconds=reduced.step_seconds,
                 fetch_seconds=reduced.fetch_seconds,
                 wall_seconds=reduced.wall_seconds,

@@ -51,7 +51,7 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
 
         evaluate_checkpoint(request, session, events)
     else:
-        take_measurement(session, folder, events)
+        take_measurement(session, folder, events, request.step_counts)
     session.group.barrier()
     session.group.close()
 
