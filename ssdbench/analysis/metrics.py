@@ -2,7 +2,9 @@
 
 * Throughput is all images of all ranks over the wall seconds of the timed region (the slowest rank's), batch fetch
   included: global, never per GPU.
-* Step times count from the timed steps only; warm-up steps are in the samples and are left out here.
+* Step times count from the timed steps only; warm-up steps are in the samples and are left out here. The metrics
+  `latency_*` are step times: latencies where every step was waited for (`Case.is_synchronised`), else the time of a
+  step in a stream that is submitted ahead.
 * A percentile is given only where at least 20 timed steps lie beyond it: p90 from 200 steps, p95 from 400, p99 from
   2000. With fewer, the figure would be the luck of a handful of steps: it is absent, not invented. The median is
   always given. Between two samples a percentile is interpolated linearly (type 7 of Hyndman and Fan 1996).
@@ -22,6 +24,9 @@ from ssdbench.schema.record import Measurement
 from ssdbench.schema.verdict import METRICS, Metric
 
 STEPS_BEYOND_A_PERCENTILE = 20
+_SHARES = {"latency_p90": 0.90, "latency_p95": 0.95, "latency_p99": 0.99}
+STEPS_NEEDED = {name: round(STEPS_BEYOND_A_PERCENTILE / (1 - share)) for name, share in _SHARES.items()}
+"""Timed steps that a launch needs, at least, for each percentile above the median."""
 
 
 def gated_metric(case: Case) -> Metric:
@@ -76,9 +81,7 @@ def _timed_steps(measurement: Measurement) -> tuple[float, ...]:
     return measurement.step_seconds[measurement.warmup_steps :]
 
 
-def _latency(share: float, steps_beyond: int) -> Callable[[Measurement], float | None]:
-    needed = max(1, math.ceil(steps_beyond / (1 - share) - 1e-9))
-
+def _latency(share: float, needed: int) -> Callable[[Measurement], float | None]:
     def derive(measurement: Measurement) -> float | None:
         steps = _timed_steps(measurement)
         if len(steps) < needed:
@@ -125,11 +128,9 @@ def _ratio(amount: float, seconds: float) -> float:
 
 _FIGURES: Mapping[str, Callable[[Measurement], float | None]] = {
     "throughput": throughput,
-    "latency_p50": _latency(0.50, 0),
+    "latency_p50": _latency(0.50, 1),
     "latency_mean": _latency_mean,
-    "latency_p90": _latency(0.90, STEPS_BEYOND_A_PERCENTILE),
-    "latency_p95": _latency(0.95, STEPS_BEYOND_A_PERCENTILE),
-    "latency_p99": _latency(0.99, STEPS_BEYOND_A_PERCENTILE),
+    **{name: _latency(share, STEPS_NEEDED[name]) for name, share in _SHARES.items()},
     "fetch_share": _fetch_share,
     "peak_memory": _peak_memory,
     "energy": _energy,

@@ -9,6 +9,7 @@ from `tables_published`. Both go through the same layout, so that the arithmetic
 * Weak scaling is throughput over that of 1 GPU at the same batch size per GPU; for inference, over that of the smallest
   batch size.
 * A ratio is given only where both figures are, and its bounds join theirs as independent.
+* The times of steps are a table of latencies only where every step was waited for, as in the published benchmark.
 """
 
 from collections import defaultdict
@@ -37,6 +38,14 @@ _TITLES = {
     "input": "Input performance",
 }
 _BY_BATCH = ("infer", "detect")
+_STEP_TIMES = {
+    True: ("latency", "Latency: from asking for a batch to the end of its work; nothing else is under way."),
+    False: (
+        "step time",
+        "Step time: of batches that are submitted ahead of the device, so it is no latency; the option "
+        "timing=synchronised measures that.",
+    ),
+}
 _SPEEDUP = "_speedup"
 
 
@@ -47,6 +56,7 @@ class _Block:
     sheet: Sheet
     workload: str
     conditions: str
+    is_synchronised: bool
     cells: Mapping[tuple[int, int, str], Cells] = field(default_factory=dict)
 
     @cached_property
@@ -84,12 +94,16 @@ def published_style(sheets: Iterable[Sheet]) -> tuple[Table, ...]:
 
 
 def _blocks(sheet: Sheet) -> list[_Block]:
-    found: dict[tuple[str, str], dict[tuple[int, int, str], Cells]] = defaultdict(dict)
+    found: dict[tuple[str, str, bool], dict[tuple[int, int, str], Cells]] = defaultdict(dict)
     for place, cells in sheet.cells.items():
-        found[place.workload, place.conditions][place.gpus, place.batch_size_per_gpu, place.precision] = cells
+        key = (place.workload, place.conditions, place.is_synchronised)
+        found[key][place.gpus, place.batch_size_per_gpu, place.precision] = cells
     order = [ACCURACY, *_TITLES]
     keys = sorted(found, key=lambda key: (order.index(key[0]) if key[0] in order else len(order), key))
-    return [_Block(sheet=sheet, workload=key[0], conditions=key[1], cells=found[key]) for key in keys]
+    return [
+        _Block(sheet=sheet, workload=workload, conditions=conditions, is_synchronised=waited_for, cells=cells)
+        for (workload, conditions, waited_for), cells in ((key, found[key]) for key in keys)
+    ]
 
 
 def _tables(block: _Block) -> list[Table]:
@@ -97,7 +111,7 @@ def _tables(block: _Block) -> list[Table]:
         return [table for table in (_accuracy(block), _stability(block)) if table]
     tables = [_throughput(block)]
     if block.workload in _BY_BATCH and any(set(LATENCIES) & set(cells) for cells in block.cells.values()):
-        tables.append(_latency(block))
+        tables.append(_step_times(block))
     return tables
 
 
@@ -171,7 +185,7 @@ def _scaling(block: _Block, gpus: int, batch: int, precision: str) -> Cell:
     return ratio(here, base, whole=block.sheet.whole_percent)
 
 
-def _latency(block: _Block) -> Table:
+def _step_times(block: _Block) -> Table:
     columns = [Column(title=title, unit="ms", metric=metric) for metric, title in LATENCIES.items()]
     rows = [
         Row(
@@ -182,8 +196,10 @@ def _latency(block: _Block) -> Table:
         for gpus, batch in block.rows
         if (gpus, batch, name) in block.cells
     ]
-    title = _TITLES[block.workload].replace("performance", "latency")
-    return block.table(title, ("precision", "gpus", "batch_size_per_gpu"), columns, rows)
+    name, note = _STEP_TIMES[block.is_synchronised]
+    title = _TITLES[block.workload].replace("performance", name)
+    table = block.table(title, ("precision", "gpus", "batch_size_per_gpu"), columns, rows)
+    return replace(table, notes=(*table.notes, note))
 
 
 def _accuracy(block: _Block) -> Table | None:

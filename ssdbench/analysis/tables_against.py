@@ -15,8 +15,8 @@ WARNINGS = (
     "Published and measured figures come from different protocols: a difference is no verdict.",
     "Published training: the clock starts after the batch was taken, so waiting for input is left out, and the device "
     "is synchronised in every step; here the fetch is timed, and one synchronisation ends the region.",
-    "Published inference: the median of 20 steps of the forward pass with the fetch of the batch, the input normalised "
-    "twice; here all timed steps, normalised once.",
+    "Published inference: the median of 20 steps of the forward pass with the fetch of the batch, each waited for, the "
+    "input normalised twice; here all timed steps, normalised once, and each waited for where timing=synchronised.",
     "Published accuracy counts no detection on the 48 images of val2017 without annotation.",
 )
 _COLUMNS = {

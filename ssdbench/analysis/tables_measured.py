@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from ssdbench.analysis.contrast import quantile
 from ssdbench.analysis.coverage import does_not_fit, failures
 from ssdbench.analysis.differences import software_of, what_forbids_comparison
-from ssdbench.analysis.metrics import STEPS_BEYOND_A_PERCENTILE, figure
+from ssdbench.analysis.metrics import STEPS_NEEDED, figure
 from ssdbench.analysis.stability import final_ap, impossibilities, summarised
 from ssdbench.analysis.tables_sheet import LATENCIES, SUMMARY_TITLES, Cells, Place, Sheet
 from ssdbench.analysis.trainings import ACCURACY, aps
@@ -28,7 +28,6 @@ from ssdbench.schema.table import Cell
 
 CONFIDENCE = 0.95
 _LATENCY_WORKLOADS = ("infer", "detect")
-_STEPS_NEEDED = {"latency_p90": 0.90, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
 def measured_sheets(runs: Sequence[Run]) -> list[Sheet]:
@@ -98,6 +97,7 @@ def _place(case: Case, workload: str) -> Place:
         batch_size_per_gpu=case.batch_size_per_gpu,
         precision=case.precision if traits is None or traits.uses_model else NOT_USED,
         conditions=", ".join(name for name in named if name not in ("", NOT_USED)),
+        is_synchronised=case.is_synchronised,
     )
 
 
@@ -155,12 +155,10 @@ def _metric_cell(metric: str, records: Sequence[Record]) -> Cell:
 
 def _too_few_steps(metric: str, measurement: Measurement) -> Cell:
     steps = len(measurement.step_seconds) - measurement.warmup_steps
-    if metric not in _STEPS_NEEDED:
+    if metric not in STEPS_NEEDED:
         return Cell(word="-", note=f"no timed step among {len(measurement.step_seconds)}")
-    needed = round(STEPS_BEYOND_A_PERCENTILE / (1 - _STEPS_NEEDED[metric]))
-    return Cell(
-        word="-", note=f"{metric.removeprefix('latency_')} needs {needed} timed steps a launch, {steps} are there"
-    )
+    name, needed = metric.removeprefix("latency_"), STEPS_NEEDED[metric]
+    return Cell(word="-", note=f"{name} needs {needed} timed steps a launch, {steps} are there")
 
 
 def _accuracy_cells(planned: Sequence[PlannedCase], records: Sequence[Record]) -> Cells:

@@ -29,13 +29,17 @@ Cells = Mapping[str, Cell]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a figure stands: `conditions` are all that is the same within a table, in words."""
+    """Where a figure stands: `conditions` are all that is the same within a table, in words.
+
+    `is_synchronised` is one of them by itself: whether the time of a step is a latency.
+    """
 
     workload: str
     gpus: int
     batch_size_per_gpu: int
     precision: str
     conditions: str = ""
+    is_synchronised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

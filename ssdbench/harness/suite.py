@@ -190,10 +190,11 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
         where = f"{origin}: matrix {number}"
         if "decode" in matrix.model_fields_set and "dali" not in matrix.pipeline:
             raise UsageError(
-                f"{where}: decode says where dali decodes, and its pipeline is {', '.join(matrix.pipeline)}: leave decode "
-                "out, or add dali"
+                f"{where}: decode says where dali decodes, and its pipeline is "
+                f"{', '.join(matrix.pipeline)}: leave decode out, or add dali"
             )
         _check_protocol(_protocol(suite, matrix), where)
+        _check_options(matrix, where)
         for rule in matrix.exclude:
             _check_exclude(rule, matrix, where)
     return suite
@@ -210,6 +211,14 @@ def _check_protocol(protocol: Protocol, where: str) -> None:
             f"{where}: warmup_seconds and timed_seconds are {seconds:g} s together, and a launch may take only "
             f"{protocol.timeout_seconds:g} s: raise timeout_seconds"
         )
+
+
+def _check_options(matrix: MatrixTable, where: str) -> None:
+    try:
+        for workload in matrix.workload:
+            timing_options(workload, matrix.options)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
 
 
 def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str) -> None:

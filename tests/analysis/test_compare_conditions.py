@@ -9,7 +9,7 @@ from ssdbench.analysis.compare import compare, compare_arms, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.environment import Network
-from ssdbench.schema.record import ContainerImage, Control, Dataset, RunOptions
+from ssdbench.schema.record import ContainerImage, Control, Dataset, Run, RunOptions
 from ssdbench.schema.verdict import Status
 from tests.analysis.test_compare import SETTINGS, against, judge, with_records
 from tests.builders import (
@@ -75,6 +75,28 @@ def test_one_launch_of_another_workload_version_forbids_the_comparison_as_well()
 def test_the_number_of_launches_is_no_condition():
     few = a_case(protocol=Protocol(warmup_steps=2, steps=10, launches=2))
     assert judge(a_run((few, (0.1, 0.1)))).verdict.status is Status.UNCHANGED
+
+
+def in_seconds(steps: int, run_id: str = "run-1", **changes: float) -> Run:
+    """Launches of so many timed steps, as many as the seconds came to."""
+    protocol = Protocol(warmup_steps=2, steps=10, launches=3, warmup_seconds=3.0, timed_seconds=5.0)
+    case = a_case(protocol=replace(protocol, **changes))
+    run = a_run((case, (0.1,) * 3), run_id=run_id)
+    taken = a_measurement(step_seconds=[0.1] * (steps + 7), warmup_steps=7)
+    return with_records(run, *(replace(record, measurement=taken) for record in run.records))
+
+
+def test_seconds_are_the_condition_where_they_decided_the_number_of_steps():
+    found = against(in_seconds(52), in_seconds(50, "run-0")).cases[0].verdict
+    assert found.status is Status.UNCHANGED
+
+
+def test_other_seconds_forbid_the_comparison_as_steps_alone_do():
+    longer = against(in_seconds(52, timed_seconds=9.0), in_seconds(50, "run-0")).cases[0].verdict
+    assert longer.status is Status.INCOMPARABLE
+    assert "timed steps at least 10 and 5 s in main and at least 10 and 9 s here" in longer.sentence
+    steps_alone = against(in_seconds(10, warmup_seconds=0.0, timed_seconds=0.0), in_seconds(10, "run-0"))
+    assert steps_alone.cases[0].verdict.status is Status.INCOMPARABLE
 
 
 def test_what_else_changed_is_listed_and_forbids_nothing():

@@ -78,24 +78,41 @@ def test_speed_up_without_a_reference_is_against_the_largest_batch_that_has_one(
     assert (cell.value, cell.note) == (pytest.approx(320), "against fp32 at batch size 32, its largest")
 
 
-def test_inference_throughput_scaling_by_batch_and_latency():
-    protocol = Protocol(warmup_steps=2, steps=200, launches=2)
-    steps = [0.5, 0.5, *(0.001 * n for n in range(1, 201))]  # 1 to 200 ms: mean 100.5, p50 100.5, p90 180.1
-    one = gpu_case("amp", 1, 1, "infer", protocol=protocol)
-    four = gpu_case("amp", 1, 4, "infer", protocol=protocol)
-    run = a_run((one, ()), (four, ()), hardware=A100)
+def inference(steps: int, step_seconds: list[float], **options: str) -> Run:
+    """Two launches each at batch sizes 1 and 4."""
+    protocol = Protocol(warmup_steps=2, steps=steps, launches=2)
+    cases = [gpu_case("amp", 1, batch, "infer", protocol=protocol, options=options) for batch in (1, 4)]
     records = [
-        a_record(case=case, launch=launch, order=launch, step_seconds=steps, hardware=A100)
-        for case in (one, four)
+        a_record(case=case, launch=launch, order=launch, step_seconds=step_seconds, hardware=A100)
+        for case in cases
         for launch in range(2)
     ]
-    tables = tables_of(replace(run, records=tuple(records)))
+    return replace(a_run(*((case, ()) for case in cases), hardware=A100), records=tuple(records))
+
+
+def test_inference_throughput_scaling_by_batch_and_latency():
+    steps = [0.5, 0.5, *(0.001 * n for n in range(1, 201))]  # 1 to 200 ms: mean 100.5, p50 100.5, p90 180.1
+    tables = tables_of(inference(200, steps, timing="synchronised"))
     # 200 images in 20.1 s, and 4 times as many in the same time.
     assert texts(tables["Inference performance"]) == [["1", "9.9502", "100"], ["4", "39.801", "400.00"]]
     latency = tables["Inference latency"]
     assert [column.title for column in latency.columns] == ["Average", "p50", "p90", "p95", "p99"]
     assert texts(latency)[0] == ["amp", "1", "1", "100.50", "100.50", "180.10", "-", "-"]
     assert latency.rows[0].cells[3].note == "p95 needs 400 timed steps a launch, 200 are there"
+    assert any("from asking for a batch to the end of its work" in note for note in latency.notes)
+
+
+def test_the_published_layout_has_every_percentile_from_the_steps_of_nightly_on():
+    steps = [0.5, 0.5, *(0.001 * n for n in range(1, 2001))]
+    (row, _) = tables_of(inference(2000, steps, timing="synchronised"))["Inference latency"].rows
+    assert [cell.value for cell in row.cells] == pytest.approx([1000.5, 1000.5, 1800.1, 1900.05, 1980.01])
+
+
+def test_the_time_of_a_step_in_a_stream_that_is_submitted_ahead_is_called_no_latency():
+    tables = tables_of(inference(200, [0.1] * 202))
+    assert "Inference latency" not in tables
+    assert texts(tables["Inference step time"])[0] == ["amp", "1", "1", "100.00", "100.00", "100.00", "-", "-"]
+    assert any("it is no latency" in note for note in tables["Inference step time"].notes)
 
 
 @pytest.mark.parametrize(

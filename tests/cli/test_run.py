@@ -83,6 +83,26 @@ def test_a_known_pace_at_global_batch_2_gives_20_images_a_second_on_one_and_on_t
         assert 0.1 <= (figure("latency_p50", measurement) or 0.0) < 0.11
 
 
+def test_seconds_come_to_as_many_steps_on_all_ranks_as_the_slowest_one_fills_them_with_and_again_in_each_launch(
+    ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    """20 images/s at global batch 2 on one rank, and on two of which one takes twice as long as the other."""
+    slow = ("--option", "step_seconds=0.05", "--option", "slow_rank=1", "--option", "slow_seconds=0.05")
+    seconds = ("--warmup-seconds", "1", "--steps", "5", "--timed-seconds", "2", "--launches", "2")
+    for shape in (("--gpus", "1", "--batch-size", "2"), ("--gpus", "2", "--batch-size", "1", *slow)):
+        done = ssdbench(*PACE, *shape, *seconds)
+        assert done.returncode == 0, done.stderr
+        first, second = map(measured, latest(tmp_path).records)
+        timed = len(first.step_seconds) - first.warmup_steps
+        # 2.2 s of steps that take 0.1 s and never less; the faster rank alone would want 44.
+        assert 5 < timed <= 22
+        assert first.warmup_steps > 2
+        assert (second.warmup_steps, len(second.step_seconds)) == (first.warmup_steps, len(first.step_seconds))
+        for measurement in (first, second):
+            assert measurement.images == 2 * timed
+            assert 18.0 < throughput(measurement) <= 20.0
+
+
 def test_a_stall_in_the_batch_fetch_halves_the_throughput(ssdbench: Ssdbench, tmp_path: Path) -> None:
     done = ssdbench(*PACE, "--batch-size", "2", "--steps", "20", "--option", "fetch_seconds=0.1")
     assert done.returncode == 0, done.stderr

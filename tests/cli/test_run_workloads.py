@@ -35,6 +35,7 @@ workload = ["infer", "detect"]
 backbone = "resnet18"
 batch_size_per_gpu = 3
 pipeline = "torchvision"
+options = { timing = "synchronised" }
 exclude = [{ workload = "infer" }]
 
 [[matrix]]
@@ -104,6 +105,11 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
     assert all(math.isfinite(loss) and loss > 1.0 for loss in train.losses)
     # 16 images on 2 ranks at batch 2: an epoch is 4 steps, and one has ended after 6 (further steps do not count).
     assert [(epoch.expected_images, epoch.seen_images) for epoch in train.epochs] == [(8, 8)]
+    assert by_workload["detect"].case.is_synchronised
+    latency = by_workload["detect"].measurement
+    assert latency is not None
+    assert all(step > fetch for step, fetch in zip(latency.step_seconds, latency.fetch_seconds, strict=True))
+    assert sum(latency.step_seconds[1:]) <= latency.wall_seconds
     assert by_workload["infer"].measurement is not None
     assert by_workload["infer"].measurement.losses is None
 

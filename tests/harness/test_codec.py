@@ -11,7 +11,7 @@ from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
-from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.case import LaunchRequest, Protocol, StepCounts
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import EpochCount, Measurement, NodeCpus, PhaseTimes, Record, RunHeader
@@ -53,6 +53,14 @@ GPU = GpuState(index=0, uuid="GPU-1", model="NVIDIA H100", memory_bytes=80 * 2**
         a_header(host=replace(HOST, gpus=(GPU,), variables={"A": "1"})),
         a_baseline().header,
         LaunchRequest(schema_version=1, case=a_case(), launch=0, seed=1, output="/tmp/out"),
+        LaunchRequest(
+            schema_version=1,
+            case=a_case(protocol=Protocol(warmup_seconds=3.0, timed_seconds=5.0)),
+            launch=1,
+            seed=1,
+            output="/tmp/out",
+            step_counts=StepCounts(warmup_steps=300, timed_steps=500),
+        ),
         an_evaluated_checkpoint(),
     ],
     ids=lambda value: type(value).__name__,
@@ -118,6 +126,12 @@ def test_a_header_keeps_the_absolute_limit_that_it_was_begun_with():
 def test_a_measurement_from_before_cpus_were_kept_has_none():
     old = {name: value for name, value in asdict(a_measurement()).items() if name not in ("node_cpus", "rank_cpus")}
     assert codec.read_measurement(json.dumps(old)) == a_measurement()
+
+
+def test_a_protocol_from_before_it_had_seconds_is_one_of_steps_alone():
+    old = asdict(a_record())
+    del old["case"]["protocol"]["warmup_seconds"], old["case"]["protocol"]["timed_seconds"]
+    assert codec.read(Record, json.dumps(old), "test") == a_record()
 
 
 def test_a_figure_that_is_no_number_stays_one():

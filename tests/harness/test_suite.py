@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ssdbench.analysis.metrics import STEPS_NEEDED
 from ssdbench.errors import UsageError
 from ssdbench.harness.suite import expand, find_suite, load_suite, parse_suite
 from ssdbench.schema.case import Case, DeviceKind
@@ -50,6 +51,28 @@ def test_a_matrix_changes_the_protocol_of_its_suite(tmp_path: Path) -> None:
         'protocol = { steps = 7, launches = 2 }\n[[matrix]]\nworkload = "train"\nprotocol = { steps = 9 }', tmp_path
     )
     assert (case.protocol.steps, case.protocol.launches, case.protocol.warmup_steps) == (9, 2, 10)
+
+
+def test_least_times_may_be_the_suites_or_a_matrix_own(tmp_path: Path) -> None:
+    protocol = "protocol = { warmup_seconds = 3, timed_seconds = 5 }"
+    one, two = cases(
+        f'{protocol}\n[[matrix]]\nworkload = "train"\n'
+        '[[matrix]]\nworkload = "infer"\nprotocol = { timed_seconds = 0.5, steps = 2000 }',
+        tmp_path,
+    )
+    assert (one.protocol.warmup_seconds, one.protocol.timed_seconds) == (3.0, 5.0)
+    assert (two.protocol.warmup_seconds, two.protocol.timed_seconds, two.protocol.steps) == (3.0, 0.5, 2000)
+
+
+def test_timing_is_in_the_key_only_where_it_is_not_the_usual_one(tmp_path: Path) -> None:
+    ahead, waited_for = (
+        cases(f'[[matrix]]\nworkload = "infer"\noptions = {{ timing = "{timing}" }}', tmp_path)[0]
+        for timing in ("streamed", "synchronised")
+    )
+    assert ahead == cases('[[matrix]]\nworkload = "infer"', tmp_path)[0]
+    assert not ahead.is_synchronised
+    assert waited_for.key == f"{ahead.key}-timing=synchronised"
+    assert waited_for.is_synchronised
 
 
 def test_a_case_says_its_nodes_only_where_there_are_several(tmp_path: Path) -> None:
@@ -144,6 +167,21 @@ def test_the_input_pipeline_alone_decodes_where_it_is_told_to(tmp_path: Path) ->
         ('[[matrix]]\nworkload = "train"\nexclude = [{ gpus = 8 }]', "exclude names 'gpus', which is no axis"),
         ('[[matrix]]\nworkload = "train"\nexclude = [{ world_size = 8 }]', "exclude never applies"),
         ("[[matrix]", "is no TOML that can be read"),
+        ('protocol = { timed_seconds = -1 }\n[[matrix]]\nworkload = "train"', "key 'protocol.timed_seconds'"),
+        ('protocol = { warmup_seconds = inf }\n[[matrix]]\nworkload = "train"', "key 'protocol.warmup_seconds'"),
+        (
+            "protocol = { timed_seconds = 800, timeout_seconds = 900 }\n"
+            '[[matrix]]\nworkload = "train"\nprotocol = { warmup_seconds = 100 }',
+            "matrix 1: warmup_seconds and timed_seconds are 900 s together, and a launch may take only 900 s",
+        ),
+        (
+            '[[matrix]]\nworkload = "infer"\noptions = { timing = "synchronized" }',
+            "matrix 1: option timing = 'synchronized' is not known: choose streamed or synchronised",
+        ),
+        (
+            '[[matrix]]\nworkload = ["infer", "train"]\noptions = { timing = "synchronised" }',
+            "matrix 1: workload train has no option timing",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_file_and_key(content: str, says: str, tmp_path: Path) -> None:
@@ -190,6 +228,24 @@ def test_monthly_has_both_forms_of_decoding_of_every_workload() -> None:
     found = [case for case, _ in expand(load_suite(find_suite("monthly")), "cuda", 64, 8)]
     forms = {(case.workload, case.decode) for case in found if case.pipeline == "dali"}
     assert forms == {(name, decode) for name in ("train", "infer", "detect", "input") for decode in ("cpu", "mixed")}
+
+
+@pytest.mark.parametrize("name", ["nightly", "monthly"])
+def test_the_published_inference_is_waited_for_and_has_steps_enough_for_every_percentile(name: str) -> None:
+    grid = {(batch, precision) for batch in (1, 2, 4, 8, 16, 32, 64) for precision in ("fp32", "tf32", "amp")}
+    found = {
+        (case.batch_size_per_gpu, case.precision): case
+        for case, _ in expand(load_suite(find_suite(name)), "cuda", 64, 8)
+        if case.workload == "infer" and case.pipeline == "dali" and case.is_synchronised
+    }
+    assert grid <= set(found)
+    assert all(case.protocol.steps >= max(STEPS_NEEDED.values()) for case in found.values())
+
+
+@pytest.mark.parametrize("name", ["nightly", "monthly"])
+def test_clocks_rise_for_3_seconds_and_5_are_timed(name: str) -> None:
+    protocols = {case.protocol for case, _ in expand(load_suite(find_suite(name)), "cuda", 64, 8)}
+    assert {(protocol.warmup_seconds, protocol.timed_seconds) for protocol in protocols} == {(3.0, 5.0)}
 
 
 def test_smoke_has_every_workload_at_one_and_two_processes_in_two_precisions() -> None:

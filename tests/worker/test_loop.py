@@ -1,5 +1,6 @@
 """The timed region: what is inside, what is outside, and what its samples mean."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from ssdbench.errors import NotFiniteError
-from ssdbench.runtime.device import Cpu, Device
+from ssdbench.runtime.device import Cpu, Device, open_device
 from ssdbench.schema.case import Protocol
 from ssdbench.worker.events import Events
 from ssdbench.worker.loop import Ranks, Samples, measure
@@ -98,6 +99,22 @@ def test_a_step_that_is_waited_for_takes_from_asking_for_its_batch_to_the_end_of
     # In a stream that is submitted ahead the same fetch hides behind the work of the step before it.
     ahead = run(tmp_path, device.time, Submitted(device, fetch=0.05, step=lambda n: 0.1), device, warmup=5)
     assert ahead.step_seconds[1:5] == pytest.approx([0.1] * 4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_waited_for_up_to_the_mark_and_not_for_what_other_streams_do() -> None:
+    clock = open_device("cuda", 0, 1, time.perf_counter).clock()
+    ours, theirs = torch.cuda.Event(), torch.cuda.Event()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        torch.cuda._sleep(4_000_000_000)
+        theirs.record()
+    torch.cuda._sleep(40_000_000)
+    ours.record()
+    clock.mark()
+    clock.wait()
+    assert ours.query()
+    assert not theirs.query()
+    torch.cuda.synchronize()
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
