@@ -39,11 +39,11 @@ _TITLES = {
 }
 _BY_BATCH = ("infer", "detect")
 _STEP_TIMES = {
-    True: ("latency", "Latency: from asking for a batch to the end of its work; nothing else is under way."),
+    True: ("latency", "Latency: from asking for a batch to the end of its work, with nothing else under way."),
     False: (
         "step time",
-        "Step time: of batches that are submitted ahead of the device, so it is no latency; the option "
-        "timing=synchronised measures that.",
+        "Step time: of batches submitted ahead of the device, so it is not a latency; measure that with the option "
+        "timing=synchronised.",
     ),
 }
 _SPEEDUP = "_speedup"

@@ -47,14 +47,14 @@ class Request:
     decode: Annotated[str | None, _option(f"Where dali decodes for a GPU: cpu, mixed; {_SEVERAL}.")] = None
     layout: Annotated[str | None, _option(f"channels_last, contiguous; {_SEVERAL}.")] = None
     compile: Annotated[bool | None, _option("Compile the model with torch.compile.", "--compile/--eager")] = None
-    option: Annotated[list[str] | None, _option("The workload's own option, as name=value.")] = None
+    option: Annotated[list[str] | None, _option("The workload's own option, as name=value: timing=synchronised.")] = (
+        None
+    )
     device: Annotated[str | None, _option("cuda, cpu, or auto: the GPU where there is one.")] = None
     warmup_steps: Annotated[int | None, _option("Steps before the timed ones.", "--warmup")] = None
-    warmup_seconds: Annotated[float | None, _option("Go on with the warm-up for so long after its steps.")] = None
+    warmup_seconds: Annotated[float | None, _option("Seconds of further warm-up after those steps.")] = None
     steps: Annotated[int | None, _option("Timed steps of a launch, at least.")] = None
-    timed_seconds: Annotated[
-        float | None, _option("Time as many steps as last so long, and no fewer than --steps.")
-    ] = None
+    timed_seconds: Annotated[float | None, _option("Time enough steps to fill these seconds, at least --steps.")] = None
     launches: Annotated[int | None, _option("Launches (fresh process groups) of each case.")] = None
     timeout_seconds: Annotated[float | None, _option("Seconds one launch may take.", "--timeout")] = None
     foreign_cpu_limit_cores: Annotated[

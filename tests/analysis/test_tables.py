@@ -112,7 +112,7 @@ def test_the_time_of_a_step_in_a_stream_that_is_submitted_ahead_is_called_no_lat
     tables = tables_of(inference(200, [0.1] * 202))
     assert "Inference latency" not in tables
     assert texts(tables["Inference step time"])[0] == ["amp", "1", "1", "100.00", "100.00", "100.00", "-", "-"]
-    assert any("it is no latency" in note for note in tables["Inference step time"].notes)
+    assert any("it is not a latency" in note for note in tables["Inference step time"].notes)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def a_paced_case(**protocol: float) -> Case:
         (lambda found: found.foreign_cpu_cores, float(TIMED)),
         (lambda found: len(found.step_seconds), WARMUP + TIMED),
     ],
-    ids=["peak memory", "passes over the data", "foreign CPU", "steps"],
+    ids=["peak-memory", "passes", "foreign-cpu", "steps"],
 )
 def test_what_is_said_of_the_timed_region_knows_of_no_step_before_or_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: Callable[[Measurement], object], expected: object
