@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -59,18 +59,27 @@ def read_mutants(path: Path = LIST) -> list[Mutant]:
     return checked(MutantList, read_toml(path), str(path)).mutant
 
 
-def outcome(mutant: Mutant, root: Path) -> str:
-    """What becomes of a mutant in this tree, which is afterwards as before: "killed", or a sentence in its place."""
+def not_passing(tests: Sequence[str], root: Path) -> set[str]:
+    """Those tests that do not pass in this tree as it is."""
+    if _run(tests, root) == _PASSED:
+        return set()
+    return {test for test in tests if _run([test], root) != _PASSED}
+
+
+def outcome(mutant: Mutant, root: Path, broken: Collection[str] = ()) -> str:
+    """What becomes of a mutant in this tree, which is afterwards as before: "killed", or a sentence in its place.
+
+    `broken` are tests that do not pass without it.
+    """
     if fault := mutant.fault_of_text(root):
         return f"ERROR: {fault}"
-    for test in mutant.tests:
-        if (code := _run(test, root)) != _PASSED:
-            return f"ERROR: {test} does not pass without the fault (pytest exits with {code})"
+    if wrong := [test for test in mutant.tests if test in broken]:
+        return f"ERROR: without the fault there is no pass of {', '.join(wrong)}"
     path = root / mutant.file
     before = path.read_bytes()
     mutant.plant(root)
     try:
-        codes = {test: _run(test, root) for test in mutant.tests}
+        codes = {test: _run([test], root) for test in mutant.tests}
     finally:
         path.write_bytes(before)
     if seen := [f"{test} passes" for test, code in codes.items() if code == _PASSED]:
@@ -80,9 +89,9 @@ def outcome(mutant: Mutant, root: Path) -> str:
     return "killed"
 
 
-def _run(test: str, root: Path) -> int:
+def _run(tests: Sequence[str], root: Path) -> int:
     """pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     # The copy before the installed package; no bytecode, because a fault may be planted in the second of the last one.
     environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False).returncode
@@ -105,8 +114,9 @@ def main(words: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         root = Path(folder)
         copy_tree(REPOSITORY, root)
+        broken = not_passing(list(dict.fromkeys(test for mutant in chosen for test in mutant.tests)), root)
         for number, mutant in enumerate(chosen, start=1):
-            found = outcome(mutant, root)
+            found = outcome(mutant, root, broken)
             survivors += found != "killed"
             sys.stdout.write(f"{number}/{len(chosen)} {found}: {mutant.rule} ({mutant.file})\n")
             sys.stdout.flush()
