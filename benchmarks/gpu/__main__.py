@@ -24,24 +24,12 @@ from benchmarks.gpu.check import Check, Stage, StageResult, open_check
 STAGES: dict[str, Stage] = {stage.name: stage for module in (machine, speed, feeding, runs) for stage in module.STAGES}
 SETS = {
     "all": (
-        *(
-            "facts",
-            "nvml",
-            "tests",
-            "ceilings",
-            "precisions",
-            "train",
-            "infer",
-            "harness",
-            "compiled",
-            "graph",
-            "detect",
-        ),
-        *("planted", "same", "waits", "pipelines", "small", "train_bf16", "train_slow"),
+        "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness", "compiled", "graph", "detect",
+        "roofline", "planted", "same", "waits", "pipelines", "small", "train_bf16", "train_slow",
     ),
     "short": ("facts", "ceilings", "nvml", "tests", "harness", "compiled", "graph", "detect", "planted", "same"),
     "cheap": ("facts", "ceilings", "precisions", "detect"),
-}
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks.gpu.check import Check, Stage
 from ssdbench.runtime.device import cublas_version, cuda_versions
 from ssdbench.runtime.precision import Arithmetic
+from ssdbench.worker.ceilings import measure
 
 # A convolution's error against float64, relative: from, to.
 EXPECTED_ERRORS = {"fp32": (0.0, 2e-6), "tf32": (5e-5, 1e-3), "amp": (5e-5, 2e-3), "bf16": (5e-4, 1e-2)}
@@ -46,29 +47,17 @@ def facts(check: Check) -> None:
 
 
 def ceilings(check: Check) -> None:
-    """The fastest matrix product of each precision, and the fastest copy, that this card is seen to do."""
-    side = check.pick(8192, 512)
-    dtypes = {"bf16": torch.bfloat16, "amp": torch.float16, "tf32": torch.float32, "fp32": torch.float32}
-    for precision, dtype in dtypes.items() if check.cuda else [("fp32", torch.float32)]:
-        check.device.allow_tf32(precision == "tf32")
-        a, b = (torch.randn(side, side, device=check.device.torch_device).to(dtype) for _ in range(2))
-        seconds = _seconds_each(check, lambda a=a, b=b: a @ b)
-        check.row(f"ceiling matmul {precision}", tflop_per_second=2e-12 * side**3 / seconds)
-    source = torch.randn(check.pick(1 << 30, 1 << 22), device=check.device.torch_device)
-    target = torch.empty_like(source)
-    seconds = _seconds_each(check, lambda: target.copy_(source))
-    check.row("ceiling copy", terabytes_per_second=2e-12 * source.numel() * source.element_size() / seconds)
-
-
-def _seconds_each(check: Check, work: Any, times: int = 10) -> float:
-    for _ in range(3):
-        work()
-    check.device.synchronize()
-    begin = time.perf_counter()
-    for _ in range(times):
-        work()
-    check.device.synchronize()
-    return (time.perf_counter() - begin) / times
+    """The fastest matrix product of each precision, the fastest copy, and the host's cost of an operation."""
+    found = measure(check.device)
+    check.facts["ceilings"] = asdict(found)
+    rates = {f"{name}_tflop_per_second": 1e-12 * rate for name, rate in found.matmul_flop_per_second.items()}
+    host = found.host_seconds_per_operation
+    check.row(
+        "ceilings",
+        **rates,
+        copy_terabytes_per_second=1e-12 * found.copy_bytes_per_second,
+        host_microseconds_per_operation=None if host is None else 1e6 * host,
+    )
 
 
 def precisions(check: Check) -> None:

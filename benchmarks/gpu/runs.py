@@ -84,6 +84,31 @@ def _tell(check: Check, record: dict[str, Any]) -> None:
     return None
 
 
+def roofline(check: Check) -> None:
+    """`ssdbench roofline --measure`, and the run of the stage `harness` beside it where there is one."""
+    results = check.work / "results-harness"
+    grid = [
+        "--workload",
+        "train,infer",
+        "--backbone",
+        check.pick("resnet50", "resnet18"),
+        "--device",
+        check.device.kind,
+    ]
+    grid += ["--batch-size", check.pick("64", "2"), "--precision", check.pick("amp", "fp32"), "--results", str(results)]
+    words = ["latest", "--results", str(results)] if (results / "records").exists() else grid
+    done = _ssdbench(check, TREE, "roofline", *words, "--measure", "--json")
+    if done.returncode:
+        return check.fault(f"ssdbench roofline ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    found = json.loads(done.stdout)
+    check.facts["roofline"] = found
+    for case in found["cases"]:
+        name = f"roofline {case['case']['workload']} {case['case']['precision']} b{case['case']['batch_size_per_gpu']}"
+        keys = ("predicted_step_seconds", "measured_step_seconds", "share_of_roofline", "share_of_matmul_ceiling")
+        check.row(name, **{key: case[key] for key in keys}, bound=case["bound"])
+    return None
+
+
 def planted(check: Check) -> None:
     """Pairs of this tree and one with 3 ms more in every training step: it must be called a regression."""
     tree = check.work / "planted"
@@ -108,7 +133,7 @@ def _decide(check: Check, name: str, candidate: Path, expected: str) -> None:
     matrix = _matrix(check, "train", 64, backbone="resnet18")
     steps = check.pick("warmup_steps = 10, steps = 40", "warmup_steps = 1, steps = 2")
     margin = check.pick(0.03, 0.3)
-    verdict = f"[verdict]\nmargin = {margin}\npilot_pairs = 2\npair_cap = 2\nfresh_pair_cap = 2\n"
+    verdict = f"[verdict]\nmargin = {margin}\npilot_pairs = 2\npair_cap = {check.pick(4, 2)}\nfresh_pair_cap = 2\n"
     suite = _suite(check, name, [matrix], f"{steps}, launches = 1, timeout_seconds = 120", verdict)
     results = check.work / f"results-{name}"
     budget = max(30, int(check.left() - 15))
@@ -153,9 +178,7 @@ def _suite(check: Check, name: str, matrices: list[str], protocol: str, verdict:
 
 
 def _ssdbench(check: Check, tree: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """`ssdbench` of a source tree, with results of its own; it is given no more time than is left."""
-    results = Path(words[words.index("--results") + 1])
-    shutil.rmtree(results, ignore_errors=True)
+    """`ssdbench` of a source tree; it is given no more time than is left."""
     path = os.pathsep.join([str(tree), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "SSDBENCH_CACHE": str(check.work / "cache")}
     command = [sys.executable, "-m", "ssdbench", *words]
@@ -184,6 +207,12 @@ STAGES = (
         run=harness,
         seconds=65,
         settles="whether a run measures on a GPU: launches, NVML samples, foreign CPU, phases, its rate beside ours",
+    ),
+    Stage(
+        name="roofline",
+        run=roofline,
+        seconds=40,
+        settles="what share of its roofline a run reaches, under ceilings measured beside it",
     ),
     Stage(
         name="planted",
