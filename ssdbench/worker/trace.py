@@ -104,7 +104,7 @@ def operations(found: Trace, images: int, *, on_gpu: bool) -> tuple[Operation, .
     Decoding goes image by image on a CPU and takes all at once on a GPU: its number of launches is that of one there.
     """
 
-    def at(few: float, many: float, images: int = images) -> float:
+    def at(few: float, many: float) -> float:
         return max(0.0, few + (many - few) / (IMAGES[1] - IMAGES[0]) * (images - IMAGES[0]))
 
     result = [
@@ -121,7 +121,8 @@ def operations(found: Trace, images: int, *, on_gpu: bool) -> tuple[Operation, .
             [launch.cost.bytes for launch in launches if launch.group == group and not launch.cost.flop]
             for launches in (found.fewer, found.more)
         )
-        times = at(len(few), len(many), 1 if on_gpu and group == "decoding" else images)
+        # Images differ a little in what their candidates need.
+        times = len(many) / IMAGES[1] if on_gpu and group == "decoding" else at(len(few), len(many))
         if times >= 1:
             result.append(Operation(group=group, launches=round(times), flop=0.0, bytes=at(sum(few), sum(many))))
     return tuple(result)
