@@ -71,15 +71,16 @@ def trace(case: Case) -> Trace:
 
 def _open(case: Case) -> Any:
     device = Cpu(1, time.perf_counter)  # whoever traces is in no hurry, and others may be at work
-    seen = replace(
-        case,
+    # Made anew: how a case is compiled, fed and spread does not change what its step has to do.
+    seen = Case(
+        workload=case.workload,
         device="cpu",
         world_size=1,
-        nodes=1,
         batch_size_per_gpu=IMAGES[1],
+        precision=case.precision,
+        backbone=case.backbone,
         pipeline="resident",
-        compile=False,
-        options={},
+        layout=case.layout,
     )
     session = Session(
         case=seen, device=device, arithmetic=_CpuArithmetic(case.precision), group=SingleProcess(device), seed=1
