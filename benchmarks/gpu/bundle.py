@@ -24,8 +24,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from benchmarks.gpu.bundle_check import prove
 from benchmarks.gpu.thin_fatbin import thin_file
 
-# What an environment with PyTorch was seen to have; their own needs are there with them. typing-extensions is there too,
-# but may be older than pydantic wants: the bundle brings its own, which comes first.
+# What an environment with PyTorch was seen to have; their own needs are there with them. typing-extensions is there
+# too, but may be older than pydantic wants: the bundle brings its own, which comes first.
 ON_THE_MACHINE = frozenset(
     {
         *("torch", "torchvision", "triton", "numpy", "pillow", "packaging", "six", "setuptools"),
