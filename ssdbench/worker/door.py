@@ -42,10 +42,16 @@ def read_request(path: Path) -> LaunchRequest:
             "run host and worker from the same ssdbench"
         )
     case = content.pop("case")
-    protocol = Protocol(**case.pop("protocol"))
     counts = content.pop("step_counts", None)
-    step_counts = StepCounts(**counts) if counts is not None else None
-    return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, **content)
+    try:
+        protocol = Protocol(**case.pop("protocol"))
+        step_counts = StepCounts(**counts) if counts is not None else None
+        return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, **content)
+    except TypeError as error:
+        raise UsageError(
+            f"this worker cannot do all that {path} asks for ({error}): it is of another ssdbench than the host; "
+            "leave newer options out, or measure with a newer checkout"
+        ) from None
 
 
 def require_source(request: LaunchRequest) -> None:

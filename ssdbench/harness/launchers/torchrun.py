@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.harness.launchers.process import worker_environment
-from ssdbench.harness.stores.codec import dump, read_measurement, read_training
+from ssdbench.harness.stores.codec import dump_request, read_measurement, read_training
 from ssdbench.schema.case import HOST_PROCESS, Case, LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Measurement
@@ -23,7 +23,7 @@ def write_request(request: LaunchRequest, source: Path) -> Path:
     folder = Path(request.output)
     folder.mkdir(parents=True)
     case_file = folder / CASE_FILE
-    case_file.write_text(dump(replace(request, source=str(source))), encoding="utf-8")
+    case_file.write_text(dump_request(replace(request, source=str(source))), encoding="utf-8")
     return case_file
 
 

@@ -63,8 +63,19 @@ _EXPORTED: Mapping[str, type] = {
 
 def dump(value: object) -> str:
     """One line of canonical JSON, without a line feed, for any dataclass of `schema`."""
-    plain = _adapter(type(value)).dump_python(value)
+    return _line(_adapter(type(value)).dump_python(value))
+
+
+def _line(plain: object) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def dump_request(request: LaunchRequest) -> str:
+    """As `dump`, without what has its default: an older worker knows every key of what it is able to do."""
+    plain = _adapter(LaunchRequest).dump_python(request, exclude_defaults=True)
+    # A worker of any version asks for it.
+    plain["case"].setdefault("protocol", {})
+    return _line(plain)
 
 
 def read(kind: type[T], text: str | bytes, source: str) -> T:
