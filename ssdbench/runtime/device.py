@@ -1,4 +1,4 @@
-"""The accelerator or the CPU behind one face; the only file that names CUDA.
+"""The accelerator or the CPU behind one face; no other file names CUDA but `graph`.
 
 Nothing here synchronises unless it says so: a timed region may contain `Clock.mark` and nothing else of this file.
 """
@@ -6,8 +6,9 @@ Nothing here synchronises unless it says so: a timed region may contain `Clock.m
 import ctypes
 import random
 import resource
+import warnings
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -73,7 +74,13 @@ class Device(Protocol):
     torch_device: torch.device
 
     def synchronize(self) -> None:
-        """Wait until all submitted work is done."""
+        """Wait until all submitted work is done, on every stream of the device: DALI's reading ahead as well."""
+
+    def synchronize_stream(self) -> None:
+        """Wait until what was submitted to the current stream is done: a batch that was fetched is whole.
+
+        Work on other streams goes on, and is waited for only as far as the current one waits for it.
+        """
 
     def clock(self) -> Clock:
         """A fresh clock."""
@@ -105,12 +112,14 @@ class Cpu:
     def synchronize(self) -> None:
         pass
 
+    def synchronize_stream(self) -> None:
+        pass
+
     def clock(self) -> Clock:
         return HostClock(self._now)
 
-    def allow_tf32(self, allowed: bool) -> None:
-        if allowed:
-            return  # a CPU has no TF32: there is nothing to switch on, and bf16's other half stays float32
+    def allow_tf32(self, allowed: bool) -> None:  # noqa: ARG002  a CPU has none: bf16's other half stays float32
+        _set_float32_rounding(tf32=False)
 
     def reset_peak_memory(self) -> None:
         pass
@@ -142,17 +151,14 @@ class CudaGpu:
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.torch_device)
 
+    def synchronize_stream(self) -> None:
+        torch.cuda.current_stream(self.torch_device).synchronize()
+
     def clock(self) -> Clock:
         return EventClock()
 
     def allow_tf32(self, allowed: bool) -> None:
-        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-        if hasattr(matmul, "fp32_precision"):  # torch 2.9 renamed the switch and warns of the old one
-            matmul.fp32_precision = "tf32" if allowed else "ieee"
-            cudnn.conv.fp32_precision = "tf32" if allowed else "ieee"  # type: ignore[attr-defined]
-        else:
-            matmul.allow_tf32 = allowed
-            cudnn.allow_tf32 = allowed
+        _set_float32_rounding(tf32=allowed)
 
     def reset_peak_memory(self) -> None:
         torch.cuda.reset_peak_memory_stats(self.torch_device)
@@ -162,6 +168,30 @@ class CudaGpu:
 
     def capability(self) -> tuple[int, int] | None:
         return torch.cuda.get_device_capability(self.torch_device)
+
+
+def _set_float32_rounding(*, tf32: bool) -> None:
+    """Set every switch that torch has for the rounding of float32 operands, whatever the environment preset.
+
+    torch 2.9 added switches by backend and operation beside the old ones; where the two disagree, reading the old ones
+    raises, and torch.compile of 2.9 and 2.10 reads them. The order matters: the new switches of cuDNN come last, for
+    the old one of torch 2.9 leaves them unset where it forbids TF32.
+    """
+    backends: Any = torch.backends
+    cudnn = backends.cudnn
+    precision = "tf32" if tf32 else "ieee"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*TF32", category=UserWarning)  # 2.9 calls the old ones deprecated
+        has_new_switches = hasattr(cudnn, "conv")
+        if has_new_switches:
+            backends.fp32_precision = precision
+            cudnn.fp32_precision = precision
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        cudnn.allow_tf32 = tf32
+        if has_new_switches:
+            backends.cuda.matmul.fp32_precision = precision
+            cudnn.conv.fp32_precision = precision
+            cudnn.rnn.fp32_precision = precision
 
 
 def open_device(kind: DeviceKind, local_rank: int, threads: int, now: Callable[[], float]) -> Device:

@@ -1,0 +1,67 @@
+"""What a device does, seen without one: the order of its calls, and the units of its clock."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from ssdbench.runtime.device import CudaGpu, EventClock
+
+
+class Event:
+    """A CUDA event on a scripted time line, in milliseconds as CUDA counts."""
+
+    def __init__(self, calls: list[str], milliseconds: float) -> None:
+        self.calls, self.milliseconds = calls, milliseconds
+
+    def record(self) -> None:
+        self.calls.append(f"record {self.milliseconds:g}")
+
+    def synchronize(self) -> None:
+        self.calls.append(f"wait for {self.milliseconds:g}")
+
+    def elapsed_time(self, end: "Event") -> float:
+        self.calls.append("ask")
+        return end.milliseconds - self.milliseconds
+
+
+def test_the_event_clock_gives_seconds_and_waits_for_the_last_mark_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    line = iter([0.0, 250.0, 1000.0])
+
+    def event(*, enable_timing: bool) -> Event:
+        assert enable_timing
+        return Event(calls, next(line))
+
+    monkeypatch.setattr(torch.cuda, "Event", event)
+    clock = EventClock()
+    for _ in range(3):
+        clock.mark()
+    assert calls == ["record 0", "record 250", "record 1000"]
+    assert clock.seconds() == [0.25, 0.75]
+    assert calls[3:] == ["wait for 1000", "ask", "ask"]
+
+
+def test_the_event_clock_without_marks_has_no_seconds() -> None:
+    assert EventClock().seconds() == []
+
+
+def test_a_stream_is_waited_for_without_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Stream:
+        def synchronize(self) -> None:
+            calls.append("stream")
+
+    def current(device: Any) -> Stream:
+        assert device == torch.device("cuda", 1)
+        return Stream()
+
+    monkeypatch.setattr(torch.cuda, "current_stream", current)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: calls.append("device"))
+    gpu = CudaGpu.__new__(CudaGpu)
+    gpu.torch_device = torch.device("cuda", 1)
+    gpu.synchronize_stream()
+    assert calls == ["stream"]
+    gpu.synchronize()
+    assert calls == ["stream", "device"]
