@@ -72,18 +72,22 @@ class ProcessGroup:
 
     def share_buffers(self, model: torch.nn.Module) -> None:
         """Give every rank the buffers of rank 0's model: in training, BatchNorm's statistics are each rank's own."""
+        if self.world_size == 1:
+            return
         for buffer in model.buffers():
             dist.broadcast(buffer, src=0)
 
     def data_parallel(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model with gradients averaged over ranks in its backward pass.
 
-        A single rank has nothing to average: it trains the bare model, as the published one-GPU figures do.
+        A single rank has nothing to average: it trains the bare model, as the published one-GPU figures do. Weights and
+        buffers begin as rank 0's. Buffers are not sent before each forward pass: BatchNorm's statistics stay each
+        rank's own, as in the published model, until `share_buffers`.
         """
         if self.world_size == 1:
             return model
         ids = [self._device.torch_device.index] if self._device.kind == "cuda" else None
-        return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def close(self) -> None:
         """Leave the group."""
