@@ -6,9 +6,9 @@ image has random numbers of its own, from the seed and its place in the stream: 
 (none at all is a stream of its own, equal but for rounding), and a resumed stream begins in its middle.
 """
 
+import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import count, islice
 from typing import Any, NamedTuple
 
@@ -198,7 +198,7 @@ class _Reader:
         self._loader: DataLoader[Any] | None = DataLoader(
             images,
             batch_sampler=places,
-            collate_fn=partial(_collated, memory_format),
+            collate_fn=functools.partial(_collated, memory_format),
             num_workers=options.threads,
             persistent_workers=options.threads > 0,
             pin_memory=options.device.type == "cuda",
@@ -247,5 +247,14 @@ def _sound(items: _Items | DataError) -> _Items:
 
 
 def _normalised(images: Tensor, device: torch.device) -> Tensor:
-    mean, std = (255 * torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN_RGB, STD_RGB))
+    mean, std = _mean_and_std(device)
     return images.to(device, non_blocking=True).float().sub_(mean).div_(std)
+
+
+@functools.cache
+def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of pixels 0..255, (3, 1, 1) each, on a device: read only. Kept, for to copy them there waits for the device."""
+    # A tensor made under inference mode could not be used in training afterwards.
+    with torch.inference_mode(False):
+        mean, std = (255 * torch.tensor(values).view(3, 1, 1) for values in (MEAN_RGB, STD_RGB))
+        return mean.to(device), std.to(device)
