@@ -121,10 +121,10 @@ def test_a_dependency_has_one_door(dependency: str) -> None:
     assert not [user for user in users if user not in doors and not any(user.startswith(f"{door}/") for door in doors)]
 
 
-def test_only_the_device_file_names_cuda() -> None:
+def test_only_the_device_file_and_that_of_graphs_name_cuda() -> None:
     users = {name(path) for path in FILES if "torch.cuda" in _code(path)}
     # GradScaler of torch before 2.3 lives under torch.cuda and nowhere else.
-    assert users <= {"runtime/device.py", "runtime/precision.py"}
+    assert users <= {"runtime/device.py", "runtime/graph.py", "runtime/precision.py"}
 
 
 def _code(path: Path) -> str:

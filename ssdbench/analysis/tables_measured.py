@@ -89,6 +89,7 @@ def _place(case: Case, workload: str) -> Place:
     traits = WORKLOADS.get(case.workload)
     named = [case.backbone, case.pipeline, case.layout, "compiled" if case.compile else ""]
     named += ["decode=cpu"] if case.decode_is_a_choice and case.decode == "cpu" else []
+    named += ["CUDA graph"] if case.cuda_graph else []
     named += [f"{case.nodes} nodes"] if case.nodes > 1 else []
     named += [f"{name}={value}" for name, value in sorted(case.options.items())]
     return Place(

@@ -18,7 +18,7 @@ from ssdbench.schema.record import RunOptions
 DEFAULT_RESULTS = Path("results")
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
-_AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile")
+_AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile", "cuda_graph")
 _PROTOCOL = ("warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "timeout_seconds")
 
 
@@ -47,6 +47,9 @@ class Request:
     decode: Annotated[str | None, _option(f"Where dali decodes for a GPU: cpu, mixed; {_SEVERAL}.")] = None
     layout: Annotated[str | None, _option(f"channels_last, contiguous; {_SEVERAL}.")] = None
     compile: Annotated[bool | None, _option("Compile the model with torch.compile.", "--compile/--eager")] = None
+    cuda_graph: Annotated[
+        bool | None, _option("Replay the network as a CUDA graph (train, infer).", "--cuda-graph/--no-cuda-graph")
+    ] = None
     option: Annotated[list[str] | None, _option("The workload's own option, as name=value: timing=synchronised.")] = (
         None
     )

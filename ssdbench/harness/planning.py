@@ -57,7 +57,7 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
 def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> str | None:
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
     reason = _nodes(case, machine) or _device(case, machine) or _precision(case, machine) or _shape(case)
-    reason = reason or too_large(case, machine.hardware.gpu_memory_bytes)
+    reason = reason or _graph(case) or too_large(case, machine.hardware.gpu_memory_bytes)
     if reason is not None or worker is None:
         return reason
     return lacking(case, worker) or lacking_code(case, machine.hardware, worker)
@@ -153,6 +153,21 @@ def _shape(case: Case) -> str | None:
         return "training with one image per GPU is impossible: BatchNorm on the 1x1 map needs more than one value"
     if case.workload == "accuracy" and case.pipeline == "resident":
         return "the resident pipeline holds noise, from which no accuracy can be learned: take dali or torchvision"
+    return None
+
+
+def _graph(case: Case) -> str | None:
+    if not case.cuda_graph:
+        return None
+    if case.device == "cpu":
+        return "a CUDA graph needs a GPU, not a CPU"
+    if not WORKLOADS[case.workload].records_graph:
+        have = " or ".join(name for name, traits in WORKLOADS.items() if traits.records_graph)
+        return f"a CUDA graph holds a step of {have}, not of {case.workload}"
+    if case.compile:
+        return "a CUDA graph of a compiled model is not offered: measure the two apart"
+    if WORKLOADS[case.workload].trains and case.world_size > 1:
+        return "a CUDA graph of training is of one GPU: the gradient average over several is not recorded"
     return None
 
 

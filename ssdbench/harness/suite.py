@@ -125,6 +125,7 @@ class MatrixTable(Table):
     decode: Annotated[list[DecodeName], OneOrMore] = ["mixed"]
     layout: Annotated[list[LayoutName], OneOrMore] = ["channels_last"]
     compile: Annotated[list[bool], OneOrMore] = [False]
+    cuda_graph: Annotated[list[bool], OneOrMore] = [False]
     threads_per_rank: Annotated[int, Field(ge=0)] = 0
     options: dict[str, OptionValue] = {}
     protocol: ProtocolTable = ProtocolTable()
@@ -150,7 +151,7 @@ class Suite(Table):
 
 
 AXES = (
-    "workload", "backbone", "pipeline", "decode", "layout", "compile", "world_size", "nodes", "precision",
+    "workload", "backbone", "pipeline", "decode", "layout", "compile", "cuda_graph", "world_size", "nodes", "precision",
     "batch_size_per_gpu",
 )  # fmt: skip
 
@@ -276,7 +277,7 @@ def _without_unused(axes: dict[str, Any], device: DeviceKind) -> dict[str, Any]:
     """Name what a workload does not use as such: the input pipeline of a resnet18 and of a resnet50 are one case."""
     unused: dict[str, Any] = {}
     if not WORKLOADS[axes["workload"]].uses_model:
-        unused |= {"backbone": NOT_USED, "precision": "fp32", "compile": False}
+        unused |= {"backbone": NOT_USED, "precision": "fp32", "compile": False, "cuda_graph": False}
     if axes["workload"] == "pace":
         unused |= {"pipeline": NOT_USED, "layout": "channels_last"}
     if device == "cpu" or (axes | unused)["pipeline"] != "dali":

@@ -68,17 +68,18 @@ class WorkloadTraits:
     """What the host has to know of a workload without importing it.
 
     `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`); None where curves are
-    judged and not a metric (`ssdbench converge`).
+    judged and not a metric (`ssdbench converge`). `records_graph`: its step can be replayed as a CUDA graph.
     """
 
     uses_model: bool
     trains: bool
     gated_metric: str | None
+    records_graph: bool = False
 
 
 WORKLOADS: Mapping[str, WorkloadTraits] = {
-    "train": WorkloadTraits(uses_model=True, trains=True, gated_metric="throughput"),
-    "infer": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50"),
+    "train": WorkloadTraits(uses_model=True, trains=True, gated_metric="throughput", records_graph=True),
+    "infer": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50", records_graph=True),
     "detect": WorkloadTraits(uses_model=True, trains=False, gated_metric="latency_p50"),
     "input": WorkloadTraits(uses_model=False, trains=False, gated_metric="throughput"),
     "accuracy": WorkloadTraits(uses_model=True, trains=True, gated_metric=None),
@@ -150,6 +151,7 @@ class Case:
     pipeline: str
     layout: Layout = "channels_last"
     compile: bool = False
+    cuda_graph: bool = False
     threads_per_rank: int = 1
     nodes: int = 1
     decode: Decode = "mixed"
@@ -166,6 +168,7 @@ class Case:
             self.precision,
             self.layout,
             "compiled" if self.compile else "eager",
+            *(["cuda_graph"] if self.cuda_graph else []),
             f"{self.world_size}x{self.device}{f'-{self.nodes}nodes' if self.nodes > 1 else ''}",
             f"bs{self.batch_size_per_gpu}",
             f"t{self.threads_per_rank}",
@@ -186,6 +189,7 @@ class Case:
         extras: list[str] = [self.layout] if self.layout != "channels_last" else []
         extras += ["compiled"] if self.compile else []
         extras += ["decode=cpu"] if self.decode_is_a_choice and self.decode == "cpu" else []
+        extras += ["CUDA graph"] if self.cuda_graph else []
         extras += [f"{name}={value}" for name, value in sorted(self.options.items())]
         return " · ".join([named, ranks, *extras])
 

@@ -140,20 +140,28 @@ class TrainStep:
         Returns the loss before the update, a detached scalar on the device; reading it is the caller's synchronisation.
         Phases: forward, loss, backward (with the gradient average over ranks), optimizer.
         """
+        loss = self.gradients(images, boxes_cxcywh, labels, on_phase)
+        self.update()
+        on_phase("optimizer")
+        return loss
+
+    def gradients(self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = unheard) -> Tensor:
+        """The step up to fresh gradients, scaled where there is a scaler; the loss as a call returns it."""
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             loc, logits = self.model(images)
         on_phase("forward")
         loss = self.loss(loc, logits, boxes_cxcywh, labels)
         on_phase("loss")
+        scaled = loss if self.scaler is None else self.scaler.scale(loss)
+        scaled.backward()  # type: ignore[no-untyped-call]
+        on_phase("backward")
+        return loss.detach()
+
+    def update(self) -> None:
+        """The rest of the step: the optimiser takes the gradients, unless they overflowed under the scaler."""
         if self.scaler is None:
-            loss.backward()  # type: ignore[no-untyped-call]
-            on_phase("backward")
             self.optimizer.step()
         else:
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            on_phase("backward")
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        on_phase("optimizer")
-        return loss.detach()

@@ -16,9 +16,10 @@ from ssdbench.runtime.session import Session
 from ssdbench.schema.accuracy import AccuracyOptions, accuracy_options
 from ssdbench.schema.training import SHEET, Evaluation
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state, save_checkpoint
+from ssdbench.ssd.loss import MultiBoxLoss
 from ssdbench.ssd.training import RECIPES, Recipe, TrainStep, learning_rate, optimizer, set_learning_rate
 from ssdbench.workloads.evaluation import Evaluator
-from ssdbench.workloads.model import build_model
+from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.pipeline import open_training, split_of
 from ssdbench.workloads.workload import Step
 
@@ -48,7 +49,8 @@ class Accuracy:
             place = self._take_up(checkpoint)
         self._model = model
         self._train_step = TrainStep(
-            model=session.group.data_parallel(model.train()),
+            model=compiled(session, session.group.data_parallel(model.train())),
+            loss=compiled(session, MultiBoxLoss()),
             optimizer=self._optimizer,
             autocast=session.arithmetic.autocast,
             scaler=self._scaler,

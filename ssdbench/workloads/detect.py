@@ -1,5 +1,7 @@
 """Detection: forward pass, softmax, box decoding and NMS, to the final boxes of each image."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 import torch
@@ -9,7 +11,7 @@ from ssdbench.ssd.boxes import decode
 from ssdbench.ssd.model import SSD300
 from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import ValidationBatch
-from ssdbench.workloads.model import build_model
+from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.workload import FedWorkload, Step
 
 # Scores above 0.05 that a trained detector finds in an image, to an order of magnitude. Untrained heads find some ten
@@ -26,9 +28,9 @@ class Detect(FedWorkload[ValidationBatch]):
     def __init__(self, session: Session) -> None:
         super().__init__(session, training=False)
         model = build_model(session).eval()
-        _make_background_likely(model, self.fetch().images)
-        self._model = model
         self._autocast = session.arithmetic.autocast
+        _make_background_likely(model, self.fetch().images, self._autocast)
+        self._model = compiled(session, model)
 
     @torch.inference_mode()
     def step(self, batch: ValidationBatch, on_phase: OnPhase = unheard) -> Step:
@@ -41,13 +43,18 @@ class Detect(FedWorkload[ValidationBatch]):
 
 
 @torch.inference_mode()
-def _make_background_likely(model: SSD300, images: torch.Tensor) -> None:
+def _make_background_likely(
+    model: SSD300, images: torch.Tensor, autocast: Callable[[], AbstractContextManager[object]]
+) -> None:
     """Shift the background's bias until these images (N, 3, 300, 300) have about `_CANDIDATES_PER_IMAGE` each.
+
+    In the arithmetic that is measured, by the model as it is, not compiled for one pass.
 
     With background b, foreground f and a shift s, softmax gives class c more than t exactly where
     exp(b + s) < exp(f_c) / t - sum(exp(f)).
     """
-    _, logits = model(images)
+    with autocast():
+        _, logits = model(images)
     background, foreground = logits.float().split((1, logits.shape[1] - 1), dim=1)
     largest = foreground.amax(dim=1, keepdim=True)
     relative = (foreground - largest).exp()

@@ -3,30 +3,47 @@
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
+from ssdbench.runtime.graph import Graph
 from ssdbench.runtime.session import Session
 from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import ValidationBatch
-from ssdbench.workloads.model import build_model
+from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.workload import FedWorkload, Step
+
+Output = tuple[Tensor, Tensor]
 
 
 class Infer(FedWorkload[ValidationBatch]):
-    """Batch and forward pass in evaluation mode; the batch is fetched inside the clock."""
+    """Batch and forward pass in evaluation mode; the batch is fetched inside the clock.
+
+    With `cuda_graph` the forward pass is recorded in the first step. Each step then copies its batch into the recorded
+    input, as a user has to.
+    """
 
     version: ClassVar[int] = 1
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, training=False)
-        self._model = build_model(session).eval()
+        self._model = compiled(session, build_model(session).eval())
         self._autocast = session.arithmetic.autocast
+        self._records = session.case.cuda_graph
+        self._graph: Graph[Output] | None = None
 
     @torch.inference_mode()
     def step(self, batch: ValidationBatch, on_phase: OnPhase = unheard) -> Step:
-        with self._autocast():
-            self._model(batch.images)
+        if self._records and self._graph is None:
+            self._graph = Graph(self._forward, [batch.images])
+        forward = self._graph or self._forward
+        forward(batch.images)
         on_phase("forward")
         return Step(images=batch.images.shape[0])
+
+    def _forward(self, images: Tensor) -> Output:
+        with self._autocast():
+            output: Output = self._model(images)
+        return output
 
 
 def open_workload(session: Session) -> Infer:

@@ -1,25 +1,39 @@
 """The model as a case asks for it."""
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from ssdbench.errors import DataError
 from ssdbench.runtime.session import Session
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state
 from ssdbench.ssd.model import SSD300
 
+M = TypeVar("M", bound=nn.Module)
+
 
 def build_model(session: Session) -> SSD300:
-    """SSD300 with the case's backbone, on the rank's device, in the case's memory layout, compiled if asked."""
+    """SSD300 with the case's backbone, on the rank's device, in the case's memory layout; eager, see `compiled`."""
     case = session.case
     model = SSD300(case.backbone, weights=session.backbone_weights, download=session.allow_download)
     layout = torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
     model.to(session.device.torch_device)
     model.to(memory_format=layout)  # type: ignore[call-overload]
-    if case.compile:
-        model.compile()
     return model
+
+
+def compiled(session: Session, module: M) -> M:
+    """The module as the case runs it: compiled if asked, on the same parameters; `module` itself is not changed.
+
+    What DistributedDataParallel wraps is compiled from outside: torch then cuts the graph at the buckets of gradients,
+    so that their average goes on beside the backward pass.
+    """
+    if not session.case.compile:
+        return module
+    wrapped: Any = torch.compile(module)
+    return wrapped  # type: ignore[no-any-return]
 
 
 def load_model(session: Session, path: Path) -> tuple[SSD300, Checkpoint]:

@@ -2,29 +2,39 @@
 
 from typing import ClassVar
 
+from torch import Tensor
+
+from ssdbench.runtime.graph import Graph
 from ssdbench.runtime.session import Session
+from ssdbench.ssd.loss import MultiBoxLoss
 from ssdbench.ssd.phases import OnPhase, unheard
 from ssdbench.ssd.pipelines.contract import TrainingBatch
 from ssdbench.ssd.training import DEFAULT_RECIPE, TrainStep, learning_rate, optimizer, set_learning_rate
-from ssdbench.workloads.model import build_model
+from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.workload import FedWorkload, Step
 
 
 class Train(FedWorkload[TrainingBatch]):
-    """The first steps of the published recipe, warm-up of the learning rate included, by the one `TrainStep`."""
+    """The first steps of the published recipe, warm-up of the learning rate included, by the one `TrainStep`.
 
-    version: ClassVar[int] = 1
+    With `cuda_graph` the forward pass, loss and backward pass are recorded in the first step. The optimiser stays
+    outside: its learning rate changes with every step, and a scaler decides on each whether to take it.
+    """
+
+    version: ClassVar[int] = 2
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, training=True)
         self._case = session.case
-        model = build_model(session).train()
+        self._model = build_model(session).train()
         self._train_step = TrainStep(
-            model=session.group.data_parallel(model),
-            optimizer=optimizer(model),
+            model=compiled(session, session.group.data_parallel(self._model)),
+            loss=compiled(session, MultiBoxLoss()),
+            optimizer=optimizer(self._model),
             autocast=session.arithmetic.autocast,
             scaler=session.arithmetic.scaler(),
         )
+        self._graph: Graph[Tensor] | None = None
         self._iteration = 0
 
     def step(self, batch: TrainingBatch, on_phase: OnPhase = unheard) -> Step:
@@ -37,8 +47,18 @@ class Train(FedWorkload[TrainingBatch]):
         )
         set_learning_rate(self._train_step.optimizer, rate)
         self._iteration += 1
-        loss = self._train_step(batch.images, batch.boxes_cxcywh, batch.labels, on_phase)
+        inputs = (batch.images, batch.boxes_cxcywh, batch.labels)
+        loss = self._replayed(inputs, on_phase) if self._case.cuda_graph else self._train_step(*inputs, on_phase)
         return Step(images=batch.images.shape[0], loss=loss)
+
+    def _replayed(self, inputs: tuple[Tensor, ...], on_phase: OnPhase) -> Tensor:
+        if self._graph is None:
+            self._graph = Graph(self._train_step.gradients, inputs, restored=list(self._model.buffers()))
+        loss = self._graph(*inputs).clone()  # the next replay overwrites it, and losses are read at the end
+        on_phase("graph")
+        self._train_step.update()
+        on_phase("optimizer")
+        return loss
 
 
 def open_workload(session: Session) -> Train:

@@ -81,6 +81,17 @@ def case(**changes: object) -> Case:
         (HOPPER, {"options": {"bind": "numa"}}, None),
         (HOPPER, {"batch_size_per_gpu": 1}, "one image per GPU is impossible"),
         (HOPPER, {"batch_size_per_gpu": 1, "workload": "infer"}, None),
+        (HOPPER, {"cuda_graph": True}, None),
+        (AMPERE, {"cuda_graph": True, "workload": "infer", "world_size": 8}, None),
+        (LAPTOP, {"cuda_graph": True, "device": "cpu"}, "a CUDA graph needs a GPU, not a CPU"),
+        (
+            HOPPER,
+            {"cuda_graph": True, "workload": "detect"},
+            "a CUDA graph holds a step of train or infer, not",
+        ),
+        (HOPPER, {"cuda_graph": True, "workload": "accuracy"}, "train or infer, not of accuracy"),
+        (HOPPER, {"cuda_graph": True, "compile": True}, "a CUDA graph of a compiled model is not offered"),
+        (AMPERE, {"cuda_graph": True, "world_size": 2}, "a CUDA graph of training is of one GPU"),
     ],
 )
 def test_what_cannot_be_measured_as_asked_is_skipped_with_its_reason(

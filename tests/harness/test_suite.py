@@ -75,6 +75,15 @@ def test_timing_is_in_the_key_only_where_it_is_not_the_usual_one(tmp_path: Path)
     assert waited_for.is_synchronised
 
 
+def test_a_case_names_its_cuda_graph_only_where_it_has_one(tmp_path: Path) -> None:
+    eager, graph = cases('[[matrix]]\nworkload = "infer"\ncuda_graph = [false, true]', tmp_path)
+    assert eager.key == "infer-resnet50-dali-fp32-channels_last-eager-1xcuda-bs32-t7"
+    assert graph.key == "infer-resnet50-dali-fp32-channels_last-eager-cuda_graph-1xcuda-bs32-t7"
+    assert graph.title == f"{eager.title} · CUDA graph"
+    (fed,) = cases('[[matrix]]\nworkload = "input"\ncuda_graph = [false, true]', tmp_path)
+    assert not fed.cuda_graph  # it has no network
+
+
 def test_a_case_says_its_nodes_only_where_there_are_several(tmp_path: Path) -> None:
     one, two = cases('[[matrix]]\nworkload = "train"\nworld_size = 16\nnodes = [1, 2]', tmp_path)
     assert one.key == "train-resnet50-dali-fp32-channels_last-eager-16xcuda-bs32-t1"
