@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests engine-tests mutants old-dali-tests demo converge-demo benchmark verdicts gpu-check format clean
+.PHONY: environment test lint types tests engine-tests mutants old-dali-tests demo converge-demo benchmark performance verdicts gpu-check format clean
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -83,6 +83,10 @@ format: environment
 
 benchmark: environment
 	$(RUN)/pytest benchmarks/micro --benchmark-only
+
+# Matching, loss and detection beside the textbook and torchvision, by CPU time: the table of docs/performance.md.
+performance: environment
+	$(RUN)/python -m benchmarks.reference
 
 # Scores the verdict rule and those of its peers on simulated nights: docs/verdicts.md, in about ten minutes.
 verdicts: environment

@@ -80,18 +80,18 @@ def match(boxes_ltrb: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return matched_cxcywh, matched_labels
 
     # `max` gives the first of equals: with truths and default boxes in reverse, the last.
-    iou = _iou(boxes_ltrb.flip(0), _reversed_defaults(device))
+    boxes_ltrb, labels = boxes_ltrb.flip(0), labels.flip(0).to(torch.int64)
+    boxes_cxcywh = _to_cxcywh(boxes_ltrb)
+    iou = _iou(boxes_ltrb, *_reversed_defaults(device))
     overlapping = (iou.amax(0) > MATCH_IOU).nonzero()[:, 0]
-    # Place g of a truth stands for "best truth", place G + g for "takes its best default box": the larger one wins.
-    place = torch.full((BOX_COUNT,), -1, device=device)
-    place[overlapping] = len(iou) - 1 - iou[:, overlapping].max(0).indices
-    places = torch.arange(2 * len(iou) - 1, len(iou) - 1, -1, device=device)
-    place = place.scatter_reduce_(0, iou.max(1).indices, places, "amax").flip(0)
-
-    rows = (place >= 0).nonzero()[:, 0]
-    owner = place[rows] % len(iou)
-    matched_cxcywh[rows] = _to_cxcywh(boxes_ltrb)[owner]
-    matched_labels[rows] = labels.to(torch.int64)[owner]
+    best_truth = iou[:, overlapping].max(0).indices
+    best_default = iou.max(1).indices
+    # Assignment through duplicate indices has no defined winner: all that want a default box write the winner there.
+    truths = torch.arange(len(iou), device=device)
+    winner = torch.where(best_default[:, None] == best_default, truths, len(iou)).amin(1)
+    for rows, owner in ((overlapping, best_truth), (best_default, winner)):
+        matched_cxcywh[BOX_COUNT - 1 - rows] = boxes_cxcywh[owner]
+        matched_labels[BOX_COUNT - 1 - rows] = labels[owner]
     return matched_cxcywh, matched_labels
 
 
@@ -182,14 +182,14 @@ def _regress(loc: Tensor, default: Tensor) -> Tensor:
     return _to_ltrb(torch.cat([centre, size], dim=1))
 
 
-def _iou(boxes_ltrb: Tensor, others_ltrb: Tensor) -> Tensor:
+def _iou(boxes_ltrb: Tensor, others_ltrb: Tensor, others_area: Tensor) -> Tensor:
     """Intersection over union, (A, 4) and (B, 4) to (A, B), in the order of operations of DALI: equal bit for bit."""
     left, top, right, bottom = boxes_ltrb[:, :, None].unbind(1)
     other_left, other_top, other_right, other_bottom = others_ltrb.unbind(1)
     width = torch.minimum(right, other_right).sub_(torch.maximum(left, other_left)).clamp_(min=0)
     height = torch.minimum(bottom, other_bottom).sub_(torch.maximum(top, other_top)).clamp_(min=0)
     intersection = width.mul_(height)
-    union = (_area(boxes_ltrb)[:, None] + _area(others_ltrb)).sub_(intersection)
+    union = (_area(boxes_ltrb)[:, None] + others_area).sub_(intersection)
     return intersection.div_(union)
 
 
@@ -227,10 +227,11 @@ def _kept_default_boxes(order: Order, device: torch.device) -> Tensor:
 
 
 @functools.cache
-def _reversed_defaults(device: torch.device) -> Tensor:
-    """The default boxes from last to first, (8732, 4) ltrb, laid out coordinate by coordinate for `_iou`; read only."""
+def _reversed_defaults(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Default boxes from last to first, (8732, 4) ltrb by coordinate planes as `_iou` reads them, and areas; read only."""
     with torch.inference_mode(False):
-        return _kept_default_boxes("ltrb", device).flip(0).T.contiguous().T
+        defaults_ltrb = _kept_default_boxes("ltrb", device).flip(0).T.contiguous().T
+        return defaults_ltrb, _area(defaults_ltrb)
 
 
 def _level(side: int, step: int, scale: int, next_scale: int, ratios: tuple[int, ...]) -> Tensor:

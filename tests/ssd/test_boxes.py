@@ -170,7 +170,7 @@ def test_of_two_equal_ground_truths_the_later_has_every_default_box():
 def test_an_overlap_of_exactly_one_half_is_no_match():
     _, top, _, bottom = default_boxes("ltrb")[8730]  # 0 to 1 across: its left half is exactly half of it
     box = torch.stack([torch.tensor(0.0), top, torch.tensor(0.5), bottom])[None]
-    assert boxes._iou(box, default_boxes("ltrb"))[0, 8730] == 0.5
+    assert boxes._iou(box, default_boxes("ltrb"), boxes._area(default_boxes("ltrb")))[0, 8730] == 0.5
     labels = match(box, torch.tensor([1]))[1]
     assert labels[8730] == 0
     assert labels.any()
