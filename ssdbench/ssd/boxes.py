@@ -228,7 +228,7 @@ def _kept_default_boxes(order: Order, device: torch.device) -> Tensor:
 
 @functools.cache
 def _reversed_defaults(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Default boxes from last to first, (8732, 4) ltrb by coordinate planes as `_iou` reads them, and areas; read only."""
+    """Default boxes from last to first, (8732, 4) ltrb by planes as `_iou` reads them, and areas; read only."""
     with torch.inference_mode(False):
         defaults_ltrb = _kept_default_boxes("ltrb", device).flip(0).T.contiguous().T
         return defaults_ltrb, _area(defaults_ltrb)
