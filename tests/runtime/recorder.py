@@ -34,7 +34,12 @@ class Recorder:
         def replay() -> None:
             self.calls.append("replay")
             again = work()
-            if isinstance(again, Tensor) and again is not output:
-                output.copy_(again)
+            for static, fresh in zip(_tensors(output), _tensors(again), strict=True):
+                if fresh is not static:
+                    static.copy_(fresh)
 
         return replay, output
+
+
+def _tensors(output: Any) -> tuple[Tensor, ...]:
+    return (output,) if isinstance(output, Tensor) else output

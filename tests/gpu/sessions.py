@@ -1,0 +1,27 @@
+"""Sessions of one rank on a GPU, for workloads of a few small images."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from ssdbench.runtime.device import CudaGpu
+from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.session import Session
+from ssdbench.schema.case import Case
+
+
+def a_session(gpu: CudaGpu, precision: str = "amp", group: Any = None, **changes: Any) -> Session:
+    """Training of a resnet18 on two resident images; the same weights and images for equal arguments."""
+    asked: dict[str, Any] = {
+        "workload": "train", "device": "cuda", "world_size": 1, "batch_size_per_gpu": 2, "precision": precision,
+        "backbone": "resnet18", "pipeline": "resident", **changes,
+    }  # fmt: skip
+    torch.manual_seed(1)
+    return Session(
+        case=Case(**asked),
+        device=gpu,
+        arithmetic=Arithmetic(precision, gpu),
+        group=group or SimpleNamespace(rank=0, world_size=1, data_parallel=lambda model: model),
+        seed=1,
+    )
