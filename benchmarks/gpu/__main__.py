@@ -25,9 +25,12 @@ STAGES: dict[str, Stage] = {stage.name: stage for module in (machine, speed, fee
 SETS = {
     "all": (
         "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness", "compiled", "graph", "detect",
-        "roofline", "planted", "same", "waits", "pipelines", "small", "train_bf16", "train_slow",
+        "beside_plain", "roofline", "planted", "same", "waits", "pipelines", "small", "train_bf16", "train_slow",
     ),
-    "short": ("facts", "ceilings", "nvml", "tests", "harness", "compiled", "graph", "detect", "planted", "same"),
+    "short": (
+        "facts", "ceilings", "nvml", "tests", "harness", "compiled", "graph", "detect", "beside_plain",
+        "planted", "same",
+    ),
     "cheap": ("facts", "ceilings", "precisions", "detect"),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.check import Check, Stage, Step
-from benchmarks.gpu.subjects import case_of, decoding, open_workload, ours, plain
+from benchmarks.gpu.subjects import decoding, ours, plain
 from ssdbench.schema.work import model_gflop_per_image
 from ssdbench.ssd.boxes import decode
 
@@ -72,45 +72,48 @@ def compiled(check: Check) -> None:
 
 
 def graph(check: Check) -> None:
-    """A training step replayed as one CUDA graph beside the same step submitted by the host."""
-    for batch_size in (8, 32):
-        eager = ours(check, "train", batch_size, "bf16")
-        rate = _timed(check, f"train bf16 b{batch_size}, eager", eager, batch_size, trains=True)
-        with check.released():
-            replay = _captured(check, batch_size)
-            found = check.pace(replay, batch_size)
-        check.row(f"train bf16 b{batch_size}, CUDA graph", **asdict(found))
-        check.row(f"CUDA graph over eager, b{batch_size}", ratio=found.images_per_second / rate)
+    """Cases with `cuda_graph` beside the same cases submitted by the host, and how long the GPU is idle in each."""
+    for workload, batch_size in (("train", 8), ("train", 32), ("infer", 1)):
+        name, rates = f"{workload} amp b{batch_size}", []
+        for cuda_graph in (False, True):
+            step = ours(check, workload, batch_size, cuda_graph=cuda_graph)
+            with check.released():
+                found = check.pace(step, batch_size, 40, 10)
+                idle = _idle_share(check, step)
+            check.row(f"{name}{', CUDA graph' if cuda_graph else ''}", **asdict(found), gpu_idle_share=idle)
+            rates.append(found.images_per_second)
+        check.row(f"CUDA graph over eager, {name}", ratio=rates[1] / rates[0])
 
 
-def _captured(check: Check, batch_size: int) -> Step:
-    """Forward, loss and backward as a graph; the optimiser's one kernel follows it."""
-    workload = open_workload(check, case_of(check, "train", batch_size, "bf16"))
-    step, batch = workload._train_step, workload.fetch()
+def _idle_share(check: Check, step: Step, steps: int = 10) -> float | None:
+    """The share of these steps in which no kernel runs, by torch's profiler; None where that sees no kernels."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        begin = time.perf_counter()
+        for _ in range(steps):
+            step()
+        check.device.synchronize()
+        seconds = time.perf_counter() - begin
+    busy = 1e-6 * sum(event.self_device_time_total for event in profiler.key_averages())
+    return 1 - busy / seconds if busy else None
 
-    def body() -> None:
-        with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
-            loc, logits = step.model(batch.images)
-        step.loss(loc, logits, batch.boxes_cxcywh, batch.labels).backward()
 
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(4):
-            step.optimizer.zero_grad(set_to_none=True)
-            body()
-            step.optimizer.step()
-    torch.cuda.current_stream().wait_stream(stream)
-    step.optimizer.zero_grad(set_to_none=True)
-    captured = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(captured):
-        body()
-
-    def replay() -> None:
-        captured.replay()
-        step.optimizer.step()
-
-    return replay
+def beside_plain(check: Check) -> None:
+    """Our step beside the plain loop in the other precisions, at batch 32 with cuDNN's own choice of kernels."""
+    searched, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False  # the search takes minutes
+    try:
+        for precision in check.pick(("bf16", "tf32", "fp32"), ("fp32",)):
+            found = []
+            for step in (ours(check, "train", 32, precision), plain(check, 32, precision)):
+                with check.released():
+                    found.append(check.pace(step, check.pick(32, 2), check.pick(12, 2), check.pick(4, 1)))
+            ratio = found[0].images_per_second / found[1].images_per_second
+            both = {
+                "images_per_second": found[0].images_per_second,
+                "plain_images_per_second": found[1].images_per_second,
+            }
+            check.row(f"ours over the plain loop, {precision} b32", ratio=ratio, **both)
+    finally:
+        torch.backends.cudnn.benchmark = searched
 
 
 def _timed(check: Check, name: str, step: Step, batch_size: int, *, trains: bool | None = None) -> float:
@@ -144,8 +147,14 @@ STAGES = (
         name="graph",
         run=graph,
         seconds=25,
-        settles="what the host costs at batch 8 and 32: a CUDA graph beside eager",
+        settles="what the host costs at small batches: a CUDA graph beside eager, and the GPU's idle share",
         on_cpu=False,
+    ),
+    Stage(
+        name="beside_plain",
+        run=beside_plain,
+        seconds=20,
+        settles="whether our step is at least as fast as the plain loop in bf16, tf32 and fp32",
     ),
     Stage(
         name="detect",
