@@ -16,15 +16,18 @@ _PR_SET_PDEATHSIG = 1
 _PROC = Path("/proc")
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent_variable: str) -> None:
     """Ask the kernel to kill this process when its parent ends.
 
     torchrun's workers are session leaders, so neither its death by SIGKILL nor a killpg would reach them, and an
-    orphan would go on to disturb the next measurement.
+    orphan would go on to disturb the next measurement. A parent may end before its child gets here: the environment
+    variable holds the parent's pid, where the parent has set it, and a process with another parent ends at once. Where
+    it holds this process's own pid, this process has replaced the program that set it.
     """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
+    named = int(os.environ.get(parent_variable) or os.getpid())
+    parent = os.getppid() if named == os.getpid() else named
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -19,7 +19,9 @@ PIPELINES = ("dali", "torchvision", "resident")
 NOT_USED = "none"
 BINDINGS = ("none", "numa")
 HOST_PROCESS = "SSDBENCH_HOST_PROCESS"
-"""The variable by which a launch knows the process that follows it, where both see the same processes."""
+"""The variable by which a launch knows the process that started and follows it, where both see the same processes."""
+LAUNCH_PROCESS = "SSDBENCH_LAUNCH_PROCESS"
+"""The variable by which a rank knows the process of torchrun that started it."""
 
 MOST_STEPS = 10_000
 """Of a warm-up, and of a timed region, that were asked for in seconds: a record keeps two numbers for every step."""

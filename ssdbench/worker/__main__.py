@@ -4,11 +4,12 @@ import os
 import sys
 
 from ssdbench.runtime.process import die_with_parent
+from ssdbench.schema.case import LAUNCH_PROCESS
 
 
 def main() -> int:
     """Measure, and end when the launch ends, however early that is."""
-    die_with_parent()
+    die_with_parent(LAUNCH_PROCESS)
     # Only now: torch takes seconds to import, and a rank whose launch ended meanwhile would live on.
     from ssdbench.worker.rank import main
 

@@ -1,6 +1,9 @@
 """Foreign CPU use over a made-up /proc: whose work counts, on which CPUs, and on which machine."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ssdbench.runtime.process import ForeignCpu, busy_cpu_seconds
+from ssdbench.schema.case import HOST_PROCESS, LAUNCH_PROCESS
 from ssdbench.schema.record import NodeCpus
 from ssdbench.worker.reduction import most_foreign_cores
 
@@ -203,3 +207,22 @@ def test_each_machine_is_measured_by_itself_and_the_busiest_is_told(tmp_path: Pa
     assert most_foreign_cores(nodes) == pytest.approx(0.8)
     assert most_foreign_cores([NodeCpus(host="x", cpu_count=4), *nodes[:1]]) == pytest.approx(0.1)
     assert most_foreign_cores([]) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "variable"), [("ssdbench.worker", LAUNCH_PROCESS), ("ssdbench.worker.launch", HOST_PROCESS)]
+)
+def test_a_process_whose_parent_ended_before_it_could_ask_for_a_signal_ends_at_once(module: str, variable: str) -> None:
+    with subprocess.Popen(["sleep", "0"]) as gone:
+        gone.wait()
+    environment = os.environ | {variable: str(gone.pid)}
+    done = subprocess.run([sys.executable, "-m", module, "x"], env=environment, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr == b""
+
+
+def test_a_process_that_replaced_the_program_which_named_itself_lives() -> None:
+    code = f"import os, sys; os.environ[{HOST_PROCESS!r}] = str(os.getpid()); os.execv(sys.executable, sys.argv[1:])"
+    ask = f"from ssdbench.runtime.process import die_with_parent; die_with_parent({HOST_PROCESS!r})"
+    command = [sys.executable, "-c", code, sys.executable, "-c", ask]
+    assert subprocess.run(command, check=False).returncode == 0
