@@ -108,11 +108,16 @@ class GpuMonitor:
 
 
 class _Family:
-    """Which processes are this one's or ranks of its launch; each is looked up once, as it is first met."""
+    """Which processes are this one's or ranks of its launch; each is looked up once, as it is first met.
+
+    Those that started this process, and wait for it, are its own too: a test or a script may hold a GPU itself.
+    """
 
     def __init__(self, case_file: Path | None) -> None:
         self._case_file = case_file
-        self._is_own: dict[int, bool] = {}
+        # Not init: it has started everything, and waits for nobody.
+        starters = [process.pid for process in psutil.Process().parents() if process.pid != 1]
+        self._is_own: dict[int, bool] = dict.fromkeys(starters, True)
 
     def meet(self, pids: frozenset[int]) -> None:
         for pid in pids - self._is_own.keys():
@@ -128,7 +133,7 @@ class _Family:
 
     def foreign(self, pids: frozenset[int]) -> tuple[int, ...] | None:
         """Those of others; None where none is our own, for then these are not numbers of this machine's processes."""
-        known = {pid: self._is_own[pid] for pid in pids if pid in self._is_own}
+        known = {pid: self._is_own[pid] for pid in pids & self._is_own.keys()}
         return tuple(sorted(pid for pid, own in known.items() if not own)) if any(known.values()) else None
 
 

@@ -44,6 +44,7 @@ def test_a_suite_is_planned_measured_watched_and_stored(tmp_path: Path) -> None:
     lines = [line for path in results.glob("records/*.jsonl") for line in path.read_text().splitlines()]
     (record,) = [found for found in map(json.loads, lines) if "case" in found]
     assert record["failure"] is None
+    assert record["invalid_reason"] is None  # this process holds the GPU too, and waits
     check(record["case"], record["measurement"])
 
 

@@ -62,6 +62,7 @@ def test_a_launch_beside_others_or_throttled_is_invalid_and_a_power_cap_is_not(s
         "power cap": [None, 2],
         "thermal": ["GPU 1 was throttled (thermal slowdown)", 2],
         "others": ["other processes computed on GPU 0 as well (pid 1)", 2],
+        "what started it": [None, 2],
         "container": [None, 2],
         "container beside others": ["other processes computed on GPU 0 as well (pid 1)", 2],
         "one rank": [None, 1],

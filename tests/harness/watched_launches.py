@@ -229,6 +229,7 @@ def main() -> None:
         "power cap": invalid_reason(folder / "b", CASE, Launcher(reasons=0x5), gpus),
         "thermal": invalid_reason(folder / "c", CASE, Launcher(reasons=0x24), gpus),
         "others": invalid_reason(folder / "d", CASE, Launcher(others=str(FOREIGN_PID)), gpus),
+        "what started it": invalid_reason(folder / "i", CASE, Launcher(others=str(os.getppid())), gpus),
         "container": invalid_reason(folder / "g", CASE, Container(), gpus),
         "container beside others": invalid_reason(folder / "h", CASE, Container(others=str(FOREIGN_PID)), gpus),
         "one rank": invalid_reason(folder / "e", replace(CASE, world_size=1), Launcher(reasons=0x20), gpus),
