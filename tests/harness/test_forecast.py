@@ -51,3 +51,10 @@ def test_what_was_never_measured_is_guessed_and_takes_its_least_time() -> None:
     found = predicted(case, a_record(case=a_case(workload="infer"), launch_seconds=1.0))
     assert found.guessed == {case.key}
     assert found.launch_seconds[case.key] > 3.0 + 5.0
+
+
+def test_a_guess_for_a_gpu_has_the_search_for_the_fastest_kernels() -> None:
+    # 128 images of 120.5 GFLOP at the 8 TFLOP/s that are guessed for fp32: 1.9 s a step, 193 s for the search.
+    shape = {"backbone": "resnet50", "batch_size_per_gpu": 128, "threads_per_rank": 8}
+    case = a_case(device="cuda", precision="fp32", protocol=Protocol(warmup_steps=0, steps=1), **shape)
+    assert predicted(case).launch_seconds[case.key] == pytest.approx(15 + 193 + 1.9, rel=0.01)
