@@ -33,6 +33,11 @@ def die_with_parent(parent_variable: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def name_to_children(parent_variable: str) -> None:
+    """Give the processes that this one starts its pid, for their `die_with_parent`."""
+    os.environ[parent_variable] = str(os.getpid())
+
+
 def stderr_file() -> str | None:
     """The file that this process writes its errors to; None where it is no file, or not on Linux."""
     link = Path("/proc/self/fd/2")

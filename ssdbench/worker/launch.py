@@ -5,19 +5,18 @@ exit code or signal of each rank is written to OUTPUT/exits-<rank>.json, by the 
 """
 
 import json
-import os
 import signal
 import sys
 from pathlib import Path
 
-from ssdbench.runtime.process import die_with_parent
+from ssdbench.runtime.process import die_with_parent, name_to_children
 from ssdbench.schema.case import HOST_PROCESS, LAUNCH_PROCESS
 
 
 def main() -> int:
     """Run torchrun in this process."""
     die_with_parent(HOST_PROCESS)
-    os.environ[LAUNCH_PROCESS] = str(os.getpid())
+    name_to_children(LAUNCH_PROCESS)
     # A cluster asks all processes of a job where they stand: the ranks answer, and this one must not end by it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # Only now: torch takes seconds to import, and a launch whose host ended meanwhile would live on.
