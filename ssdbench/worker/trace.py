@@ -190,6 +190,8 @@ class _Fused:
         self._written: dict[int, int] = {}
 
     def see(self, func: Any, inputs: Sequence[Tensor], output: Any) -> None:
+        if not writes(func) and set(map(_place, tensors(output))) <= set(map(_place, inputs)):
+            return  # a view, which reads nothing
         for tensor in inputs:
             if (place := _place(tensor)) not in self._made:
                 self._read[place] = memory_bytes(tensor)
