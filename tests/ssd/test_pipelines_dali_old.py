@@ -56,16 +56,21 @@ def test_the_overlay_is_what_is_imported(version: str, environment: dict[str, st
     assert done.stdout.strip() == f"{version}.0"
 
 
+@pytest.fixture
+def files(version: str, request: pytest.FixtureRequest) -> list[str]:
+    """What a version has to pass: for the oldest in `make test`, which chooses by markers, what its API could break."""
+    names = ["contract", "dali", "dali_decode"]
+    if version != "1.26" or not request.config.option.markexpr:
+        names += ["agree", "resume", "truth"]
+    return [f"tests/ssd/test_pipelines_{name}.py" for name in names]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_dali_pipeline_passes_its_tests(environment: dict[str, str]) -> None:
-    tests = [
-        f"tests/ssd/test_pipelines_{name}.py"
-        for name in ("contract", "dali", "dali_decode", "agree", "resume", "truth")
-    ]
+def test_the_dali_pipeline_passes_its_tests(environment: dict[str, str], files: list[str]) -> None:
     selection = ["-W", "ignore::DeprecationWarning", "-k", f"not ({UNFIT})"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, *selection],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, *selection],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
