@@ -24,7 +24,7 @@ from ssdbench.cli.compare import (
 )
 from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
-from ssdbench.cli.writing import write_text
+from ssdbench.cli.writing import write, write_text
 from ssdbench.errors import UsageError
 from ssdbench.harness.campaign import trains_for_accuracy
 from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, read_pictures, sheets_of
@@ -90,11 +90,17 @@ def report(
 
 def _write(output: Path | None, markdown: Path | None, html: Callable[[], str], short: str) -> None:
     if markdown:
-        write_text(markdown, short)
-        print(f"written: {markdown}")
+        _put(markdown, short)
     if output or not markdown:
-        write_text(output or DEFAULT_REPORT, html())
-        print(f"written: {output or DEFAULT_REPORT}")
+        _put(output or DEFAULT_REPORT, html())
+
+
+def _put(path: Path, text: str) -> None:
+    if path == Path("-"):
+        write(None, text)
+    else:
+        write_text(path, text)
+        print(f"written: {path}")
 
 
 def accuracy_said(

@@ -57,6 +57,17 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path):
     assert "Regressed: 4 of 60 cases" in re.sub("<[^>]*>", "", (tmp_path / "one.html").read_text(encoding="utf-8"))
 
 
+def test_a_dash_is_standard_output_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    empty = tmp_path / "here"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    keep(tmp_path, a_night())
+    outcome = ssdbench("report", "latest", "--markdown", "-", "--results", tmp_path)
+    assert "| case | verdict |" in outcome.out
+    assert "written" not in outcome.out
+    assert not list(empty.iterdir())
+
+
 def test_markdown_alone_writes_no_html(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     keep(tmp_path, a_run())
