@@ -1,9 +1,10 @@
 """`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -78,29 +79,32 @@ def report(
         if margin is not None or maximum_age_days is not None:
             raise UsageError(f"run {measured.header.run_id} trains for accuracy: its margins are those of `converge`")
         trained = accuracy_said(store, results, measured, baseline, pictures)
-        print(accuracy_headline(trained).text)
-        _write(output, markdown, lambda: page.render_accuracy(trained), pr_markdown.render_accuracy_markdown(trained))
+        first, short = accuracy_headline(trained).text, pr_markdown.render_accuracy_markdown(trained)
+        _write(output, markdown, first, lambda: page.render_accuracy(trained), short)
         return
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
     history = _history(store, standing(measured))
     said = replace(_said(store, measured, baseline, settings, history), pictures=pictures)
-    print(headline(said.comparison, said.code).text)
-    _write(output, markdown, lambda: page.render_report(said), pr_markdown.render_markdown(said))
+    first = headline(said.comparison, said.code).text
+    _write(output, markdown, first, lambda: page.render_report(said), pr_markdown.render_markdown(said))
 
 
-def _write(output: Path | None, markdown: Path | None, html: Callable[[], str], short: str) -> None:
+def _write(output: Path | None, markdown: Path | None, first: str, html: Callable[[], str], short: str) -> None:
+    # Where a report goes to standard output, nothing else does.
+    messages = sys.stderr if Path("-") in (output, markdown) else sys.stdout
+    print(first, file=messages)
     if markdown:
-        _put(markdown, short)
+        _put(markdown, short, messages)
     if output or not markdown:
-        _put(output or DEFAULT_REPORT, html())
+        _put(output or DEFAULT_REPORT, html(), messages)
 
 
-def _put(path: Path, text: str) -> None:
+def _put(path: Path, text: str, messages: TextIO) -> None:
     if path == Path("-"):
         write(None, text)
     else:
         write_text(path, text)
-        print(f"written: {path}")
+        print(f"written: {path}", file=messages)
 
 
 def accuracy_said(

@@ -62,9 +62,12 @@ def test_a_dash_is_standard_output_and_no_file(tmp_path: Path, monkeypatch: pyte
     empty.mkdir()
     monkeypatch.chdir(empty)
     keep(tmp_path, a_night())
-    outcome = ssdbench("report", "latest", "--markdown", "-", "--results", tmp_path)
-    assert "| case | verdict |" in outcome.out
-    assert "written" not in outcome.out
+    markdown = ssdbench("report", "latest", "--markdown", "-", "--results", tmp_path)
+    assert markdown.out.startswith("**Regressed:**")
+    assert "| case | verdict |" in markdown.out
+    assert markdown.err.startswith("Regressed:")
+    html = ssdbench("report", "latest", "-o", "-", "--results", tmp_path)
+    assert html.out.startswith("<!doctype html>")
     assert not list(empty.iterdir())
 
 
