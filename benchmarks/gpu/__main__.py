@@ -24,8 +24,9 @@ from benchmarks.gpu.check import Check, Stage, StageResult, open_check
 STAGES: dict[str, Stage] = {stage.name: stage for module in (machine, speed, feeding, runs) for stage in module.STAGES}
 SETS = {
     "all": (
-        "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness", "compiled", "graph", "detect",
-        "beside_plain", "roofline", "planted", "same", "waits", "pipelines", "small", "train_bf16", "train_slow",
+        "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness",
+        "compiled", "kernels", "graph", "detect", "beside_plain", "roofline", "planted", "same",
+        "waits", "pipelines", "small", "train_bf16", "train_slow",
     ),
     "short": (
         "facts", "ceilings", "nvml", "tests", "harness", "compiled", "graph", "detect", "beside_plain",

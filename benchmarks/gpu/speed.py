@@ -71,6 +71,42 @@ def compiled(check: Check) -> None:
     check.row("compiled over eager", ratio=rate / eager)
 
 
+def kernels(check: Check) -> None:
+    """Where the time of a training step goes: milliseconds on the device, by operation and by kernel."""
+    for precision in check.pick(("amp", "bf16"), ("fp32",)):
+        step = ours(check, "train", MIDDLE, precision)
+        with check.released():
+            for _ in range(check.pick(8, 1)):
+                step()
+            check.device.synchronize()
+            operations, launched = _device_milliseconds(check, step, check.pick(10, 1))
+        name = f"kernels of train {precision} b{MIDDLE}"
+        check.row(name, **_longest(operations, 16))
+        check.facts[name] = _longest(launched, 50)
+
+
+def _device_milliseconds(check: Check, step: Step, steps: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Milliseconds a step, by the operation that submits a kernel and by the kernel; on a CPU by operation alone."""
+    activity = torch.profiler.ProfilerActivity
+    on_device = [activity.CUDA] if check.cuda else []
+    with torch.profiler.profile(activities=[activity.CPU, *on_device]) as profiler:
+        for _ in range(steps):
+            step()
+        check.device.synchronize()
+    field = "self_device_time_total" if check.cuda else "self_cpu_time_total"
+    found: tuple[dict[str, float], dict[str, float]] = {}, {}
+    for event in profiler.key_averages():
+        by_kernel = event.device_type != torch.autograd.DeviceType.CPU
+        found[by_kernel][event.key] = 1e-3 * getattr(event, field) / steps
+    return found
+
+
+def _longest(milliseconds: dict[str, float], count: int) -> dict[str, float]:
+    most = sorted(milliseconds, key=milliseconds.__getitem__, reverse=True)[:count]
+    shown = {name[:120]: milliseconds[name] for name in most}
+    return shown | {"rest": sum(milliseconds.values()) - sum(shown.values())}
+
+
 def graph(check: Check) -> None:
     """Cases with `cuda_graph` beside the same cases submitted by the host, and how long the GPU is idle in each."""
     for workload, batch_size in (("train", 8), ("train", 32), ("infer", 1)):
@@ -142,6 +178,12 @@ STAGES = (
         seconds=60,
         settles="whether torch.compile gives 1.25 times eager or more",
         on_cpu=False,
+    ),
+    Stage(
+        name="kernels",
+        run=kernels,
+        seconds=25,
+        settles="which operations take the time of a training step on the device",
     ),
     Stage(
         name="graph",
