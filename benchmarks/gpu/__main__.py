@@ -25,7 +25,7 @@ STAGES: dict[str, Stage] = {stage.name: stage for module in (machine, speed, fee
 SETS = {
     "all": (
         "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness",
-        "compiled", "kernels", "graph", "detect", "beside_plain", "roofline", "planted", "same",
+        "compiled", "graph", "kernels", "detect", "beside_plain", "roofline", "planted", "same",
         "waits", "pipelines", "small", "train_bf16", "train_slow",
     ),
     "short": (

@@ -175,20 +175,20 @@ STAGES = (
     Stage(
         name="compiled",
         run=compiled,
-        seconds=60,
+        seconds=80,
         settles="whether torch.compile gives 1.25 times eager or more",
         on_cpu=False,
     ),
     Stage(
         name="kernels",
         run=kernels,
-        seconds=25,
+        seconds=35,
         settles="which operations take the time of a training step on the device",
     ),
     Stage(
         name="graph",
         run=graph,
-        seconds=25,
+        seconds=45,
         settles="what the host costs at small batches: a CUDA graph beside eager, and the GPU's idle share",
         on_cpu=False,
     ),
@@ -201,7 +201,7 @@ STAGES = (
     Stage(
         name="detect",
         run=detect,
-        seconds=25,
+        seconds=15,
         settles="what decoding and NMS take at 64 and 128 images, and from how many candidates they choose",
     ),
     Stage(name="small", run=small, seconds=20, settles="training at batch 8 and 32"),
