@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.verdicts.__main__ import replaced
-from ssdbench.analysis.contrast import quantile
-from ssdbench.analysis.convergence_rule import Shift, shift_of, status_of
+from ssdbench.analysis.convergence.rule import Shift, shift_of, status_of
+from ssdbench.analysis.verdicts.contrast import quantile
 from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS as SETTINGS
 from ssdbench.schema.verdict import Status
 

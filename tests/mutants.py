@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ssdbench.harness.tables import Table, checked, read_toml
+from ssdbench.harness.toml_tables import Table, checked, read_toml
 
 REPOSITORY = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("mutants.toml")

@@ -45,17 +45,17 @@ ALLOWED = {
     "ssd": CONTAINER | {"faster_coco_eval"},  # an extra, imported when it is asked for
 }
 DOORS = {
-    "pynvml": {"harness/nvml.py"},
-    "subprocess": {"harness/launchers/process.py"},
-    "tomllib": {"harness/tables.py"},
-    "tomli": {"harness/tables.py"},
-    "urllib.request": {"harness/registry.py"},
+    "pynvml": {"harness/machine/nvml.py"},
+    "subprocess": {"harness/process.py"},
+    "tomllib": {"harness/toml_tables.py"},
+    "tomli": {"harness/toml_tables.py"},
+    "urllib.request": {"harness/containers/registry.py"},
     "nvidia.dali": {"ssd/pipelines/dali_graph.py"},
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
     "scipy": {"analysis"},
-    "ruptures": {"analysis/levels.py"},
+    "ruptures": {"analysis/history/change_points.py"},
     "matplotlib": {"report/curves.py"},
     "pytest": {"pytest_plugin.py"},
     "jinja2": {"report/page.py"},
@@ -148,7 +148,7 @@ def test_no_item_of_a_shelf_imports_another(shelf: str) -> None:
 @pytest.mark.parametrize(
     ("shelf", "function"),
     [("report/layouts", "render"), ("report/ci", "render"), ("report/exchange", "render"),
-     ("harness/stores/interchange", "read")],
+     ("harness/readers/formats", "read")],
 )  # fmt: skip
 def test_every_format_has_its_function_and_imports_no_other_format(shelf: str, function: str) -> None:
     package = f"ssdbench.{shelf.replace('/', '.')}"

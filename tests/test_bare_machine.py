@@ -80,6 +80,6 @@ def test_what_is_left_out_says_which_package_it_needs(with_gpu_alone: subprocess
 
 @pytest.mark.slow
 def test_without_the_marker_a_missing_package_is_an_error() -> None:
-    done = collected("tests/harness/test_codec.py")
+    done = collected("tests/harness/stores/test_codec.py")
     assert done.returncode != 0
     assert "No module named" in done.stdout

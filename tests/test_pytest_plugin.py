@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from ssdbench.harness.probe import probe_machine
+from ssdbench.harness.machine.probe import probe_machine
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.suite import load_suite
 from ssdbench.schema.case import Case
@@ -98,8 +98,8 @@ def test_every_case_is_a_test_with_its_verdict(run: Run, tmp_path: Path):
 
 
 def planned(suite: Path) -> list[Case]:
+    from ssdbench.harness.machine.worker_python import inspect_python
     from ssdbench.harness.planning import make_plan
-    from ssdbench.harness.worker_python import inspect_python
 
     plan = make_plan(load_suite(suite), probe_machine(), inspect_python(None), 1)
     return [item.case for item in plan.cases]

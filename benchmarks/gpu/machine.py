@@ -81,8 +81,8 @@ def nvml(check: Check) -> None:
     """What NVML answers, what asking costs, and whether our own process is known by its number."""
     import pynvml
 
-    from ssdbench.harness import probe
-    from ssdbench.harness.monitor import GpuMonitor
+    from ssdbench.harness.machine import probe
+    from ssdbench.harness.machine.gpu_monitor import GpuMonitor
 
     (state, *_) = states = probe.gpu_states()
     check.facts["gpu_states"] = [asdict(each) for each in states]

@@ -8,8 +8,8 @@ import json
 import re
 from pathlib import Path
 
-from ssdbench.analysis.ceilings import known_ceilings
-from ssdbench.analysis.roofline import beside_measured, predict
+from ssdbench.analysis.roofline.ceilings import known_ceilings
+from ssdbench.analysis.roofline.prediction import beside_measured, predict
 from ssdbench.report.numbers import rounded
 from ssdbench.schema.case import PRECISIONS, Case
 from ssdbench.schema.roofline import CasePrediction

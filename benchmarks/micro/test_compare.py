@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.analysis.compare import compare
+from ssdbench.analysis.verdicts.compare import compare
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.lines import write_whole

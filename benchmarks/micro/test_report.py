@@ -18,7 +18,7 @@ import pytest
 from ssdbench.harness.stores.files import FileStore
 from tests.builders import a_baseline
 from tests.cli.running import keep
-from tests.report.nights import a_night, plain_night
+from tests.report.nights import plain_night, some_launches
 
 NIGHTS = 33
 LARGEST_BYTES = 2_000_000
@@ -57,7 +57,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One interleaved night of 10,000 launches."""
     folder = tmp_path_factory.mktemp("results")
-    night = a_night(pairs=84)
+    night = some_launches(pairs=84)
     assert len(night.records) > 9_900
     keep(folder, night)
     return folder

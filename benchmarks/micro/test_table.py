@@ -6,8 +6,8 @@ pytest benchmarks/micro/test_table.py
 import numpy as np
 import pytest
 
-from ssdbench.analysis.tables import published_style
-from ssdbench.analysis.tables_measured import measured_sheets
+from ssdbench.analysis.tables.layout import published_style
+from ssdbench.analysis.tables.measured import measured_sheets
 from ssdbench.report.layouts import html
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Run

@@ -13,10 +13,10 @@ from scipy import stats
 
 from benchmarks.verdicts.noise import Floats
 from benchmarks.verdicts.world import Supply
-from ssdbench.analysis.decide import judge
-from ssdbench.analysis.sessions import judge_stored
-from ssdbench.analysis.single_shot import judge_single_shot
-from ssdbench.schema.night import Arms, CaseLaunches, CaseSessions
+from ssdbench.analysis.verdicts.interleaved import judge
+from ssdbench.analysis.verdicts.single_shot import judge_single_shot
+from ssdbench.analysis.verdicts.stored import judge_stored
+from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
 from ssdbench.schema.verdict import METRICS, Settings, Verdict
 
 Answers = NDArray[np.str_]

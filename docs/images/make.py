@@ -12,12 +12,12 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser
-
 from ssdbench.analysis.accuracy_report import accuracy_report
 from ssdbench.analysis.compare import compare_arms
-from ssdbench.analysis.history import every_series
 from ssdbench.analysis.night import sides
 from ssdbench.analysis.report import report_on
+
+from ssdbench.analysis.history import every_series
 from ssdbench.report.page import render_accuracy, render_report
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Dataset, Run

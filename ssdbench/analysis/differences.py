@@ -27,7 +27,7 @@ _GPU = tuple(field.name for field in fields(GpuState) if field.name not in ("ind
 Facts = dict[str, set[str]]
 
 
-def what_forbids_comparison(baseline: Iterable[Record], measured: Iterable[Record]) -> list[Difference]:
+def comparability_issues(baseline: Iterable[Record], measured: Iterable[Record]) -> list[Difference]:
     """The conditions of one case that do not agree over all its launches, on both sides; empty where they do."""
     there, here = _conditions(baseline), _conditions(measured)
     return [_difference(name, there, here) for name in here if len(there[name] | here[name]) > 1]

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.acceptance import accepted, is_same
-from ssdbench.analysis.bars import ageless, given_up, lowered_bars, next_anchor
-from ssdbench.analysis.coverage import unfit_cases
+from ssdbench.analysis.baselines.acceptance import accepted, is_same
+from ssdbench.analysis.baselines.creep import ageless, given_up, lowered_bars, next_anchor
+from ssdbench.analysis.verdicts import compare as comparisons
+from ssdbench.analysis.verdicts.coverage import unfit_cases
 from ssdbench.cli.anchor import Creep, anchor_creep, release_creep
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.baselines import render_baseline

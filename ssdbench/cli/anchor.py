@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import RenderableType
 
-from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.bars import (
+from ssdbench.analysis.baselines.creep import (
     ageless,
     gained,
     lowered_bars,
@@ -16,6 +15,7 @@ from ssdbench.analysis.bars import (
     since_anchor,
     since_release,
 )
+from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.baselines import render_creep
 from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.acceptance import as_run, baseline_from, sessions_of_one_build
-from ssdbench.analysis.bars import ageless, refuse_to_drop_cases, refuse_to_lower_bars, release_name
-from ssdbench.analysis.coverage import unfit_cases
-from ssdbench.analysis.night import standing
-from ssdbench.analysis.verification import findings
+from ssdbench.analysis.baselines.acceptance import as_run, baseline_from, sessions_of_one_build
+from ssdbench.analysis.baselines.creep import ageless, refuse_to_drop_cases, refuse_to_lower_bars, release_name
+from ssdbench.analysis.baselines.verification import findings
+from ssdbench.analysis.verdicts import compare as comparisons
+from ssdbench.analysis.verdicts.arms import last_attempts
+from ssdbench.analysis.verdicts.coverage import unfit_cases
 from ssdbench.cli.acceptance import change_of, keep_change, show_change
 from ssdbench.cli.compare import Results, load_run, load_whole
 from ssdbench.cli.decide import is_unfinished
@@ -76,7 +76,7 @@ def accept(
     store, console = open_store(results, store_url), Console(stderr=note == Path("-"))
     whole = [load_whole(store, run) for run in runs]
     _refuse_undecided(store, whole)
-    measured, accepted_at = sessions_of_one_build([standing(run) for run in whole]), _now()
+    measured, accepted_at = sessions_of_one_build([last_attempts(run) for run in whole]), _now()
     changes = []
     for each in [name, release_name(name)] if release else [name]:
         change = change_of(store, measured, baseline_from(measured, name=each, reason=reason, accepted_at=accepted_at))

@@ -13,9 +13,9 @@ from ssdbench.cli import measuring
 from ssdbench.cli.compare import judged
 from ssdbench.cli.container_request import PairRequest, campaign_in, look_at
 from ssdbench.errors import EnvironmentLacksError, ExitCode, UsageError
-from ssdbench.harness import campaign as campaigns
+from ssdbench.harness import run_setup
 from ssdbench.harness.bisections import BisectionLog, log_name
-from ssdbench.harness.containers import Containers, between
+from ssdbench.harness.containers.config import Containers, between
 from ssdbench.harness.forecast import forecast
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.bisection import Step
@@ -109,22 +109,22 @@ class _Search:
     def _measure(self, image: str, because: str, step: Step | None) -> Step:
         """Begin the run of a probe, or go on with it; the step that says which run it is."""
         if step is not None and step.run_id is not None:
-            campaign = campaigns.resumed_campaign(self.store, step.run_id, None, lambda _run: True)
+            setup = run_setup.resumed_setup(self.store, step.run_id, None, lambda _run: True)
         else:
             attempt = step.attempt if step is not None else 1
-            campaign = self._campaign(look_at(self.containers, image), attempt)
-        prediction = forecast(campaign.plan, campaign.machine.hardware, campaigns.earlier_records(self.store))
-        begun, data = measuring.begin(self.store, campaign)
+            setup = self._campaign(look_at(self.containers, image), attempt)
+        prediction = forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(self.store))
+        begun, data = measuring.begin(self.store, setup)
         if step is None or step.run_id is None:
             step = self.log.add(because, image=image, run_id=begun.header.run_id, attempt=attempt)
-        measuring.measure(self.store, campaign, begun, data, prediction, self.deadline_seconds)
+        measuring.measure(self.store, setup, begun, data, prediction, self.deadline_seconds)
         return step
 
-    def _campaign(self, image: ContainerImage, attempt: int) -> campaigns.Campaign:
-        campaign, factor = campaign_in(self.request, self.containers, image, beside=self.reference), 2 ** (attempt - 1)
-        settings = campaign.settings
+    def _campaign(self, image: ContainerImage, attempt: int) -> run_setup.RunSetup:
+        setup, factor = campaign_in(self.request, self.containers, image, beside=self.reference), 2 ** (attempt - 1)
+        settings = setup.settings
         return replace(
-            campaign,
+            setup,
             settings=replace(
                 settings, pair_cap=factor * settings.pair_cap, fresh_pair_cap=factor * settings.fresh_pair_cap
             ),

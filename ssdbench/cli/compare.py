@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ssdbench.analysis import compare as comparisons
-from ssdbench.analysis.night import sides, standing
-from ssdbench.analysis.ungated import ungated_changes
+from ssdbench.analysis.verdicts import compare as comparisons
+from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
+from ssdbench.analysis.verdicts.ungated import ungated_changes
 from ssdbench.cli.anchor import creep_notes
 from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
@@ -69,7 +69,7 @@ def compare(
     comparison, reference = judged(store, measured, baseline, settings)
     code = comparisons.exit_code(comparison)
     if all_metrics:
-        there, here = (reference, standing(measured)) if reference else sides(measured)
+        there, here = (reference, last_attempts(measured)) if reference else split_arms(measured)
         comparison = replace(comparison, ungated=ungated_changes(comparison, there.records, here.records))
     write_outputs(outputs, comparison, code)
     if as_json:
@@ -79,7 +79,7 @@ def compare(
         console.print(render_comparison(comparison, code, console.width))
         if comparison.ungated:
             console.print(render_ungated(comparison.ungated))
-        for creep in creep_notes(store, standing(measured), reference, settings):
+        for creep in creep_notes(store, last_attempts(measured), reference, settings):
             console.print(creep.text)
     raise typer.Exit(code)
 
@@ -97,13 +97,13 @@ def judged(
     wanted = baseline or run.header.options.until_decided or DEFAULT_BASELINE
     reference = reference_of(store, run.header.hardware.key, wanted)
     name = reference.header.run_id if isinstance(reference, Run) else wanted
-    return comparisons.compare(standing(run), reference, name, settings), reference
+    return comparisons.compare(last_attempts(run), reference, name, settings), reference
 
 
 def reference_of(store: Store, hardware_key: str, name: str) -> Baseline | Run | None:
     """The baseline or run of this name; of an interleaved run the candidate's launches."""
     reference = store.find_reference(hardware_key, name)
-    return standing(reference) if isinstance(reference, Run) else reference
+    return last_attempts(reference) if isinstance(reference, Run) else reference
 
 
 def adjusted(settings: Settings, margin: float | None, maximum_age_days: int | None) -> Settings:
@@ -117,7 +117,7 @@ def adjusted(settings: Settings, margin: float | None, maximum_age_days: int | N
 
 def load_run(store: Store, name: str) -> Run:
     """A stored run, the candidate of an interleaved one; a launch lost with its writer is told on stderr."""
-    return standing(load_whole(store, name))
+    return last_attempts(load_whole(store, name))
 
 
 def load_whole(store: Store, name: str) -> Run:

@@ -1,4 +1,4 @@
-"""What the verbs of `ssdbench containers` are asked, and the campaigns that come of it."""
+"""What the verbs of `ssdbench containers` are asked, and the run_setup that come of it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from ssdbench.cli.request import Request
-from ssdbench.harness import campaign as campaigns
-from ssdbench.harness.containers import DEFAULT_FILE, Containers, load_containers
-from ssdbench.harness.images import inspect_image
+from ssdbench.harness import run_setup
+from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
+from ssdbench.harness.containers.images import inspect_image
 from ssdbench.harness.launchers.container import remove_leftovers
-from ssdbench.harness.launchers.process import SOURCE
 from ssdbench.harness.planning import only
+from ssdbench.harness.process import SOURCE
 from ssdbench.schema.record import ContainerImage, Control
 
 
@@ -70,7 +70,7 @@ def look_at(containers: Containers, reference: str) -> ContainerImage:
 
 def campaign_in(
     request: ContainerRequest, containers: Containers, image: ContainerImage, beside: ContainerImage | None = None
-) -> campaigns.Campaign:
+) -> run_setup.RunSetup:
     """The cases of the request, to be measured in `image`; in pairs with `beside` where that is given.
 
     Raises:
@@ -79,6 +79,6 @@ def campaign_in(
     suite, python = request.suite(), containers.options.python
     options = replace(request.run_options(suite), image=image, container=containers.options)
     control = Control(python=python, source=str(SOURCE), image=beside) if beside is not None else None
-    campaign = campaigns.new_campaign(suite, options, request.seed, control)
-    campaigns.require_speed(campaign.plan)
-    return replace(campaign, plan=only(campaign.plan, request.case)) if request.case else campaign
+    setup = run_setup.new_setup(suite, options, request.seed, control)
+    run_setup.require_speed(setup.plan)
+    return replace(setup, plan=only(setup.plan, request.case)) if request.case else setup

@@ -13,11 +13,11 @@ from ssdbench.cli.bisect import bisect
 from ssdbench.cli.container_request import ContainerRequest, PairRequest, campaign_in, look_at
 from ssdbench.cli.request import DEFAULT_RESULTS, takes_request
 from ssdbench.errors import ExitCode, UsageError
-from ssdbench.harness import campaign as campaigns
-from ssdbench.harness.containers import DEFAULT_FILE, load_containers
+from ssdbench.harness import run_setup
+from ssdbench.harness.containers.config import DEFAULT_FILE, load_containers
+from ssdbench.harness.containers.registry import open_repository
+from ssdbench.harness.containers.seen_tags import check_tags
 from ssdbench.harness.forecast import forecast
-from ssdbench.harness.registry import open_repository
-from ssdbench.harness.seen_tags import check_tags
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import ContainerImage, RunHeader
 
@@ -43,10 +43,10 @@ def compare(request: PairRequest, old: Old, new: New, budget: d.Budget = None) -
     baseline, candidate = (look_at(containers, containers.image(name)) for name in (old, new))
     broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
     if broken is not None:  # its failures are all that there is to record: the other image has nothing to stand beside
-        campaign = campaign_in(request, containers, broken)
+        setup = campaign_in(request, containers, broken)
     else:
-        campaign = campaign_in(request, containers, candidate, beside=baseline)
-    raise typer.Exit(_measured(store, campaign, deadline))
+        setup = campaign_in(request, containers, candidate, beside=baseline)
+    raise typer.Exit(_measured(store, setup, deadline))
 
 
 @app.command()
@@ -67,14 +67,14 @@ def run(
     codes = []
     for name in names:
         image = look_at(containers, name)
-        campaign = campaign_in(request, containers, image)
-        earlier = _earlier(store, campaign, image) if resume else None
+        setup = campaign_in(request, containers, image)
+        earlier = _earlier(store, setup, image) if resume else None
         if earlier is not None:
             if not d.is_unfinished(store, store.load(earlier.run_id)):
                 print(f"  measured before, in run {earlier.run_id}")
                 continue
-            campaign = campaigns.resumed_campaign(store, earlier.run_id, None, lambda _run: True)
-        codes.append(_measured(store, campaign, deadline))
+            setup = run_setup.resumed_setup(store, earlier.run_id, None, lambda _run: True)
+        codes.append(_measured(store, setup, deadline))
     raise typer.Exit(max(codes, default=ExitCode.OK))
 
 
@@ -110,13 +110,13 @@ def new(
     raise typer.Exit(ExitCode.OK if news else ExitCode.NOTHING_NEW)
 
 
-def _measured(store: Store, campaign: campaigns.Campaign, deadline_seconds: float | None) -> ExitCode:
-    prediction = forecast(campaign.plan, campaign.machine.hardware, campaigns.earlier_records(store))
-    begun, data = measuring.begin(store, campaign)
-    return measuring.measure(store, campaign, begun, data, prediction, deadline_seconds)
+def _measured(store: Store, setup: run_setup.RunSetup, deadline_seconds: float | None) -> ExitCode:
+    prediction = forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
+    begun, data = measuring.begin(store, setup)
+    return measuring.measure(store, setup, begun, data, prediction, deadline_seconds)
 
 
-def _earlier(store: Store, campaign: campaigns.Campaign, image: ContainerImage) -> RunHeader | None:
+def _earlier(store: Store, setup: run_setup.RunSetup, image: ContainerImage) -> RunHeader | None:
     """The newest run of the same cases in this very image; None where its content is not known."""
     same = [
         header
@@ -124,6 +124,6 @@ def _earlier(store: Store, campaign: campaigns.Campaign, image: ContainerImage) 
         if header.control is None
         and header.options.image is not None
         and header.options.image.id == image.id
-        and header.plan.cases == campaign.plan.cases
+        and header.plan.cases == setup.plan.cases
     ]
     return same[-1] if same and image.id is not None else None

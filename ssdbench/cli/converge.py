@@ -7,21 +7,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ssdbench.analysis.convergence import judge
-from ssdbench.analysis.convergence_gate import judge_early
-from ssdbench.analysis.distribution import distribution_from
-from ssdbench.analysis.published import published_trainings
-from ssdbench.analysis.stability import stability
-from ssdbench.analysis.trainings import candidates_of
+from ssdbench.analysis.convergence.distribution import distribution_from
+from ssdbench.analysis.convergence.early_gate import judge_early
+from ssdbench.analysis.convergence.judge import judge
+from ssdbench.analysis.convergence.published import published_trainings
+from ssdbench.analysis.convergence.seeds import candidates_of
+from ssdbench.analysis.convergence.stability import stability
 from ssdbench.cli.compare import Results, RunName, load_run
 from ssdbench.cli.converge_run import exit_code, train_seeds
 from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS, TrainingRequest, takes_request
 from ssdbench.errors import ExitCode, StoreError, UsageError
+from ssdbench.harness.readers.published import load_published
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.lines import write_bytes
-from ssdbench.harness.stores.published import load_published
 from ssdbench.harness.training_folders import training_folder
 from ssdbench.report.convergence import (
     conditions_of,

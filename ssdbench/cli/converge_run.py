@@ -6,9 +6,9 @@ from ssdbench.cli.progress import data_progress
 from ssdbench.cli.request import Request
 from ssdbench.cli.training_progress import training_progress
 from ssdbench.errors import ExitCode, UsageError
-from ssdbench.harness import campaign as campaigns
-from ssdbench.harness.bench import Bench
+from ssdbench.harness import run_setup
 from ssdbench.harness.datasets import cache_folder
+from ssdbench.harness.launch_loop import LaunchLoop
 from ssdbench.harness.runner import run_plan
 from ssdbench.harness.training_folders import training_folder
 from ssdbench.schema.case import Plan, Slot
@@ -23,23 +23,23 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
     """
     store = request.store()
     if resume:
-        campaign = campaigns.resumed_campaign(
-            store, run_id, request.name, lambda run: campaigns.trains_for_accuracy(run.header.plan)
+        setup = run_setup.resumed_setup(
+            store, run_id, request.name, lambda run: run_setup.trains_for_accuracy(run.header.plan)
         )
     else:
         suite = request.suite()
-        campaign = campaigns.new_campaign(suite, request.run_options(suite), request.seed)
-    campaign = replace(campaign, plan=_plan_of(campaign.plan, seeds))
-    campaigns.require_something_to_measure(campaign.plan)
+        setup = run_setup.new_setup(suite, request.run_options(suite), request.seed)
+    setup = replace(setup, plan=_plan_of(setup.plan, seeds))
+    run_setup.require_something_to_measure(setup.plan)
     with data_progress() as on_progress:
-        data = campaigns.prepare_images(campaign, on_progress)
-    begun = campaigns.begin(store, campaign, data)
+        data = run_setup.prepare_images(setup, on_progress)
+    begun = run_setup.begin(store, setup, data)
     with training_progress(begun.header) as observer:
-        bench = Bench(
-            begun, data, campaigns.launchers(campaign), store, cache_folder() / "work", observer,
+        bench = LaunchLoop(
+            begun, data, run_setup.launchers(setup), store, cache_folder() / "work", observer,
             training_folder(request.results),
         )  # fmt: skip
-        run_plan(bench, campaign.plan, None)
+        run_plan(bench, setup.plan, None)
     return bench.run
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from ssdbench.cli.progress import data_progress
 from ssdbench.errors import ExitCode
 from ssdbench.harness import datasets
-from ssdbench.harness.worker_python import inspect_python
+from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.report.numbers import size
 from ssdbench.schema.record import SyntheticData
 

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ssdbench.analysis.compare import exit_code
-from ssdbench.analysis.decide import next_launches, next_pairs
-from ssdbench.analysis.night import night_of
-from ssdbench.analysis.outlook import Outlook, outlook
+from ssdbench.analysis.verdicts.arms import launches_by_case
+from ssdbench.analysis.verdicts.compare import exit_code
+from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
+from ssdbench.analysis.verdicts.outlook import Outlook, outlook
 from ssdbench.cli.compare import judged, reference_of
 from ssdbench.errors import UsageError
-from ssdbench.harness.bench import Bench
 from ssdbench.harness.control import control_from, seconds_of
+from ssdbench.harness.launch_loop import LaunchLoop
 from ssdbench.harness.runner import AskRule, run_more, run_pairs, run_plan
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.terminal import render_comparison
@@ -74,7 +74,7 @@ def deadline_of(budget: str | None) -> float | None:
     return None if budget is None else time.monotonic() + seconds_of(budget)
 
 
-def measure(bench: Bench, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
+def measure(bench: LaunchLoop, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
     """Pairs where the run has a baseline arm, as the rule asks; else the plan, and more until a baseline can decide."""
     ask = _rule_of(store, header)
     if ask is not None and header.control is not None:
@@ -98,7 +98,7 @@ def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], Outlook] | Non
     """What can be said of an interleaved run while it is measured; None of other runs."""
     if header.control is None:
         return None
-    return lambda records: outlook(night_of(header.plan, records), header.settings)
+    return lambda records: outlook(launches_by_case(header.plan, records), header.settings)
 
 
 def judge_run(store: Store, run: Run) -> int | None:
@@ -114,9 +114,9 @@ def judge_run(store: Store, run: Run) -> int | None:
 def _rule_of(store: Store, header: RunHeader) -> AskRule | None:
     plan, settings, against = header.plan, header.settings, header.options.until_decided
     if header.control is not None:
-        return lambda records: next_pairs(night_of(plan, records), settings)
+        return lambda records: next_pairs(launches_by_case(plan, records), settings)
     if against is None:
         return None
     reference = reference_of(store, header.hardware.key, against)
     stored = reference.records if reference else ()
-    return lambda records: next_launches(night_of(plan, records, stored), settings)
+    return lambda records: next_launches(launches_by_case(plan, records, stored), settings)

@@ -6,9 +6,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ssdbench.harness.machine.probe import Machine, probe_machine
+from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import skip_reason
-from ssdbench.harness.probe import Machine, probe_machine
-from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.report.numbers import size
 from ssdbench.schema.case import PIPELINES, PRECISIONS, WORKLOADS, Case, DeviceKind
 

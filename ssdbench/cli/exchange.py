@@ -15,9 +15,9 @@ from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
-from ssdbench.harness.stores import interchange
+from ssdbench.harness.readers import formats as interchange
 from ssdbench.report import exchange
-from ssdbench.report.shelf import find_format, formats
+from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.exchange import ImportedValue
 
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: print.")]
@@ -34,7 +34,7 @@ def export(
 
     docs/tables.md says what each format holds and loses.
     """
-    from ssdbench.analysis.exchange import exported
+    from ssdbench.analysis.reports.export import exported
 
     render = find_format(exchange, layout).render
     found = exported(load_run(open_store(results, store_url), run))

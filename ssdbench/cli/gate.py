@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ssdbench.cli.compare import judged
 from ssdbench.cli.opening import open_store
-from ssdbench.harness import campaign as campaigns
-from ssdbench.harness.bench import Bench, Observer
+from ssdbench.harness import run_setup
 from ssdbench.harness.datasets import cache_folder
+from ssdbench.harness.launch_loop import LaunchLoop, Observer
 from ssdbench.harness.runner import run_plan
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite, load_suite
@@ -23,14 +23,14 @@ SEED = 1
 class Gate:
     """A suite as it is planned for this machine; made by `open_gate`."""
 
-    campaign: campaigns.Campaign
+    setup: run_setup.RunSetup
     store: Store
     baseline: str
 
     @property
     def cases(self) -> tuple[PlannedCase, ...]:
         """All cases of the plan, those that are skipped too."""
-        return self.campaign.plan.cases
+        return self.setup.plan.cases
 
     def judge(self, keys: Collection[str], observer: Observer) -> dict[str, CaseVerdict]:
         """Measure these cases, store the run, and compare it; by case key, also cases that only the baseline has.
@@ -38,13 +38,13 @@ class Gate:
         Raises:
             SsdbenchError: the images cannot be made, or a stored file cannot be read.
         """
-        plan = self.campaign.plan
+        plan = self.setup.plan
         plan = replace(plan, order=tuple(slot for slot in plan.order if slot.case_key in keys))
-        campaign = replace(self.campaign, plan=plan)
-        data = campaigns.prepare_images(campaign, lambda _event: None)
-        begun = campaigns.begin(self.store, campaign, data)
-        launchers = campaigns.launchers(campaign)
-        bench = Bench(begun, data, launchers, self.store, cache_folder() / "work", observer)
+        setup = replace(self.setup, plan=plan)
+        data = run_setup.prepare_images(setup, lambda _event: None)
+        begun = run_setup.begin(self.store, setup, data)
+        launchers = run_setup.launchers(setup)
+        bench = LaunchLoop(begun, data, launchers, self.store, cache_folder() / "work", observer)
         run_plan(bench, plan, None)
         measured = bench.run
         comparison, _ = judged(self.store, measured, self.baseline, measured.header.settings)
@@ -68,5 +68,5 @@ def open_gate(path: Path, results: Path, baseline: str) -> Gate:
     """
     suite = load_suite(path)
     options = RunOptions(synthetic=suite.data.recipe(), foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores)
-    campaign = campaigns.new_campaign(suite, options, SEED)
-    return Gate(campaign=campaign, store=open_store(results, None), baseline=baseline)
+    setup = run_setup.new_setup(suite, options, SEED)
+    return Gate(setup=setup, store=open_store(results, None), baseline=baseline)

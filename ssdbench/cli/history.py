@@ -8,15 +8,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ssdbench.analysis.history import every_series, find_case, measured_cases, series_of
-from ssdbench.analysis.night import standing
+from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
+from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.cli.compare import Results, load_whole
 from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.report import site_pages
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import StoreError, UsageError
-from ssdbench.harness.campaign import trains_for_accuracy
+from ssdbench.harness.run_setup import trains_for_accuracy
 from ssdbench.report.history import csv_of, render_cases, render_series
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
@@ -49,7 +49,7 @@ def history(
     whole = [load_whole(store, header.run_id) for header in store.headers()]
     if not whole:
         raise StoreError(f"{store.name}: nothing was measured yet; begin with `ssdbench run`")
-    runs = [standing(run) for run in whole]
+    runs = [last_attempts(run) for run in whole]
     cases = measured_cases(runs)
     if case is None and html is None:
         console.print(render_cases(cases))

@@ -7,7 +7,7 @@ from ssdbench.cli.writing import write
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.stores import codec
 from ssdbench.report import ci
-from ssdbench.report.shelf import find_format, formats
+from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.verdict import Comparison
 
 JSON = "json"

@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ssdbench.cli.request import Request, takes_request
-from ssdbench.harness.campaign import Campaign, earlier_records, new_campaign, require_speed
 from ssdbench.harness.forecast import Forecast, forecast
+from ssdbench.harness.run_setup import RunSetup, earlier_records, new_setup, require_speed
 from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Protocol
 
@@ -14,18 +14,18 @@ from ssdbench.schema.case import Protocol
 def plan(request: Request) -> None:
     """Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."""
     suite = request.suite()
-    campaign = new_campaign(suite, request.run_options(suite), request.seed)
-    require_speed(campaign.plan)
-    print_plan(campaign, forecast(campaign.plan, campaign.machine.hardware, earlier_records(request.store())))
+    setup = new_setup(suite, request.run_options(suite), request.seed)
+    require_speed(setup.plan)
+    print_plan(setup, forecast(setup.plan, setup.machine.hardware, earlier_records(request.store())))
 
 
-def print_plan(campaign: Campaign, prediction: Forecast) -> None:
+def print_plan(setup: RunSetup, prediction: Forecast) -> None:
     """Print cases, launches, reasons of those skipped, and the predicted duration."""
-    plan, console = campaign.plan, Console()
+    plan, console = setup.plan, Console()
     measured = [planned.case for planned in plan.cases if planned.skip_reason is None]
     skipped = [planned for planned in plan.cases if planned.skip_reason is not None]
-    console.print(f"Suite [b]{plan.suite}[/b] on {campaign.machine.hardware.key}", highlight=False)
-    print_remarks(console, campaign)
+    console.print(f"Suite [b]{plan.suite}[/b] on {setup.machine.hardware.key}", highlight=False)
+    print_remarks(console, setup)
     if measured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):
@@ -50,9 +50,9 @@ def print_plan(campaign: Campaign, prediction: Forecast) -> None:
     )
 
 
-def print_remarks(console: Console, campaign: Campaign) -> None:
+def print_remarks(console: Console, setup: RunSetup) -> None:
     """Name the GPUs that are fitted and not measured, each with its reason."""
-    for remark in campaign.machine.remarks:
+    for remark in setup.machine.remarks:
         console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 

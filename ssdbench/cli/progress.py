@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ssdbench.analysis.metrics import throughput
-from ssdbench.analysis.outlook import Outlook
-from ssdbench.harness.bench import Event, Observer
+from ssdbench.analysis.verdicts.outlook import Outlook
 from ssdbench.harness.forecast import Forecast
+from ssdbench.harness.launch_loop import Event, Observer
 from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader

@@ -8,10 +8,10 @@ from typing import Annotated, TextIO
 
 import typer
 
-from ssdbench.analysis.accuracy_report import accuracy_report
-from ssdbench.analysis.history import every_series
-from ssdbench.analysis.night import sides, standing
-from ssdbench.analysis.report import report_on
+from ssdbench.analysis.history.series import every_series
+from ssdbench.analysis.reports.accuracy import accuracy_report
+from ssdbench.analysis.reports.run import report_on
+from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.cli.compare import (
     BaselineName,
     Margin,
@@ -27,8 +27,8 @@ from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write, write_text
 from ssdbench.errors import UsageError
-from ssdbench.harness.campaign import trains_for_accuracy
 from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, read_pictures, sheets_of
+from ssdbench.harness.run_setup import trains_for_accuracy
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.store import Store
@@ -83,7 +83,7 @@ def report(
         _write(output, markdown, first, lambda: page.render_accuracy(trained), short)
         return
     settings = adjusted(measured.header.settings, margin, maximum_age_days)
-    history = _history(store, standing(measured))
+    history = _history(store, last_attempts(measured))
     said = replace(_said(store, measured, baseline, settings, history), pictures=pictures)
     first = headline(said.comparison, said.code).text
     _write(output, markdown, first, lambda: page.render_report(said), pr_markdown.render_markdown(said))
@@ -173,6 +173,6 @@ class _ReadOnce(Store):
 
 def _said(store: Store, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
     comparison, reference = judged(store, run, baseline, settings)
-    control, candidate = sides(run)
+    control, candidate = split_arms(run)
     is_interleaved = run.header.control is not None and baseline is None
     return report_on(candidate, control if is_interleaved else reference, comparison, history)

@@ -77,7 +77,7 @@ def _cases_of_run(run: Run) -> list[Case]:
 
 def _cases_asked_for(request: Request) -> list[Case]:
     """The grid on one GPU; on the CPU only where that is asked for, since a prediction needs no GPU."""
-    from ssdbench.harness.probe import probe_machine
+    from ssdbench.harness.machine.probe import probe_machine
     from ssdbench.harness.suite import expand
 
     device: DeviceKind = "cpu" if request.device == "cpu" else "cuda"
@@ -86,10 +86,10 @@ def _cases_asked_for(request: Request) -> list[Case]:
 
 
 def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: _Asked) -> Roofline:
-    from ssdbench.analysis import roofline as rooflines
-    from ssdbench.analysis.ceilings import given_ceilings
+    from ssdbench.analysis.roofline import prediction as rooflines
+    from ssdbench.analysis.roofline.ceilings import given_ceilings
+    from ssdbench.harness.machine.worker_python import inspect_python
     from ssdbench.harness.tracing import trace_steps
-    from ssdbench.harness.worker_python import inspect_python
     from ssdbench.schema import SCHEMA_VERSION
 
     skipped = {case.key: reason for case in cases if (reason := rooflines.no_roofline_reason(case, None))}
@@ -114,7 +114,7 @@ def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: 
 
 
 def _beside(prediction: CasePrediction, run: Run | None) -> CasePrediction:
-    from ssdbench.analysis.roofline import beside_measured, measured_step_seconds
+    from ssdbench.analysis.roofline.prediction import beside_measured, measured_step_seconds
 
     step = measured_step_seconds(run.records, prediction.case.key) if run is not None else None
     return prediction if step is None else beside_measured(prediction, step)
@@ -122,7 +122,7 @@ def _beside(prediction: CasePrediction, run: Run | None) -> CasePrediction:
 
 def _ceilings(asked: _Asked, device: DeviceKind, run: Run | None) -> Ceilings:
     """Of the GPU that is named, of the run's, or of this machine's; under those that are given."""
-    from ssdbench.analysis.ceilings import given_ceilings, known_ceilings
+    from ssdbench.analysis.roofline.ceilings import given_ceilings, known_ceilings
 
     gpu = asked.gpu or (_gpu_model(run) if device == "cuda" else None)
     if asked.ceilings is not None:
@@ -136,6 +136,6 @@ def _ceilings(asked: _Asked, device: DeviceKind, run: Run | None) -> Ceilings:
 
 
 def _gpu_model(run: Run | None) -> str | None:
-    from ssdbench.harness.probe import probe_machine
+    from ssdbench.harness.machine.probe import probe_machine
 
     return run.header.hardware.gpu_model if run is not None else probe_machine().hardware.gpu_model

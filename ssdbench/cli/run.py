@@ -11,7 +11,7 @@ from ssdbench.cli import measuring
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.request import Request, takes_request
 from ssdbench.errors import UsageError
-from ssdbench.harness import campaign as campaigns
+from ssdbench.harness import run_setup
 from ssdbench.harness.forecast import forecast
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Run
@@ -36,7 +36,7 @@ def run(
     if resume:
         if decide or until_decided:
             raise UsageError("--resume goes on as the run was begun: leave --decide and --until-decided away")
-        campaign = campaigns.resumed_campaign(store, run_id, request.name, partial(_is_unfinished, store))
+        setup = run_setup.resumed_setup(store, run_id, request.name, partial(_is_unfinished, store))
     else:
         suite = request.suite()
         if decide and request.launches is not None:
@@ -46,15 +46,15 @@ def run(
             store, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
         options = replace(request.run_options(suite), until_decided=against)
-        campaign = campaigns.new_campaign(suite, options, request.seed, control)
-    campaigns.require_speed(campaign.plan)
-    prediction = forecast(campaign.plan, campaign.machine.hardware, campaigns.earlier_records(store))
+        setup = run_setup.new_setup(suite, options, request.seed, control)
+    run_setup.require_speed(setup.plan)
+    prediction = forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
     if dry_run:
-        print_plan(campaign, prediction)
+        print_plan(setup, prediction)
         return
-    begun, data = measuring.begin(store, campaign)
-    raise typer.Exit(measuring.measure(store, campaign, begun, data, prediction, deadline))
+    begun, data = measuring.begin(store, setup)
+    raise typer.Exit(measuring.measure(store, setup, begun, data, prediction, deadline))
 
 
 def _is_unfinished(store: Store, run: Run) -> bool:
-    return not campaigns.trains_for_accuracy(run.header.plan) and d.is_unfinished(store, run)
+    return not run_setup.trains_for_accuracy(run.header.plan) and d.is_unfinished(store, run)

@@ -11,9 +11,9 @@ from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
-from ssdbench.harness.stores.published import load_published
+from ssdbench.harness.readers.published import load_published
 from ssdbench.report import layouts
-from ssdbench.report.shelf import find_format, formats
+from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.record import Run
 from ssdbench.schema.table import Table
 
@@ -65,16 +65,16 @@ def table(
 
 
 def _published(results: Path, container: str) -> tuple[Table, ...]:
-    from ssdbench.analysis.tables import published_style
-    from ssdbench.analysis.tables_published import published_sheets
+    from ssdbench.analysis.tables.layout import published_style
+    from ssdbench.analysis.tables.published import published_sheets
 
     return published_style(published_sheets(load_published(results), container))
 
 
 def _measured(runs: list[Run], results: Path, against: Against | None, container: str | None) -> tuple[Table, ...]:
-    from ssdbench.analysis.tables import published_style
-    from ssdbench.analysis.tables_against import against_published
-    from ssdbench.analysis.tables_measured import measured_sheets
+    from ssdbench.analysis.tables.against import against_published
+    from ssdbench.analysis.tables.layout import published_style
+    from ssdbench.analysis.tables.measured import measured_sheets
 
     distinct = list({run.header.run_id: run for run in runs}.values())
     if against is None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ssdbench.cli.progress import live_display
-from ssdbench.harness.bench import Event, Observer
+from ssdbench.harness.launch_loop import Event, Observer
 from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader

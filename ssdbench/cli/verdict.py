@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ssdbench.analysis.decide import judge
-from ssdbench.analysis.sessions import judge_stored
-from ssdbench.analysis.single_shot import judge_single_shot
+from ssdbench.analysis.verdicts.interleaved import judge
+from ssdbench.analysis.verdicts.single_shot import judge_single_shot
+from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.errors import ExitCode
-from ssdbench.harness.stores import launch_table
+from ssdbench.harness.readers import launch_csv as launch_table
 from ssdbench.report.verdicts import render_verdicts
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Direction, Metric, Mode, Status, Verdict
@@ -76,7 +76,7 @@ def verdict(
 def _judged(rows: list[launch_table.Row], metric: Metric, mode: Mode, settings: Settings) -> dict[str, Verdict]:
     if mode is Mode.STORED:
         return judge_stored(launch_table.sessions_of(rows, metric), settings)
-    night = launch_table.night_of(rows, metric, mode)
+    night = launch_table.launches_by_case(rows, metric, mode)
     return judge(night, settings) if mode is Mode.INTERLEAVED else judge_single_shot(night, settings)
 
 

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.launchers.process import SOURCE, source_commit
-from ssdbench.harness.worker_python import inspect_python
+from ssdbench.harness.machine.worker_python import inspect_python
+from ssdbench.harness.process import SOURCE, source_commit
 from ssdbench.schema.record import Control, Run
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

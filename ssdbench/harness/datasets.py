@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import __version__
-from ssdbench.harness.launchers.process import run_module
+from ssdbench.harness.process import run_module
 from ssdbench.schema.case import NOT_USED, Plan
 from ssdbench.schema.record import Dataset, RunOptions, SyntheticData
 

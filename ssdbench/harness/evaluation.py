@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 from ssdbench.errors import DataError, EnvironmentLacksError, ExitCode, UsageError
-from ssdbench.harness.bench import Event
 from ssdbench.harness.datasets import PreparedData, cache_folder
+from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.local import LocalLauncher
-from ssdbench.harness.launchers.process import WorkerError
+from ssdbench.harness.machine.probe import probe_machine
+from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.harness.planning import make_plan
-from ssdbench.harness.probe import probe_machine
+from ssdbench.harness.process import WorkerError
 from ssdbench.harness.suite import parse_suite
-from ssdbench.harness.worker_python import inspect_python
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, OptionValue
 from ssdbench.schema.environment import GpuState

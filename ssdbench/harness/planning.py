@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.machine.probe import Machine
+from ssdbench.harness.machine.worker_python import WorkerPython
 from ssdbench.harness.memory import too_large
-from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import Suite, expand
-from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
 from ssdbench.schema.environment import Hardware
 

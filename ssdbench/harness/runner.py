@@ -4,9 +4,9 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ssdbench.harness.bench import Bench
+from ssdbench.harness.launch_loop import LaunchLoop
 from ssdbench.schema.case import Plan
-from ssdbench.schema.night import Wanted
+from ssdbench.schema.launch_values import Wanted
 from ssdbench.schema.record import Arm, Record, StageName
 
 AskRule = Callable[[Sequence[Record]], Mapping[str, Wanted]]
@@ -15,7 +15,7 @@ AskRule = Callable[[Sequence[Record]], Mapping[str, Wanted]]
 _ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
 
 
-def run_plan(bench: Bench, plan: Plan, deadline_seconds: float | None) -> None:
+def run_plan(bench: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> None:
     """Measure the launches of the plan that are not measured yet, in the plan's order.
 
     No launch begins after `deadline_seconds` (of the monotonic clock).
@@ -37,7 +37,7 @@ def run_plan(bench: Bench, plan: Plan, deadline_seconds: float | None) -> None:
         bench.withdraw()
 
 
-def run_pairs(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
+def run_pairs(bench: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
     """Measure pairs (a launch of the baseline, one of the candidate) until the rule asks for no more.
 
     Cases take turns, a pair each; the order within a pair is drawn at random, from the plan's seed, so that neither
@@ -57,7 +57,7 @@ def run_pairs(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | 
     bench.observer.left([])
 
 
-def run_more(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
+def run_more(bench: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
     """Like `run_pairs` with the candidate alone: its launches are paired with those of a stored baseline."""
     while wanted := _ask(bench, ask):
         bench.observer.left([key for key, more in wanted.items() for _ in range(more.pairs)])
@@ -71,7 +71,7 @@ def run_more(bench: Bench, plan: Plan, ask: AskRule, deadline_seconds: float | N
     bench.observer.left([])
 
 
-def _ask(bench: Bench, ask: AskRule) -> Mapping[str, Wanted]:
+def _ask(bench: LaunchLoop, ask: AskRule) -> Mapping[str, Wanted]:
     bench.observer.round_ended(bench.records)
     return ask(bench.records)
 
@@ -80,14 +80,14 @@ def _is_over(deadline_seconds: float | None) -> bool:
     return deadline_seconds is not None and time.monotonic() > deadline_seconds
 
 
-def _first_open_pair(bench: Bench, key: str, stage: StageName) -> int:
+def _first_open_pair(bench: LaunchLoop, key: str, stage: StageName) -> int:
     pair = 0
     while all(bench.is_measured(key, arm, stage, pair) for arm in _ARMS):
         pair += 1
     return pair
 
 
-def _open_launches(bench: Bench, key: str, more: Wanted) -> int:
+def _open_launches(bench: LaunchLoop, key: str, more: Wanted) -> int:
     # Of the first pair an interruption may have left one launch alone.
     first = _first_open_pair(bench, key, more.stage.value)
     return 2 * more.pairs - sum(bench.is_measured(key, arm, more.stage.value, first) for arm in _ARMS)

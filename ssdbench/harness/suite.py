@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.tables import Table, checked, read_toml
+from ssdbench.harness.toml_tables import Table, checked, read_toml
 from ssdbench.schema.accuracy import accuracy_options
 from ssdbench.schema.case import (
     BACKBONES,

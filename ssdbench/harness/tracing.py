@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.harness.datasets import OnProgress
-from ssdbench.harness.launchers.process import run_module
+from ssdbench.harness.process import run_module
 from ssdbench.schema.case import Case, DeviceKind
 from ssdbench.schema.roofline import Ceilings, Operation
 

@@ -10,8 +10,8 @@ from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import CheckpointEvaluation
-from ssdbench.worker.door import write_evaluation
 from ssdbench.worker.events import Events
+from ssdbench.worker.exchange_files import write_evaluation
 from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.model import load_model
 

@@ -14,8 +14,8 @@ from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import StepCounts
 from ssdbench.schema.record import Measurement, NodeCpus
-from ssdbench.worker.door import write_measurement
 from ssdbench.worker.events import Events
+from ssdbench.worker.exchange_files import write_measurement
 from ssdbench.worker.loop import Ranks, measure
 from ssdbench.worker.profile import PROFILED_STEPS, profile
 from ssdbench.worker.reduction import most_foreign_cores, reduce_phases, reduce_ranks

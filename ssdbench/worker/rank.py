@@ -14,8 +14,8 @@ from ssdbench.runtime.precision import Arithmetic
 from ssdbench.runtime.session import Session
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import EVALUATE
-from ssdbench.worker.door import read_request, require_source, write_failure, write_place
 from ssdbench.worker.events import Events
+from ssdbench.worker.exchange_files import read_request, require_source, write_failure, write_place
 from ssdbench.worker.measurement import take_measurement
 
 

@@ -22,8 +22,8 @@ from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.training import EpochResult, Evaluation, Training
-from ssdbench.worker.door import read_training, write_training
 from ssdbench.worker.events import Events
+from ssdbench.worker.exchange_files import read_training, write_training
 from ssdbench.workloads.accuracy import Accuracy
 
 LOSS_WINDOWS = 20

@@ -8,7 +8,7 @@ from junitparser import JUnitXml
 
 from ssdbench.cli.outputs import NAMES
 from ssdbench.harness.stores.files import FileStore
-from tests.analysis.test_tables import A100, gpu_case
+from tests.analysis.tables.test_measured import A100, gpu_case
 from tests.builders import GPU_HARDWARE, a_case, a_run, stored_sessions
 from tests.cli.running import keep, ssdbench
 

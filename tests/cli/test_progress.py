@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ssdbench.analysis.outlook import Outlook
+from ssdbench.analysis.verdicts.outlook import Outlook
 from ssdbench.cli.progress import run_progress
 from ssdbench.harness.forecast import Forecast
 from ssdbench.schema.case import Protocol

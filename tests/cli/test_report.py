@@ -16,7 +16,7 @@ from tests.builders import GPU_HARDWARE, a_case, a_run
 from tests.cli.conftest import Ssdbench
 from tests.cli.running import accept, keep, ssdbench
 from tests.report.browser import CHROMIUM, PHONE, a_browser, opened
-from tests.report.nights import a_night, plain_night, sixty_cases
+from tests.report.nights import plain_night, sixty_cases, some_launches
 
 
 class _Links(HTMLParser):
@@ -50,7 +50,7 @@ def test_a_report_of_a_stored_run_has_its_history(tmp_path: Path):
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path):
-    keep(tmp_path, a_night())
+    keep(tmp_path, some_launches())
     for name in ("one", "two"):
         ssdbench("report", "latest", "-o", tmp_path / f"{name}.html", "--results", tmp_path)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
@@ -61,7 +61,7 @@ def test_a_dash_is_standard_output_and_no_file(tmp_path: Path, monkeypatch: pyte
     empty = tmp_path / "here"
     empty.mkdir()
     monkeypatch.chdir(empty)
-    keep(tmp_path, a_night())
+    keep(tmp_path, some_launches())
     markdown = ssdbench("report", "latest", "--markdown", "-", "--results", tmp_path)
     assert markdown.out.startswith("**Regressed:**")
     assert "| case | verdict |" in markdown.out

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from ssdbench.errors import ExitCode
-from ssdbench.harness.launchers.slurm_commands import Job
+from ssdbench.harness.launchers.slurm.commands import Job
 from ssdbench.schema.record import Failure, Network
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_converge_run import suite

@@ -240,7 +240,7 @@ def test_a_password_is_in_no_error(broken: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_workers_do_not_inherit_the_store(monkeypatch: pytest.MonkeyPatch):
-    from ssdbench.harness.launchers.process import worker_environment
+    from ssdbench.harness.process import worker_environment
 
     monkeypatch.setenv("SSDBENCH_STORE", "postgresql://me:hush@host/db")
     monkeypatch.setenv("PGPASSWORD", "hush")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.schema.night import Night
-from tests.analysis.nights import a_night
+from ssdbench.schema.launch_values import LaunchesByCase
+from tests.analysis.verdicts.launch_values import some_launches
 from tests.cli.running import Outcome, ssdbench
 
 VERDICTS = ("regressed", "inconclusive", "unchanged", "improved")
 
 
-def write(path: Path, night: Night, *, stages: str = "BC", paired: bool = False) -> Path:
+def write(path: Path, night: LaunchesByCase, *, stages: str = "BC", paired: bool = False) -> Path:
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["case", "arm", "launch", "value", "stage", *(["pair"] if paired else [])])
@@ -34,7 +34,7 @@ def text(path: Path, *lines: str, header: str = "case,arm,launch,value") -> Path
 
 
 def test_a_file_with_fresh_pairs_is_judged_interleaved(tmp_path: Path):
-    outcome, cases = judged(write(tmp_path / "night.csv", a_night(changes={0: 0.02})))
+    outcome, cases = judged(write(tmp_path / "night.csv", some_launches(changes={0: 0.02})))
     assert outcome.code == 3
     assert [case["verdict"] for case in cases.values()] == ["regressed"] + ["unchanged"] * 9
     first = cases["0"]
@@ -45,20 +45,20 @@ def test_a_file_with_fresh_pairs_is_judged_interleaved(tmp_path: Path):
 
 
 def test_more_may_be_better(tmp_path: Path):
-    outcome, cases = judged(write(tmp_path / "night.csv", a_night(changes={0: 0.02})), "--direction", "higher")
+    outcome, cases = judged(write(tmp_path / "night.csv", some_launches(changes={0: 0.02})), "--direction", "higher")
     assert outcome.code == 0
     assert cases["0"]["verdict"] == "improved"
     assert cases["0"]["change"] == pytest.approx(0.02, abs=0.005)
 
 
 def test_without_fresh_pairs_all_launches_are_judged_in_a_single_shot(tmp_path: Path):
-    outcome, cases = judged(write(tmp_path / "night.csv", a_night(changes={0: 0.02}), stages="B"))
+    outcome, cases = judged(write(tmp_path / "night.csv", some_launches(changes={0: 0.02}), stages="B"))
     assert outcome.code == 3
     assert (cases["0"]["mode"], cases["0"]["launches"]) == ("single-shot", 36)
 
 
 def test_a_suspect_without_fresh_pairs_asks_for_them(tmp_path: Path):
-    path = write(tmp_path / "night.csv", a_night(changes={0: 0.02}), stages="B", paired=True)
+    path = write(tmp_path / "night.csv", some_launches(changes={0: 0.02}), stages="B", paired=True)
     outcome, cases = judged(path, "--mode", "interleaved")
     assert outcome.code == 5
     assert cases["0"]["verdict"] == "inconclusive"
@@ -90,7 +90,7 @@ def test_pairs_are_joined_by_their_column_and_taken_in_order(tmp_path: Path):
 
 
 def test_the_order_is_that_of_the_launch_column(tmp_path: Path):
-    night = a_night(cases=1, noise=3e-3)
+    night = some_launches(cases=1, noise=3e-3)
     path = write(tmp_path / "night.csv", night)
     head, *lines = path.read_text().splitlines()
     shuffled = text(tmp_path / "other.csv", *reversed(lines), header=head)
@@ -180,7 +180,7 @@ def test_a_file_that_is_not_there_or_no_text_is_one_sentence(tmp_path: Path):
 
 @pytest.mark.parametrize("columns", [60, 120])
 def test_the_table_has_the_worst_first_and_fits(tmp_path: Path, columns: int):
-    path = write(tmp_path / "night.csv", a_night(changes={7: 0.02, 3: -0.02}))
+    path = write(tmp_path / "night.csv", some_launches(changes={7: 0.02, 3: -0.02}))
     outcome = ssdbench("verdict", "--csv", path, columns=columns)
     assert outcome.words.startswith("REGRESSED: 1 regressed, 8 unchanged, 1 improved (interleaved)")
     rows = [line.split() for line in outcome.out.splitlines()[3:] if line.split()[-1:] and line.split()[-1] in VERDICTS]
@@ -204,4 +204,4 @@ def test_the_answer_is_json_whatever_the_values(tmp_path: Path, mode: str):
 
 
 def test_a_margin_that_is_no_fraction_is_refused(tmp_path: Path):
-    assert ssdbench("verdict", "--csv", write(tmp_path / "n.csv", a_night()), "--margin", "2").code == 2
+    assert ssdbench("verdict", "--csv", write(tmp_path / "n.csv", some_launches()), "--margin", "2").code == 2

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ssdbench.harness.launchers.engines import ENGINES
+from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.schema.container import Engine
 
 _START_SECONDS = 60.0

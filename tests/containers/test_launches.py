@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.harness.images import inspect_image
+from ssdbench.harness.containers.images import inspect_image
 from ssdbench.harness.launchers.container import ContainerLauncher, remove_leftovers
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol

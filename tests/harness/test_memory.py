@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ssdbench.harness.machine.probe import Machine
+from ssdbench.harness.machine.worker_python import WorkerPython
 from ssdbench.harness.memory import CONTEXT_BYTES, FOOTPRINTS, estimate, too_large
 from ssdbench.harness.planning import make_plan
-from ssdbench.harness.probe import Machine
-from ssdbench.harness.stores.published import read_published
+from ssdbench.harness.readers.published import read_published
 from ssdbench.harness.suite import find_suite, load_suite
-from ssdbench.harness.worker_python import WorkerPython
 from ssdbench.schema.case import BACKBONES, Case
 from ssdbench.schema.environment import Hardware
 from tests.builders import HOST

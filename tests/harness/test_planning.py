@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.machine.probe import Machine
+from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import make_plan, only, skip_reason
-from ssdbench.harness.probe import Machine
 from ssdbench.harness.suite import parse_suite
-from ssdbench.harness.worker_python import WorkerPython, inspect_python
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import Hardware, Host
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.analysis.decide import next_launches, next_pairs
-from ssdbench.analysis.night import night_of
-from ssdbench.harness.bench import Bench, Event
+from ssdbench.analysis.verdicts.arms import launches_by_case
+from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
+from ssdbench.harness.launch_loop import Event, LaunchLoop
 from ssdbench.harness.runner import run_more, run_pairs, run_plan
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.record import MOST_REPLACEMENTS, Measurement, Record, Run
@@ -68,17 +68,17 @@ def slower(case: Case, arm: str, launch: int) -> float:
     return noisy(case, arm, launch) * (1.5 if arm == "candidate" else 1.0)
 
 
-def bench_of(run: Run, tmp_path: Path, seconds: Callable[[Case, str, int], float]) -> tuple[Bench, Watch]:
+def bench_of(run: Run, tmp_path: Path, seconds: Callable[[Case, str, int], float]) -> tuple[LaunchLoop, Watch]:
     watch = Watch()
     launchers = {arm: Paced(arm, seconds) for arm in ("baseline", "candidate")}
-    return Bench(run, None, launchers, watch, tmp_path, watch), watch  # type: ignore[arg-type]
+    return LaunchLoop(run, None, launchers, watch, tmp_path, watch), watch  # type: ignore[arg-type]
 
 
 def paired(
     tmp_path: Path, run: Run, seconds: Callable[[Case, str, int], float], deadline: float | None = None
 ) -> Watch:
     bench, watch = bench_of(run, tmp_path, seconds)
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(night_of(run.header.plan, r), SETTINGS), deadline)
+    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), deadline)
     return watch
 
 
@@ -140,7 +140,7 @@ def test_the_observer_hears_of_every_round_before_the_rule_is_asked(tmp_path: Pa
 def added(tmp_path: Path, stored: Sequence[Record], seconds: Callable[[Case, str, int], float]) -> Watch:
     run = a_run((A, (0.1, 0.1003, 0.0998)))
     bench, watch = bench_of(run, tmp_path, seconds)
-    ask = lambda r: next_launches(night_of(run.header.plan, r, stored), SETTINGS)  # noqa: E731
+    ask = lambda r: next_launches(launches_by_case(run.header.plan, r, stored), SETTINGS)  # noqa: E731
     run_more(bench, run.header.plan, ask, None)
     return watch
 
@@ -178,11 +178,11 @@ def test_an_arm_is_replaced_three_times_over_both_stages_and_then_the_case_is_gi
     run = a_run((A, ()))
     bench, watch = bench_of(run, tmp_path, noisy)
     bench._launchers["candidate"].busy = 10  # type: ignore[attr-defined]
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(night_of(run.header.plan, r), SETTINGS), None)
+    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
     candidate = [record for record in watch if record.arm == "candidate"]
     assert [record.replacement for record in candidate] == [0, 1, 2, 3]
     assert all(record.invalid_reason for record in candidate)
-    assert "stayed invalid" in str(night_of(run.header.plan, watch)[A.key].abandoned)
+    assert "stayed invalid" in str(launches_by_case(run.header.plan, watch)[A.key].abandoned)
 
 
 def test_each_arm_has_replacements_of_its_own(tmp_path: Path) -> None:
@@ -190,10 +190,10 @@ def test_each_arm_has_replacements_of_its_own(tmp_path: Path) -> None:
     bench, watch = bench_of(run, tmp_path, noisy)
     for launcher in bench._launchers.values():
         launcher.busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(night_of(run.header.plan, r), SETTINGS), None)
+    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
     replaced = [(record.arm, record.replacement) for record in watch if record.replacement]
     assert sorted(replaced) == [(arm, number) for arm in ("baseline", "candidate") for number in (1, 2, 3)]
-    assert night_of(run.header.plan, watch)[A.key].abandoned is None
+    assert launches_by_case(run.header.plan, watch)[A.key].abandoned is None
 
 
 def test_a_case_has_replacements_of_its_own(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_case_has_replacements_of_its_own(tmp_path: Path) -> None:
 def test_both_arms_of_a_pair_get_the_same_seed_and_each_pair_another(tmp_path: Path) -> None:
     run = a_run((A, ()))
     bench, _ = bench_of(run, tmp_path, slower)
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(night_of(run.header.plan, r), SETTINGS), None)
+    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
     baseline, candidate = (bench._launchers[arm].seeds for arm in ("baseline", "candidate"))  # type: ignore[attr-defined]
     assert baseline == candidate
     assert {stage for stage, _ in baseline} == {"B", "C"}

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ssdbench.harness.bench import Bench, Event
+from ssdbench.harness.launch_loop import Event, LaunchLoop
 from ssdbench.harness.runner import run_pairs, run_plan
 from ssdbench.schema.case import Case, LaunchRequest, Protocol, StepCounts
-from ssdbench.schema.night import Stage, Wanted
+from ssdbench.schema.launch_values import Stage, Wanted
 from ssdbench.schema.record import Measurement, Run
 from tests.builders import a_case, a_measurement, a_run
-from tests.harness.test_bench import Kept
+from tests.harness.test_launch_loop import Kept
 
 SECONDS = a_case(protocol=Protocol(warmup_steps=2, steps=10, warmup_seconds=3.0, timed_seconds=5.0, launches=3))
 OTHER = replace(SECONDS, batch_size_per_gpu=4)
@@ -41,7 +41,7 @@ class Machine:
 
 def planned(tmp_path: Path, machine: Machine, *cases: Case) -> Kept:
     kept, run = Kept(), a_run(*((case, ()) for case in cases))
-    run_plan(Bench(run, None, {"candidate": machine}, kept, tmp_path, kept), run.header.plan, None)
+    run_plan(LaunchLoop(run, None, {"candidate": machine}, kept, tmp_path, kept), run.header.plan, None)
     return kept
 
 
@@ -78,7 +78,7 @@ def test_both_arms_of_all_pairs_take_the_same_steps(tmp_path: Path) -> None:
         Wanted(stage=Stage.CONFIRM, pairs=1),
     ]
     answers = iter([*({SECONDS.key: more} for more in wanted), {}])
-    bench = Bench(run, None, {"candidate": machine, "baseline": machine}, kept, tmp_path, kept)
+    bench = LaunchLoop(run, None, {"candidate": machine, "baseline": machine}, kept, tmp_path, kept)
     run_pairs(bench, run.header.plan, lambda _records: next(answers), None)
     assert {(record.arm, record.stage) for record in kept} == {(a, s) for a in ("candidate", "baseline") for s in "BC"}
     assert machine.counts == [None, *[StepCounts(warmup_steps=20, timed_steps=100)] * (len(kept) - 1)]
@@ -88,7 +88,7 @@ def test_a_resumed_run_goes_on_with_the_steps_it_began_with(tmp_path: Path) -> N
     kept = planned(tmp_path, Machine(), SECONDS)
     run = a_run((SECONDS, ()))
     begun = Run(header=run.header, records=tuple(kept[:1]))
-    bench = Bench(begun, None, {"candidate": (machine := Machine())}, Kept(), tmp_path, Kept())
+    bench = LaunchLoop(begun, None, {"candidate": (machine := Machine())}, Kept(), tmp_path, Kept())
     run_plan(bench, run.header.plan, None)
     assert machine.counts == [StepCounts(warmup_steps=20, timed_steps=100)] * 2
 

@@ -33,7 +33,7 @@ def sixty_cases() -> list[Case]:
     return train + infer
 
 
-def a_night(
+def some_launches(
     *,
     seed: int = 1,
     pairs: int = 5,

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from ssdbench.analysis.compare import compare, compare_arms
-from ssdbench.analysis.history import every_series
-from ssdbench.analysis.night import sides
-from ssdbench.analysis.report import report_on
+from ssdbench.analysis.history.series import every_series
+from ssdbench.analysis.reports.run import report_on
+from ssdbench.analysis.verdicts.arms import split_arms
+from ssdbench.analysis.verdicts.compare import compare, compare_arms
 from ssdbench.report.page import OPEN_AT_FIRST, render_report
 from ssdbench.schema.record import Run
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
 from tests.report.browser import CHROMIUM, CONTRAST, PHONE, Opened, a_browser, opened
-from tests.report.nights import REGRESSED, a_night, plain_night, sixty_cases
+from tests.report.nights import REGRESSED, plain_night, sixty_cases, some_launches
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,8 +37,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of 60 cases with regressions, and a history of 12 nights."""
-    baseline, candidate = sides(a_night())
-    comparison = compare_arms(a_night(), candidate.header.settings)
+    baseline, candidate = split_arms(some_launches())
+    comparison = compare_arms(some_launches(), candidate.header.settings)
     history = every_series([*(plain_night(n, launches=1) for n in range(14, 26)), candidate])
     path = tmp_path_factory.mktemp("night") / "report.html"
     path.write_text(render_report(report_on(candidate, baseline, comparison, history)), encoding="utf-8")

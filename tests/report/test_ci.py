@@ -15,7 +15,7 @@ from lxml import etree
 from markdown_it import MarkdownIt
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from ssdbench.analysis.compare import compare, exit_code
+from ssdbench.analysis.verdicts.compare import compare, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores import codec
 from ssdbench.report.ci import github_annotations, github_summary, gitlab_metrics, junit, line, openmetrics

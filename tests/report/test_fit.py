@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from ssdbench.analysis.compare import compare, exit_code
-from ssdbench.analysis.report import report_on
+from ssdbench.analysis.reports.run import report_on
+from ssdbench.analysis.verdicts.compare import compare, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.report.ci import github_annotations, github_summary, gitlab_metrics, junit, line, openmetrics
 from ssdbench.report.page import render_report

@@ -12,7 +12,7 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexSpecialsNode, Late
 
 from ssdbench.errors import UsageError
 from ssdbench.report import layouts
-from ssdbench.report.shelf import find_format, formats
+from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.table import Cell, Column, Row, Table
 from tests.report.test_ci import HOSTILE
 

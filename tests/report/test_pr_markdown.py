@@ -4,13 +4,13 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from ssdbench.analysis.compare import compare, compare_arms
-from ssdbench.analysis.night import sides
-from ssdbench.analysis.report import report_on
+from ssdbench.analysis.reports.run import report_on
+from ssdbench.analysis.verdicts.arms import split_arms
+from ssdbench.analysis.verdicts.compare import compare, compare_arms
 from ssdbench.report.pr_markdown import MOST_LINES, render_markdown
 from ssdbench.schema.record import Run
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
-from tests.report.nights import a_night
+from tests.report.nights import some_launches
 
 
 def markdown_of(run: Run) -> str:
@@ -19,8 +19,8 @@ def markdown_of(run: Run) -> str:
 
 
 def test_a_night_says_what_got_worse_and_by_how_much():
-    night = a_night()
-    baseline, candidate = sides(night)
+    night = some_launches()
+    baseline, candidate = split_arms(night)
     text = render_markdown(report_on(candidate, baseline, compare_arms(night, night.header.settings), {}))
     lines = text.splitlines()
     assert lines[0].startswith("**Regressed:** 4 of 60 cases got worse, most train resnet50 dali")

@@ -9,7 +9,7 @@ import torch
 
 from ssdbench.errors import DataError
 from ssdbench.runtime import device, out_of_memory
-from ssdbench.worker.door import write_failure
+from ssdbench.worker.exchange_files import write_failure
 
 NCCL = "NCCL error in: /pytorch/torch/csrc/distributed/c10d/NCCLUtils.hpp:275, "
 UNHANDLED = "unhandled cuda error (run with NCCL_DEBUG=INFO for details), NCCL version 2.20.5"

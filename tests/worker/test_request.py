@@ -10,7 +10,7 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.launchers.torchrun import write_request
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol, StepCounts
-from ssdbench.worker.door import read_request
+from ssdbench.worker.exchange_files import read_request
 from tests.builders import a_case
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.harness.launchers.process import SOURCE
 from ssdbench.harness.launchers.torchrun import launch_environment, read_result, worker_command, write_request
+from ssdbench.harness.process import SOURCE
 from ssdbench.runtime.affinity import cpu_list
 from ssdbench.schema.case import LaunchRequest, Protocol
 from ssdbench.schema.record import Measurement

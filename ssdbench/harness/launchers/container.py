@@ -18,15 +18,15 @@ from typing import Any
 import psutil
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
+from ssdbench.harness.containers.engines import filled
 from ssdbench.harness.launchers.diagnosis import LOG, end_of_log, last_line
-from ssdbench.harness.launchers.engines import filled
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.own_cpu import OwnCpu
-from ssdbench.harness.launchers.process import SOURCE, ProcessTree, call, worker_environment
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
+from ssdbench.harness.machine.worker_python import WorkerPython
 from ssdbench.harness.planning import lacking, lacking_code
-from ssdbench.harness.worker_python import WorkerPython
+from ssdbench.harness.process import SOURCE, ProcessTree, call, worker_environment
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions, Engine
 from ssdbench.schema.environment import GpuState, Hardware

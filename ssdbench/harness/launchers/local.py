@@ -11,7 +11,6 @@ import psutil
 
 from ssdbench.harness.launchers.diagnosis import LOG, diagnose
 from ssdbench.harness.launchers.following import Event, Running, follow
-from ssdbench.harness.launchers.process import SOURCE, ProcessTree, is_rank_of
 from ssdbench.harness.launchers.torchrun import (
     launch_environment,
     read_result,
@@ -19,6 +18,7 @@ from ssdbench.harness.launchers.torchrun import (
     worker_command,
     write_request,
 )
+from ssdbench.harness.process import SOURCE, ProcessTree, is_rank_of
 from ssdbench.harness.stores.codec import read_evaluation
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.environment import GpuState

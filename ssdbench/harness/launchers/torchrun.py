@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssdbench.harness.launchers.process import worker_environment
+from ssdbench.harness.process import worker_environment
 from ssdbench.harness.stores.codec import dump_request, read_measurement, read_training
 from ssdbench.schema.case import HOST_PROCESS, Case, LaunchRequest
 from ssdbench.schema.environment import GpuState

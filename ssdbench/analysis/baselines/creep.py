@@ -1,0 +1,201 @@
+"""What an acceptance does to the bars of its cases, and how slow creep is noticed.
+
+The bar of a case is the figure of its baseline. It is *lowered* where the new launches are judged regressed, and where
+they support no verdict and their figure is worse than the bar by more than the margin: they are about to become the
+reference, and whether they are worse by a change of the code or by bad luck, every later run would be let off.
+
+A bar does not age: the comparisons judged here are made with `ageless` settings, so what is stale in them is of another
+version of its workload, and its figures have nothing in common with the new ones.
+
+Bars creep: half a per cent a release is within the margin of every comparison with the baseline before. So the *anchor*
+keeps the launches with which each case was first accepted, and the same rule holds against it. What was lowered
+knowingly is not asked about again: against the anchor a case is lowered only where it is also worse than the figure
+last allowed for it. After a real gain the anchor lies behind, and a case could creep back to it: `gained` names those.
+Against that the *last release* is kept beside the anchor, a baseline of its own (`release_name`) that only a release
+replaces, and the rule holds against it in the same way.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ssdbench.analysis.differences import comparability_issues
+from ssdbench.errors import UsageError
+from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
+from ssdbench.schema.record import Record
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, Direction, Status
+
+# Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
+_NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}
+_GIVEN_UP = (Status.VANISHED, Status.INCOMPARABLE, Status.STALE, Status.NO_LONGER_FITS)
+_ANY_AGE_DAYS = 99_999
+_RELEASE = ".release"
+
+
+def release_name(name: str) -> str:
+    """The name of the baseline that keeps the last release beside baseline `name`."""
+    return name + _RELEASE
+
+
+def ageless(settings: Settings) -> Settings:
+    """For figures that are old on purpose, or about to be replaced: no age makes them stale."""
+    return replace(settings, maximum_age_days=_ANY_AGE_DAYS)
+
+
+def lowered_bars(comparison: Comparison, against: Against) -> tuple[LoweredBar, ...]:
+    """The cases that got worse than the reference of this comparison, worst first; cases without figures have none."""
+    margin = math.log1p(comparison.settings.margin)
+    return tuple(
+        _lowered(case, against)
+        for case in comparison.cases
+        if case.verdict.status is Status.REGRESSED
+        or (case.verdict.status not in _NO_WORSE and _log_loss(case) > margin)
+    )
+
+
+def not_yet_allowed(
+    lowered: Iterable[LoweredBar], history: Iterable[Acceptance], margin: float
+) -> tuple[LoweredBar, ...]:
+    """Without those that are no worse, by more than the margin, than what `history` last allowed for their case."""
+    allowed = {bar.case_key: bar for entry in history for bar in entry.lowered}
+    return tuple(
+        bar
+        for bar in lowered
+        if bar.case_key not in allowed
+        or _log_worsening(bar.metric, allowed[bar.case_key].new_value, bar.new_value) > math.log1p(margin)
+    )
+
+
+def since_anchor(history: Sequence[Acceptance]) -> Sequence[Acceptance]:
+    """The acceptances after the one that set the anchor: that one lowered bars before it did so."""
+    since = max((place for place, entry in enumerate(history) if entry.reset_anchor), default=-1)
+    return history[since + 1 :]
+
+
+def since_release(history: Sequence[Acceptance], release: Baseline) -> Sequence[Acceptance]:
+    """The acceptances since that of the release."""
+    return [entry for entry in history if entry.accepted_at >= release.header.accepted_at]
+
+
+def gained(comparison: Comparison) -> list[str]:
+    """Titles of the cases that are better than the reference by more than the margin."""
+    margin = math.log1p(comparison.settings.margin)
+    return [
+        case.title for case in comparison.cases if case.verdict.status is Status.IMPROVED and -_log_loss(case) > margin
+    ]
+
+
+def given_up(comparison: Comparison) -> tuple[str, ...]:
+    """Keys of the cases whose bar is lost: no longer planned, skipped, without room, or not comparable."""
+    return tuple(
+        sorted(
+            case.case_key
+            for case in comparison.cases
+            if case.verdict.status in _GIVEN_UP
+            or (case.verdict.status is Status.SKIPPED and case.verdict.baseline_launches)
+        )
+    )
+
+
+def refuse_to_drop_cases(dropped: Sequence[str], baseline: Baseline) -> None:
+    """A baseline that lost cases would leave them without a gate from then on.
+
+    Raises:
+        UsageError: there are cases in `dropped`.
+    """
+    if dropped:
+        raise UsageError(
+            f"run {baseline.header.run_id} lacks {_few(dropped)}, which baseline {baseline.header.name} has, cannot "
+            "fit it into the GPU's memory any more, or measured it in a way that is not comparable; accept it under a "
+            "--name of its own, or drop them with --drop-cases"
+        )
+
+
+def refuse_to_lower_bars(lowered: Sequence[LoweredBar], baseline: Baseline) -> None:
+    """Every later run would pass with the worse figures.
+
+    Raises:
+        UsageError: there are cases in `lowered`.
+    """
+    if lowered:
+        names = _few([f"{bar.case_key} ({100 * bar.change:+.1f}% against the {bar.against})" for bar in lowered])
+        raise UsageError(
+            f"run {baseline.header.run_id} lowers the bar of {names}; find the cause, or accept it with "
+            "--allow-regression, which stays in the history of the baseline"
+        )
+
+
+def next_anchor(
+    anchor: Baseline | None, replaced: Baseline | None, accepted: Baseline, *, reset: bool = False
+) -> Baseline:
+    """The oldest launches of each case, after an acceptance: those of the first source that has it.
+
+    The sources are the anchor, the baseline that is replaced, and the one that was accepted; with `reset` the last
+    alone. Passed over are launches without figures, and those that are no longer comparable with the accepted ones.
+    A case that was dropped keeps its anchor, so that it cannot come back with a lower bar.
+    """
+    sources = [accepted] if reset else [source for source in (anchor, replaced, accepted) if source]
+    now = _by_case(accepted.records)
+    kept: dict[str, list[Record]] = {}
+    for source in sources:
+        for key, records in _by_case(record for record in source.records if record.measurement).items():
+            usable = source is accepted or key not in now or not comparability_issues(records, now[key])
+            if usable and key not in kept:
+                kept[key] = records
+    oldest = tuple(record for _, found in sorted(kept.items()) for record in found)
+    header = replace(
+        sources[0].header,
+        sessions=tuple(sorted({record.run_id for record in oldest})),
+        acceptances=0,
+        launches=len(oldest),
+    )
+    return Baseline(header=header, records=oldest)
+
+
+def same_launches(one: Baseline, other: Baseline) -> bool:
+    """Whether both have the same launches of the cases that both have."""
+    there, here = _by_case(one.records), _by_case(other.records)
+    return all(_ids(there[key]) == _ids(here[key]) for key in there.keys() & here.keys())
+
+
+def _lowered(case: CaseVerdict, against: Against) -> LoweredBar:
+    verdict = case.verdict
+    old, new = verdict.baseline_value or math.nan, verdict.measured_value or math.nan
+    return LoweredBar(
+        case_key=case.case_key,
+        metric=verdict.metric,
+        old_value=old,
+        new_value=new,
+        change=new / old - 1,
+        against=against,
+    )
+
+
+def _log_loss(case: CaseVerdict) -> float:
+    """How much worse the measured side is, as a logarithm; 0 where one side has no figure."""
+    verdict = case.verdict
+    if not verdict.baseline_value or not verdict.measured_value:
+        return 0.0
+    return _log_worsening(verdict.metric, verdict.baseline_value, verdict.measured_value)
+
+
+def _log_worsening(metric: str, old: float, new: float) -> float:
+    change = math.log(new) - math.log(old)
+    return -change if METRICS[metric].direction is Direction.HIGHER_IS_BETTER else change
+
+
+def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+    cases: dict[str, list[Record]] = {}
+    for record in records:
+        cases.setdefault(record.case.key, []).append(record)
+    return cases
+
+
+def _ids(records: Iterable[Record]) -> set[str]:
+    return {record.id for record in records}
+
+
+def _few(names: Sequence[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

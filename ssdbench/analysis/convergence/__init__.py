@@ -1,0 +1,1 @@
+"""Accuracy over seeds: the rule, its verdicts, the early gate, distributions."""

@@ -1,0 +1,144 @@
+"""Judge the end of trainings against a distribution over seeds, by the rule of `convergence_rule`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from ssdbench.analysis.convergence.comparability import obstacle
+from ssdbench.analysis.convergence.loss import loss_findings
+from ssdbench.analysis.convergence.rule import MOST_SEEDS, Shift, seeds_needed, shift_of, status_of
+from ssdbench.analysis.convergence.seeds import aps, asked_evaluations
+from ssdbench.analysis.verdicts.contrast import quantile
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.convergence import (
+    DEFAULT_CONVERGENCE_SETTINGS,
+    RECOMMENDED_SEEDS,
+    Candidate,
+    ConvergenceSettings,
+    ConvergenceVerdict,
+    SeedDistribution,
+)
+from ssdbench.schema.training import Training
+from ssdbench.schema.verdict import Status
+
+
+def final_epochs(training: Training) -> list[int]:
+    """The epochs whose evaluations are judged: those after the last decay, else the last one alone."""
+    asked = asked_evaluations(training)
+    decays = [epoch for epoch in training.decay_epochs if epoch < training.epochs]
+    after = [epoch for epoch in asked if decays and epoch >= max(decays)]
+    return after or asked[-1:]
+
+
+def mean_log_ap(training: Training, epochs: Sequence[int]) -> float:
+    """Mean of ln AP over these evaluations; -inf where one of them is 0."""
+    curve = aps(training)
+    return fmean(math.log(curve[epoch]) if curve[epoch] > 0 else -math.inf for epoch in epochs)
+
+
+def judge(
+    candidates: Sequence[Candidate],
+    distribution: SeedDistribution,
+    settings: ConvergenceSettings = DEFAULT_CONVERGENCE_SETTINGS,
+) -> ConvergenceVerdict:
+    """The verdict on all candidates together; only UNCHANGED and IMPROVED are passes, and IMPROVED is a finding."""
+    blank = unjudged(distribution, len(candidates), settings)
+    if found := obstacle(candidates, distribution, until=None):
+        return replace(blank, status=found[0], sentence=found[1])
+    trainings = [candidate.training for candidate in candidates if candidate.training is not None]
+    epochs = final_epochs(distribution.seeds[0])
+    there = [mean_log_ap(seed, epochs) for seed in distribution.seeds]
+    here = [mean_log_ap(training, epochs) for training in trainings]
+    if -math.inf in there + here:
+        side = "the baseline" if -math.inf in there else "the candidates"
+        return replace(blank, sentence=f"{side} had AP 0 at the end, which no rule can compare; train longer")
+    shift = shift_of(there, here)
+    status = status_of(shift, settings)
+    alone, both = seeds_needed(shift, settings) if status is Status.INCONCLUSIVE else (None, None)
+    reach = shift.half_width(settings.confidence)
+    detected = (quantile(settings.confidence, shift.freedom) + quantile(settings.power, shift.freedom)) * shift.error
+    verdict = replace(
+        blank,
+        status=status,
+        change=math.expm1(-shift.drop),
+        low=math.expm1(-shift.drop - reach),
+        high=math.expm1(-shift.drop + reach),
+        baseline_ap=math.exp(fmean(there)),
+        measured_ap=math.exp(fmean(here)),
+        smallest_detectable_drop=-math.expm1(-detected),
+        detection_power=settings.power,
+        more_candidate_seeds=alone,
+        more_seeds_on_both_sides=both,
+        findings=_findings(status, trainings, distribution, settings),
+    )
+    return replace(verdict, sentence=_sentence(verdict, shift))
+
+
+def unjudged(distribution: SeedDistribution, measured: int, settings: ConvergenceSettings) -> ConvergenceVerdict:
+    """A verdict that says nothing yet."""
+    return ConvergenceVerdict(
+        schema_version=SCHEMA_VERSION,
+        status=Status.INCONCLUSIVE,
+        sentence="",
+        baseline=distribution.header.name,
+        settings=settings,
+        margin=settings.margin(measured),
+        baseline_seeds=len(distribution.seeds),
+        measured_seeds=measured,
+    )
+
+
+def _findings(
+    status: Status, trainings: Sequence[Training], distribution: SeedDistribution, settings: ConvergenceSettings
+) -> tuple[str, ...]:
+    found = []
+    if status is Status.IMPROVED:
+        found.append("too good to be the noise of seeds: find out why before it is accepted (data, evaluation, recipe)")
+    own = [training.seed for training in trainings if training in distribution.seeds]
+    if own:
+        found.append(f"seed {own[0]} is one of the baseline's own trainings, so agreement proves nothing")
+    if len(distribution.seeds) < RECOMMENDED_SEEDS:
+        found.append(
+            f"the baseline has {len(distribution.seeds)} seeds; {RECOMMENDED_SEEDS} or more find smaller drops"
+        )
+    found += [f"seed {item.seed} was resumed ({item.starts} starts)" for item in trainings if item.starts > 1]
+    return (*found, *loss_findings(trainings, distribution, settings))
+
+
+def _sentence(verdict: ConvergenceVerdict, shift: Shift) -> str:
+    assert verdict.change is not None
+    assert verdict.low is not None
+    assert verdict.high is not None
+    assert verdict.margin is not None
+    sides = f"{seeds(shift.candidates)} against {shift.baseline} of the baseline"
+    if shift.sd == 0:
+        return f"all seeds are exactly equal ({sides}): that is no distribution, look for a fixed seed"
+    figures = f"AP {percent(verdict.change)} ({percent(verdict.low)}..{percent(verdict.high)}; {sides})"
+    margin = f"{100 * verdict.margin:g}%"
+    if verdict.status is Status.UNCHANGED:
+        return f"{figures}: the whole interval lies within {margin}"
+    if verdict.status is not Status.INCONCLUSIVE:
+        word = "lower" if verdict.status is Status.REGRESSED else "higher"
+        return f"{figures}: {word} than seeds explain, and by {margin} perhaps"
+    return f"{figures}: cannot tell, {_needed(verdict)}"
+
+
+def _needed(verdict: ConvergenceVerdict) -> str:
+    if verdict.more_candidate_seeds is not None:
+        return f"needs {verdict.more_candidate_seeds} more candidate seed{'s'[: verdict.more_candidate_seeds > 1]}"
+    if verdict.more_seeds_on_both_sides is not None:
+        count = verdict.more_seeds_on_both_sides
+        return f"and candidate seeds alone do not help: needs {count} more on each side"
+    return f"and {MOST_SEEDS} more seeds on each side would not help"
+
+
+def seeds(number: int) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number} seed" if number == 1 else f"{number} seeds"
+
+
+def percent(change: float) -> str:
+    """A relative change in per cent with its sign."""
+    text = f"{100 * change:+.2f}"
+    return f"{text.lstrip('+-') if float(text) == 0 else text}%"

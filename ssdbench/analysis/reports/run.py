@@ -1,0 +1,233 @@
+"""A run, what it is compared with, and the history of its cases -> what a report says of them.
+
+Steps and launches are thinned here, so that a report stays small however long a case was measured: a trace keeps the
+least and the largest step of every stretch, a distribution launches spread evenly over its order.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import TypeVar
+
+from ssdbench.analysis.differences import software_of
+from ssdbench.analysis.gpu_trace import throttling
+from ssdbench.analysis.metrics import figures
+from ssdbench.analysis.verdicts.compare import exit_code
+from ssdbench.analysis.verdicts.coverage import failures
+from ssdbench.analysis.verdicts.explain import phase_pairs
+from ssdbench.analysis.verdicts.wording import level
+from ssdbench.schema.environment import Software
+from ssdbench.schema.history import Series
+from ssdbench.schema.record import Failure, Measurement, Record, Run
+from ssdbench.schema.report import (
+    SIDES,
+    CaseReport,
+    FigurePair,
+    Gap,
+    LaunchValue,
+    Report,
+    Side,
+    StepTrace,
+)
+from ssdbench.schema.verdict import METRICS, OWN_BASELINE_ARM, Baseline, CaseVerdict, Comparison, Status
+
+T = TypeVar("T")
+
+DETAILED_CASES = 80
+TRACED_LAUNCHES = 2
+TRACE_POINTS = 100
+SHOWN_LAUNCHES = 200
+_NOT_JUDGED = {
+    Status.FAILED: "failed",
+    Status.NOT_RUN: "not run",
+    Status.SKIPPED: "skipped",
+    Status.DOES_NOT_FIT: "does not fit",
+    Status.FITS_NOW: "measured, did not fit before",
+    Status.VANISHED: "no longer planned",
+    Status.NO_BASELINE: "measured, without a baseline",
+    Status.STALE: "measured, baseline is stale",
+    Status.INCOMPARABLE: "measured, not comparable",
+}
+
+
+def report_on(
+    run: Run,
+    reference: Baseline | Run | None,
+    comparison: Comparison,
+    history: Mapping[str, tuple[Series, ...]],
+) -> Report:
+    """What is said of a run; `history` has the series of its cases by key.
+
+    An interleaved run comes as its two arms (`split_arms`): the candidate's as `run`, the baseline's as `reference`.
+    """
+    sides: dict[Side, dict[str, list[Record]]] = {
+        "baseline": _by_case(reference.records if reference else ()),
+        "measured": _by_case(run.records),
+    }
+    cases = tuple(
+        _case(
+            judged,
+            {side: sides[side].get(judged.case_key, []) for side in SIDES},
+            history.get(judged.case_key, ()),
+        )
+        for judged in comparison.cases[:DETAILED_CASES]
+    )
+    return Report(
+        header=run.header,
+        comparison=comparison,
+        code=exit_code(comparison),
+        reference=_reference(reference, comparison),
+        software=software_facts(run),
+        places=place_facts(run),
+        cases=cases,
+        gaps=_gaps(run, comparison),
+    )
+
+
+def thinned(values: Sequence[float], most: int = TRACE_POINTS) -> tuple[tuple[int, float], ...]:
+    """(index, value) of at most so many values: of every stretch its least and its largest, in their order."""
+    if len(values) <= most:
+        return tuple(enumerate(values))
+    stretch = math.ceil(2 * len(values) / most)
+    kept: set[int] = set()
+    for start in range(0, len(values), stretch):
+        part = range(start, min(start + stretch, len(values)))
+        kept |= {min(part, key=values.__getitem__), max(part, key=values.__getitem__)}
+    return tuple((index, values[index]) for index in sorted(kept))
+
+
+def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple[Series, ...]) -> CaseReport:
+    usable = {
+        side: [(record, record.measurement) for record in records if record.measurement and not record.invalid_reason]
+        for side, records in sides.items()
+    }
+    derived = {side: [figures(measurement) for _, measurement in usable[side]] for side in SIDES}
+    names = [name for name in METRICS if any(name in values for side in SIDES for values in derived[side])]
+    metric = judged.verdict.metric
+    pairs = {name: _pair(name, derived, judged.verdict.settings.trim) for name in names}
+    phases = phase_pairs(*([measurement for _, measurement in usable[side]] for side in SIDES))
+    return CaseReport(
+        judged=judged,
+        launches=tuple(
+            launch
+            for side in SIDES
+            for launch in _values(side, metric, [record for record, _ in usable[side]], derived[side])
+        ),
+        traces=tuple(
+            _trace(side, measurement) for side in SIDES for _, measurement in _spread(usable[side], TRACED_LAUNCHES)
+        ),
+        phases=phases,
+        figures=tuple(pairs.values()),
+        history=series,
+        failures=tuple(_failure(record, failure) for record, failure in failures(sides["measured"])),
+    )
+
+
+def _values(
+    side: Side, metric: str, records: Sequence[Record], derived: Sequence[Mapping[str, float]]
+) -> list[LaunchValue]:
+    found = [
+        LaunchValue(side=side, value=values[metric], stage=record.stage)
+        for record, values in zip(records, derived, strict=True)
+        if 0 < values.get(metric, math.nan) < math.inf
+    ]
+    return _spread(found, SHOWN_LAUNCHES)
+
+
+def _failure(record: Record, failure: Failure) -> str:
+    log = f" (log: {failure.log})" if failure.log else ""
+    return f"launch {record.launch}, {failure.kind.replace('_', ' ')}: {failure.message}{log}"
+
+
+def _trace(side: Side, measurement: Measurement) -> StepTrace:
+    steps, waits = measurement.step_seconds, measurement.fetch_seconds
+    throttled, reasons = throttling(measurement)
+    shares = [wait / step if step > 0 else 0.0 for wait, step in zip(waits, steps, strict=False)]
+    return StepTrace(
+        side=side,
+        warmup_steps=measurement.warmup_steps,
+        steps=tuple((n, value) for n, value in thinned(steps) if math.isfinite(value)),
+        fetches=tuple((n, value) for n, value in thinned(shares) if math.isfinite(value)),
+        throttled=throttled,
+        throttle_reasons=reasons,
+    )
+
+
+def _pair(metric: str, derived: Mapping[Side, Sequence[Mapping[str, float]]], trim: float) -> FigurePair:
+    there, here = (level([values[metric] for values in derived[side] if metric in values], trim) for side in SIDES)
+    change = None if there is None or here is None else here / there - 1
+    return FigurePair(metric=metric, baseline=there, measured=here, change=change)
+
+
+def _spread(items: Sequence[T], most: int) -> list[T]:
+    """At most so many items, evenly over their order, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(number * (len(items) - 1) / (most - 1))] for number in range(most)]
+
+
+def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
+    name = comparison.baseline
+    if reference is None:
+        return f"no baseline {name} for this hardware yet: see `ssdbench baseline accept --help`"
+    header = reference.header
+    if isinstance(reference, Baseline):
+        itself = ", which is this very run" if header.run_id == comparison.run_id else ""
+        sessions = len(reference.header.sessions) or 1
+        return (
+            f"baseline {name}, accepted {reference.header.accepted_at[:10]} ({reference.header.reason}): "
+            f"{'one session' if sessions == 1 else f'{sessions} sessions'}, run {header.run_id}{itself}"
+        )
+    if name == OWN_BASELINE_ARM:
+        image = header.options.image
+        return f"{f'{image.reference}, measured beside it' if image else name}, launch by launch in turns"
+    return f"run {header.run_id} of {reference.header.created_at[:10]}"
+
+
+def software_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """Name and version of all software that a run was measured or trained with."""
+    seen = software_of(run)
+    found = {
+        field.name: sorted({value for software in seen if (value := getattr(software, field.name)) is not None})
+        for field in fields(Software)
+    }
+    return tuple((name.replace("_", " "), ", ".join(values)) for name, values in found.items() if values)
+
+
+def place_facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """The image and the cluster's nodes that measured a run, where it was not its host that did."""
+    options, facts = run.header.options, []
+    if options.image is not None:
+        name = options.image.digest or options.image.id
+        facts.append(("Container", options.image.reference + (f" ({name[:19]})" if name else "")))
+    if options.slurm is not None:
+        networks = [record.measurement.network for record in run.records if record.measurement]
+        nodes = sorted({host for network in networks if network for host in network.rank_hosts})
+        facts.append(("Nodes", ", ".join(nodes) or "not known: nothing was measured"))
+    return tuple(facts)
+
+
+def _gaps(run: Run, comparison: Comparison) -> tuple[Gap, ...]:
+    gaps = [
+        Gap(title=case.title, what=_NOT_JUDGED[case.verdict.status], why=case.verdict.sentence)
+        for case in comparison.cases
+        if case.verdict.status in _NOT_JUDGED
+    ]
+    gaps += [
+        Gap(title=case.title, what="launches left out", why=note) for case in comparison.cases for note in case.notes
+    ]
+    return (*gaps, *lost(run))
+
+
+def lost(run: Run) -> tuple[Gap, ...]:
+    """The launch that was being written when its writer was killed, where there was one."""
+    why = "the file of the run ends in the middle of a record, which was left out: the writer was killed"
+    return (Gap(title=run.header.run_id, what="launch lost", why=why),) if run.torn else ()
+
+
+def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+    cases: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        cases[record.case.key].append(record)
+    return cases

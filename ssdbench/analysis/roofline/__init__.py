@@ -1,0 +1,1 @@
+"""The least time of a step, and the ceilings of GPUs."""

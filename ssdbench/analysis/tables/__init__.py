@@ -1,0 +1,1 @@
+"""Tables in the layout of the published ones."""

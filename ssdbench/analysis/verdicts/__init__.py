@@ -1,0 +1,1 @@
+"""The verdict rule and what it needs."""

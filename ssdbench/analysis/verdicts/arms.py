@@ -1,0 +1,102 @@
+"""Records of an interleaved run -> the night that the verdict rule judges, and its two arms."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ssdbench.analysis.differences import comparability_issues
+from ssdbench.analysis.metrics import figure, gated_metric
+from ssdbench.schema.case import Case, Plan
+from ssdbench.schema.launch_values import Arms, CaseLaunches
+from ssdbench.schema.record import Arm, Record, Run, StageName, may_be_replaced
+from ssdbench.schema.verdict import Metric
+
+
+def launches_by_case(
+    plan: Plan, records: Iterable[Record], stored: Iterable[Record] | None = None
+) -> dict[str, CaseLaunches]:
+    """Every case that is measured, by key, with its whole pairs so far, invalid launches left out.
+
+    A case of which a launch failed, or stayed invalid to the last replacement, is abandoned. `stored` are launches
+    of a baseline that is not measured now: they are the baseline's arm of stage B, in their order. Where they cannot
+    be compared, or all have a partner, the case is abandoned as well: more of the candidate alone decide nothing.
+    """
+    own, kept = _by_case(records), _by_case(record for record in stored or () if _is_usable(record))
+    return {
+        case.key: _launches(case, own[case.key], None if stored is None else kept[case.key])
+        for case in (planned.case for planned in plan.cases if planned.skip_reason is None)
+    }
+
+
+def split_arms(run: Run) -> tuple[Run, Run]:
+    """The two arms of an interleaved run as runs of their own: baseline, candidate; replaced launches left out."""
+    last = {(record.case.key, record.arm, record.stage, record.launch): record for record in run.records}
+    baseline, candidate = (
+        replace(run, records=tuple(record for record in last.values() if record.arm == arm))
+        for arm in ("baseline", "candidate")
+    )
+    image = run.header.control.image if run.header.control else None
+    options = replace(run.header.options, image=image)
+    return replace(baseline, header=replace(run.header, options=options)), candidate
+
+
+def last_attempts(run: Run) -> Run:
+    """The run as it stands by itself: the candidate's launches, those left out that others have replaced."""
+    return split_arms(run)[1]
+
+
+def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record] | None) -> CaseLaunches:
+    metric = gated_metric(case)
+    last = {(record.arm, record.stage, record.launch): record for record in records}
+    if stored is not None:
+        last |= {("baseline", "B", number): record for number, record in enumerate(stored)}
+    # What an interruption left invalid is still to be replaced: not measured yet.
+    last = {place: record for place, record in last.items() if not may_be_replaced(record, records)}
+    fault = next(filter(None, map(_fault, last.values())), None)
+    return CaseLaunches(
+        metric=metric,
+        measured=_arms(metric, last, "B"),
+        fresh=_arms(metric, last, "C"),
+        abandoned=fault or (None if stored is None else _exhausted(records, stored)),
+    )
+
+
+def _arms(metric: Metric, last: Mapping[tuple[Arm, StageName, int], Record], stage: StageName) -> Arms:
+    values: dict[Arm, list[float]] = {"baseline": [], "candidate": []}
+    pair = 0
+    while all((arm, stage, pair) in last for arm in values):
+        for arm, column in values.items():
+            measurement = last[arm, stage, pair].measurement
+            value = figure(metric.name, measurement) if measurement else None
+            column.append(float("nan") if value is None else value)
+        pair += 1
+    return Arms(baseline=tuple(values["baseline"]), candidate=tuple(values["candidate"]))
+
+
+def _fault(record: Record) -> str | None:
+    name = f"{record.arm} launch {record.launch + 1}"
+    if record.failure is not None:
+        return f"{name} failed: {record.failure.message}"
+    if record.invalid_reason is not None:
+        return f"{name} stayed invalid: {record.invalid_reason}"
+    return None
+
+
+def _exhausted(records: Sequence[Record], stored: Sequence[Record]) -> str | None:
+    measured = [record for record in records if _is_usable(record)]
+    if len(measured) >= len(stored):
+        return f"the stored baseline has {len(stored)} launches: more of the candidate alone decide nothing"
+    if unlike := comparability_issues(stored, measured):
+        return f"not comparable with the stored baseline: {', '.join(item.name for item in unlike)}"
+    return None
+
+
+def _is_usable(record: Record) -> bool:
+    return record.measurement is not None and record.invalid_reason is None
+
+
+def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+    cases: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        cases[record.case.key].append(record)
+    return cases

@@ -1,0 +1,93 @@
+"""The verdict rule where nothing may be measured again: one set of launches of both arms, taken in one session.
+
+All launches are used, also of uneven arms. In place of fresh pairs, Holm at alpha over *all* cases, on two-sided p,
+bounds the chance of a false alarm; unchanged and inconclusive are as in `decide`. That costs power: to find a change of
+1 % at an SSD's noise on a GPU takes 8 launches a side. One launch on a side is always inconclusive, against three or
+more with its prediction interval.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, holm
+from ssdbench.analysis.verdicts.interleaved import is_within
+from ssdbench.analysis.verdicts.sample_size import pairs_for
+from ssdbench.analysis.verdicts.wording import (
+    EQUAL_LAUNCHES,
+    Evidence,
+    detectable_change,
+    launches,
+    obstacle,
+    too_few,
+    wide,
+    within,
+)
+from ssdbench.schema.launch_values import CaseLaunches, LaunchesByCase
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Mode, Status, Verdict
+
+
+def judge_single_shot(night: LaunchesByCase, settings: Settings) -> dict[str, Verdict]:
+    """The verdict on each case by all launches of stage B; those of stage C are not looked at."""
+    sound = {
+        name: case
+        for name, case in night.items()
+        if case.abandoned is None and obstacle(case.metric, case.measured, settings) is None
+    }
+    found = contrasts([(case.metric, case.measured) for case in sound.values()], settings)
+    seen = dict(zip(sound, found, strict=True))
+    p_values = {name: two_sided(contrast) for name, contrast in seen.items() if contrast.varies}
+    family = _Family(cases=len(p_values), rejected=holm(p_values, settings.alpha))
+    return {name: _verdict(name, case, seen, family, settings) for name, case in night.items()}
+
+
+def two_sided(contrast: Contrast) -> float:
+    """p of "no difference"."""
+    return min(1.0, 2 * min(contrast.p_beyond(), contrast.mirrored().p_beyond()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    cases: int
+    rejected: set[str]
+
+
+def _verdict(
+    name: str, case: CaseLaunches, seen: Mapping[str, Contrast], family: _Family, settings: Settings
+) -> Verdict:
+    evidence = Evidence(
+        metric=case.metric,
+        mode=Mode.SINGLE_SHOT,
+        settings=settings,
+        used=case.measured,
+        baseline_launches=len(case.measured.baseline),
+        measured_launches=len(case.measured.candidate),
+    )
+    if case.abandoned is not None:
+        return evidence.open_verdict(case.abandoned)
+    if name not in seen:
+        return too_few(evidence)
+    contrast = seen[name]
+    level = settings.alpha / (2 * max(1, family.cases))
+    detectable = detectable_change(contrast, level, settings.power)
+    needed = pairs_for(contrast, settings, level)
+    status, because = _status(name, contrast, family, evidence)
+    if status is Status.INCONCLUSIVE and contrast.varies:
+        because += wide(settings, detectable, needed)
+    return evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
+
+
+def _status(name: str, contrast: Contrast, family: _Family, evidence: Evidence) -> tuple[Status, str]:
+    settings = evidence.settings
+    if not contrast.varies:
+        return Status.INCONCLUSIVE, f": {EQUAL_LAUNCHES}"
+    far = abs(contrast.estimate) + contrast.half_width(1 - settings.alpha)
+    if name in family.rejected and far >= math.log1p(settings.margin):
+        status = Status.REGRESSED if contrast.estimate > 0 else Status.IMPROVED
+        seen = f"{launches(evidence.measured_launches)} against {evidence.baseline_launches}"
+        return status, f", by {seen} in one shot (Holm over {family.cases} {'case' if family.cases == 1 else 'cases'})"
+    if is_within(contrast, settings):
+        is_real = abs(contrast.estimate) > contrast.half_width(1 - settings.alpha)
+        return Status.UNCHANGED, within(settings, is_real=is_real)
+    return Status.INCONCLUSIVE, ""

@@ -1,0 +1,160 @@
+"""The verdict rule against a stored baseline, whose build is not run again: the unit is a session, not a launch.
+
+Between sessions one build drifts (clocks, temperature, firmware, neighbours), and launches of one session tell nothing
+of that. So a stored baseline may clear a case; it convicts only of changes beyond any drift. With S sessions,
+
+    d = mean over candidate sessions - mean over baseline sessions, of the mean y of each session (`contrast`)
+    h = t(1 - alpha / 2, S - 1) * s * sqrt(1 / S + 1 / S_candidate),   s the SD of the baseline's session means
+
+    unchanged            S >= 5 and |d| + h < m
+    regressed, improved  |d| - h > drift cap (5 %), and rejected by Holm at alpha over all cases; p is that of a
+                         difference within the cap
+    inconclusive         everything else: measure again, interleaved
+
+Where launches spread more within tonight's session than within those stored (F test at alpha), s is at least the
+standard error of tonight's mean: a noisy night is not judged by the calm of others. With fewer than five sessions their
+spread is not known: d and h are those of the launches (Welch-Yuen), and nothing is "unchanged".
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+
+from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, f_tail, holm, of_units, worse
+from ssdbench.analysis.verdicts.interleaved import is_within
+from ssdbench.analysis.verdicts.sample_size import pairs_for
+from ssdbench.analysis.verdicts.wording import (
+    EQUAL_LAUNCHES,
+    Evidence,
+    detectable_change,
+    obstacle,
+    percent,
+    too_few,
+    within,
+)
+from ssdbench.schema.launch_values import Arms, CaseSessions
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Mode, Status, Verdict
+
+
+def judge_stored(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[str, Verdict]:
+    """The verdict on each case by its sessions."""
+    sound = {name: case for name, case in cases.items() if obstacle(case.metric, _arms(case), settings) is None}
+    of_launches = contrasts([(case.metric, _arms(case)) for case in sound.values()], settings)
+    seen = {
+        name: _Seen(launches=contrast, judged=_of_sessions(case, settings) if _is_known(case, settings) else contrast)
+        for (name, case), contrast in zip(sound.items(), of_launches, strict=True)
+    }
+    p_values = {name: _p_beyond_drift(both.judged, settings) for name, both in seen.items() if both.judged.varies}
+    rejected = holm(p_values, settings.alpha)
+    tested = max(1, len(p_values))
+    return {name: _verdict(case, seen.get(name), name in rejected, tested, settings) for name, case in cases.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The contrast that is judged, and that of all launches, from which follows how many pairs would be needed."""
+
+    judged: Contrast
+    launches: Contrast
+
+
+def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: int, settings: Settings) -> Verdict:
+    arms = _arms(case)
+    evidence = Evidence(
+        metric=case.metric,
+        mode=Mode.STORED,
+        settings=settings,
+        used=arms,
+        baseline_launches=len(arms.baseline),
+        measured_launches=len(arms.candidate),
+    )
+    if seen is None:
+        return too_few(evidence)
+    contrast = seen.judged
+    # The first step of Holm, and the interval: both have to lie beyond the drift.
+    level = min(settings.alpha / 2, settings.alpha / tested)
+    reach = detectable_change(contrast, level, settings.power)
+    needed = pairs_for(seen.launches, settings, settings.alpha)
+    status, because = _status(case, contrast, is_rejected, settings)
+    if status is Status.INCONCLUSIVE and contrast.varies:
+        because += _remedy(case, needed, settings)
+    detectable = math.log1p(settings.drift_cap) + reach
+    found = evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
+    if not _is_known(case, settings):
+        return found
+    # The change is one of session means: the values beside it are those means, not the trimmed ones of all launches.
+    return replace(found, baseline_value=_mean_of(case.baseline), measured_value=_mean_of(case.candidate))
+
+
+def _status(case: CaseSessions, contrast: Contrast, is_rejected: bool, settings: Settings) -> tuple[Status, str]:
+    if not contrast.varies:
+        return Status.INCONCLUSIVE, f": {EQUAL_LAUNCHES}"
+    size, reach = abs(contrast.estimate), contrast.half_width(1 - settings.alpha)
+    if _is_known(case, settings) and is_within(contrast, settings):
+        return Status.UNCHANGED, within(settings, is_real=size > reach)
+    is_beyond_drift = is_rejected and size - reach > math.log1p(settings.drift_cap)
+    if is_beyond_drift and size + reach >= math.log1p(settings.margin):
+        status = Status.REGRESSED if contrast.estimate > 0 else Status.IMPROVED
+        return status, f": more than the {percent(settings.drift_cap, 0)} that one build may drift between sessions"
+    return Status.INCONCLUSIVE, ""
+
+
+def _remedy(case: CaseSessions, needed: int | None, settings: Settings) -> str:
+    sessions = len(case.baseline)
+    stored = f"{sessions} stored {'session tells' if sessions == 1 else 'sessions tell'}"
+    few = f"; {stored} nothing of the drift between sessions, {settings.minimum_sessions} are needed"
+    number = "" if needed is None else f", in about {needed} pairs"
+    return (
+        f": not beyond the {percent(settings.drift_cap, 0)} that one build may drift between sessions, nor shown to be "
+        f"within the margin of {100 * settings.margin:g}%{'' if _is_known(case, settings) else few}; measure both "
+        f"builds again, interleaved{number}"
+    )
+
+
+def _p_beyond_drift(contrast: Contrast, settings: Settings) -> float:
+    cap = math.log1p(settings.drift_cap)
+    return min(contrast.p_beyond(cap), contrast.mirrored().p_beyond(cap))
+
+
+def _mean_of(sessions: Sequence[Sequence[float]]) -> float:
+    return math.exp(fmean(fmean(map(math.log, session)) for session in sessions if session))
+
+
+def _is_known(case: CaseSessions, settings: Settings) -> bool:
+    return len(case.baseline) >= settings.minimum_sessions
+
+
+def _of_sessions(case: CaseSessions, settings: Settings) -> Contrast:
+    baseline, candidate = (
+        [[worse(case.metric, value) for value in session] for session in side if session]
+        for side in (case.baseline, case.candidate)
+    )
+    least = settings.noise_floor
+    if _is_noisier(baseline, candidate, settings.alpha):
+        least = max(least, *(stdev(session) / math.sqrt(len(session)) for session in candidate if len(session) > 1))
+    return of_units(list(map(fmean, baseline)), list(map(fmean, candidate)), least)
+
+
+def _is_noisier(baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]], alpha: float) -> bool:
+    """Whether launches within the candidate's sessions spread more than within the baseline's (F test)."""
+    (there, there_freedom), (here, here_freedom) = _within(baseline), _within(candidate)
+    if here_freedom == 0 or here == 0:
+        return False
+    if there_freedom == 0 or there == 0:
+        return True
+    return f_tail((here / here_freedom) / (there / there_freedom), here_freedom, there_freedom) < alpha
+
+
+def _within(sessions: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Sum of squares around the session means, and its degrees of freedom."""
+    squares = math.fsum((value - fmean(session)) ** 2 for session in sessions for value in session)
+    return squares, sum(len(session) - 1 for session in sessions)
+
+
+def _arms(case: CaseSessions) -> Arms:
+    return Arms(
+        baseline=tuple(value for session in case.baseline for value in session),
+        candidate=tuple(value for session in case.candidate for value in session),
+    )

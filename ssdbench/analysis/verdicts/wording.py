@@ -1,0 +1,170 @@
+"""A contrast as a verdict: figures as relative changes of the value as measured, and a sentence for people."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ssdbench.analysis.verdicts.contrast import Contrast, prediction, quantile
+from ssdbench.schema.launch_values import Arms
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Direction, Metric, Mode, Status, Verdict
+
+EQUAL_LAUNCHES = (
+    "the launches of each side, but for those trimmed, are exactly equal, which real launches are not: give the values "
+    "with all their digits, or check the timer"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a judgement of one case may rest on; `used` are the launches behind the figures."""
+
+    metric: Metric
+    mode: Mode
+    settings: Settings
+    used: Arms
+    baseline_launches: int
+    measured_launches: int
+    fresh_pairs: int = 0
+
+    def open_verdict(self, reason: str, launches_needed: int | None = None) -> Verdict:
+        """Inconclusive, without bounds."""
+        there, here = (level(side, self.settings.trim) for side in (self.used.baseline, self.used.candidate))
+        return Verdict(
+            status=Status.INCONCLUSIVE,
+            metric=self.metric.name,
+            sentence=reason,
+            settings=self.settings,
+            mode=self.mode,
+            baseline_value=there,
+            measured_value=here,
+            change=None if there is None or here is None else _relative(math.log(here) - math.log(there)),
+            baseline_launches=self.baseline_launches,
+            measured_launches=self.measured_launches,
+            fresh_pairs=self.fresh_pairs,
+            launches_needed=launches_needed,
+        )
+
+    def verdict(
+        self,
+        status: Status,
+        contrast: Contrast,
+        because: str,
+        *,
+        detectable: float,
+        launches_needed: int | None,
+    ) -> Verdict:
+        """`because` follows the change and its interval; `detectable` is a difference of logarithms."""
+        low, high = bounds(self.metric, contrast, self.settings)
+        sign = 1 if self.metric.direction is Direction.LOWER_IS_BETTER else -1
+        judged = replace(
+            self.open_verdict("", launches_needed),
+            status=status,
+            change=_relative(sign * contrast.estimate),
+            low=low,
+            high=high,
+            smallest_detectable_change=_relative(detectable),
+        )
+        return replace(judged, sentence=f"{_changed(self.metric, judged)}{because}")
+
+
+def bounds(metric: Metric, contrast: Contrast, settings: Settings) -> tuple[float, float]:
+    """The interval of the relative change, at a confidence of 1 - alpha."""
+    reach = contrast.half_width(1 - settings.alpha)
+    sign = 1 if metric.direction is Direction.LOWER_IS_BETTER else -1
+    centre = sign * contrast.estimate
+    return _relative(centre - reach), _relative(centre + reach)
+
+
+def level(values: Sequence[float], trim: float) -> float | None:
+    """Geometric trimmed mean of the positive finite values; None without any."""
+    logs = sorted(math.log(value) for value in values if 0 < value < math.inf)
+    cut = int(trim * len(logs))
+    kept = logs[cut : len(logs) - cut]
+    return math.exp(math.fsum(kept) / len(kept)) if kept else None
+
+
+def detectable_change(contrast: Contrast, alpha: float, power: float) -> float:
+    """The least difference of logarithms that a test at `alpha` finds: (t(1 - alpha) + t(power)) * SE."""
+    return (quantile(1 - alpha, contrast.freedom) + quantile(power, contrast.freedom)) * contrast.error
+
+
+def obstacle(metric: Metric, sides: Arms, settings: Settings) -> str | None:
+    """Why these launches allow no verdict, whatever their values say; None where they may."""
+    for side, values in (("measured", sides.candidate), ("baseline", sides.baseline)):
+        for value in values:
+            if not 0 < value < math.inf:
+                unit = f" {metric.unit}" if metric.unit else ""
+                return (
+                    f"a {side} launch has a {metric.title} of {value:g}{unit}, which cannot be: "
+                    "its times are wrong, measure it again"
+                )
+    measured, baseline = len(sides.candidate), len(sides.baseline)
+    if min(measured, baseline) < settings.minimum_launches:
+        return (
+            f"{launches(measured)} against {launches(baseline)} of the baseline: a verdict needs at least "
+            f"{settings.minimum_launches} on each side"
+        )
+    return None
+
+
+def too_few(evidence: Evidence) -> Verdict:
+    """The answer where `obstacle` found something: one launch against three or more still has its interval."""
+    metric, settings, used = evidence.metric, evidence.settings, evidence.used
+    answer = evidence.open_verdict(obstacle(metric, used, settings) or "", settings.minimum_launches)
+    possible = all(0 < value < math.inf for value in used.baseline + used.candidate)
+    few, many = sorted((len(used.baseline), len(used.candidate)))
+    if not possible or few != 1 or many < 3:
+        return answer
+    contrast = prediction(metric, used, settings)
+    low, high = bounds(metric, contrast, settings)
+    sign = 1 if metric.direction is Direction.LOWER_IS_BETTER else -1
+    detectable = _relative(detectable_change(contrast, settings.alpha, settings.power))
+    change = _relative(sign * contrast.estimate)
+    return replace(answer, change=change, low=low, high=high, smallest_detectable_change=detectable)
+
+
+def wide(settings: Settings, detectable: float, needed: int | None) -> str:
+    """The clause of an interval that decides nothing."""
+    margin = f"{100 * settings.margin:g}%"
+    more = "no number of launches" if needed is None else f"about {pairs(needed)} of launches"
+    return (
+        f": neither within the margin of {margin} nor surely beyond it; a change under "
+        f"{percent(_relative(detectable))} cannot be told from this spread, {more} would decide on {margin}"
+    )
+
+
+def within(settings: Settings, *, is_real: bool) -> str:
+    """The clause of "unchanged"."""
+    small = "a real change, but " if is_real else ""
+    return f": {small}within the margin of {100 * settings.margin:g}%"
+
+
+def launches(count: int) -> str:
+    """1 launch, 2 launches."""
+    return "1 launch" if count == 1 else f"{count} launches"
+
+
+def pairs(count: int, kind: str = "") -> str:
+    """1 pair, 2 fresh pairs."""
+    return f"{count} {kind}{'pair' if count == 1 else 'pairs'}"
+
+
+def percent(change: float, decimals: int = 1, sign: str = "") -> str:
+    """A relative change in per cent; a zero has no sign."""
+    text = f"{100 * change:{sign}.{decimals}f}"
+    return (text.lstrip("+-") if float(text) == 0 else text) + "%"
+
+
+def _changed(metric: Metric, verdict: Verdict) -> str:
+    change, low, high = verdict.change or 0.0, verdict.low or 0.0, verdict.high or 0.0
+    decimals = 2 if high - low < 0.002 else 1
+    moved = percent(abs(change), decimals)
+    way = "higher" if change > 0 else "lower"
+    what = f"{metric.title} {moved} {way}" if float(moved[:-1]) else f"{metric.title} the same"
+    confidence = f"{100 * (1 - verdict.settings.alpha):g}%"
+    return f"{what} ({confidence} interval {percent(low, decimals, '+')[:-1]} to {percent(high, decimals, '+')})"
+
+
+def _relative(log_ratio: float) -> float:
+    return math.expm1(min(log_ratio, 700.0))  # beyond, a float overflows

@@ -1,0 +1,1 @@
+"""Container images, registries and engines."""

@@ -1,0 +1,131 @@
+"""ci/containers.toml: which images there are, oldest first, and how the worker is started in them."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from ssdbench.errors import UsageError
+from ssdbench.harness.containers.engines import ENGINES
+from ssdbench.harness.containers.images import require_image_name
+from ssdbench.harness.toml_tables import Table, checked, read_toml
+from ssdbench.schema.container import ContainerOptions, Engine
+
+DEFAULT_FILE = Path("ci/containers.toml")
+
+_WORDS = tuple(field.name for field in fields(Engine) if field.name != "name")
+_LIKE = "like"
+
+
+class _ContainersTable(Table):
+    engine: str = "docker"
+    repository: str | None = None
+    images: list[str] = []
+    python: str = "python"
+    shared_memory: str | None = None
+    ulimits: list[str] = []
+    network: bool = False
+    mounts: list[str] = []
+    variables: dict[str, str] = {}
+    arguments: list[str] = []
+    engines: dict[str, dict[str, str | list[str]]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containers:
+    """The content of the file: `images` are whole names, oldest first; bare tags were those of `repository`."""
+
+    options: ContainerOptions
+    repository: str | None = None
+    images: tuple[str, ...] = ()
+
+    def image(self, asked: str) -> str:
+        """The image of this name or tag; of a tag, or of its beginning, in the list; else a tag of the repository.
+
+        Raises:
+            UsageError: it can be no image, or begins several tags of the list.
+        """
+        listed = [image for image in self.images if asked in (image, _tag(image))]
+        listed = listed or [image for image in self.images if _tag(image).startswith(asked)]
+        if len(listed) > 1:
+            raise UsageError(f"{asked!r} begins several images of the list ({', '.join(listed)}): write more of it")
+        if listed:
+            return listed[0]
+        name = _named(asked, self.repository)
+        require_image_name(name)
+        return name
+
+
+def load_containers(path: Path, engine: str | None = None) -> Containers:
+    """Read the file; without one of the default name, docker and no list. `engine` goes before the file's own.
+
+    Raises:
+        UsageError: a key or value that the file cannot have, or an engine that does not exist.
+    """
+    content = {} if path == DEFAULT_FILE and not path.exists() else read_toml(path)
+    table = checked(_ContainersTable, content, str(path))
+    for mount in table.mounts:
+        if not Path(mount).is_absolute() or not Path(mount).exists():
+            raise UsageError(f"{path}: mounts: {mount!r} is not there: give the absolute path of a file or folder")
+    images = tuple(_named(image, table.repository) for image in table.images)
+    for image in images:
+        require_image_name(image)
+    return Containers(
+        options=ContainerOptions(
+            engine=_engine(engine or table.engine, table.engines, str(path)),
+            python=table.python,
+            shared_memory=table.shared_memory,
+            ulimits=tuple(table.ulimits),
+            network=table.network,
+            mounts=tuple(table.mounts),
+            variables=dict(table.variables),
+            arguments=tuple(table.arguments),
+        ),
+        repository=table.repository,
+        images=images,
+    )
+
+
+def between(images: tuple[str, ...], good: str, bad: str) -> tuple[str, ...]:
+    """The images of a list from `good` to `bad`, both included.
+
+    Raises:
+        UsageError: one of them is not in the list, or they stand the wrong way round.
+    """
+    for image in (good, bad):
+        if image not in images:
+            raise UsageError(f"{image} is not in the list of images: add it, in its place by age")
+    first, last = images.index(good), images.index(bad)
+    if first >= last:
+        raise UsageError(f"{good} does not come before {bad} in the list of images, which is oldest first")
+    return images[first : last + 1]
+
+
+def _engine(name: str, own: Mapping[str, Mapping[str, str | list[str]]], origin: str) -> Engine:
+    if name not in own:
+        if name in ENGINES:
+            return ENGINES[name]
+        known = ", ".join(sorted({*ENGINES, *own}))
+        raise UsageError(f"{origin}: engine {name!r} is not known: choose from {known}, or describe it in [engines]")
+    words = dict(own[name])
+    like = words.pop(_LIKE, None)
+    if not isinstance(like, str) or like not in ENGINES:
+        raise UsageError(f"{origin}: engines.{name}.like has to be one of {', '.join(ENGINES)}")
+    for key, value in words.items():
+        if key not in _WORDS:
+            close = difflib.get_close_matches(key, _WORDS, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(f"{origin}: key engines.{name}.{key} is not known: {hint}known are {', '.join(_WORDS)}")
+        if isinstance(value, str):
+            raise UsageError(f"{origin}: engines.{name}.{key} is a list of arguments: write [{value!r}]")
+    return replace(ENGINES[like], name=name, **{key: tuple(value) for key, value in words.items()})
+
+
+def _named(image: str, repository: str | None) -> str:
+    # A bare tag has neither a repository nor a file's path before it.
+    return f"{repository}:{image}" if repository is not None and not set("/:") & set(image) else image
+
+
+def _tag(image: str) -> str:
+    name = image.rpartition("/")[2]
+    return name.rpartition(":")[2]

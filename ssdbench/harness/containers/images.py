@@ -1,0 +1,142 @@
+"""Container images as a run records them: fetched where they are missing, looked at once, from outside and inside."""
+
+import hashlib
+import json
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ssdbench.errors import UsageError
+from ssdbench.harness.containers.engines import filled
+from ssdbench.harness.launchers.container import container_command, engine_failure, name_of, remove
+from ssdbench.harness.launchers.diagnosis import last_line
+from ssdbench.harness.machine.probe import gpu_states
+from ssdbench.harness.process import SOURCE, Answer, call
+from ssdbench.schema.container import ContainerOptions
+from ssdbench.schema.record import ContainerImage, Failure
+
+_PULL_SECONDS = 4 * 3600.0
+_OLDEST_PYTHON = (3, 10)
+_OLDEST_TORCH = (2, 1)
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    r"(?:[a-z]+://)?"  # docker:// of apptainer
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?"
+    rf"{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+
+
+def require_image_name(reference: str) -> None:
+    """Raises UsageError where this can be no image: neither a name of a registry's form nor a file."""
+    if not _REFERENCE.fullmatch(reference) and not _is_file(reference):
+        raise UsageError(f"{reference!r} is no image: write it as repository:tag, or give the file of an image")
+
+
+def inspect_image(options: ContainerOptions, reference: str) -> ContainerImage:
+    """Fetch an image where it is missing, and ask the engine and the interpreter in it what it is.
+
+    An image that cannot be had or used has a failure: its launches will fail with that sentence.
+
+    Raises:
+        UsageError: this can be no image.
+        EnvironmentLacksError: there is no such engine.
+    """
+    require_image_name(reference)
+    facts = _facts(options, reference)
+    if isinstance(facts, Failure):
+        return ContainerImage(reference=reference, failure=facts)
+    image = ContainerImage(
+        reference=reference,
+        id=facts.get("Id") or (_file_digest(Path(reference)) if _is_file(reference) else None),
+        digest=_digest(facts, reference),
+        labels=facts.get("Config", {}).get("Labels") or {},
+    )
+    return _with_packages(options, image)
+
+
+def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failure:
+    engine = options.engine
+    if not engine.inspect:
+        return {}
+    inspect = (*engine.command, *filled(engine.inspect, image=reference))
+    answer = call(inspect)
+    if answer.exit_code and engine.pull:
+        pulled = call((*engine.command, *filled(engine.pull, image=reference)), timeout_seconds=_PULL_SECONDS)
+        if pulled.exit_code:
+            return engine_failure(f"{reference} cannot be pulled", last_line(pulled.error))
+        answer = call(inspect)
+    if answer.exit_code:
+        return engine_failure(f"{reference} cannot be inspected", last_line(answer.error))
+    (facts,) = json.loads(answer.out)
+    return dict(facts)
+
+
+def _digest(facts: dict[str, Any], reference: str) -> str | None:
+    named = [name.partition("@") for name in facts.get("RepoDigests") or ()]
+    own = [digest for name, _, digest in named if reference.startswith(name)]
+    return next(iter([*own, *(digest for _, _, digest in named)]), None)
+
+
+def _with_packages(options: ContainerOptions, image: ContainerImage) -> ContainerImage:
+    """The image with what its interpreter has installed, or with the reason for which that cannot measure."""
+    answer = _inventory(options, image)
+    lines = [line for line in answer.out.splitlines() if line.startswith("{")]
+    if not lines:
+        failure = engine_failure(f"{image.reference} cannot run {options.python}", last_line(answer.error))
+        return replace(image, failure=failure)
+    facts = json.loads(lines[-1])
+    code = facts["gpu_code"]
+    found = replace(
+        image, python=facts["python"], packages=facts["packages"], gpu_code=None if code is None else tuple(code)
+    )
+    for name, version, oldest in (
+        ("Python", found.python, _OLDEST_PYTHON),
+        ("torch", found.packages.get("torch"), _OLDEST_TORCH),
+    ):
+        if version is not None and _version(version) < oldest:
+            needed = ".".join(map(str, oldest))
+            reason = f"{image.reference} has {name} {version}, ssdbench needs {needed} or newer"
+            return replace(found, failure=Failure(kind="unsupported", message=reason))
+    return found
+
+
+def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
+    # For what GPUs its torch has code is asked where there is one: torch takes seconds to import.
+    wanted = ("--gpu-code",) if gpu_states() else ()
+    with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
+        container = name_of(Path(folder))
+        try:
+            return call(
+                container_command(
+                    options,
+                    image,
+                    container=container,
+                    folder=Path(folder),
+                    package=SOURCE / "ssdbench",
+                    read_only=(),
+                    variables={},
+                    gpu_uuids=(),
+                    program=(options.python, "-m", "ssdbench.runtime.inventory", *wanted),
+                ),
+                timeout_seconds=_PULL_SECONDS,  # an engine that pulls by itself does it now
+            )
+        finally:
+            remove(options.engine, container)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+
+
+def _is_file(reference: str) -> bool:
+    return "/" in reference and Path(reference).is_file()
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,194 @@
+"""Launches on a Slurm cluster: a batch job each, followed through its folder on a file system that all nodes share.
+
+A job outlives the host. Its number is kept in the launch's folder, so a host that comes back takes up what goes on, or
+collects what has ended meanwhile, and measures nothing twice.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ssdbench.harness.launchers.diagnosis import diagnose
+from ssdbench.harness.launchers.following import Event, follow
+from ssdbench.harness.launchers.slurm.commands import Demand, Job, JobState, RefusedError, find_job, submit
+from ssdbench.harness.launchers.slurm.shared_files import wait_for
+from ssdbench.harness.launchers.slurm.watch import with_watched_gpus
+from ssdbench.harness.launchers.torchrun import read_result, result_file, write_request
+from ssdbench.harness.machine.node import read_node, unlike
+from ssdbench.harness.process import SOURCE, worker_environment
+from ssdbench.harness.stores.lines import write_bytes
+from ssdbench.schema.case import Case, LaunchRequest
+from ssdbench.schema.environment import Hardware, Host
+from ssdbench.schema.record import Failure, FailureKind, Measurement, Memory, SlurmOptions
+from ssdbench.schema.training import Training
+
+_POLL_SECONDS = 1.0
+_STACK_DUMP_SECONDS = 2.0
+_STOP_SECONDS = 120.0
+# For what comes before the worker and after it; our own limit, without this, is the sharper one.
+_SPARE_MINUTES = 2
+_WITHDRAWN = "withdrawn"
+
+_ENDS: dict[str, tuple[FailureKind, str]] = {
+    "OUT_OF_MEMORY": ("out_of_memory", "it ran out of memory"),
+    "NODE_FAIL": ("lost", "a node failed"),
+    "BOOT_FAIL": ("lost", "a node did not boot"),
+    "CANCELLED": ("interrupted", "it was cancelled from outside"),
+    "REVOKED": ("interrupted", "it was revoked"),
+    "PREEMPTED": ("interrupted", "it was preempted"),
+    "UNKNOWN": ("lost", "Slurm has forgotten it, and it left no result"),
+}
+
+
+class SlurmLauncher:
+    """Submits workers of the interpreter `python` and the ssdbench of `source`, both on the shared file system.
+
+    A launch counts only on a node like the one that the run was planned for (`hardware`, and the driver of `host`).
+    """
+
+    def __init__(
+        self, options: SlurmOptions, python: str, hardware: Hardware, host: Host, source: Path = SOURCE
+    ) -> None:
+        self.jobs = options.jobs
+        self._options = options
+        self._python = python
+        self._hardware, self._host = hardware, host
+        self._source = source
+        self._begun: dict[str, Job | Failure] = {}
+        self._run_seconds: dict[str, float] = {}
+
+    def holds(self, folder: Path) -> bool:
+        """Whether this folder's launch is under way, or has ended and was not collected."""
+        return folder.is_dir() and _job_of(folder) is not None
+
+    def submit(self, request: LaunchRequest) -> None:
+        """Hand a launch to the cluster before its turn; one that is under way is taken up."""
+        if request.output not in self._begun:
+            self._begun[request.output] = _job_of(Path(request.output)) or self._submit(request)
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
+        """Run one launch to its end, its time limit, or an interruption, which ends all jobs that are under way."""
+        self.submit(request)
+        job = self._begun[request.output]
+        try:
+            return job if isinstance(job, Failure) else self._collect(job, request, on_event)
+        except BaseException:
+            self.withdraw()
+            raise
+        finally:
+            self._begun.pop(request.output, None)
+
+    def run_seconds(self, folder: Path) -> float:
+        """How long the launch of this folder ran, its time in the queue left out."""
+        return self._run_seconds.pop(str(folder), 0.0)
+
+    def withdraw(self) -> None:
+        """Cancel what goes on; what has ended and was not collected is kept for a host that goes on."""
+        for output, job in self._begun.items():
+            if isinstance(job, Job) and not Job(job.number).state().has_ended and job.cancel():
+                write_bytes(_job_file(Path(output)), _WITHDRAWN.encode())
+        self._begun.clear()
+
+    def _submit(self, request: LaunchRequest) -> Job | Failure:
+        case_file = write_request(request, self._source)
+        folder = case_file.parent
+        command = [sys.executable, "-m", "ssdbench.harness.launchers.slurm.node", str(case_file), self._python]
+        try:
+            demand = demand_of(request.case, self._hardware.cpu_count, shares_nodes=not self._options.exclusive)
+            job = submit(command, folder, demand, self._options, worker_environment({}))
+        except RefusedError as error:
+            return Failure(kind="unsupported", message=f"Slurm refused the job: {error}")
+        write_bytes(_job_file(folder), job.number.encode())
+        return job
+
+    def _collect(
+        self, job: Job, request: LaunchRequest, on_event: Callable[[Event], None]
+    ) -> Measurement | Training | Failure:
+        if not job.state().has_ended:
+            on_event({"event": "phase", "phase": f"job {job.number}", "seconds": time.monotonic()})
+        while (state := job.state()).is_waiting:
+            if state.hopeless_reason is not None:
+                job.cancel()
+                return Failure(kind="unsupported", message=f"job {job.number} can never start: {state.hopeless_reason}")
+            time.sleep(_POLL_SECONDS)
+        folder, limit = Path(request.output), request.case.protocol.timeout_seconds
+        timed_out = not follow(job, folder, max(0.0, limit - state.run_seconds), on_event)
+        if timed_out:
+            _stop(job, folder)
+        state = job.state()
+        self._run_seconds[request.output] = state.run_seconds
+        if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _said_done(folder)):
+            wait_for(result_file(request))
+            return self._of_other_kind(folder) or _result(request)
+        return _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
+
+    def _of_other_kind(self, folder: Path) -> Failure | None:
+        for path in sorted(folder.glob("node-*.json")):
+            if sentence := unlike(self._hardware, self._host, read_node(path)):
+                remedy = "choose nodes of one kind with --slurm constraint=..., partition=... or nodelist=..."
+                return Failure(kind="unsupported", message=f"{sentence}; {remedy}")
+        return None
+
+
+def demand_of(case: Case, node_cpus: int, *, shares_nodes: bool) -> Demand:
+    """What the job of a launch asks for; a launch on CPUs has its nodes to itself always.
+
+    Beside GPUs that is a CPU for each thread of the input pipeline and one for each rank's main thread, at most all
+    `node_cpus` of a node.
+    """
+    on_gpus = case.device == "cuda"
+    cpus = min(node_cpus, case.ranks_per_node * (case.threads_per_rank + 1))
+    return Demand(
+        nodes=case.nodes,
+        gpus_per_node=case.ranks_per_node if on_gpus else 0,
+        cpus=cpus if on_gpus and shares_nodes else None,
+        minutes=math.ceil(case.protocol.timeout_seconds / 60) + _SPARE_MINUTES,
+    )
+
+
+def _result(request: LaunchRequest) -> Measurement | Training:
+    found = read_result(request)
+    return with_watched_gpus(found, Path(request.output)) if isinstance(found, Measurement) else found
+
+
+def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bool) -> Failure:
+    limit = request.case.protocol.timeout_seconds if timed_out else None
+    found = diagnose(
+        Path(request.output), request.case.world_size, exit_code=job.exit_code(), timed_out_after_seconds=limit
+    )
+    if timed_out or state.state not in _ENDS:
+        return found
+    kind, what = _ENDS[state.state]
+    where = f" on {state.nodes}" if state.nodes else ""
+    memory: Memory | None = "host" if kind == "out_of_memory" else None
+    return replace(found, kind=kind, message=f"job {job.number}{where} ended: {what}", rank=None, memory=memory)
+
+
+def _stop(job: Job, folder: Path) -> None:
+    """End a job whose time is up, after its ranks have written their stacks to their logs."""
+    job.cancel("USR1")
+    time.sleep(_STACK_DUMP_SECONDS)
+    job.cancel()
+    follow(job, folder, _STOP_SECONDS, lambda _event: None)
+
+
+def _job_file(folder: Path) -> Path:
+    return folder / "job"
+
+
+def _job_of(folder: Path) -> Job | None:
+    """The job of a launch that this host or an earlier one submitted and did not cancel."""
+    if _job_file(folder).exists():
+        number = _job_file(folder).read_text(encoding="utf-8")
+        return Job(number) if number != _WITHDRAWN else None
+    return find_job(folder) if (folder / "case.json").exists() else None
+
+
+def _said_done(folder: Path) -> bool:
+    events = folder / "events-0.jsonl"
+    lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
+    return bool(lines) and json.loads(lines[-1]).get("phase") == "done"

@@ -1,0 +1,69 @@
+"""What a launch's job runs: `python -m ssdbench.harness.launchers.slurm.node CASE_JSON PYTHON [PORT]`.
+
+sbatch starts it on the first node, where it becomes an srun that starts it on every node, with the port at which the
+first one keeps the rendezvous; there it becomes the worker. A launch on one node takes the same road: Slurm sends
+signals to every process of a step, and not to those of a batch script that lead sessions of their own. With GPUs it
+starts the worker and watches them.
+"""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from ssdbench.harness.launchers.slurm.watch import run_watched
+from ssdbench.harness.launchers.torchrun import ALONE, launch_environment, worker_command
+from ssdbench.harness.machine.node import describe
+from ssdbench.harness.stores.codec import read
+from ssdbench.schema.case import LaunchRequest
+
+# torch is imported on every node before it looks for the others, from a shared file system.
+_RENDEZVOUS_SECONDS = 600
+
+
+def main() -> NoReturn:
+    """Become what this node has to run."""
+    case_file, python, *port = sys.argv[1:]
+    request = read(LaunchRequest, Path(case_file).read_text(encoding="utf-8"), case_file)
+    if not port:
+        _become_srun(request.case.nodes)
+    if request.case.nodes == 1:
+        _become_worker(request, python, ALONE)
+    is_first = os.environ["SLURM_NODEID"] == "0"
+    settings = f"is_host={int(is_first)},read_timeout={_RENDEZVOUS_SECONDS},join_timeout={_RENDEZVOUS_SECONDS}"
+    address = os.environ["SLURM_LAUNCH_NODE_IPADDR"]
+    _become_worker(request, python, (f"--rdzv-endpoint={address}:{port[0]}", f"--rdzv-conf={settings}"))
+
+
+def _become_worker(request: LaunchRequest, python: str, rendezvous: tuple[str, ...]) -> NoReturn:
+    assert request.source is not None
+    folder, number = Path(request.output), os.environ["SLURM_NODEID"]
+    node = describe(folder / f"node-{number}.json")
+    command = worker_command(python, request, rendezvous)
+    gpus = node.machine.host.gpus[: request.case.ranks_per_node]
+    # Where NVML knows of fewer GPUs than there are ranks, those that Slurm shows are left as they are.
+    known = gpus if len(gpus) == request.case.ranks_per_node else ()
+    environment = launch_environment(request.case, Path(request.source), known)
+    # A training is judged by its curve, whatever the state of the GPU.
+    if request.case.device != "cuda" or request.training_folder is not None or not gpus:
+        os.execve(python, command, environment)
+    sys.exit(run_watched(command, environment, gpus, node.name, folder / f"gpus-{number}.json"))
+
+
+def _become_srun(nodes: int) -> NoReturn:
+    # Every node's task has all processors of its node: ranks share them out among themselves.
+    width = ["--ntasks-per-node=1", f"--cpus-per-task={os.environ['SLURM_CPUS_ON_NODE']}", "--cpu-bind=none"]
+    itself = [sys.executable, "-m", "ssdbench.harness.launchers.slurm.node", *sys.argv[1:], str(_free_port())]
+    os.execvp("srun", ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", *width, "--kill-on-bad-exit=1", *itself])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What the nodes of a cluster are, before anything is planned: one short job that has a node to itself."""
+
+import secrets
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from ssdbench.errors import EnvironmentLacksError, UsageError
+from ssdbench.harness.launchers.diagnosis import end_of_log, last_line
+from ssdbench.harness.launchers.slurm.commands import Demand, Job, JobState, RefusedError, count_nodes, submit
+from ssdbench.harness.launchers.slurm.shared_files import wait_for
+from ssdbench.harness.machine.node import Node, read_node
+from ssdbench.harness.process import SOURCE, source_commit, worker_environment
+from ssdbench.schema.record import SlurmOptions
+
+_POLL_SECONDS = 0.5
+_MINUTES = 5
+
+
+def probe_cluster(options: SlurmOptions, python: str, work_folder: Path) -> Node:
+    """Have one node describe itself and the interpreter `python` that would measure there; waits for its turn.
+
+    `work_folder` lies on a file system that the nodes share.
+
+    Raises:
+        UsageError: Slurm refuses the job, or will never start it.
+        EnvironmentLacksError: there is no Slurm here, or the node cannot run ssdbench.
+    """
+    folder = (work_folder / f"probe-{secrets.token_hex(4)}").absolute()
+    folder.mkdir(parents=True)
+    file = folder / "node.json"
+    command = [sys.executable, "-m", "ssdbench.harness.machine.node", str(file), python]
+    try:
+        job = submit(command, folder, Demand(minutes=_MINUTES), options, worker_environment({}))
+    except RefusedError as error:
+        raise UsageError(f"Slurm refused the job that asks a node what it is: {error}; see --slurm") from None
+    state = _wait(job)
+    if state.state != "COMPLETED" or not wait_for(file):
+        log = folder / "torchrun.log"
+        said = f"{last_line(end_of_log(log))} (see {log})"
+        raise EnvironmentLacksError(f"the job that asks a node what it is ended as {state.state}: {said}")
+    node = read_node(file)
+    host = replace(node.machine.host, ssdbench_commit=source_commit(SOURCE))
+    machine = replace(node.machine, host=host, nodes=count_nodes(options.partition))
+    return replace(node, machine=machine)
+
+
+def _wait(job: Job) -> JobState:
+    try:
+        while not (state := job.state()).has_ended:
+            if state.hopeless_reason is not None:
+                raise UsageError(f"the job that asks a node what it is can never start: {state.hopeless_reason}")
+            time.sleep(_POLL_SECONDS)
+    except BaseException:
+        job.cancel()
+        raise
+    return state

@@ -1,0 +1,69 @@
+"""The GPUs of a cluster's nodes, watched on each node beside its ranks; what was seen lies in the launch's folder."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ssdbench.harness.launchers.slurm.shared_files import wait_for
+from ssdbench.harness.machine.gpu_monitor import PERIOD_SECONDS, GpuMonitor
+from ssdbench.harness.process import run_here
+from ssdbench.harness.stores.codec import dump, read, read_measurement
+from ssdbench.harness.stores.lines import write_bytes
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.environment import GpuState
+from ssdbench.schema.gpu import GpuSamples
+from ssdbench.schema.record import Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeWatch:
+    """What was seen of the GPUs that a launch used on one node."""
+
+    schema_version: int
+    name: str
+    gpus: tuple[GpuSamples, ...]
+
+
+def run_watched(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    gpus: Sequence[GpuState],
+    node: str,
+    file: Path,
+    period_seconds: float = PERIOD_SECONDS,
+) -> int:
+    """Run a worker and watch these GPUs meanwhile; where it measured, `file`, beside its result, has what was seen.
+
+    Returns the worker's exit code as a shell has it. The region is that of rank 0, which may be on another node: it is
+    found by the clock of the day, so nodes should agree on it to a fraction of a second.
+    """
+    with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
+        code = run_here(command, environment)
+    result = file.with_name("measurement.json")
+    if code == 0 and wait_for(result):
+        measurement = read_measurement(result.read_text(encoding="utf-8"))
+        for event in _phases(file.parent):
+            monitor.hear(event)
+        seen = tuple(replace(gpu, host=node) for gpu in monitor.samples(measurement.wall_seconds))
+        write_bytes(file, dump(NodeWatch(schema_version=SCHEMA_VERSION, name=node, gpus=seen)).encode())
+    return code if code >= 0 else 128 - code
+
+
+def with_watched_gpus(measurement: Measurement, folder: Path) -> Measurement:
+    """The measurement with what the nodes in `folder` saw of their GPUs, in the order of its ranks."""
+    watches = [
+        read(NodeWatch, path.read_text(encoding="utf-8"), str(path)) for path in sorted(folder.glob("gpus-*.json"))
+    ]
+    hosts = measurement.network.rank_hosts if measurement.network else ()
+    watches.sort(key=lambda watch: hosts.index(watch.name) if watch.name in hosts else len(hosts))
+    return replace(measurement, gpus=tuple(gpu for watch in watches for gpu in watch.gpus))
+
+
+def _phases(folder: Path) -> list[dict[str, object]]:
+    """When the phases of rank 0 began, on this machine's monotonic clock."""
+    here = time.monotonic() - time.time()
+    lines = (folder / "events-0.jsonl").read_text(encoding="utf-8").splitlines()
+    phases = [event for event in map(json.loads, lines) if event["event"] == "phase"]
+    return [event | {"seconds": event["epoch_seconds"] + here} for event in phases]

@@ -1,0 +1,1 @@
+"""This machine: hardware, GPUs, interpreters, and whether a launch was disturbed."""

@@ -1,0 +1,229 @@
+"""The GPUs that are fitted here, and which of them CUDA shows: whole cards, and the slices into which MIG divides one.
+
+All of it runs inside `nvml.opened()`. A card that does not answer is left out and said so; what a card does not tell is
+None. CUDA_VISIBLE_DEVICES is read as the CUDA driver reads it with CUDA_DEVICE_ORDER=PCI_BUS_ID, which workers get: by
+index, UUID, or the beginning of a UUID; the list ends at the first name that fits nothing or more than one; a name
+given twice leaves nothing. The driver's rules for slices are in NVIDIA's MIG user guide, "CUDA Device Enumeration".
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ssdbench.harness.machine import nvml
+from ssdbench.schema.environment import GpuState
+
+_SLICE = "MIG-"
+_CARD = "GPU-"
+_EIGHTHS = 8  # a card's memory is handed out to slices in eighths of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """What CUDA takes for one GPU; `handle` is NVML's, `card_handle` that of the card: the same unless it is a slice.
+
+    `old_name` is what drivers before 470 call a slice.
+    """
+
+    state: GpuState
+    capability: tuple[int, int] | None
+    handle: object
+    card_handle: object
+    old_name: str | None = None
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether it is a part of a card."""
+        return self.handle is not self.card_handle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One place for a GPU; `complaint` is NVML's where the card in it does not answer, and `whole` None then."""
+
+    index: int
+    complaint: str | None = None
+    whole: Gpu | None = None
+    slices: tuple[Gpu, ...] = ()
+
+    @property
+    def usable(self) -> tuple[Gpu, ...]:
+        """What CUDA can compute on: with MIG on the slices alone."""
+        if self.whole is None or self.whole.state.mig:
+            return self.slices
+        return (self.whole,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The GPUs that CUDA shows to a process, in its order, and sentences on those that it does not."""
+
+    gpus: tuple[Gpu, ...]
+    remarks: tuple[str, ...]
+
+
+def fitted() -> tuple[Card, ...]:
+    """All cards that this process may use, in NVML's order, which is that of the PCI bus."""
+    count = nvml.number("nvmlDeviceGetCount") or 0
+    opened = ((index, *nvml.open_card(index)) for index in range(count))
+    return tuple(_card(index, handle, complaint) for index, handle, complaint, is_allowed in opened if is_allowed)
+
+
+def find(wanted: GpuState) -> Gpu | str:
+    """The GPU as it is now, no other one being asked; why it cannot be told, in NVML's words, where it cannot."""
+    handle, complaint, _ = nvml.open_card(wanted.index)
+    here = _all_of(_card(wanted.index, handle, complaint))
+    if wanted.uuid is None:
+        return next((gpu for gpu in here if not gpu.is_slice), complaint or "it is not here")
+    found = next((gpu for gpu in here if gpu.state.uuid == wanted.uuid), None)
+    if found is None and not wanted.uuid.startswith(_SLICE):
+        moved = nvml.ask("nvmlDeviceGetHandleByUUID", wanted.uuid)
+        found = None if moved is None else _whole(wanted.index, moved)
+    return found or complaint or "it is not here"
+
+
+def shown(cards: Sequence[Card], variable: str | None) -> Shown:
+    """What CUDA shows where `variable` is the value of CUDA_VISIBLE_DEVICES, None where that is not set."""
+    chosen = list(cards) if variable is None else _chosen(cards, variable)
+    remarks = [_unusable(card) for card in chosen if isinstance(card, Card) and not card.usable]
+    gpus = [gpu for part in chosen for gpu in (part.usable if isinstance(part, Card) else (part,))]
+    first_slice = next((gpu for gpu in gpus if gpu.is_slice), None)
+    if first_slice is not None and len(gpus) > 1:
+        state = first_slice.state
+        remarks.append(
+            f"MIG is on: CUDA shows a process one slice and no whole GPU beside it, here the first, {state.model} of "
+            f"GPU {state.index} ({state.uuid}); choose another by its UUID in CUDA_VISIBLE_DEVICES"
+        )
+    return Shown(gpus=tuple(gpus if first_slice is None else [first_slice]), remarks=tuple(remarks))
+
+
+def of_one_model(gpus: Sequence[Gpu]) -> Shown:
+    """The GPUs of the first one's model, and a sentence on each other one."""
+    first = gpus[0].state
+    others = (gpu.state for gpu in gpus if gpu.state.model != first.model)
+    remarks = tuple(
+        f"GPU {gpu.index} ({gpu.model}) is not measured beside GPU {first.index} ({first.model}): a case has GPUs of "
+        "one model; choose this one by CUDA_VISIBLE_DEVICES"
+        for gpu in others
+    )
+    return Shown(gpus=tuple(gpu for gpu in gpus if gpu.state.model == first.model), remarks=remarks)
+
+
+def _unusable(card: Card) -> str:
+    if card.complaint is not None:
+        return f"GPU {card.index} does not answer (NVML: {card.complaint})"
+    return f"GPU {card.index} has MIG on and no slice: CUDA has nothing to compute on there"
+
+
+def _chosen(cards: Sequence[Card], variable: str) -> list[Card | Gpu]:
+    names = [name.strip() for name in variable.split(",")]
+    meant: Callable[[str], list[Card | Gpu]] = _by_index(cards)
+    for kind, by_name in ((_CARD, _by_uuid(cards)), (_SLICE, _by_slice(cards))):
+        meant = by_name if names[0].startswith(kind) else meant
+    chosen: list[Card | Gpu] = []
+    for name in names:
+        matches = meant(name)
+        if len(matches) != 1:
+            break
+        if matches[0] in chosen:
+            return []
+        chosen += matches
+    return chosen
+
+
+def _by_index(cards: Sequence[Card]) -> Callable[[str], list[Card | Gpu]]:
+    def meant(name: str) -> list[Card | Gpu]:
+        digits = re.match(r"\+?(\d+)", name)  # whatever follows the digits is passed over
+        return [] if digits is None else list(cards[int(digits[1]) : int(digits[1]) + 1])
+
+    return meant
+
+
+def _by_uuid(cards: Sequence[Card]) -> Callable[[str], list[Card | Gpu]]:
+    named = [(card, card.whole.state.uuid or "") for card in cards if card.whole is not None]
+    return lambda name: [card for card, uuid in named if name.startswith(_CARD) and uuid.startswith(name)]
+
+
+def _by_slice(cards: Sequence[Card]) -> Callable[[str], list[Card | Gpu]]:
+    slices = [gpu for card in cards for gpu in card.slices]
+
+    def meant(name: str) -> list[Card | Gpu]:
+        exact = [gpu for gpu in slices if name in (gpu.state.uuid, gpu.old_name)]
+        begun = [gpu for gpu in slices if name.startswith(_SLICE) and (gpu.state.uuid or "").startswith(name)]
+        return [*(exact or begun)]
+
+    return meant
+
+
+def _card(index: int, handle: object | None, complaint: str | None) -> Card:
+    if handle is None:
+        return Card(index=index, complaint=complaint)
+    whole = _whole(index, handle)
+    return Card(index=index, whole=whole, slices=tuple(_slices(whole)) if whole.state.mig else ())
+
+
+def _all_of(card: Card) -> tuple[Gpu, ...]:
+    return card.slices if card.whole is None else (card.whole, *card.slices)
+
+
+def _whole(index: int, handle: object) -> Gpu:
+    answer = nvml.ask("nvmlDeviceGetCudaComputeCapability", handle)
+    capability = (answer[0], answer[1]) if isinstance(answer, (list, tuple)) else None
+    state = GpuState(
+        index=index,
+        uuid=nvml.text("nvmlDeviceGetUUID", handle),
+        model=nvml.text("nvmlDeviceGetName", handle) or _nameless(capability),
+        memory_bytes=nvml.memory_bytes(handle),
+        power_limit_watts=_thousandth(nvml.number("nvmlDeviceGetEnforcedPowerLimit", handle)),
+        sm_clock_limit_mhz=nvml.number("nvmlDeviceGetMaxClockInfo", handle, nvml.CLOCK_SM),
+        memory_clock_limit_mhz=nvml.number("nvmlDeviceGetMaxClockInfo", handle, nvml.CLOCK_MEMORY),
+        sm_application_clock_mhz=nvml.number("nvmlDeviceGetApplicationsClock", handle, nvml.CLOCK_SM),
+        memory_application_clock_mhz=nvml.number("nvmlDeviceGetApplicationsClock", handle, nvml.CLOCK_MEMORY),
+        sm_default_clock_mhz=nvml.number("nvmlDeviceGetDefaultApplicationsClock", handle, nvml.CLOCK_SM),
+        memory_default_clock_mhz=nvml.number("nvmlDeviceGetDefaultApplicationsClock", handle, nvml.CLOCK_MEMORY),
+        sm_target_clock_mhz=nvml.number("nvmlDeviceGetClock", handle, nvml.CLOCK_SM, nvml.CLOCK_TARGET),
+        memory_target_clock_mhz=nvml.number("nvmlDeviceGetClock", handle, nvml.CLOCK_MEMORY, nvml.CLOCK_TARGET),
+        ecc=nvml.switch("nvmlDeviceGetEccMode", handle),
+        mig=nvml.switch("nvmlDeviceGetMigMode", handle),
+        persistence=nvml.switch("nvmlDeviceGetPersistenceMode", handle),
+    )
+    return Gpu(state=state, capability=capability, handle=handle, card_handle=handle)
+
+
+def _nameless(capability: tuple[int, int] | None) -> str:
+    return "unknown GPU" if capability is None else f"unknown GPU of compute capability {capability[0]}.{capability[1]}"
+
+
+def _thousandth(value: int | None) -> float | None:
+    return None if value is None else value / 1000
+
+
+def _slices(whole: Gpu) -> Iterator[Gpu]:
+    """The slices of a card. Its settings (power limit, clocks, ECC) are theirs too; memory and name are their own."""
+    for index in range(nvml.number("nvmlDeviceGetMaxMigDeviceCount", whole.handle) or 0):
+        handle = nvml.ask("nvmlDeviceGetMigDeviceHandleByIndex", whole.handle, index)
+        if handle is None:
+            continue  # a place for a slice that was not made
+        made_of = nvml.slice_attributes(handle)
+        gi, ci = (nvml.number(f"nvmlDeviceGet{kind}InstanceId", handle) for kind in ("Gpu", "Compute"))
+        state = replace(
+            whole.state,
+            uuid=nvml.text("nvmlDeviceGetUUID", handle),
+            model=f"{whole.state.model} MIG {_profile(handle, made_of, whole.state.memory_bytes)}",
+            memory_bytes=nvml.memory_bytes(handle) or (made_of.memory_bytes if made_of else None),
+        )
+        old_name = None if gi is None or ci is None else f"{_SLICE}{whole.state.uuid}/{gi}/{ci}"
+        yield replace(whole, state=state, handle=handle, old_name=old_name)
+
+
+def _profile(handle: object, made_of: nvml.SliceAttributes | None, card_bytes: int | None) -> str:
+    """What a slice is called, as 3g.40gb or 1c.3g.40gb: by its own name, else by what it is made of."""
+    _, _, told = (nvml.text("nvmlDeviceGetName", handle) or "").rpartition("MIG ")
+    if re.fullmatch(r"(\d+c\.)?\d+g\.\d+gb.*", told):
+        return told
+    if made_of is None or card_bytes is None:
+        return "slice"
+    eighths = math.ceil(made_of.memory_bytes / card_bytes * _EIGHTHS)
+    part = f"{made_of.compute_slices}c." if made_of.compute_slices < made_of.gpu_slices else ""
+    return f"{part}{made_of.gpu_slices}g.{round(eighths / _EIGHTHS * card_bytes / 2**30)}gb"

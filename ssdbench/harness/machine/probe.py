@@ -1,0 +1,173 @@
+"""What this machine is, without torch: GPUs by NVML, the processor and the kernel by the operating system."""
+
+import os
+import platform
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import psutil
+
+from ssdbench import __version__
+from ssdbench.harness.machine import nvml
+from ssdbench.harness.machine.gpus import Card, Gpu, Shown, fitted, of_one_model, shown
+from ssdbench.harness.process import SOURCE, source_commit
+from ssdbench.schema.environment import GpuState, Hardware, Host
+
+# Variables that change what is measured; recorded by value, so nothing that could hold a secret belongs here.
+_RELEVANT_PREFIXES = ("CUDA_", "NCCL_", "OMP_", "MKL_", "GLOO_", "TORCH_", "PYTORCH_", "NVIDIA_", "CUBLAS_", "CUDNN_")
+# NVML's levels of the common ancestor of two GPUs, by the names of `nvidia-smi topo -m`.
+_PATHS: dict[int | None, str] = {0: "same board", 10: "PIX", 20: "PXB", 30: "PHB", 40: "NODE", 50: "SYS"}
+# Values of CUDA_VISIBLE_DEVICES by which one asks for no GPU.
+_NONE = ("", "-1")
+_BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used.
+
+    `nodes` is how many such machines a launch may be spread over. `remarks` are sentences on GPUs that are fitted and
+    not measured.
+    """
+
+    hardware: Hardware
+    host: Host
+    cpu_has_bf16: bool
+    no_gpu_reason: str | None
+    nodes: int = 1
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gpus:
+    """What NVML says: the GPUs to measure on, in CUDA's order, or why there is none."""
+
+    gpus: tuple[GpuState, ...] = ()
+    capability: tuple[int, int] | None = None
+    driver: str | None = None
+    links: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    none_reason: str | None = None
+
+
+def probe_machine() -> Machine:
+    """Look at the machine; takes milliseconds and leaves no context on any GPU."""
+    found = _probe_gpus()
+    cpu_model, cpu_flags = _cpu()
+    hardware = Hardware(
+        cpu_model=cpu_model,
+        cpu_count=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        gpu_model=found.gpus[0].model if found.gpus else None,
+        gpu_count=len(found.gpus),
+        gpu_memory_bytes=found.gpus[0].memory_bytes if found.gpus else None,
+        compute_capability=found.capability,
+    )
+    host = Host(
+        hostname=socket.gethostname(),
+        os=_os_name(),
+        kernel=platform.release(),
+        memory_bytes=psutil.virtual_memory().total,
+        driver=found.driver,
+        container_image=os.environ.get("SSDBENCH_CONTAINER_IMAGE"),
+        ssdbench_version=__version__,
+        ssdbench_commit=source_commit(SOURCE),
+        variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_RELEVANT_PREFIXES)},
+        gpus=found.gpus,
+        interconnect=(*found.links, *network_links(Path("/sys/class"))),
+    )
+    return Machine(
+        hardware=hardware,
+        host=host,
+        cpu_has_bf16=bool(_BF16_CPU_FLAGS & cpu_flags),
+        no_gpu_reason=found.none_reason,
+        remarks=found.remarks,
+    )
+
+
+def gpu_states() -> tuple[GpuState, ...]:
+    """The GPUs to measure on as they are now, in CUDA's order; none where there is no driver."""
+    return _probe_gpus().gpus
+
+
+def _probe_gpus() -> _Gpus:
+    with nvml.opened() as complaint:
+        if complaint is not None:
+            return _Gpus(none_reason=f"no NVIDIA driver answers here (NVML: {complaint})")
+        driver, cards = nvml.text("nvmlSystemGetDriverVersion"), fitted()
+        variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = shown(cards, variable)
+        if not visible.gpus:
+            reason = _none_reason(cards, visible, variable)
+            # Where a GPU was wanted, a run on the CPU should not come as a surprise.
+            return _Gpus(driver=driver, none_reason=reason, remarks=() if variable in _NONE or not cards else (reason,))
+        found = of_one_model(visible.gpus)
+        return _Gpus(
+            gpus=tuple(gpu.state for gpu in found.gpus),
+            capability=found.gpus[0].capability,
+            driver=driver,
+            links=_gpu_links([card.whole for card in cards if card.whole is not None]),
+            remarks=(*visible.remarks, *found.remarks),
+        )
+
+
+def _none_reason(cards: tuple[Card, ...], visible: Shown, variable: str | None) -> str:
+    if not cards:
+        return "NVML knows of no GPU here"
+    return "; ".join(visible.remarks) or f"CUDA_VISIBLE_DEVICES={variable} leaves no GPU to measure on"
+
+
+def _gpu_links(cards: list[Gpu]) -> tuple[str, ...]:
+    """How the GPUs of this machine reach one another, a line for the NVLinks and one for the paths over PCIe."""
+    handles = [card.handle for card in cards]
+    counts = sorted({_nvlinks(handle) for handle in handles} - {0})
+    levels = (nvml.number("nvmlDeviceGetTopologyCommonAncestor", a, b) for a, b in combinations(handles, 2))
+    paths = Counter(_PATHS.get(level, "unknown") for level in levels)
+    lines = [f"NVLinks of a GPU: {', '.join(map(str, counts))}"] if counts else []
+    lines += [f"paths between GPUs: {', '.join(f'{n} {kind}' for kind, n in sorted(paths.items()))}"] if paths else []
+    return tuple(lines)
+
+
+def _nvlinks(handle: object) -> int:
+    # A GPU that has fewer links than any GPU can have refuses the question for the others.
+    return sum(bool(nvml.switch("nvmlDeviceGetNvLinkState", handle, link)) for link in range(nvml.MOST_LINKS))
+
+
+def network_links(classes: Path) -> tuple[str, ...]:
+    """Kinds of ports to other machines below /sys/class with how many there are of each: InfiniBand, then Ethernet."""
+    fabric = [
+        f"{_fact(port / 'link_layer')} {_fact(port / 'rate')}"
+        for port in sorted(classes.glob("infiniband/*/ports/*"))
+        if "ACTIVE" in _fact(port / "state")
+    ]
+    ethernet = [
+        f"network interface {_fact(interface / 'speed')} Mb/s"
+        for interface in sorted(classes.glob("net/*"))
+        if (interface / "device").exists() and _fact(interface / "speed").isdigit()
+    ]
+    return tuple(f"{count} × {kind}" for kind, count in Counter([*fabric, *ethernet]).items())
+
+
+def _fact(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""  # an interface that is down does not tell its speed
+
+
+def _cpu() -> tuple[str, set[str]]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), set()
+    facts = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return facts.get("model name", platform.machine()), set(facts.get("flags", facts.get("features", "")).split())
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.platform()

@@ -1,0 +1,229 @@
+"""Launches from anywhere as a table: a CSV file with one line a launch, read into what the verdict rule takes.
+
+    case, arm, launch, value [, pair, stage, session]
+
+`arm` is baseline or candidate, `stage` B (the first measurement, the default) or C (fresh pairs of suspects). Pairs are
+those with equal `pair`; without that column the i-th launches of both arms, by `launch` where that is a number, else in
+the order of the file. An empty value is NaN: a launch without a figure. Other columns are not read.
+"""
+
+import csv
+import difflib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdbench.errors import UsageError
+from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions, Stage
+from ssdbench.schema.verdict import Metric, Mode
+
+REQUIRED = ("case", "arm", "launch", "value")
+OPTIONAL = ("pair", "stage", "session")
+ARMS = ("baseline", "candidate")
+_COLUMNS = f"{','.join(REQUIRED)}[,{','.join(OPTIONAL)}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One launch; `line` is where it stands, empty texts were not given."""
+
+    line: int
+    case: str
+    arm: str
+    launch: str
+    value: float
+    pair: str = ""
+    stage: Stage = Stage.MEASURE
+    session: str = ""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All launches of a file.
+
+    Raises:
+        UsageError: not a CSV file of these columns; names file, line, column and remedy.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = _columns(path, next(reader, []))
+            rows = [_row(path, reader.line_num, columns, cells) for cells in reader if any(map(str.strip, cells))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: cannot be read as CSV ({error}); give a text file of {_COLUMNS}") from None
+    if not rows:
+        raise UsageError(f"{path}: no launch in it; give one line a launch: {_COLUMNS}")
+    _refuse_repetition(path, rows)
+    _refuse_half_paired(path, rows)
+    return rows
+
+
+def mode_of(rows: Iterable[Row]) -> Mode:
+    """What a table allows.
+
+    Stored where it has sessions, no pairs, and no session of both arms; interleaved where it has stage C; else a single
+    shot.
+    """
+    rows = list(rows)
+    arms: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        arms[row.case, row.session].add(row.arm)
+    is_paired = any(row.pair for row in rows) or any(len(both) == 2 for both in arms.values())
+    if any(row.session for row in rows) and not is_paired:
+        return Mode.STORED
+    return Mode.INTERLEAVED if any(row.stage is Stage.CONFIRM for row in rows) else Mode.SINGLE_SHOT
+
+
+def launches_by_case(rows: Iterable[Row], metric: Metric, mode: Mode) -> dict[str, CaseLaunches]:
+    """The launches of each case by stage; where pairs count, launches without a partner are left out."""
+    order = _paired if mode is Mode.INTERLEAVED else _all
+    return {
+        case: CaseLaunches(
+            metric=metric,
+            measured=order([row for row in launches if row.stage is Stage.MEASURE]),
+            fresh=order([row for row in launches if row.stage is Stage.CONFIRM]),
+        )
+        for case, launches in _by_case(rows).items()
+    }
+
+
+def sessions_of(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSessions]:
+    """The launches of each case by session, of both stages."""
+    found = {}
+    for case, launches in _by_case(rows).items():
+        sides: dict[str, dict[str, list[float]]] = {arm: defaultdict(list) for arm in ARMS}
+        for row in launches:
+            sides[row.arm][row.session].append(row.value)
+        baseline, candidate = (tuple(map(tuple, sides[arm].values())) for arm in ARMS)
+        found[case] = CaseSessions(metric=metric, baseline=baseline, candidate=candidate)
+    return found
+
+
+def without_partner(rows: Iterable[Row]) -> dict[str, int]:
+    """Launches of each case that have a `pair` which the other arm lacks."""
+    count: dict[str, int] = defaultdict(int)
+    for case, launches in _by_case(rows).items():
+        for stage in Stage:
+            of_stage = [row for row in launches if row.stage is stage]
+            if any(row.pair for row in of_stage):
+                arms = [{row.pair for row in of_stage if row.arm == arm} for arm in ARMS]
+                count[case] += sum(row.pair not in arms[0] & arms[1] for row in of_stage)
+    return {case: number for case, number in count.items() if number}
+
+
+def _columns(path: Path, header: Sequence[str]) -> Mapping[str, int]:
+    names = [name.strip().lower() for name in header]
+    for name in REQUIRED:
+        if name not in names:
+            raise UsageError(f"{path} line 1: column {name!r} is missing; the columns are {_COLUMNS}")
+    for name in names:
+        if names.count(name) > 1 and name in REQUIRED + OPTIONAL:
+            raise UsageError(f"{path} line 1: column {name!r} stands there twice; keep one")
+        close = difflib.get_close_matches(name, OPTIONAL, n=1, cutoff=0.8)
+        if close and name not in OPTIONAL and close[0] not in names:
+            raise UsageError(f"{path} line 1: column {name!r} is not known; did you mean {close[0]!r}?")
+    return {name: names.index(name) for name in REQUIRED + OPTIONAL if name in names}
+
+
+def _row(path: Path, line: int, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
+    def cell(name: str) -> str:
+        place = columns.get(name)
+        return "" if place is None or place >= len(cells) else cells[place].strip()
+
+    def wrong(name: str, remedy: str) -> UsageError:
+        return UsageError(f"{path} line {line} column {name}: {cell(name)!r} {remedy}")
+
+    if len(cells) <= max(columns[name] for name in REQUIRED):
+        raise UsageError(f"{path} line {line}: {len(cells)} cells; the header has {len(columns)} columns")
+    if not cell("case"):
+        raise wrong("case", "is no name; name the case of this launch")
+    arm, stage = cell("arm").lower(), cell("stage").upper() or Stage.MEASURE.value
+    if arm not in ARMS:
+        raise wrong("arm", "is no arm; write baseline or candidate")
+    if stage not in ("B", "C"):
+        raise wrong("stage", "is no stage; write B (first measurement) or C (fresh pairs)")
+    try:
+        value = float(cell("value") or "nan")
+    except ValueError:
+        raise wrong("value", "is no number; write it like 0.125, or leave it empty") from None
+    return Row(
+        line=line,
+        case=cell("case"),
+        arm=arm,
+        launch=cell("launch"),
+        value=value,
+        pair=cell("pair"),
+        stage=Stage(stage),
+        session=cell("session"),
+    )
+
+
+def _refuse_repetition(path: Path, rows: Iterable[Row]) -> None:
+    # A launch that is counted twice feigns certainty.
+    seen: dict[tuple[object, ...], int] = {}
+    for row in rows:
+        keys: list[tuple[object, ...]] = [("launch", row.launch, row.pair, row.session)] if row.launch else []
+        keys += [("pair", row.pair, row.session)] if row.pair else []
+        for key in keys:
+            first = seen.setdefault((row.case, row.arm, row.stage, *key), row.line)
+            if first != row.line:
+                raise UsageError(
+                    f"{path} line {row.line} column {key[0]}: {row.arm} {key[0]} {key[1]} of case {row.case}, stage "
+                    f"{row.stage.value}, stands in line {first} already; number the launches, and keep each once"
+                )
+
+
+def _refuse_half_paired(path: Path, rows: Iterable[Row]) -> None:
+    groups: dict[tuple[str, Stage], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.case, row.stage].append(row)
+    for group in groups.values():
+        empty = next((row for row in group if not row.pair), None)
+        if empty and any(row.pair for row in group):
+            raise UsageError(
+                f"{path} line {empty.line} column pair: is empty, and other launches of case {empty.case}, stage "
+                f"{empty.stage.value}, have one; give all of them a pair, or none"
+            )
+
+
+def _by_case(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    cases: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        cases[row.case].append(row)
+    return cases
+
+
+def _all(rows: Sequence[Row]) -> Arms:
+    baseline, candidate = (_ordered([row for row in rows if row.arm == arm], "launch") for arm in ARMS)
+    return Arms(
+        baseline=tuple(row.value for row in baseline),
+        candidate=tuple(row.value for row in candidate),
+    )
+
+
+def _paired(rows: Sequence[Row]) -> Arms:
+    arms = [{row.pair for row in rows if row.arm == arm} for arm in ARMS]
+    if not any(row.pair for row in rows) or not all(arms):
+        return _all(rows)
+    whole = [row for row in rows if row.pair in arms[0] & arms[1]]
+    baseline, candidate = (_ordered([row for row in whole if row.arm == arm], "pair") for arm in ARMS)
+    partner = {row.pair: row.value for row in candidate}
+    return Arms(
+        baseline=tuple(row.value for row in baseline),
+        candidate=tuple(partner[row.pair] for row in baseline),
+    )
+
+
+def _ordered(rows: Sequence[Row], column: str) -> list[Row]:
+    numbers = [_number(getattr(row, column)) for row in rows]
+    if any(math.isnan(number) for number in numbers):
+        return list(rows)
+    return [row for _, row in sorted(zip(numbers, rows, strict=True), key=lambda numbered: numbered[0])]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,237 @@
+"""A run's beginning and its end: what is asked, of this machine, by which interpreter, over which images."""
+
+import secrets
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
+from ssdbench.harness.containers.images import inspect_image
+from ssdbench.harness.datasets import OnProgress, PreparedData, cache_folder, image_folder, needs_images, provide
+from ssdbench.harness.launch_loop import Launcher
+from ssdbench.harness.launchers.container import ContainerLauncher, remove_leftovers
+from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.slurm.launcher import SlurmLauncher
+from ssdbench.harness.launchers.slurm.probe import probe_cluster
+from ssdbench.harness.machine.probe import Machine, probe_machine
+from ssdbench.harness.machine.validity import changed_settings
+from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
+from ssdbench.harness.planning import make_plan
+from ssdbench.harness.process import SOURCE
+from ssdbench.harness.stores.store import Store
+from ssdbench.harness.suite import Suite
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.case import Plan
+from ssdbench.schema.record import Arm, ContainerImage, Control, Record, Run, RunHeader, RunOptions, SlurmOptions
+from ssdbench.schema.settings import Settings
+
+_RUNS_TO_LEARN_FROM = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSetup:
+    """A run that can begin or go on: nothing is measured or made yet."""
+
+    machine: Machine
+    worker: WorkerPython
+    plan: Plan
+    options: RunOptions
+    settings: Settings
+    control: Control | None = None
+    resumed: Run | None = None
+
+
+def new_setup(suite: Suite, options: RunOptions, seed: int, control: Control | None = None) -> RunSetup:
+    """Plan a suite for this machine; with `control`, to be measured in pairs with that baseline.
+
+    Raises:
+        EnvironmentLacksError: the interpreter that shall measure is missing, or there is no cluster to ask.
+        UsageError: the cluster takes no jobs with these options.
+    """
+    settings = suite.verdict.settings()
+    if options.slurm is None:
+        machine = probe_machine()
+        on_gpu = bool(machine.hardware.gpu_count) and suite.device != "cpu" and options.image is None
+        worker = inspect_python(options.python, with_gpu_code=on_gpu)
+    else:
+        machine, worker, options = _look_at_cluster(options.slurm, options, pairs=control is not None)
+    pilot_pairs = settings.first_pairs if control else None
+    plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
+    measured_by = options.container.python if options.container else worker.executable
+    options = replace(options, measured_by=measured_by, source=str(SOURCE))
+    return RunSetup(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
+
+
+def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]) -> RunSetup:
+    """Take up a run (None: the newest one that is unfinished, of the suite if that is given) where it stopped.
+
+    Raises:
+        StoreError: there is no such run, or none that is unfinished.
+        UsageError: it was begun on other hardware, under other settings, or with other images.
+        EnvironmentLacksError: its container engine does not answer.
+    """
+    resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
+    machine = probe_machine() if resumed.header.options.slurm is None else _machine_of(resumed.header)
+    if resumed.header.hardware != machine.hardware:
+        raise UsageError(
+            f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
+            "resume it there, or begin a new run here"
+        )
+    _require_images(resumed)
+    if changed := changed_settings(resumed.header.host, machine.host):
+        raise UsageError(
+            f"run {resumed.header.run_id} was begun under other settings: {changed}; set them as they were, or begin a "
+            "new run"
+        )
+    return RunSetup(
+        machine=machine,
+        worker=inspect_python(resumed.header.options.python),
+        plan=resumed.header.plan,
+        options=resumed.header.options,
+        settings=resumed.header.settings,
+        control=resumed.header.control,
+        resumed=resumed,
+    )
+
+
+def trains_for_accuracy(plan: Plan) -> bool:
+    """Whether a plan trains seeds and does not measure speed."""
+    return any(planned.case.workload == "accuracy" for planned in plan.cases)
+
+
+def require_speed(plan: Plan) -> None:
+    """Raises UsageError for a plan that trains for accuracy: that has a verb of its own."""
+    if trains_for_accuracy(plan):
+        raise UsageError(
+            f"{plan.suite} trains for accuracy: use `ssdbench converge` (--suite {plan.suite}, or --resume)"
+        )
+
+
+def require_something_to_measure(plan: Plan) -> None:
+    """Raises EnvironmentLacksError with the first reason where every case is skipped."""
+    if not plan.order:
+        reasons = sorted({planned.skip_reason for planned in plan.cases if planned.skip_reason})
+        raise EnvironmentLacksError(
+            f"nothing of {plan.suite} can be measured here: {'; '.join(reasons)} (see `ssdbench env`)"
+        )
+
+
+def prepare_images(setup: RunSetup, on_progress: OnProgress) -> PreparedData | None:
+    """Make and check the images of the run; None where no case reads any.
+
+    Raises:
+        WorkerError: the data set has a fault.
+        DataError: the run was begun over other images.
+    """
+    if not needs_images(setup.plan):
+        return None
+    data = provide(setup.worker.executable, setup.options, on_progress)
+    if setup.resumed is not None and setup.resumed.header.dataset != data.dataset:
+        raise DataError(
+            f"the images of run {setup.resumed.header.run_id} have changed since it was begun "
+            f"({setup.resumed.header.dataset} then, {data.dataset} now): begin a new run"
+        )
+    return data
+
+
+def begin(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
+    """Write the header of a new run, or return the resumed one as it stands."""
+    if setup.resumed is not None:
+        return setup.resumed
+    now = datetime.now(timezone.utc)
+    header = RunHeader(
+        schema_version=SCHEMA_VERSION,
+        run_id=f"{now:%Y%m%dT%H%M%S}-{setup.plan.suite}-{secrets.token_hex(2)}",
+        created_at=now.isoformat(timespec="seconds"),
+        plan=setup.plan,
+        options=setup.options,
+        hardware=setup.machine.hardware,
+        host=setup.machine.host,
+        dataset=data.dataset if data else None,
+        control=setup.control,
+        settings=setup.settings,
+    )
+    store.begin(header)
+    return Run(header=header, records=())
+
+
+def earlier_records(store: Store) -> list[Record]:
+    """Records of the newest runs, to predict durations from."""
+    records: list[Record] = []
+    # A prediction is no reason to stop: whoever asks for a run that cannot be read will be told so.
+    with suppress(StoreError):
+        for header in store.headers()[-_RUNS_TO_LEARN_FROM:]:
+            records += store.load(header.run_id).records
+    return records
+
+
+def launchers(setup: RunSetup) -> dict[Arm, Launcher]:
+    """What measures as each arm."""
+    options, control = setup.options, setup.control
+    found: dict[Arm, Launcher] = {"candidate": _launcher(setup, options.image, setup.worker.executable, SOURCE)}
+    if control is not None:
+        found["baseline"] = _launcher(setup, control.image, control.python, Path(control.source))
+    return found
+
+
+def _launcher(setup: RunSetup, image: ContainerImage | None, python: str, source: Path) -> Launcher:
+    options, machine = setup.options, setup.machine
+    if options.slurm is not None:
+        return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source)
+    gpus = machine.host.gpus
+    if image is None or options.container is None:
+        return LocalLauncher(python, source, gpus)
+    images = image_folder(options).resolve()
+    return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
+
+
+def _look_at_cluster(
+    slurm: SlurmOptions, options: RunOptions, *, pairs: bool
+) -> tuple[Machine, WorkerPython, RunOptions]:
+    node = probe_cluster(slurm, options.python or sys.executable, cache_folder() / "work")
+    assert node.worker is not None
+    if pairs:  # both launches of a pair on one node, or what differs between nodes would be taken for a change
+        options = replace(options, slurm=replace(slurm, nodelist=node.name))
+    return node.machine, node.worker, options
+
+
+def _machine_of(header: RunHeader) -> Machine:
+    """What a cluster's node was when the run was begun: each launch sees to it that its own is like it.
+
+    Jobs inherit the variables that are set here; the GPUs that one may see, and what a site adds, are Slurm's affair.
+    """
+    here = probe_machine()
+    ours = {name: value for name, value in here.host.variables.items() if name != "CUDA_VISIBLE_DEVICES"}
+    host = replace(header.host, variables=header.host.variables | ours)
+    return replace(here, hardware=header.hardware, host=host, remarks=())
+
+
+def _require_images(run: Run) -> None:
+    """Raises UsageError where an image is no longer what it was when the run was begun."""
+    options, control = run.header.options, run.header.control
+    if options.container is not None:
+        remove_leftovers(options.container.engine)
+    for image in (options.image, control.image if control else None):
+        if image is None or image.failure is not None or options.container is None:
+            continue
+        now = inspect_image(
+            options.container, image.id if options.container.engine.inspect and image.id else image.reference
+        )
+        if now.id != image.id or now.failure is not None:
+            raise UsageError(
+                f"run {run.header.run_id} was begun with {image.reference} {image.id}, which is no longer here: fetch "
+                "it again by its digest, or begin a new run"
+            )
+
+
+def _newest_unfinished(store: Store, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:
+    headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
+    for header in reversed(headers):
+        run = store.load(header.run_id)
+        if is_unfinished(run):
+            return run
+    of_suite = f" of suite {suite}" if suite else ""
+    raise StoreError(f"{store.name} holds no unfinished run{of_suite}: begin one without --resume")

@@ -1,0 +1,73 @@
+"""What the verdict rule reads: the values of a night's launches, by case, stage and arm; and what it asks for next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ssdbench.schema.verdict import Metric
+
+
+class Stage(str, Enum):
+    """B measures every case; C measures the suspects of B again, on fresh pairs."""
+
+    MEASURE = "B"
+    CONFIRM = "C"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arms:
+    """One value of the gated metric per launch, in the order of measurement: pair i is the i-th of both arms.
+
+    A pair is one launch of the baseline's build, run again now, and one of the candidate's, in random order.
+    """
+
+    baseline: tuple[float, ...] = ()
+    candidate: tuple[float, ...] = ()
+
+    @property
+    def pairs(self) -> int:
+        """Whole pairs."""
+        return min(len(self.baseline), len(self.candidate))
+
+    def first(self, pairs: int) -> "Arms":
+        """The first so many pairs."""
+        whole = min(pairs, self.pairs)
+        return Arms(baseline=self.baseline[:whole], candidate=self.candidate[:whole])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLaunches:
+    """The interleaved launches of one case so far.
+
+    `abandoned` is a sentence where no more pairs can be had (a case that fails, an environment that stays invalid).
+    """
+
+    metric: Metric
+    measured: Arms = Arms()
+    fresh: Arms = Arms()
+    abandoned: str | None = None
+
+    def of(self, stage: Stage) -> Arms:
+        """The launches of a stage."""
+        return self.measured if stage is Stage.MEASURE else self.fresh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseSessions:
+    """The launches of one case that were not interleaved: a tuple of values per session, oldest session first."""
+
+    metric: Metric
+    baseline: tuple[tuple[float, ...], ...] = ()
+    candidate: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Pairs that a case still needs in its stage."""
+
+    stage: Stage
+    pairs: int
+
+
+LaunchesByCase = Mapping[str, CaseLaunches]
+"""Case key -> its launches."""

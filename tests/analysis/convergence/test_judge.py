@@ -1,0 +1,285 @@
+import math
+from dataclasses import replace
+from statistics import fmean, stdev
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssdbench.analysis.convergence.early_gate import early_gate, judge_early
+from ssdbench.analysis.convergence.judge import final_epochs, judge
+from ssdbench.analysis.convergence.rule import Shift, seeds_needed, shift_of, status_of
+from ssdbench.errors import UsageError
+from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS as SETTINGS
+from ssdbench.schema.convergence import Candidate, ConvergenceSettings
+from ssdbench.schema.training import Training
+from ssdbench.schema.verdict import Status
+from tests.trainings import a_distribution, a_training, candidates, some_seeds
+
+PASSES = {Status.UNCHANGED, Status.IMPROVED}
+# Student's t from printed tables: t[.99, 4], t[.99, 9], t[.99, 10].
+T4, T9, T10 = 3.747, 2.821, 2.764
+
+
+def judged(*trainings: Training, **changes: object):
+    return judge(candidates(*trainings), a_distribution(), **changes)
+
+
+def test_one_seed_against_five_by_hand():
+    # ln: mean 0, SD sqrt(10 / 4) = 1.5811 (in units); h = 3.747 * 1.5811 * sqrt(1.2) = 6.490.
+    shift = shift_of([-2.0, -1.0, 0.0, 1.0, 2.0], [-7.0])
+    assert (shift.drop, shift.freedom) == (7.0, 4)
+    assert shift.half_width(0.99) == pytest.approx(T4 * math.sqrt(2.5) * math.sqrt(1.2), rel=1e-3)
+    assert status_of(shift, SETTINGS) is Status.REGRESSED
+    assert status_of(replace(shift, drop=6.0), SETTINGS) is Status.INCONCLUSIVE
+
+
+def test_several_seeds_are_pooled_by_hand():
+    # Squares: 10 and 2; pooled variance 12 / (5 + 3 - 2) = 2.
+    shift = shift_of([-2.0, -1.0, 0.0, 1.0, 2.0], [-1.0, 0.0, 1.0])
+    assert shift.sd == pytest.approx(math.sqrt(2))
+    assert shift.freedom == 6
+    assert shift.error == pytest.approx(math.sqrt(2) * math.sqrt(1 / 5 + 1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("drop", "status"),
+    [
+        (0.0, Status.UNCHANGED),
+        (0.005, Status.UNCHANGED),
+        (0.01, Status.INCONCLUSIVE),
+        (0.03, Status.REGRESSED),
+        (-0.03, Status.IMPROVED),
+    ],
+)
+def test_a_planted_drop_of_one_seed(drop: float, status: Status):
+    verdict = judged(a_training(99, 0.25 * (1 - drop)))
+    assert verdict.status is status
+    assert verdict.change == pytest.approx(-drop, abs=5e-4)
+    assert verdict.low < verdict.change < verdict.high
+    assert verdict.margin == 0.02
+
+
+def test_the_interval_is_that_of_the_rule():
+    seeds = some_seeds()
+    logs = [math.log(seed.results[-1].evaluation.ap) for seed in seeds]
+    verdict = judged(a_training(99, 0.24))
+    reach = T9 * stdev(logs) * math.sqrt(1.1)
+    assert math.log1p(verdict.high) - math.log1p(verdict.low) == pytest.approx(2 * reach, rel=1e-3)
+    assert verdict.baseline_ap == pytest.approx(math.exp(fmean(logs)))
+    assert verdict.measured_ap == pytest.approx(0.24)
+
+
+def test_three_seeds_have_the_finer_margin():
+    verdict = judged(*some_seeds(3, ap=0.25 * 0.98, first_seed=50))
+    assert (verdict.margin, verdict.status) == (0.01, Status.REGRESSED)
+
+
+def test_better_than_seeds_explain_is_a_finding():
+    assert "too good" in judged(a_training(99, 0.27)).findings[0]
+
+
+def test_q_is_the_mean_of_all_evaluations_after_the_last_decay():
+    assert final_epochs(a_training()) == [8, 9]
+    curve = {3: 0.1, 5: 0.1, 8: 0.25 * math.exp(0.02), 9: 0.25 * math.exp(-0.02)}
+    assert judged(a_training(99, curve=curve)).change == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs"),
+    [
+        ({"decay_epochs": (6, 12)}, [8, 9]),
+        ({"validation_epochs": (3, 5)}, [5]),
+        ({"decay_epochs": ()}, [9]),
+        ({"validation_epochs": ()}, []),
+        ({"validation_epochs": (3, 9, 20)}, [9]),
+    ],
+)
+def test_without_an_evaluation_after_the_decay_the_last_one_counts(changes: dict, epochs: list[int]):
+    assert final_epochs(a_training(**changes)) == epochs
+
+
+def test_what_is_needed_is_said_and_is_enough():
+    verdict = judged(a_training(99, 0.25 * 0.99))
+    assert verdict.more_candidate_seeds == 1
+    assert "needs 1 more candidate seed" in verdict.sentence
+    wide = a_distribution(some_seeds(10, relative_sd=0.01))
+    verdict = judge(candidates(a_training(99, 0.25 * 0.98)), wide)
+    assert verdict.more_candidate_seeds is None
+    assert f"needs {verdict.more_seeds_on_both_sides} more on each side" in verdict.sentence
+    wider = a_distribution(some_seeds(10, relative_sd=0.02))
+    assert "100 more seeds on each side would not help" in judge(candidates(a_training(99, 0.245)), wider).sentence
+
+
+@given(sd=st.floats(1e-4, 0.05), baseline=st.integers(5, 30), few=st.integers(1, 10), drop=st.floats(-0.1, 0.1))
+@settings(max_examples=50, deadline=None)
+def test_the_seeds_asked_for_decide_whatever_the_estimate(sd: float, baseline: int, few: int, drop: float):
+    shift = Shift(drop=drop, sd=sd, baseline=baseline, candidates=few)
+    alone, both = seeds_needed(shift, SETTINGS)
+    assert alone is None or both is None
+    for more, side in ((alone, 0), (both, both or 0)):
+        if more is not None:
+            larger = replace(shift, baseline=baseline + side, candidates=few + more)
+            assert status_of(larger, SETTINGS) is not Status.INCONCLUSIVE
+
+
+@given(st.lists(st.floats(-0.02, 0.02), min_size=5, max_size=8), st.floats(-0.05, 0.05), st.floats(0.2, 2.0))
+@settings(max_examples=30, deadline=None)
+def test_scaling_all_aps_and_permuting_seeds_change_nothing(noise: list[float], drop: float, factor: float):
+    def shifted(scale: float, order: int) -> Shift:
+        baseline = [math.log(scale) + value for value in noise][::order]
+        return shift_of(baseline, [math.log(scale) + value - drop for value in noise[:3]][::order])
+
+    one, other = shifted(1.0, 1), shifted(factor, -1)
+    assert other.drop == pytest.approx(one.drop, abs=1e-12)
+    assert other.error == pytest.approx(one.error, abs=1e-9)
+
+
+@given(st.lists(st.floats(-0.02, 0.02), min_size=5, max_size=8, unique=True), st.floats(-0.05, 0.05))
+@settings(max_examples=50, deadline=None)
+def test_swapped_sides_of_equal_size_are_the_mirror(noise: list[float], drop: float):
+    here = [value - drop for value in noise]
+    mirror = {Status.REGRESSED: Status.IMPROVED, Status.IMPROVED: Status.REGRESSED}
+    status = status_of(shift_of(noise, here), SETTINGS)
+    assert status_of(shift_of(here, noise), SETTINGS) is mirror.get(status, status)
+
+
+def broken(number: int, factor: float) -> Training:
+    sound = a_training(99, 0.25 * factor)
+    last = sound.results[-1]
+    assert last.evaluation
+    return (
+        a_training(99, 0.25 * factor, epochs_done=9),
+        replace(sound, results=sound.results[:4] + sound.results[5:]),
+        replace(sound, results=(*sound.results[:-1], replace(last, evaluation=None))),
+        replace(sound, results=(*sound.results[:-1], replace(last, losses=(math.nan,)))),
+        replace(sound, results=(replace(sound.results[0], losses=(1.0, math.inf)), *sound.results[1:])),
+        replace(sound, results=(*sound.results[:-1], replace(last, evaluation=replace(last.evaluation, ap=math.nan)))),
+        replace(sound, results=(*sound.results[:-1], replace(last, evaluation=replace(last.evaluation, ap=-1.0)))),
+        replace(sound, results=(*sound.results[:-1], replace(last, evaluation=replace(last.evaluation, images=8)))),
+        replace(sound, results=()),
+    )[number]
+
+
+@pytest.mark.parametrize("number", range(9))
+@given(factor=st.floats(0.5, 2.0))
+@settings(max_examples=5, deadline=None)
+def test_no_noise_turns_a_broken_training_into_a_pass(number: int, factor: float):
+    assert judged(broken(number, factor)).status is Status.FAILED
+    assert judged(a_training(98), broken(number, factor), a_training(97)).status is Status.FAILED
+
+
+def test_a_failure_is_no_pass_even_with_a_whole_curve():
+    [sound] = candidates(a_training(99))
+    verdict = judge([replace(sound, failure="the disk was full")], a_distribution())
+    assert verdict.status is Status.FAILED
+    assert "seed 99: the disk was full" in verdict.sentence
+    nothing = Candidate(launch=3, training=None, failure="the worker ended with exit code 9")
+    assert judge([nothing], a_distribution()).status is Status.FAILED
+
+
+def test_ap_zero_where_every_seed_had_more_is_regressed_at_once():
+    stuck = a_training(99, curve={3: 0.0}, epochs_done=4)
+    verdict = judge(candidates(stuck), a_distribution())
+    assert verdict.status is Status.REGRESSED
+    assert "AP 0 after epoch 3" in verdict.sentence
+    assert early_gate(stuck, a_distribution(), 3).status is Status.REGRESSED
+
+
+def test_ap_zero_beside_seeds_that_learned_next_to_nothing_is_inconclusive():
+    poor = a_distribution(some_seeds(10, ap=0.01))
+    zero = a_training(99, curve={3: 0.0, 5: 0.0, 8: 0.0, 9: 0.0})
+    verdict = judge(candidates(zero), poor)
+    assert (verdict.status, verdict.change) == (Status.INCONCLUSIVE, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"workload_version": 2}, "workload version 1 -> 2"),
+        ({"evaluated_images": 8}, "images per evaluation 16 -> 8"),
+        ({"epoch_images": 32}, "images per epoch (global) 64 -> 32"),
+        ({"protocol": "published"}, "evaluation protocol every-image -> published"),
+        ({"decay_epochs": (6,)}, "decay epochs 6,8 -> 6"),
+        ({"backbone_weights": "IMAGENET1K_V1"}, "backbone weights none -> IMAGENET1K_V1"),
+        ({"dataset": None}, "images f00d -> none"),
+    ],
+)
+def test_another_recipe_is_incomparable_and_the_difference_is_named(changes: dict, words: str):
+    verdict = judge(candidates(a_training(99), **changes), a_distribution())
+    assert verdict.status is Status.INCOMPARABLE
+    assert words in verdict.sentence
+
+
+def test_a_baseline_that_is_no_distribution_clears_nothing():
+    few = judge(candidates(a_training(99)), a_distribution(some_seeds(4)))
+    assert (few.status, "needs 5 at least" in few.sentence) == (Status.INCONCLUSIVE, True)
+    torn = a_distribution([*some_seeds(9), a_training(10, epochs_done=3)])
+    assert judge(candidates(a_training(99)), torn).status is Status.INCOMPARABLE
+    same = a_distribution([a_training(seed) for seed in range(10)])
+    equal = judge(candidates(a_training(99)), same)
+    assert (equal.status, "exactly equal" in equal.sentence) == (Status.INCONCLUSIVE, True)
+    twice = a_distribution([*some_seeds(9), a_training(1, 0.251)])
+    assert judge(candidates(a_training(99)), twice).status is Status.INCOMPARABLE
+
+
+def test_nothing_trained_and_a_seed_trained_twice_are_no_pass():
+    assert judge([], a_distribution()).status is Status.NOT_RUN
+    assert judged(a_training(99), a_training(99, 0.2501)).status is Status.INCONCLUSIVE
+
+
+def test_an_own_seed_of_the_baseline_and_a_resumed_one_are_findings():
+    own = a_distribution().seeds[4]
+    assert any("baseline's own" in found for found in judged(own).findings)
+    assert any("resumed (3 starts)" in found for found in judged(a_training(99, starts=3)).findings)
+
+
+def test_a_higher_loss_is_reported_and_decides_nothing():
+    verdict = judged(a_training(99, loss_factor=1.1))
+    assert verdict.status is Status.UNCHANGED
+    assert any("is 10.0% higher" in found for found in verdict.findings)
+    assert not [found for found in judged(a_training(99)).findings if "mean loss" in found]
+
+
+def test_a_setting_out_of_range_is_refused():
+    with pytest.raises(UsageError, match="confidence = 1 is not"):
+        ConvergenceSettings(confidence=1.0)
+
+
+def noisy_early(seed: int, noise: float, drop: float = 0.0, epochs_done: int = 10) -> Training:
+    early = {3: 0.15 * math.exp(noise) * (1 - drop), 5: 0.175 * math.exp(noise) * (1 - drop)}
+    return a_training(seed, curve={**early, 8: 0.25, 9: 0.25 + seed * 1e-4}, epochs_done=epochs_done)
+
+
+EARLY = a_distribution([noisy_early(seed, 0.0234 * (seed - 5.5) / 3.0277) for seed in range(1, 11)])
+
+
+def test_the_gate_by_hand():
+    # SD 2.34 %, N = 10, one look of eight at .001: t[.999875, 9] = 5.83, h = 5.83 * .0234 * sqrt(1.1) = 14.3 %.
+    verdict = early_gate(noisy_early(99, 0.0, 0.20, epochs_done=6), EARLY, 5)
+    assert verdict.status is Status.REGRESSED
+    assert verdict.change == pytest.approx(-0.20, abs=1e-6)
+    assert math.log1p(verdict.high) - math.log1p(verdict.change) == pytest.approx(0.143, abs=0.001)
+    sound = early_gate(noisy_early(99, 0.0, 0.10, epochs_done=6), EARLY, 5)
+    assert (sound.status, "never passes" in sound.sentence) == (Status.INCONCLUSIVE, True)
+    assert verdict.smallest_detectable_drop == sound.smallest_detectable_drop
+
+
+def test_the_gate_never_passes_even_what_is_far_too_good():
+    assert early_gate(noisy_early(99, 0.0, -0.5), EARLY, 5).status is Status.INCONCLUSIVE
+
+
+def test_the_gate_looks_no_further_than_its_epoch():
+    late_fault = noisy_early(99, 0.0)
+    late_fault = replace(late_fault, results=(*late_fault.results[:8], replace(late_fault.results[8], evaluation=None)))
+    assert early_gate(late_fault, EARLY, 5).status is Status.INCONCLUSIVE
+    assert early_gate(late_fault, EARLY, 8).status is Status.FAILED
+    assert early_gate(late_fault, EARLY, 2).change is None
+    unfinished = noisy_early(99, 0.0, epochs_done=5)
+    assert early_gate(unfinished, EARLY, 5).status is Status.FAILED
+
+
+def test_the_worst_of_several_seeds_decides_the_gate():
+    several = candidates(noisy_early(97, 0.0), noisy_early(98, 0.0, 0.3), noisy_early(99, 0.0))
+    verdict = judge_early(several, EARLY, 5)
+    assert (verdict.status, "seed 98" in verdict.sentence) == (Status.REGRESSED, True)

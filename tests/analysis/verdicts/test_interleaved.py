@@ -1,0 +1,344 @@
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssdbench.analysis.verdicts.contrast import contrasts
+from ssdbench.analysis.verdicts.interleaved import judge, next_pairs, suspects
+from ssdbench.analysis.verdicts.sample_size import plan
+from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase, Stage, Wanted
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Mode, Status, Verdict
+from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT, a_case, some_arms, some_launches
+
+SETTINGS = Settings()
+MIRROR = {Status.REGRESSED: Status.IMPROVED, Status.IMPROVED: Status.REGRESSED}
+
+launch_values = st.lists(st.floats(min_value=0.09, max_value=0.11), max_size=7).map(tuple)
+arms = st.builds(Arms, baseline=launch_values, candidate=launch_values)
+cases = st.builds(
+    CaseLaunches,
+    metric=st.sampled_from([LATENCY, THROUGHPUT]),
+    measured=arms,
+    fresh=arms,
+)
+nights = st.dictionaries(st.sampled_from("abcd"), cases, min_size=1, max_size=3)
+any_values = st.lists(st.floats(), max_size=5).map(tuple)
+any_arms = st.builds(Arms, baseline=any_values, candidate=any_values)
+any_case = st.builds(CaseLaunches, metric=st.sampled_from([LATENCY, THROUGHPUT]), measured=any_arms, fresh=any_arms)
+seeded = st.builds(
+    a_case,
+    seed=st.integers(0, 10**6),
+    noise=st.sampled_from([1e-4, 1e-3, 3e-3, 1e-2]),
+    change=st.sampled_from([-0.05, -0.01, 0.0, 0.003, 0.01, 0.02]),
+    metric=st.sampled_from([LATENCY, THROUGHPUT]),
+)
+few = settings(max_examples=10, deadline=None)
+
+
+def verdict(case: CaseLaunches) -> Verdict:
+    return judge({"case": case}, SETTINGS)["case"]
+
+
+def mapped(case: CaseLaunches, change) -> CaseLaunches:
+    return replace(case, measured=change(case.measured), fresh=change(case.fresh))
+
+
+def swapped(arms: Arms) -> Arms:
+    return Arms(baseline=arms.candidate, candidate=arms.baseline)
+
+
+@pytest.mark.parametrize("metric", [LATENCY, THROUGHPUT])
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [(0.02, Status.REGRESSED), (0.0, Status.UNCHANGED), (-0.02, Status.IMPROVED), (0.003, Status.UNCHANGED)],
+)
+def test_a_known_change_is_called_by_its_name(metric, change: float, status: Status):
+    assert verdict(a_case(change=change, metric=metric)).status is status
+
+
+def test_a_verdict_carries_what_it_rests_on():
+    found = verdict(a_case(change=0.02, noise=2e-3))
+    assert found.change == pytest.approx(0.02, abs=0.004)
+    assert found.low < found.change < found.high
+    assert found.measured_value / found.baseline_value - 1 == pytest.approx(found.change)
+    assert (found.mode, found.settings) == (Mode.INTERLEAVED, SETTINGS)
+    assert found.baseline_launches == found.measured_launches > found.fresh_pairs >= 3
+    assert 0 < found.smallest_detectable_change < 0.02
+    assert found.launches_needed is not None
+    assert found.sentence == (
+        f"median step time {100 * found.change:.1f}% higher (99% interval {100 * found.low:+.1f} to "
+        f"{100 * found.high:+.1f}%), confirmed by {found.fresh_pairs} fresh pairs"
+    )
+
+
+def test_the_change_is_that_of_the_value_also_where_more_is_better():
+    found = verdict(a_case(change=0.02, metric=THROUGHPUT))
+    assert found.status is Status.REGRESSED
+    assert found.low < found.change < found.high < 0
+    assert found.sentence.startswith(f"global throughput {-100 * found.change:.1f}% lower (99% interval -")
+
+
+def test_a_real_change_inside_the_margin_is_unchanged_and_said():
+    found = verdict(a_case(change=0.004, noise=3e-4))
+    assert found.status is Status.UNCHANGED
+    assert "a real change, but within the margin of 1%" in found.sentence
+
+
+def test_noise_is_inconclusive_with_what_could_be_seen_and_what_would_be_needed():
+    found = verdict(a_case(noise=0.08))
+    assert found.status is Status.INCONCLUSIVE
+    assert found.smallest_detectable_change > 0.08
+    assert found.launches_needed > 1000
+    assert "neither within the margin of 1% nor surely beyond it" in found.sentence
+
+
+def test_the_smallest_detectable_change_is_that_of_the_formula():
+    from scipy.stats import t
+
+    case = a_case(noise=0.08)
+    (contrast,) = contrasts([(case.metric, case.measured.first(15))], SETTINGS)
+    reach = (t.ppf(0.99, contrast.freedom) + t.ppf(math.sqrt(0.95), contrast.freedom)) * contrast.error
+    assert verdict(case).smallest_detectable_change == pytest.approx(math.expm1(reach))
+
+
+def test_a_suspect_without_fresh_pairs_is_inconclusive_and_says_how_many_are_needed():
+    found = verdict(replace(a_case(change=0.03), fresh=Arms()))
+    assert found.status is Status.INCONCLUSIVE
+    assert "suspected in 3 pairs; 3 fresh pairs are needed to confirm it" in found.sentence
+
+
+def test_what_was_seen_first_and_not_again_is_no_regression():
+    there, back = a_case(change=0.03), a_case(seed=2)
+    found = verdict(replace(there, fresh=back.measured))
+    assert found.status is Status.UNCHANGED
+    assert abs(found.change) < 0.01
+    opposite = verdict(replace(there, fresh=a_case(change=-0.03).fresh))
+    assert opposite.status is Status.INCONCLUSIVE
+    assert "which do not confirm the change seen first" in opposite.sentence
+
+
+@pytest.mark.parametrize("change", [0.004, -0.004])
+def test_a_sure_change_that_does_not_reach_the_margin_is_not_flagged_and_not_measured_afresh(change: float):
+    night = {"case": a_case(change=change, noise=3e-4)}
+    (planned,) = plan([(LATENCY, night["case"].measured)], SETTINGS, SETTINGS.alpha, SETTINGS.pair_cap)
+    assert planned.contrast is not None
+    assert min(planned.contrast.p_beyond(), planned.contrast.mirrored().p_beyond()) < SETTINGS.alpha
+    assert suspects(night, SETTINGS) == frozenset()
+    assert next_pairs({"case": replace(night["case"], fresh=Arms())}, SETTINGS) == {}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_suspect_whose_fresh_pairs_show_a_sure_change_within_the_margin_is_unchanged(sign: int):
+    seen_first, fresh = a_case(change=sign * 0.02), a_case(change=sign * 0.004, noise=3e-4)
+    found = verdict(replace(seen_first, fresh=fresh.fresh))
+    assert found.status is Status.UNCHANGED
+    assert "a real change, but within the margin of 1%" in found.sentence
+    assert found.fresh_pairs > 0
+
+
+def test_fresh_pairs_are_planned_at_alpha_divided_among_the_suspects():
+    night = some_launches(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
+    count = len(suspects(night, SETTINGS))
+    assert count == 8
+
+    def planned(level: float) -> dict[str, int]:
+        arms = [(case.metric, case.fresh) for case in night.values()]
+        found = plan(arms, SETTINGS, level, SETTINGS.fresh_pair_cap)
+        return {name: case.pairs for name, case in zip(night, found, strict=True)}
+
+    measured, _ = measured_step_by_step(night)
+    fresh = {name: case.fresh.pairs for name, case in measured.items()}
+    assert fresh == planned(SETTINGS.alpha / count)
+    assert sum(fresh.values()) > sum(planned(SETTINGS.alpha).values())
+
+
+def test_a_suspect_without_fresh_pairs_is_told_how_many_its_share_of_alpha_needs():
+    night = some_launches(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
+    first = {name: replace(case, fresh=Arms()) for name, case in night.items()}
+    together = sum(found.launches_needed or 0 for found in judge(first, SETTINGS).values())
+    alone = sum(verdict(case).launches_needed or 0 for case in first.values())
+    assert together > alone
+
+
+def test_holm_over_the_suspects_bounds_the_chance_of_any_false_alarm():
+    spread = [-1.45e-3, 0.0, 1.45e-3]
+    fresh = Arms(
+        baseline=tuple(0.1 * math.exp(shift) for shift in spread),
+        candidate=tuple(0.1 * math.exp(5.7e-3 + shift) for shift in spread),
+    )
+    (contrast,) = contrasts([(LATENCY, fresh)], SETTINGS)
+    assert SETTINGS.alpha / 5 < contrast.p_beyond() < SETTINGS.alpha
+    night = {str(number): replace(a_case(seed=number, change=0.03), fresh=fresh) for number in range(5)}
+    assert suspects(night, SETTINGS) == night.keys()
+    assert judge({"0": night["0"]}, SETTINGS)["0"].status is Status.REGRESSED
+    assert {found.status for found in judge(night, SETTINGS).values()} == {Status.INCONCLUSIVE}
+
+
+def test_only_suspects_have_fresh_pairs_planned_and_looked_at():
+    night = some_launches(cases=5, changes={0: 0.02})
+    for name, found in judge(night, SETTINGS).items():
+        assert (found.fresh_pairs > 0) is (name == "0")
+
+
+def test_pairs_beyond_the_plan_are_not_looked_at():
+    case = a_case()
+    used = verdict(case).measured_launches
+    spoiled = Arms(
+        baseline=case.measured.baseline[:used] + (0.2,) * 9, candidate=case.measured.candidate[:used] + (9.0,) * 9
+    )
+    assert verdict(replace(case, measured=spoiled)) == verdict(case)
+
+
+def measured_step_by_step(night: LaunchesByCase) -> tuple[LaunchesByCase, list[dict[str, Wanted]]]:
+    so_far: dict[str, CaseLaunches] = {
+        name: replace(case, measured=Arms(), fresh=Arms()) for name, case in night.items()
+    }
+    asked = []
+    while wanted := next_pairs(so_far, SETTINGS):
+        asked.append(wanted)
+        for name, more in wanted.items():
+            have = so_far[name].of(more.stage).pairs + more.pairs
+            change = {"measured" if more.stage is Stage.MEASURE else "fresh": night[name].of(more.stage).first(have)}
+            so_far[name] = replace(so_far[name], **change)
+    return so_far, asked
+
+
+@pytest.mark.parametrize("noise", [5e-4, 2e-3, 6e-3])
+def test_a_night_measured_as_asked_has_the_verdicts_of_one_measured_whole(noise: float):
+    night = some_launches(noise=noise, changes={0: 0.01, 1: -0.02, 2: 0.05})
+    so_far, asked = measured_step_by_step(night)
+    assert judge(so_far, SETTINGS) == judge(night, SETTINGS)
+    assert set(asked[0].values()) == {Wanted(stage=Stage.MEASURE, pairs=3)}
+    stages = [more.stage for wanted in asked for more in wanted.values()]
+    assert stages == sorted(stages)
+    assert all(len({more.stage for more in wanted.values()}) == 1 for wanted in asked)
+
+
+def test_an_abandoned_case_asks_for_nothing_and_is_inconclusive_for_its_reason():
+    night = {"case": CaseLaunches(metric=LATENCY, abandoned="invalid environment: throttled 4 times")}
+    assert next_pairs(night, SETTINGS) == {}
+    found = judge(night, SETTINGS)["case"]
+    assert (found.status, found.sentence) == (Status.INCONCLUSIVE, "invalid environment: throttled 4 times")
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: float):
+    case = replace(a_case(), measured=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
+    found = verdict(case)
+    assert found.status is Status.INCONCLUSIVE
+    assert f"a measured launch has a median step time of {bad:g} s, which cannot be" in found.sentence
+    assert next_pairs({"case": case}, SETTINGS) == {}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "has_bounds"),
+    [((), (), False), ((0.1,), (), False), ((0.1,), (0.2,), False), ((0.1, 0.101, 0.102), (0.2,), True)],
+)
+def test_fewer_than_two_launches_on_a_side_are_always_inconclusive(
+    baseline: tuple[float, ...], candidate: tuple[float, ...], has_bounds: bool
+):
+    found = verdict(CaseLaunches(metric=LATENCY, measured=Arms(baseline=baseline, candidate=candidate)))
+    assert found.status is Status.INCONCLUSIVE
+    assert "a verdict needs at least 2 on each side" in found.sentence
+    assert (found.low is not None) is has_bounds
+    assert found.launches_needed == 2
+
+
+def test_two_pairs_can_be_judged_where_no_more_were_had():
+    case = a_case(noise=2e-4, change=0.05)
+    assert verdict(replace(case, measured=case.measured.first(2))).status is Status.REGRESSED
+
+
+@pytest.mark.parametrize("candidate", [0.1, 0.11])
+def test_identical_timings_give_no_certainty(candidate: float):
+    same = Arms(baseline=(0.1,) * 5, candidate=(candidate,) * 5)
+    found = verdict(CaseLaunches(metric=LATENCY, measured=same, fresh=same))
+    assert found.status is Status.INCONCLUSIVE
+    assert found.low < found.change < found.high
+    assert "exactly equal, which real launches are not" in found.sentence
+
+
+def test_more_launches_can_be_required_by_settings():
+    case = a_case()
+    strict = Settings(minimum_launches=4)
+    assert next_pairs({"case": replace(case, measured=Arms())}, strict)["case"].pairs == 4
+    found = judge({"case": replace(case, measured=case.measured.first(3))}, strict)["case"]
+    assert (found.status, found.launches_needed) == (Status.INCONCLUSIVE, 4)
+
+
+@few
+@given(nights)
+def test_swapping_the_arms_mirrors_every_verdict(night: LaunchesByCase):
+    back = judge({name: mapped(case, swapped) for name, case in night.items()}, SETTINGS)
+    for name, there in judge(night, SETTINGS).items():
+        assert back[name].status is MIRROR.get(there.status, there.status)
+        if there.low is not None:
+            assert back[name].smallest_detectable_change == pytest.approx(there.smallest_detectable_change, rel=1e-6)
+            assert (1 + there.high) * (1 + back[name].low) == pytest.approx(1.0)
+            assert there.low <= there.change <= there.high
+
+
+@few
+@given(seeded, st.floats(1e-3, 1e3))
+def test_the_unit_means_nothing(case: CaseLaunches, factor: float):
+    def in_other_unit(arms: Arms) -> Arms:
+        return Arms(
+            baseline=tuple(factor * value for value in arms.baseline),
+            candidate=tuple(factor * value for value in arms.candidate),
+        )
+
+    there, here = verdict(case), verdict(mapped(case, in_other_unit))
+    assert (there.status, there.measured_launches, there.fresh_pairs) == (
+        here.status,
+        here.measured_launches,
+        here.fresh_pairs,
+    )
+    assert here.change == pytest.approx(there.change, abs=1e-9)
+
+
+@few
+@given(seeded, st.randoms(use_true_random=False))
+def test_the_order_of_the_launches_that_were_used_means_nothing(case: CaseLaunches, random):
+    # Only the last used pairs may trade places: a plan is replayed from its first ones.
+    case = mapped(case, lambda arms: arms.first(3))
+    shuffled = mapped(
+        case,
+        lambda arms: Arms(
+            baseline=tuple(random.sample(arms.baseline, 3)), candidate=tuple(random.sample(arms.candidate, 3))
+        ),
+    )
+    there, here = verdict(case), verdict(shuffled)
+    assert (there.status, there.fresh_pairs) == (here.status, here.fresh_pairs)
+    assert here.low == pytest.approx(there.low, abs=1e-9)
+
+
+@few
+@given(seeded, st.floats(0.09, 0.11))
+def test_equal_launches_on_both_sides_never_turn_a_verdict_round(case: CaseLaunches, value: float):
+    def with_equal(arms: Arms) -> Arms:
+        short = arms.first(6)
+        return Arms(baseline=(*short.baseline, value), candidate=(*short.candidate, value))
+
+    there, here = verdict(mapped(case, lambda arms: arms.first(6))), verdict(mapped(case, with_equal))
+    assert {there.status, here.status} != {Status.REGRESSED, Status.IMPROVED}
+
+
+@few
+@given(st.dictionaries(st.sampled_from("ab"), any_case))
+def test_any_numbers_get_an_answer_in_words(night: LaunchesByCase):
+    next_pairs(night, SETTINGS)
+    for name, found in judge(night, SETTINGS).items():
+        assert found.sentence
+        case = night[name]
+        values = case.measured.baseline + case.measured.candidate + case.fresh.baseline + case.fresh.candidate
+        if not all(0 < value < math.inf for value in values):
+            assert found.status is Status.INCONCLUSIVE
+
+
+def test_some_arms_are_what_they_say():
+    arms = some_arms(seed=1, pairs=2000, noise=0.01, change=0.05)
+    logs = [math.log(value) for value in arms.candidate]
+    assert sum(logs) / len(logs) == pytest.approx(math.log(0.105), abs=0.001)

@@ -1,0 +1,125 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from ssdbench.analysis.verdicts.stored import judge_stored
+from ssdbench.schema.launch_values import CaseSessions
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Mode, Status, Verdict
+from tests.analysis.verdicts.launch_values import LATENCY
+
+SETTINGS = Settings()
+
+
+def stored(
+    *, sessions: int, change: float = 0.0, drift: float = 1e-3, noise: float = 5e-4, seed: int = 1
+) -> CaseSessions:
+    rng = np.random.default_rng(seed)
+    shifts = rng.normal(0.0, drift, sessions + 1)
+    shifts[-1] = math.log1p(change)
+    found = [tuple(0.1 * np.exp(shift + rng.normal(0.0, noise, 4))) for shift in shifts]
+    return CaseSessions(metric=LATENCY, baseline=tuple(found[:-1]), candidate=(found[-1],))
+
+
+def verdict(case: CaseSessions) -> Verdict:
+    return judge_stored({"case": case}, SETTINGS)["case"]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "change", "status"),
+    [
+        (8, 0.0, Status.UNCHANGED),
+        (8, 0.02, Status.INCONCLUSIVE),
+        (8, 0.04, Status.INCONCLUSIVE),
+        (8, 0.10, Status.REGRESSED),
+        (8, -0.10, Status.IMPROVED),
+        (4, 0.0, Status.INCONCLUSIVE),
+        (1, 0.0, Status.INCONCLUSIVE),
+        (1, 0.04, Status.INCONCLUSIVE),
+        (1, 0.10, Status.REGRESSED),
+    ],
+)
+def test_a_stored_baseline_may_clear_and_convicts_only_beyond_any_drift(sessions: int, change: float, status: Status):
+    found = verdict(stored(sessions=sessions, change=change))
+    assert (found.status, found.mode) == (status, Mode.STORED)
+
+
+def test_the_interval_is_that_of_the_sessions():
+    case = stored(sessions=6)
+    means = [np.log(session).mean() for session in case.baseline]
+    d = np.log(case.candidate[0]).mean() - np.mean(means)
+    h = t.ppf(0.995, 5) * np.std(means, ddof=1) * math.sqrt(1 + 1 / 6)
+    found = verdict(case)
+    assert (found.low, found.change, found.high) == pytest.approx(tuple(map(math.expm1, (d - h, d, d + h))))
+
+
+def test_what_cannot_be_convicted_says_what_to_do():
+    assert verdict(stored(sessions=8, change=0.02)).sentence.endswith(
+        "not beyond the 5% that one build may drift between sessions, nor shown to be within the margin of 1%; "
+        "measure both builds again, interleaved, in about 3 pairs"
+    )
+    assert (
+        "4 stored sessions tell nothing of the drift between sessions, 5 are needed"
+        in verdict(stored(sessions=4)).sentence
+    )
+
+
+def test_a_noisy_night_is_not_judged_by_the_calm_of_those_stored():
+    calm = stored(sessions=8)
+    noisy = CaseSessions(metric=LATENCY, baseline=calm.baseline, candidate=((0.08, 0.1, 0.125),))
+    assert verdict(noisy).status is Status.INCONCLUSIVE
+
+
+def test_a_change_within_a_wide_margin_is_no_regression():
+    case = stored(sessions=8, change=0.10)
+    assert judge_stored({"case": case}, Settings(margin=0.25))["case"].status is Status.UNCHANGED
+
+
+def beyond_drift(t_value: float, sessions: int = 8) -> CaseSessions:
+    """A candidate session whose difference is `t_value` standard errors beyond the drift cap."""
+    spread = 1e-3 * np.array([-1.0, 1.0] * (sessions // 2))
+    error = np.std(spread, ddof=1) * math.sqrt(1 + 1 / sessions)
+    level = math.log(0.1) + math.log1p(SETTINGS.drift_cap) + t_value * error
+    launches = np.array([-1e-4, 1e-4])
+    return CaseSessions(
+        metric=LATENCY,
+        baseline=tuple(tuple(0.1 * np.exp(shift + launches)) for shift in spread),
+        candidate=(tuple(np.exp(level + launches)),),
+    )
+
+
+def test_holm_over_all_stored_cases_bounds_the_chance_of_any_false_alarm():
+    enough_alone, enough_of_many = t.ppf(1 - SETTINGS.alpha / 2, 7), t.ppf(1 - SETTINGS.alpha / 100, 7)
+    between, beyond = (enough_alone + enough_of_many) / 2, enough_of_many + 0.1
+    others = {str(n): stored(sessions=8, seed=n) for n in range(99)}
+    assert verdict(beyond_drift(between)).status is Status.REGRESSED
+    assert judge_stored({"case": beyond_drift(between)} | others, SETTINGS)["case"].status is Status.INCONCLUSIVE
+    assert judge_stored({"case": beyond_drift(beyond)} | others, SETTINGS)["case"].status is Status.REGRESSED
+
+
+def test_a_change_beyond_any_drift_and_within_the_margin_is_never_called():
+    few_sessions = stored(sessions=1, change=0.10)
+    assert verdict(few_sessions).status is Status.REGRESSED
+    found = judge_stored({"case": few_sessions}, Settings(margin=0.25))["case"]
+    assert found.status is Status.INCONCLUSIVE
+
+
+def test_large_noise_in_many_cases_convicts_none():
+    cases = {str(n): stored(sessions=5, drift=0.08, noise=0.02, seed=n) for n in range(100)}
+    assert {found.status for found in judge_stored(cases, SETTINGS).values()} == {Status.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate"),
+    [
+        ((), ()),
+        (((0.1,),), ()),
+        (((0.1, 0.1),) * 6, ((0.1, 0.1),)),
+        (((0.0, 0.1),) * 6, ((0.1, 0.1),)),
+        (((0.1, 0.2),) * 6, ((0.1,),)),
+    ],
+)
+def test_what_allows_no_verdict_is_inconclusive(baseline, candidate):
+    assert verdict(CaseSessions(metric=LATENCY, baseline=baseline, candidate=candidate)).status is Status.INCONCLUSIVE
