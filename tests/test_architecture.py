@@ -147,7 +147,7 @@ def test_no_item_of_a_shelf_imports_another(shelf: str) -> None:
 
 @pytest.mark.parametrize(
     ("shelf", "function"),
-    [("report/layouts", "render"), ("report/ci", "render"), ("report/exchange", "render"),
+    [("report/table_formats", "render"), ("report/ci", "render"), ("report/exporters", "render"),
      ("harness/readers/formats", "read")],
 )  # fmt: skip
 def test_every_format_has_its_function_and_imports_no_other_format(shelf: str, function: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 from ssdbench.harness.stores.files import FileStore
 from tests.builders import a_baseline
 from tests.cli.running import keep
-from tests.report.nights import plain_night, some_launches
+from tests.report.made_up_runs import interleaved_run, plain_run
 
 NIGHTS = 33
 LARGEST_BYTES = 2_000_000
@@ -47,7 +47,7 @@ def run(benchmark, *arguments: str | Path) -> None:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """33 nights of 60 cases with 5 launches each; the first one is the baseline."""
     folder = tmp_path_factory.mktemp("results")
-    nights = [plain_night(number) for number in range(NIGHTS)]
+    nights = [plain_run(number) for number in range(NIGHTS)]
     keep(folder, *nights)
     FileStore(folder).save_baseline(a_baseline(nights[0]))
     return folder
@@ -57,7 +57,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One interleaved night of 10,000 launches."""
     folder = tmp_path_factory.mktemp("results")
-    night = some_launches(pairs=84)
+    night = interleaved_run(pairs=84)
     assert len(night.records) > 9_900
     keep(folder, night)
     return folder

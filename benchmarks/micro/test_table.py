@@ -8,7 +8,7 @@ import pytest
 
 from ssdbench.analysis.tables.layout import published_style
 from ssdbench.analysis.tables.measured import measured_sheets
-from ssdbench.report.layouts import html
+from ssdbench.report.table_formats import html
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Run
 from tests.builders import a_case, a_run

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser
-from ssdbench.analysis.accuracy_report import accuracy_report
-from ssdbench.analysis.compare import compare_arms
-from ssdbench.analysis.night import sides
-from ssdbench.analysis.report import report_on
 
-from ssdbench.analysis.history import every_series
+from ssdbench.analysis.history.series import every_series
+from ssdbench.analysis.reports.accuracy import accuracy_report
+from ssdbench.analysis.reports.run import report_on
+from ssdbench.analysis.verdicts.arms import split_arms
+from ssdbench.analysis.verdicts.compare import compare_arms
 from ssdbench.report.page import render_accuracy, render_report
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Dataset, Run
 from ssdbench.schema.training import EpochResult, Training
 from tests.builders import HOST, SOFTWARE, a_case, a_header
 from tests.report.browser import a_browser
-from tests.report.nights import HARDWARE, a_night, plain_night
+from tests.report.made_up_runs import HARDWARE, interleaved_run, plain_run
 from tests.trainings import a_distribution, a_recipe, a_training, a_training_run, an_evaluation
 
 FOLDER = Path(__file__).parent
@@ -39,9 +39,9 @@ EPOCHS, DECAYS, VALIDATIONS = 65, (43, 54), (20, 31, 36, 42, 48, 52, 53, 54, 59,
 
 def night() -> str:
     """The report of a night with four regressions, after 30 nights."""
-    interleaved = a_night()
-    baseline, candidate = sides(interleaved)
-    history = every_series([*(plain_night(number, launches=2) for number in range(30)), candidate])
+    interleaved = interleaved_run()
+    baseline, candidate = split_arms(interleaved)
+    history = every_series([*(plain_run(number, launches=2) for number in range(30)), candidate])
     return render_report(report_on(candidate, baseline, compare_arms(interleaved, candidate.header.settings), history))
 
 

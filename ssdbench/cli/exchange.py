@@ -16,7 +16,7 @@ from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers import formats as interchange
-from ssdbench.report import exchange
+from ssdbench.report import exporters
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.exchange import ImportedValue
 
@@ -25,7 +25,7 @@ Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to wri
 
 def export(
     run: RunName,
-    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(formats(exchange))}.")],
+    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(formats(exporters))}.")],
     output: Output = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
@@ -36,7 +36,7 @@ def export(
     """
     from ssdbench.analysis.reports.export import exported
 
-    render = find_format(exchange, layout).render
+    render = find_format(exporters, layout).render
     found = exported(load_run(open_store(results, store_url), run))
     for reason in found.left_out:
         print(f"ssdbench: left out: {reason}", file=sys.stderr)

@@ -12,7 +12,7 @@ from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.published import load_published
-from ssdbench.report import layouts
+from ssdbench.report import table_formats
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.record import Run
 from ssdbench.schema.table import Table
@@ -33,7 +33,7 @@ class Against(str, Enum):
 def table(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs, as `compare` takes them.")] = None,
     style: Annotated[Style, typer.Option(help="Which tables.")] = Style.PUBLISHED,  # noqa: ARG001  # there is one
-    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(formats(layouts))}.")] = "terminal",
+    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(formats(table_formats))}.")] = "terminal",
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Print the 95 % interval of each figure.")] = False,
     published: Annotated[
         str | None,
@@ -51,7 +51,7 @@ def table(
     Figures are rounded to what their launches support; a cell without a figure says why. Runs of other hardware,
     software or images get tables of their own. docs/tables.md says how the columns are worked out.
     """
-    render = find_format(layouts, layout).render
+    render = find_format(table_formats, layout).render
     if published is not None and against is None:
         if runs:
             raise UsageError("--published prints NVIDIA's figures and takes no run; add --against published for both")

@@ -16,7 +16,7 @@ from tests.builders import GPU_HARDWARE, a_case, a_run
 from tests.cli.conftest import Ssdbench
 from tests.cli.running import accept, keep, ssdbench
 from tests.report.browser import CHROMIUM, PHONE, a_browser, opened
-from tests.report.nights import plain_night, sixty_cases, some_launches
+from tests.report.made_up_runs import interleaved_run, plain_run, sixty_cases
 
 
 class _Links(HTMLParser):
@@ -50,7 +50,7 @@ def test_a_report_of_a_stored_run_has_its_history(tmp_path: Path):
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path):
-    keep(tmp_path, some_launches())
+    keep(tmp_path, interleaved_run())
     for name in ("one", "two"):
         ssdbench("report", "latest", "-o", tmp_path / f"{name}.html", "--results", tmp_path)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
@@ -61,7 +61,7 @@ def test_a_dash_is_standard_output_and_no_file(tmp_path: Path, monkeypatch: pyte
     empty = tmp_path / "here"
     empty.mkdir()
     monkeypatch.chdir(empty)
-    keep(tmp_path, some_launches())
+    keep(tmp_path, interleaved_run())
     markdown = ssdbench("report", "latest", "--markdown", "-", "--results", tmp_path)
     assert markdown.out.startswith("**Regressed:**")
     assert "| case | verdict |" in markdown.out
@@ -112,7 +112,7 @@ def test_pictures_are_part_of_the_file(tmp_path: Path):
 def site(tmp_path: Path) -> Path:
     """Ten nights of six cases, one on another machine, one of them with a name that is no file name."""
     odd = a_case(options={"note": "<b>../../x y</b>"})
-    nights = [plain_night(n, launches=2, cases=sixty_cases()[:6]) for n in range(15, 25)]
+    nights = [plain_run(n, launches=2, cases=sixty_cases()[:6]) for n in range(15, 25)]
     keep(tmp_path, *nights, a_run((odd, (0.1, 0.1)), run_id="elsewhere", hardware=GPU_HARDWARE))
     accept(tmp_path, "night-015")
     outcome = ssdbench("history", "--html", tmp_path / "site", "--results", tmp_path)
@@ -146,7 +146,7 @@ def test_a_case_has_its_change_point_and_every_run_its_report(site: Path):
 
 
 def test_a_site_of_one_case_and_what_it_cannot_be(tmp_path: Path):
-    keep(tmp_path, plain_night(1, launches=2, cases=sixty_cases()[:3]))
+    keep(tmp_path, plain_run(1, launches=2, cases=sixty_cases()[:3]))
     key = sixty_cases()[1].key
     ssdbench("history", key, "--html", tmp_path / "site", "--results", tmp_path)
     assert [path.name for path in (tmp_path / "site" / "cases").iterdir()] == [file_name(key)]

@@ -16,7 +16,7 @@ from ssdbench.report.page import OPEN_AT_FIRST, render_report
 from ssdbench.schema.record import Run
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
 from tests.report.browser import CHROMIUM, CONTRAST, PHONE, Opened, a_browser, opened
-from tests.report.nights import REGRESSED, plain_night, sixty_cases, some_launches
+from tests.report.made_up_runs import REGRESSED, interleaved_run, plain_run, sixty_cases
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,9 +37,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of 60 cases with regressions, and a history of 12 nights."""
-    baseline, candidate = split_arms(some_launches())
-    comparison = compare_arms(some_launches(), candidate.header.settings)
-    history = every_series([*(plain_night(n, launches=1) for n in range(14, 26)), candidate])
+    baseline, candidate = split_arms(interleaved_run())
+    comparison = compare_arms(interleaved_run(), candidate.header.settings)
+    history = every_series([*(plain_run(n, launches=1) for n in range(14, 26)), candidate])
     path = tmp_path_factory.mktemp("night") / "report.html"
     path.write_text(render_report(report_on(candidate, baseline, comparison, history)), encoding="utf-8")
     return path

@@ -10,7 +10,7 @@ from ssdbench.analysis.verdicts.compare import compare, compare_arms
 from ssdbench.report.pr_markdown import MOST_LINES, render_markdown
 from ssdbench.schema.record import Run
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
-from tests.report.nights import some_launches
+from tests.report.made_up_runs import interleaved_run
 
 
 def markdown_of(run: Run) -> str:
@@ -19,7 +19,7 @@ def markdown_of(run: Run) -> str:
 
 
 def test_a_night_says_what_got_worse_and_by_how_much():
-    night = some_launches()
+    night = interleaved_run()
     baseline, candidate = split_arms(night)
     text = render_markdown(report_on(candidate, baseline, compare_arms(night, night.header.settings), {}))
     lines = text.splitlines()

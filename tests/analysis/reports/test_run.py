@@ -14,7 +14,7 @@ from ssdbench.schema.record import ContainerImage, Control, RunOptions, SlurmOpt
 from ssdbench.schema.report import Report
 from ssdbench.schema.verdict import Baseline, Status
 from tests.builders import a_baseline, a_case, a_failure, a_measurement, a_record, a_run, gpu_samples
-from tests.report.nights import FAILED, SKIPPED, sixty_cases, some_launches
+from tests.report.made_up_runs import FAILED, SKIPPED, interleaved_run, sixty_cases
 
 
 def report_of(run, reference: Baseline | None) -> Report:
@@ -104,7 +104,7 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
     assert all(value in render_report(report_of(measured, None)) for _, value in places)
     assert report_of(a_run(), None).places == ()
 
-    night = some_launches()
+    night = interleaved_run()
     control = Control(python="python", source="/ssdbench", image=replace(image, reference="bench:24.08"))
     baseline, candidate = split_arms(replace(night, header=replace(night.header, control=control)))
     said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
@@ -112,7 +112,7 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
 
 
 def test_an_interleaved_night_is_told_by_its_arms_and_stages():
-    night = some_launches()
+    night = interleaved_run()
     baseline, candidate = split_arms(night)
     said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
     assert said.code is ExitCode.REGRESSED

@@ -9,7 +9,7 @@ from ssdbench.analysis.tables.layout import published_style
 from ssdbench.analysis.tables.measured import mean_cell, measured_sheets
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.published import load_published
-from ssdbench.report.cells import cell_text
+from ssdbench.report.text_table import cell_text
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.environment import Hardware
 from ssdbench.schema.record import Failure, Run

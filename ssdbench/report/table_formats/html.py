@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ssdbench.report import escape
-from ssdbench.report.cells import joined, lay
+from ssdbench.report.text_table import as_text, joined
 from ssdbench.schema.table import Table
 
 _HEAD = """<!DOCTYPE html>
@@ -31,20 +31,20 @@ def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
 
 
 def _section(table: Table, uncertainty: bool) -> str:
-    laid = lay(table, uncertainty=uncertainty)
+    shown = as_text(table, uncertainty=uncertainty)
     lines = ['<section class="ssdbench-table">', "<dl>"]
     lines += [f"<dt>{escape.html(name)}</dt><dd>{escape.html(value)}</dd>" for name, value in table.context]
     lines += ["</dl>", "<table>", f"<caption>{escape.html(table.title)}</caption>"]
-    headings = "".join(f'<th scope="col">{escape.html(text)}</th>' for text in laid.headings)
+    headings = "".join(f'<th scope="col">{escape.html(text)}</th>' for text in shown.headings)
     lines += [f"<thead><tr>{headings}</tr></thead>", "<tbody>"]
-    for row in laid.rows:
-        labels = "".join(f'<th scope="row">{escape.html(text)}</th>' for text, _ in row[: laid.labels])
-        cells = "".join(f"<td>{escape.html(text)}{_mark(note)}</td>" for text, note in row[laid.labels :])
+    for row in shown.rows:
+        labels = "".join(f'<th scope="row">{escape.html(text)}</th>' for text, _ in row[: shown.labels])
+        cells = "".join(f"<td>{escape.html(text)}{_mark(note)}</td>" for text, note in row[shown.labels :])
         lines.append(f"<tr>{labels}{cells}</tr>")
     lines += ["</tbody>", "</table>"]
-    if laid.notes:
-        lines += ["<ol>", *(f"<li>{escape.html(note)}</li>" for note in laid.notes), "</ol>"]
-    lines += [f"<p>{escape.html(remark)}</p>" for remark in laid.remarks]
+    if shown.notes:
+        lines += ["<ol>", *(f"<li>{escape.html(note)}</li>" for note in shown.notes), "</ol>"]
+    lines += [f"<p>{escape.html(remark)}</p>" for remark in shown.remarks]
     return "\n".join([*lines, "</section>"])
 
 

@@ -8,7 +8,7 @@ from ssdbench.schema.table import LABELS, Cell, Column, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Laid:
+class TextTable:
     """A table as text: `headings` of all columns, labels first; `rows` beneath; numbered `notes`, the table's own last.
 
     Each cell is its text and the number of its note, 0 without one.
@@ -21,17 +21,17 @@ class Laid:
     remarks: tuple[str, ...]
 
 
-def lay(table: Table, *, uncertainty: bool) -> Laid:
+def as_text(table: Table, *, uncertainty: bool) -> TextTable:
     """The text of every cell; with `uncertainty` the bounds of each figure behind it."""
     notes: dict[str, int] = {}
     rows = []
     for row in table.rows:
-        laid = [(label, 0) for label in row.labels]
+        texts = [(label, 0) for label in row.labels]
         for cell in row.cells:
             number = notes.setdefault(cell.note, len(notes) + 1) if cell.note else 0
-            laid.append((cell_text(cell, uncertainty=uncertainty), number))
-        rows.append(tuple(laid))
-    return Laid(
+            texts.append((cell_text(cell, uncertainty=uncertainty), number))
+        rows.append(tuple(texts))
+    return TextTable(
         headings=(*(LABELS[label] for label in table.labels), *map(heading, table.columns)),
         labels=len(table.labels),
         rows=tuple(rows),

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from ssdbench.report.cells import joined, lay
 from ssdbench.report.escape import one_line
+from ssdbench.report.text_table import as_text, joined
 from ssdbench.schema.table import Table
 
 
@@ -15,9 +15,9 @@ def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
 
 
 def _one(table: Table, uncertainty: bool) -> str:
-    laid = lay(table, uncertainty=uncertainty)
-    cells = [[one_line(text) + (f" [{note}]" if note else "") for text, note in row] for row in laid.rows]
-    headings = [_wrapped(text) for text in laid.headings]
+    shown = as_text(table, uncertainty=uncertainty)
+    cells = [[one_line(text) + (f" [{note}]" if note else "") for text, note in row] for row in shown.rows]
+    headings = [_wrapped(text) for text in shown.headings]
     height = max(map(len, headings))
     above = [[*[""] * (height - len(words)), *words] for words in headings]
     lines = [list(line) for line in zip(*above, strict=True)]
@@ -26,10 +26,10 @@ def _one(table: Table, uncertainty: bool) -> str:
     parts += [_line(line, widths) for line in lines]
     parts.append("  ".join("-" * width for width in widths))
     parts += [_line(row, widths) for row in cells]
-    if laid.notes or laid.remarks:
+    if shown.notes or shown.remarks:
         parts.append("")
-    parts += [f"[{number}] {one_line(note)}" for number, note in enumerate(laid.notes, start=1)]
-    parts += map(one_line, laid.remarks)
+    parts += [f"[{number}] {one_line(note)}" for number, note in enumerate(shown.notes, start=1)]
+    parts += map(one_line, shown.remarks)
     return "\n".join(parts)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ssdbench.report import escape
-from ssdbench.report.cells import joined, lay
+from ssdbench.report.text_table import as_text, joined
 from ssdbench.schema.table import Table
 
 
@@ -13,19 +13,19 @@ def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
 
 
 def _float(table: Table, uncertainty: bool) -> str:
-    laid = lay(table, uncertainty=uncertainty)
+    shown = as_text(table, uncertainty=uncertainty)
     context = "; ".join(f"{escape.latex(name)}: {escape.latex(value)}" for name, value in table.context)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape.latex(table.title)}}}"]
-    lines += [rf"\begin{{tabular}}{{{'r' * len(laid.headings)}}}", r"\hline"]
-    lines += [_row([escape.latex(text) for text in laid.headings]), r"\hline"]
+    lines += [rf"\begin{{tabular}}{{{'r' * len(shown.headings)}}}", r"\hline"]
+    lines += [_row([escape.latex(text) for text in shown.headings]), r"\hline"]
     lines += [
         _row([escape.latex(text) + (f"\\textsuperscript{{{note}}}" if note else "") for text, note in row])
-        for row in laid.rows
+        for row in shown.rows
     ]
     lines += [r"\hline", r"\end{tabular}", rf"\par\footnotesize {context}"]
-    for number, note in enumerate(laid.notes, start=1):
+    for number, note in enumerate(shown.notes, start=1):
         lines.append(rf"\par\footnotesize \textsuperscript{{{number}}} {escape.latex(note)}")
-    lines += [rf"\par\footnotesize {escape.latex(remark)}" for remark in laid.remarks]
+    lines += [rf"\par\footnotesize {escape.latex(remark)}" for remark in shown.remarks]
     return "\n".join([*lines, r"\end{table}"])
 
 

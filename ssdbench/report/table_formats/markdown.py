@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ssdbench.report import escape
-from ssdbench.report.cells import joined, lay
+from ssdbench.report.text_table import as_text, joined
 from ssdbench.schema.table import Table
 
 
@@ -13,16 +13,16 @@ def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
 
 
 def _one(table: Table, uncertainty: bool) -> str:
-    laid = lay(table, uncertainty=uncertainty)
+    shown = as_text(table, uncertainty=uncertainty)
     lines = [f"### {escape.markdown(table.title)}", ""]
     lines += [f"* {escape.markdown(name)}: {escape.markdown(value)}" for name, value in table.context]
-    lines += ["", _row([escape.markdown(text) for text in laid.headings])]
-    lines.append(_row(["---:"] * len(laid.headings)))
-    for row in laid.rows:
+    lines += ["", _row([escape.markdown(text) for text in shown.headings])]
+    lines.append(_row(["---:"] * len(shown.headings)))
+    for row in shown.rows:
         lines.append(_row([escape.markdown(text) + (f" <sup>{note}</sup>" if note else "") for text, note in row]))
-    if laid.notes:
-        lines += ["", *(f"{number}. {escape.markdown(note)}" for number, note in enumerate(laid.notes, start=1))]
-    for remark in laid.remarks:
+    if shown.notes:
+        lines += ["", *(f"{number}. {escape.markdown(note)}" for number, note in enumerate(shown.notes, start=1))]
+    for remark in shown.remarks:
         lines += ["", escape.markdown(remark)]
     return "\n".join(lines)
 

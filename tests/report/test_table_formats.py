@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexSpecialsNode, LatexWalker
 
 from ssdbench.errors import UsageError
-from ssdbench.report import layouts
+from ssdbench.report import table_formats
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.table import Cell, Column, Row, Table
 from tests.report.test_ci import HOSTILE
@@ -44,7 +44,7 @@ NASTY = Table(
 
 
 def rendered(layout: str, *tables: Table, uncertainty: bool = False) -> str:
-    text: str = find_format(layouts, layout).render(tables, uncertainty=uncertainty)
+    text: str = find_format(table_formats, layout).render(tables, uncertainty=uncertainty)
     text.encode("utf-8")
     return text
 
@@ -54,9 +54,9 @@ def rows_of(tree: etree._Element) -> list[list[str]]:
 
 
 def test_the_shelf_has_the_five_layouts_and_names_them_where_one_is_unknown():
-    assert formats(layouts) == ("csv", "html", "latex", "markdown", "terminal")
+    assert formats(table_formats) == ("csv", "html", "latex", "markdown", "terminal")
     with pytest.raises(UsageError, match="format 'pdf' is not known: choose from csv, html, latex"):
-        find_format(layouts, "pdf")
+        find_format(table_formats, "pdf")
 
 
 def test_markdown():

@@ -33,7 +33,7 @@ def sixty_cases() -> list[Case]:
     return train + infer
 
 
-def some_launches(
+def interleaved_run(
     *,
     seed: int = 1,
     pairs: int = 5,
@@ -71,7 +71,7 @@ def some_launches(
     return _run(header, records)
 
 
-def plain_night(number: int, *, launches: int = 5, cases: Sequence[Case] | None = None) -> Run:
+def plain_run(number: int, *, launches: int = 5, cases: Sequence[Case] | None = None) -> Run:
     """A night without a baseline arm; from the 20th on a new container, and the cases of `REGRESSED` are slower."""
     draw = random.Random(number)
     run_id = f"night-{number:03d}"
