@@ -34,7 +34,7 @@ STANDARD_LIBRARY = set(sys.stdlib_module_names)
 CONTAINER = {"torch", "torchvision", "nvidia", "pycocotools", "numpy", "pynvml", "PIL"}
 HOST = {
     *("psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "statsmodels", "ruptures"),
-    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic"),
+    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "pandas", "pyarrow"),
 }
 ALLOWED = {
     "errors": set(),
