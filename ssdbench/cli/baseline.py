@@ -24,8 +24,8 @@ from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.acceptance_note import render_note
 from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
-from ssdbench.report.tables import counted
 from ssdbench.schema.record import Run
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import Baseline
 
 app = typer.Typer(
@@ -241,10 +241,10 @@ def _in_words(store: Store, key: str, name: str) -> str:
         baseline = store.load_baseline(key, name)
     except StoreError:
         return "which could not be read"
-    cases = counted(len({record.case.key for record in baseline.records}), "case")
+    cases = pluralize(len({record.case.key for record in baseline.records}), "case")
     return (
         f"accepted {baseline.header.accepted_at[:10]} from run {baseline.header.run_id}: {len(baseline.records)} "
-        f"launches of {cases}, {counted(len(baseline.history), 'acceptance')}"
+        f"launches of {cases}, {pluralize(len(baseline.history), 'acceptance')}"
     )
 
 

@@ -13,7 +13,7 @@ from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.opening import VARIABLE, open_archive, open_database, spool_of, store_place
 from ssdbench.harness.stores.sync import Copied, sync_runs
 from ssdbench.harness.stores.sync import sync as copy
-from ssdbench.report.tables import counted
+from ssdbench.schema.text import pluralize
 
 app = typer.Typer(
     help="Stores of records and baselines: files, SQLite, PostgreSQL (docs/stores.md).", no_args_is_help=True
@@ -39,7 +39,7 @@ def send(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None
         print(f"nothing is kept in {spool.folder}")
         return
     sent = spool.send(archive)
-    print(f"sent: {counted(sent.records, 'record')} of {counted(sent.runs, 'run')} to {archive.name}")
+    print(f"sent: {pluralize(sent.records, 'record')} of {pluralize(sent.runs, 'run')} to {archive.name}")
     if sent.left:
         raise StoreError("; ".join(sent.left))
 
@@ -85,7 +85,7 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> Non
         *_faults(lambda place: (store.load_anchor(*place), store.load_baseline(*place)), places),
         *_faults(distributions.load, names),
     ]
-    held = [counted(len(runs), "run"), counted(len(places), "baseline"), counted(len(names), "distribution")]
+    held = [pluralize(len(runs), "run"), pluralize(len(places), "baseline"), pluralize(len(names), "distribution")]
     print(f"{store.name}: {', '.join(held)}{'' if wrong else '; all can be read'}")
     if wrong:
         print("\n".join(wrong))
@@ -114,7 +114,7 @@ def _faults(read: Callable[[T], object], names: Iterable[T]) -> Iterator[str]:
 
 def _say(copied: Copied, name: str) -> None:
     new = {"run": copied.runs, "record": copied.records, "baseline": copied.baselines}
-    counts = [counted(number, what) for what, number in (new | {"distribution": copied.distributions}).items()]
+    counts = [pluralize(number, what) for what, number in (new | {"distribution": copied.distributions}).items()]
     print(f"copied to {name}: {', '.join(counts)}")
     for place in copied.replaced:
         print(f"replaced by a later acceptance: {place}")

@@ -4,8 +4,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ssdbench.report.numbers import rounded
-from ssdbench.report.tables import counted, new_table
+from ssdbench.report.tables import new_table
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.training import Evaluation
 
 # Field of `Evaluation`, name, IoU, objects, detections an image.
@@ -34,7 +35,7 @@ def render_evaluation(found: CheckpointEvaluation, data: str) -> RenderableType:
 
 
 def _headline(found: CheckpointEvaluation, data: str) -> Text:
-    trained = f", after {counted(found.epoch, 'epoch')}" if found.epoch is not None else ""
+    trained = f", after {pluralize(found.epoch, 'epoch')}" if found.epoch is not None else ""
     return Text.assemble(
         (f"AP {_value(found.evaluation, 'ap')}", "bold"), f": {found.checkpoint}{trained}\n",
         (f"on {data}; {found.case.title}", "dim"),
@@ -49,7 +50,7 @@ def _footer(found: CheckpointEvaluation) -> Text:
         protocol = "every-image: detections count on all images"
     return Text(
         f"protocol {protocol}\n"
-        f"{counted(evaluation.images, 'image')}, {counted(evaluation.detections, 'detection')} judged by "
+        f"{pluralize(evaluation.images, 'image')}, {pluralize(evaluation.detections, 'detection')} judged by "
         f"{found.case.options['engine']}\n"
         f"{rounded(found.detect_seconds, 3)} s to detect ({rounded(found.images_per_second, 3)} images/s over all "
         f"ranks), {rounded(found.judge_seconds, 3)} s to judge",

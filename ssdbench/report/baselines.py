@@ -7,12 +7,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ssdbench.report.numbers import shown_unit, signed_percent, significant_digits, value_text
+from ssdbench.report.numbers import shown_unit, significant_digits, value_text
 from ssdbench.report.tables import (
     GAP_STYLE,
     case_cell,
     change_cells,
-    counted,
     difference_table,
     new_table,
     status_style,
@@ -21,6 +20,7 @@ from ssdbench.report.tables import (
     value_cell,
 )
 from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
+from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
 _KEPT: Mapping[Against, str] = {"anchor": "the oldest figures kept", "release": "the last release"}
@@ -86,11 +86,13 @@ def render_creep(
     """
     margin = f"{100 * comparison.settings.margin:g}%"
     since = f"since {kept.measured_at[:10]} (run {kept.run_id}, {_KEPT[against]})"
-    also = Text(f"; {counted(allowed, 'case')} more with an allowed regression" if allowed else "")
+    also = Text(f"; {pluralize(allowed, 'case')} more with an allowed regression" if allowed else "")
     cases = [case for case in comparison.cases if case.case_key in worse]
     if not cases:
         return Text.assemble("\n", (f"no creep: no case is worse by more than {margin} {since}", "dim"), also)
-    headline = Text(f"\nCREEP: {counted(len(cases), 'case')} worse by more than {margin} {since}", f"bold {GAP_STYLE}")
+    headline = Text(
+        f"\nCREEP: {pluralize(len(cases), 'case')} worse by more than {margin} {since}", f"bold {GAP_STYLE}"
+    )
     return Group(Text.assemble(headline, also), Text(), _changes(cases, against, "measured", {}))
 
 
@@ -142,9 +144,9 @@ def lowered_text(bar: LoweredBar) -> str:
 
 
 def _since(value: float, oldest: float | None) -> Text:
-    return Text("-", "dim") if oldest is None else Text(f"{signed_percent(value / oldest - 1, 1)}%")
+    return Text("-", "dim") if oldest is None else Text(percent(value / oldest - 1, 1, sign="+"))
 
 
 def _runs(header: BaselineHeader) -> str:
     others = len(header.sessions) - 1
-    return f"run {header.run_id}" + (f" and {counted(others, 'session')} more" if others > 0 else "")
+    return f"run {header.run_id}" + (f" and {pluralize(others, 'session')} more" if others > 0 else "")

@@ -6,10 +6,11 @@ from statistics import median
 
 from markupsafe import Markup
 
-from ssdbench.report.numbers import in_shown_unit, shown_unit, signed_percent
+from ssdbench.report.numbers import in_shown_unit, shown_unit
 from ssdbench.report.svg import Plot, Tick, padded
 from ssdbench.schema.history import Series
 from ssdbench.schema.report import SIDES, LaunchValue, PhasePair, Side, StepTrace
+from ssdbench.schema.text import percent
 from ssdbench.schema.verdict import METRICS, Direction, Verdict
 
 _FOREST_WIDTH, _FOREST_HEIGHT = 132, 22
@@ -224,4 +225,4 @@ def _some(labels: Sequence[str], width: int) -> list[Tick]:
 
 
 def _percent(change: float) -> str:
-    return f"{signed_percent(change, 1)}%"
+    return percent(change, 1, sign="+")

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ssdbench.report.numbers import signed_percent
-from ssdbench.report.tables import GAP_STYLE, counted, new_table, status_style, status_word
+from ssdbench.report.tables import GAP_STYLE, new_table, status_style, status_word
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader, PublishedTraining, Stability
 from ssdbench.schema.published import SEED_FIGURES
+from ssdbench.schema.text import interval, percent, pluralize
 
 
 def render_convergence(verdict: ConvergenceVerdict) -> RenderableType:
@@ -41,7 +41,7 @@ def render_distribution(header: DistributionHeader, row: Stability) -> Renderabl
     recipe = header.recipe
     about = Text.assemble(
         (f"distribution {header.name}", "bold"),
-        f": {counted(header.seeds, 'seed')} of {recipe.case.title}\n",
+        f": {pluralize(header.seeds, 'seed')} of {recipe.case.title}\n",
         f"accepted {header.accepted_at} from {', '.join(header.run_ids)}\n",
         f"because: {header.reason}\n",
         f"{recipe.epochs} epochs, global batch {recipe.global_batch_size}, on {recipe.hardware.key}",
@@ -51,7 +51,7 @@ def render_distribution(header: DistributionHeader, row: Stability) -> Renderabl
 
 def render_replaced(old: Stability, new: Stability) -> RenderableType:
     """The distribution that is replaced, and the one in its place."""
-    change = f"mean {signed_percent(new.mean / old.mean - 1, 2)}%"
+    change = f"mean {percent(new.mean / old.mean - 1, 2, sign='+')}"
     return render_stability({"replaced": old, "new": new}, f"{change}; {conditions_of(new)}")
 
 
@@ -103,15 +103,15 @@ def _figures(verdict: ConvergenceVerdict) -> Table:
     assert verdict.low is not None
     assert verdict.high is not None
     table = new_table("", "baseline", "candidate", "change", "bounds", "seeds", "smallest drop found")
-    interval = f"{signed_percent(verdict.low, 2)}..{signed_percent(verdict.high, 2)}%"
+    low, high = interval(verdict.low, verdict.high, 2)
     drop = "-"
     if verdict.smallest_detectable_drop is not None and verdict.detection_power is not None:
-        drop = f"{100 * verdict.smallest_detectable_drop:.2f}% (in {100 * verdict.detection_power:.0f} of 100)"
+        drop = f"{percent(verdict.smallest_detectable_drop, 2)} (in {100 * verdict.detection_power:.0f} of 100)"
     table.add_row(
         "AP (geometric mean)",
         *("-" if value is None else f"{value:.5f}" for value in (verdict.baseline_ap, verdict.measured_ap)),
-        f"{signed_percent(verdict.change, 2)}%",
-        interval,
+        percent(verdict.change, 2, sign="+"),
+        f"{low[:-1]}..{high}",
         f"{verdict.baseline_seeds}+{verdict.measured_seeds}",
         drop,
     )

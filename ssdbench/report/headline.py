@@ -7,8 +7,9 @@ from statistics import fmean
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.numbers import change_text, interval_text
-from ssdbench.report.tables import Tone, counted, status_word, tone_of
+from ssdbench.report.tables import Tone, status_word, tone_of
 from ssdbench.schema.report import AccuracyReport, SeedRow
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import METRICS, Comparison, Status
 
 _TRAINED = {Status.UNCHANGED: "No regression", Status.NOT_RUN: "Not covered", Status.INCOMPARABLE: "Not covered"}
@@ -40,7 +41,7 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
     """The answer; `code` is the comparison's exit code, which decides what comes first."""
     settings = comparison.settings
     counts = Counter(case.verdict.status for case in comparison.cases)
-    of_all = f"of {counted(len(comparison.cases), 'case')}"
+    of_all = f"of {pluralize(len(comparison.cases), 'case')}"
     sure, margin = f"{100 * (1 - settings.alpha):g}%", f"{100 * settings.margin:g}%"
     if code is ExitCode.REGRESSED:
         return _regressed(comparison, counts)
@@ -72,7 +73,7 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
 
 def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline:
     settings, worst = comparison.settings, comparison.cases[0]
-    of_all = f"of {counted(len(comparison.cases), 'case')}"
+    of_all = f"of {pluralize(len(comparison.cases), 'case')}"
     slower, unfit = counts[Status.REGRESSED], counts[Status.NO_LONGER_FITS]
     if not slower:
         where = (
@@ -123,10 +124,10 @@ def _not_judged(report: AccuracyReport) -> Headline:
     sound = [seed for seed in report.seeds if seed.is_sound]
     broken = [seed for seed in report.seeds if not seed.is_sound]
     what, _, _ = report.title.partition(" · ")
-    trained = f"{counted(len(sound), 'seed')} of {what} trained{_final(sound)}"
+    trained = f"{pluralize(len(sound), 'seed')} of {what} trained{_final(sound)}"
     why = f"Nothing was judged: there is {report.reference}."
     if broken:
-        first = f"{len(broken)} of {counted(len(report.seeds), 'seed')} did not end well, first {broken[0].name}"
+        first = f"{len(broken)} of {pluralize(len(report.seeds), 'seed')} did not end well, first {broken[0].name}"
         others = f"; {trained}" if sound else ""
         return Headline(tone="bad", word="Failed", sentence=f"{first}: {broken[0].outcome}{others}", sureness=why)
     return Headline(tone="gap", word="Not judged", sentence=trained, sureness=why)

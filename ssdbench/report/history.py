@@ -8,9 +8,10 @@ from statistics import median
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ssdbench.report.numbers import shown_unit, signed_percent, significant_digits, value_text
+from ssdbench.report.numbers import shown_unit, significant_digits, value_text
 from ssdbench.report.tables import case_cell, new_table, units
 from ssdbench.schema.history import CaseHistory, ChangePoint, HistoryPoint, Series
+from ssdbench.schema.text import percent
 from ssdbench.schema.verdict import METRICS, Difference, Direction
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -124,14 +125,14 @@ def _table(series: Series) -> RenderableType:
             labels[index],
             f"{value_text(metric, point.value, digits)} {shown_unit(metric)}",
             str(point.launches),
-            "" if point.change is None else f"{signed_percent(point.change, 1)}%",
+            "" if point.change is None else percent(point.change, 1, sign="+"),
             _level(series.metric, change) if change else "",
         )
     return table
 
 
 def _level(metric: str, change: ChangePoint) -> Text:
-    text = Text(f"{_MARK} {signed_percent(change.change, 1)}%", _style(metric, change.change))
+    text = Text(f"{_MARK} {percent(change.change, sign='+')}", _style(metric, change.change))
     for difference in change.differences:
         text.append(f"\n{difference.name} {difference.baseline} -> {difference.measured}", "dim")
     return text

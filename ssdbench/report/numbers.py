@@ -2,6 +2,7 @@
 
 import math
 
+from ssdbench.schema.text import interval, percent
 from ssdbench.schema.verdict import Metric, MetricChange, Verdict
 
 _DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%")}
@@ -41,15 +42,15 @@ def rounded(value: float, digits: int) -> str:
 
 def change_text(verdict: Verdict | MetricChange) -> str:
     """The change in per cent with its sign; empty where there is none."""
-    return "" if verdict.change is None else f"{signed_percent(verdict.change, _decimals(verdict))}%"
+    return "" if verdict.change is None else percent(verdict.change, _decimals(verdict), sign="+")
 
 
 def interval_text(verdict: Verdict | MetricChange) -> str:
     """The bounds of the change in per cent, without the unit; empty where there are none."""
     if verdict.low is None or verdict.high is None:
         return ""
-    decimals = _decimals(verdict)
-    return f"{signed_percent(verdict.low, decimals)}..{signed_percent(verdict.high, decimals)}"
+    low, high = interval(verdict.low, verdict.high, _decimals(verdict))
+    return f"{low[:-1]}..{high[:-1]}"
 
 
 def spread(verdict: Verdict | MetricChange) -> float | None:
@@ -62,12 +63,6 @@ def _decimals(verdict: Verdict | MetricChange) -> int:
     if half_width is None:
         return 1
     return 0 if half_width >= 0.1 else 1 if half_width >= 0.001 else 2
-
-
-def signed_percent(change: float, decimals: int) -> str:
-    """A relative change in per cent with its sign, without the unit; zero has no sign."""
-    text = f"{100 * change:+.{decimals}f}"
-    return text.lstrip("+-") if float(text) == 0 else text
 
 
 def supported_decimals(value: float, half_width: float | None) -> int:

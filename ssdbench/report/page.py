@@ -33,15 +33,15 @@ from ssdbench.report.numbers import (
     change_text,
     interval_text,
     shown_unit,
-    signed_percent,
     significant_digits,
     spread,
     value_text,
 )
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
-from ssdbench.report.tables import counted, status_word, tone_of
+from ssdbench.report.tables import status_word, tone_of
 from ssdbench.schema.history import Series
 from ssdbench.schema.report import AccuracyReport, Picture, Report
+from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import METRICS, Verdict
 
 OPEN_AT_FIRST = 3
@@ -94,7 +94,7 @@ def _environment() -> Environment:
         "METRICS": METRICS,
         "tone": tone_of,
         "status_word": status_word,
-        "counted": counted,
+        "pluralize": pluralize,
         "unit": shown_unit,
         "change_text": change_text,
         "interval_text": interval_text,
@@ -137,7 +137,7 @@ def _series_value(series: Series, value: float) -> str:
 
 
 def _percent(change: float | None, decimals: int = 1) -> str:
-    return "" if change is None else f"{signed_percent(change, decimals)}%"
+    return "" if change is None else percent(change, decimals, sign="+")
 
 
 def _data_address(picture: Picture) -> str:

@@ -11,8 +11,9 @@ from ssdbench.report.figures import values
 from ssdbench.report.headline import Headline, accuracy_headline, headline
 from ssdbench.report.numbers import change_text, interval_text
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
-from ssdbench.report.tables import counted, status_word
+from ssdbench.report.tables import status_word
 from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import CaseVerdict, Difference, Status
 
 MOST_LINES = 60
@@ -74,7 +75,7 @@ def _cases(cases: Sequence[CaseVerdict]) -> list[str]:
     telling = [case for case in cases if case.verdict.status not in _QUIET]
     counts = Counter(case.verdict.status for case in cases)
     total = ", ".join(f"{count} {status_word(status)}" for status, count in counts.items())
-    lines = [f"{counted(len(cases), 'case')}: {total}.", ""]
+    lines = [f"{pluralize(len(cases), 'case')}: {total}.", ""]
     if not telling:
         return lines
     lines += ["| case | verdict | change | 99% interval | baseline | measured |", "|---|---|--:|--:|--:|--:|"]
@@ -121,7 +122,7 @@ def _gaps(gaps: Sequence[Gap]) -> list[str]:
 
 
 def _more(count: int, what: str, how: str) -> list[str]:
-    return [f"- and {counted(count, what)} {how}"] if count > 0 else []
+    return [f"- and {pluralize(count, what)} {how}"] if count > 0 else []
 
 
 def _safe(text: str, letters: int = _LETTERS) -> str:

@@ -86,8 +86,3 @@ def tone_of(status: Status) -> Tone:
 def status_style(status: Status) -> str:
     """The colour of a status for a terminal."""
     return TONE_STYLES[tone_of(status)]
-
-
-def counted(number: int, what: str) -> str:
-    """`1 case`, `2 cases`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
