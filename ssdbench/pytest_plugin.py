@@ -177,14 +177,14 @@ class _Lines:
     def __init__(self, reporter: Any) -> None:
         self._reporter = reporter
 
-    def left(self, case_keys: Sequence[str]) -> None:
+    def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self._left = len(case_keys)
 
     def launch_started(self, case: Case, name: str) -> None:
         if self._reporter is not None:
             self._reporter.write_line(f"ssdbench: {case.title}, {name} ({self._left} launches to go)")
 
-    def round_ended(self, records: Sequence[Record]) -> None:
+    def round_finished(self, records: Sequence[Record]) -> None:
         """What is left is told before each launch."""
 
     def event(self, event: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ssdbench.harness.toml_tables import Table, checked, read_toml
+from ssdbench.harness.toml_tables import Table, read_toml, validated
 
 REPOSITORY = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("mutants.toml")
@@ -56,7 +56,7 @@ class MutantList(Table):
 
 def read_mutants(path: Path = LIST) -> list[Mutant]:
     """The faults of a list."""
-    return checked(MutantList, read_toml(path), str(path)).mutant
+    return validated(MutantList, read_toml(path), str(path)).mutant
 
 
 def not_passing(tests: Sequence[str], root: Path) -> set[str]:

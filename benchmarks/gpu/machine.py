@@ -99,7 +99,7 @@ def nvml(check: Check) -> None:
 
     cpu, seconds = time.process_time(), 2.0
     with GpuMonitor(states[:1]) as monitor:
-        monitor.hear({"event": "phase", "phase": "measure", "seconds": time.monotonic()})
+        monitor.on_event({"event": "phase", "phase": "measure", "seconds": time.monotonic()})
         time.sleep(seconds)
     cores = (time.process_time() - cpu) / seconds
     (samples,) = monitor.samples(seconds)

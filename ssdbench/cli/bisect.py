@@ -14,7 +14,7 @@ from ssdbench.cli.compare import judged
 from ssdbench.cli.container_request import PairRequest, campaign_in, look_at
 from ssdbench.errors import EnvironmentLacksError, ExitCode, UsageError
 from ssdbench.harness import run_setup
-from ssdbench.harness.bisections import BisectionLog, log_name
+from ssdbench.harness.bisections import BisectionLog, log_file_name
 from ssdbench.harness.containers.config import Containers, between
 from ssdbench.harness.forecast import forecast
 from ssdbench.harness.stores.store import Store
@@ -50,7 +50,7 @@ def bisect(
     if len(plan.cases) != 1:
         raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are asked for: say which with --case")
     key = plan.cases[0].case.key
-    path = log or request.results / "bisections" / log_name(images, key)
+    path = log or request.results / "bisections" / log_file_name(images, key)
     search = _Search(
         request=request,
         containers=containers,

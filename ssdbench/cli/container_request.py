@@ -10,10 +10,10 @@ from rich.markup import escape
 
 from ssdbench.cli.request import Request
 from ssdbench.harness import run_setup
+from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
 from ssdbench.harness.containers.images import inspect_image
-from ssdbench.harness.launchers.container import remove_leftovers
-from ssdbench.harness.planning import only
+from ssdbench.harness.planning import select_cases
 from ssdbench.harness.process import SOURCE
 from ssdbench.schema.record import ContainerImage, Control
 
@@ -81,4 +81,4 @@ def campaign_in(
     control = Control(python=python, source=str(SOURCE), image=beside) if beside is not None else None
     setup = run_setup.new_setup(suite, options, request.seed, control)
     run_setup.require_speed(setup.plan)
-    return replace(setup, plan=only(setup.plan, request.case)) if request.case else setup
+    return replace(setup, plan=select_cases(setup.plan, request.case)) if request.case else setup

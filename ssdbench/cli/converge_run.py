@@ -33,14 +33,14 @@ def train_seeds(request: Request, seeds: int | None, resume: bool, run_id: str |
     run_setup.require_something_to_measure(setup.plan)
     with data_progress() as on_progress:
         data = run_setup.prepare_images(setup, on_progress)
-    begun = run_setup.begin(store, setup, data)
+    begun = run_setup.begin_run(store, setup, data)
     with training_progress(begun.header) as observer:
-        bench = LaunchLoop(
-            begun, data, run_setup.launchers(setup), store, cache_folder() / "work", observer,
+        loop = LaunchLoop(
+            begun, data, run_setup.build_launchers(setup), store, cache_folder() / "work", observer,
             training_folder(request.results),
         )  # fmt: skip
-        run_plan(bench, setup.plan, None)
-    return bench.run
+        run_plan(loop, setup.plan, None)
+    return loop.run
 
 
 def exit_code(run: Run) -> ExitCode:

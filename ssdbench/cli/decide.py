@@ -14,9 +14,9 @@ from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
 from ssdbench.analysis.verdicts.outlook import Outlook, outlook
 from ssdbench.cli.compare import judged, reference_of
 from ssdbench.errors import UsageError
-from ssdbench.harness.control import control_from, seconds_of
+from ssdbench.harness.baseline_arm import choose_baseline_arm, parse_duration
 from ssdbench.harness.launch_loop import LaunchLoop
-from ssdbench.harness.runner import AskRule, run_more, run_pairs, run_plan
+from ssdbench.harness.runner import AskRule, run_candidates, run_pairs, run_plan
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.record import Control, Record, Run, RunHeader
@@ -47,7 +47,7 @@ def control_arm(
         raise UsageError(f"{given[0]} says what measures as the baseline: give it with --decide")
     if run is not None and len(given) > 1:
         raise UsageError(f"--baseline-run is a whole environment: leave {given[0]} away, or --baseline-run")
-    return control_from(python, checkout, store.load(run) if run else None) if decide else None
+    return choose_baseline_arm(python, checkout, store.load(run) if run else None) if decide else None
 
 
 def reference_name(store: Store, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
@@ -71,18 +71,18 @@ def reference_name(store: Store, *, decide: bool, until_decided: bool, baseline:
 
 def deadline_of(budget: str | None) -> float | None:
     """When a budget that begins now is used up, by the monotonic clock; None without one."""
-    return None if budget is None else time.monotonic() + seconds_of(budget)
+    return None if budget is None else time.monotonic() + parse_duration(budget)
 
 
-def measure(bench: LaunchLoop, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
+def measure(loop: LaunchLoop, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
     """Pairs where the run has a baseline arm, as the rule asks; else the plan, and more until a baseline can decide."""
     ask = _rule_of(store, header)
     if ask is not None and header.control is not None:
-        run_pairs(bench, header.plan, ask, deadline_seconds)
+        run_pairs(loop, header.plan, ask, deadline_seconds)
         return
-    run_plan(bench, header.plan, deadline_seconds)
+    run_plan(loop, header.plan, deadline_seconds)
     if ask is not None:
-        run_more(bench, header.plan, ask, deadline_seconds)
+        run_candidates(loop, header.plan, ask, deadline_seconds)
 
 
 def is_unfinished(store: Store, run: Run) -> bool:

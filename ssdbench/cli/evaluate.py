@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ssdbench.cli.progress import data_progress, evaluation_progress
 from ssdbench.errors import UsageError
-from ssdbench.harness.datasets import provide
+from ssdbench.harness.datasets import prepare_dataset
 from ssdbench.harness.evaluation import plan_check, run_check
 from ssdbench.harness.stores.codec import dump
 from ssdbench.report.accuracy import render_evaluation
@@ -46,7 +46,7 @@ def evaluate(
         checkpoint, axes, protocol=protocol, engine=engine, device=device, python=python, timeout_seconds=timeout
     )
     with data_progress() as on_progress:
-        prepared = provide(check.python, RunOptions(data_folder=str(data)), on_progress)
+        prepared = prepare_dataset(check.python, RunOptions(data_folder=str(data)), on_progress)
     with evaluation_progress(check.batches(prepared.dataset.val_images)) as on_event:
         found, picture = run_check(check, prepared, on_event)
     if json:

@@ -42,11 +42,11 @@ class Gate:
         plan = replace(plan, order=tuple(slot for slot in plan.order if slot.case_key in keys))
         setup = replace(self.setup, plan=plan)
         data = run_setup.prepare_images(setup, lambda _event: None)
-        begun = run_setup.begin(self.store, setup, data)
-        launchers = run_setup.launchers(setup)
-        bench = LaunchLoop(begun, data, launchers, self.store, cache_folder() / "work", observer)
-        run_plan(bench, plan, None)
-        measured = bench.run
+        begun = run_setup.begin_run(self.store, setup, data)
+        launchers = run_setup.build_launchers(setup)
+        loop = LaunchLoop(begun, data, launchers, self.store, cache_folder() / "work", observer)
+        run_plan(loop, plan, None)
+        measured = loop.run
         comparison, _ = judged(self.store, measured, self.baseline, measured.header.settings)
         return {case.case_key: case for case in comparison.cases}
 
@@ -67,6 +67,6 @@ def open_gate(path: Path, results: Path, baseline: str) -> Gate:
         SsdbenchError: the suite is wrong, or this machine lacks what measures.
     """
     suite = load_suite(path)
-    options = RunOptions(synthetic=suite.data.recipe(), foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores)
+    options = RunOptions(synthetic=suite.data.synthetic_data(), foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores)
     setup = run_setup.new_setup(suite, options, SEED)
     return Gate(setup=setup, store=open_store(results, None), baseline=baseline)

@@ -24,7 +24,7 @@ def begin(store: Store, setup: run_setup.RunSetup) -> tuple[Run, PreparedData | 
     run_setup.require_something_to_measure(setup.plan)
     with data_progress() as on_progress:
         data = run_setup.prepare_images(setup, on_progress)
-    return run_setup.begin(store, setup, data), data
+    return run_setup.begin_run(store, setup, data), data
 
 
 def measure(
@@ -33,9 +33,9 @@ def measure(
 ) -> ExitCode:  # fmt: skip
     """Measure what is left of a run, and judge it where that was asked for; the exit code says how it went."""
     with run_progress(begun.header, prediction, len(begun.records), d.outlook_of(begun.header)) as observer:
-        bench = LaunchLoop(begun, data, run_setup.launchers(setup), store, cache_folder() / "work", observer)
-        d.measure(bench, store, begun.header, deadline_seconds)
-    code = d.judge_run(store, bench.run)
-    if code is None and any(record.failure for record in bench.records):
+        loop = LaunchLoop(begun, data, run_setup.build_launchers(setup), store, cache_folder() / "work", observer)
+        d.measure(loop, store, begun.header, deadline_seconds)
+    code = d.judge_run(store, loop.run)
+    if code is None and any(record.failure for record in loop.records):
         code = ExitCode.CASE_FAILED
     return ExitCode(code or ExitCode.OK)

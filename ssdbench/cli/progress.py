@@ -144,7 +144,7 @@ class _Watch:
     def launches_left(self) -> int:
         return len(self._left)
 
-    def left(self, case_keys: Sequence[str]) -> None:
+    def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self._left = list(case_keys)
         seconds = sum(self._prediction.launch_seconds[key] for key in self._left)
         note = f"{len(self._left)} to go in {len(set(self._left))} cases, {duration(seconds)}"
@@ -178,7 +178,7 @@ class _Watch:
         self._ended += 1
         if record.case.key in self._left:
             self._left.remove(record.case.key)
-        self.left(self._left)
+        self.remaining_changed(self._left)
         if record.measurement is not None:
             result = f"[green]{throughput(record.measurement):10.4g} images/s[/green]"
         else:
@@ -189,7 +189,7 @@ class _Watch:
         line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}"
         self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
 
-    def round_ended(self, records: Sequence[Record]) -> None:
+    def round_finished(self, records: Sequence[Record]) -> None:
         if self._look_out is None:
             return
         found = self._look_out(records)

@@ -27,7 +27,7 @@ from ssdbench.cli.opening import StoreUrl, open_store
 from ssdbench.cli.request import DEFAULT_RESULTS
 from ssdbench.cli.writing import write, write_text
 from ssdbench.errors import UsageError
-from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, read_pictures, sheets_of
+from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, read_pictures, training_sheets
 from ssdbench.harness.run_setup import trains_for_accuracy
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.distributions import DistributionStore
@@ -119,7 +119,7 @@ def accuracy_said(
     said = accuracy_report(run, distribution)
     left = LARGEST_PICTURES_BYTES - sum(len(picture.content) for picture in pictures)
     folder = training_folder(results)
-    sheets, gaps = sheets_of(folder, said.header.run_id, said.case_key, said.trainings, left)
+    sheets, gaps = training_sheets(folder, said.header.run_id, said.case_key, said.trainings, left)
     return replace(said, pictures=(*pictures, *sheets), gaps=(*said.gaps, *gaps))
 
 

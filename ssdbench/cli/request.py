@@ -110,7 +110,7 @@ class Request:
         """What is kept in the run's header beside its plan."""
         return RunOptions(
             data_folder=str(self.data) if self.data else None,
-            synthetic=suite.data.recipe(),
+            synthetic=suite.data.synthetic_data(),
             python=self.python,
             backbone_weights=self.weights,
             allow_download=self.download,

@@ -42,7 +42,7 @@ class _Watch:
         self.display = live_display(console)
         self._task = self.display.add_task("", total=1, note="", visible=False)
 
-    def left(self, case_keys: Sequence[str]) -> None:
+    def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self.seeds_left = len(case_keys)
 
     def launch_started(self, case: Case, name: str) -> None:
@@ -74,7 +74,7 @@ class _Watch:
             self.seeds_left -= 1
         self._print(f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]")
 
-    def round_ended(self, records: Sequence[Record]) -> None:
+    def round_finished(self, records: Sequence[Record]) -> None:
         pass  # seeds are judged together, when all are trained
 
     def _show(self, step: int, seconds: float) -> None:

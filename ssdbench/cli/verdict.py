@@ -63,19 +63,19 @@ def verdict(
     rows = launch_table.read_rows(csv)
     better = Direction.HIGHER_IS_BETTER if direction is Better.HIGHER else Direction.LOWER_IS_BETTER
     metric = Metric(name="value", title="value", unit="", direction=better, description="the column `value`")
-    chosen = launch_table.mode_of(rows) if mode is AskedMode.AUTO else Mode(mode.value)
+    chosen = launch_table.detect_mode(rows) if mode is AskedMode.AUTO else Mode(mode.value)
     verdicts = _judged(rows, metric, chosen, settings)
     if as_json:
         print(json.dumps({"cases": [_as_json(case, found) for case, found in verdicts.items()]}))
     else:
-        lonely = launch_table.without_partner(rows) if chosen is Mode.INTERLEAVED else {}
+        lonely = launch_table.count_unpaired(rows) if chosen is Mode.INTERLEAVED else {}
         Console().print(render_verdicts([_case(name, found, lonely) for name, found in verdicts.items()], chosen))
     raise typer.Exit(_exit_code(verdicts))
 
 
 def _judged(rows: list[launch_table.Row], metric: Metric, mode: Mode, settings: Settings) -> dict[str, Verdict]:
     if mode is Mode.STORED:
-        return judge_stored(launch_table.sessions_of(rows, metric), settings)
+        return judge_stored(launch_table.group_sessions(rows, metric), settings)
     night = launch_table.launches_by_case(rows, metric, mode)
     return judge(night, settings) if mode is Mode.INTERLEAVED else judge_single_shot(night, settings)
 

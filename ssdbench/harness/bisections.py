@@ -67,7 +67,7 @@ class BisectionLog:
         return step
 
 
-def log_name(images: tuple[str, ...], case_key: str) -> str:
+def log_file_name(images: tuple[str, ...], case_key: str) -> str:
     """A file name for the log of a question."""
     words = [image.rpartition("/")[2] for image in (images[0], images[-1])]
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join([*words, case_key])) + ".jsonl"

@@ -60,7 +60,7 @@ def image_folder(options: RunOptions) -> Path:
     return cache_folder() / "synthetic" / f"{_synthetic_name(options.synthetic)}-ssdbench{__version__}"
 
 
-def provide(python: str, options: RunOptions, on_progress: OnProgress) -> PreparedData:
+def prepare_dataset(python: str, options: RunOptions, on_progress: OnProgress) -> PreparedData:
     """Make ready the run's data set: the user's folder, or the synthetic one.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.launchers.torchrun import CASE_FILE
-from ssdbench.harness.machine.gpu_conditions import gpus_of
+from ssdbench.harness.machine.gpu_conditions import case_gpus
 from ssdbench.harness.machine.gpu_monitor import GpuMonitor
 from ssdbench.harness.machine.validity import Validity
 from ssdbench.harness.stores.codec import read_training
@@ -32,7 +32,7 @@ class Launcher(Protocol):
 
 
 @runtime_checkable
-class Queue(Launcher, Protocol):
+class QueuedLauncher(Launcher, Protocol):
     """A launcher whose launches wait for their turn elsewhere and outlive the host; several may be under way.
 
     Their GPUs are elsewhere too: it has them watched itself.
@@ -63,7 +63,7 @@ class Sink(Protocol):
 class Observer(Protocol):
     """Watches a run, for progress."""
 
-    def left(self, case_keys: Sequence[str]) -> None:
+    def remaining_changed(self, case_keys: Sequence[str]) -> None:
         """What is known to be left: the case of every launch."""
 
     def launch_started(self, case: Case, name: str) -> None:
@@ -75,7 +75,7 @@ class Observer(Protocol):
     def launch_finished(self, record: Record, name: str) -> None:
         """A launch ended and its record is stored."""
 
-    def round_ended(self, records: Sequence[Record]) -> None:
+    def round_finished(self, records: Sequence[Record]) -> None:
         """Every case that needs it had its turn, and the verdict rule is asked about these records; or it begins."""
 
 
@@ -95,11 +95,11 @@ class LaunchLoop:
         self._work_folder = work_folder / run.header.run_id
         self._training_folder = training_folder
         # A training that broke off goes on from its checkpoint when its run is resumed, and only then.
-        self._taken_up = {record.id for record in run.records if _can_go_on(record)}
+        self._resumable = {record.id for record in run.records if _can_continue(record)}
         limit = run.header.options.foreign_cpu_limit_cores
-        self._validity = Validity(begun=run.header.host, foreign_cpu_limit_cores=limit)
+        self._validity = Validity(host=run.header.host, foreign_cpu_limit_cores=limit)
         if run.header.options.slurm is not None:  # the GPUs here are not those that measured
-            self._validity = replace(self._validity, look=tuple)
+            self._validity = replace(self._validity, query=tuple)
         self._submitted: dict[str, LaunchRequest] = {}
 
     @property
@@ -110,7 +110,7 @@ class LaunchLoop:
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
         last = self._last(case_key, arm, stage, launch)
-        if last is None or last.id in self._taken_up:
+        if last is None or last.id in self._resumable:
             return False
         return not may_be_replaced(last, self.records)
 
@@ -126,10 +126,10 @@ class LaunchLoop:
     def submit(self, launches: Sequence[tuple[Case, int]]) -> None:
         """Hand over launches of the plan that come next, as many as a launcher with a queue takes at once."""
         queue = self._launchers["candidate"]
-        if not isinstance(queue, Queue):
+        if not isinstance(queue, QueuedLauncher):
             return
         for case, launch in launches[: queue.jobs]:
-            place = _place(case, "candidate", "B", launch, self._replacement(case.key, "candidate", "B", launch))
+            place = _folder_name(case, "candidate", "B", launch, self._replacement(case.key, "candidate", "B", launch))
             if place not in self._submitted and not self._awaits_counts(case):
                 self._submitted[place] = self._request(case, "candidate", launch, place)
                 queue.submit(self._submitted[place])
@@ -137,7 +137,7 @@ class LaunchLoop:
     def withdraw(self) -> None:
         """End launches that were submitted and whose turn does not come."""
         for launcher in self._launchers.values():
-            if isinstance(launcher, Queue):
+            if isinstance(launcher, QueuedLauncher):
                 launcher.withdraw()
         self._submitted.clear()
 
@@ -159,10 +159,10 @@ class LaunchLoop:
 
     def _measure(self, case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> Record:
         header, launcher = self._header, self._launchers[arm]
-        place = _place(case, arm, stage, launch, replacement)
+        place = _folder_name(case, arm, stage, launch, replacement)
         request = self._submitted.pop(place, None) or self._request(case, arm, launch, place)
         begin = time.monotonic()
-        outcome = self._launched(launcher, request)
+        outcome = self._launch(launcher, request)
         seconds = time.monotonic() - begin
         record = Record(
             schema_version=SCHEMA_VERSION,
@@ -172,28 +172,30 @@ class LaunchLoop:
             launch=launch,
             order=len(self.records),
             hardware=header.hardware,
-            launch_seconds=launcher.run_seconds(Path(request.output)) if isinstance(launcher, Queue) else seconds,
+            launch_seconds=launcher.run_seconds(Path(request.output))
+            if isinstance(launcher, QueuedLauncher)
+            else seconds,
             dataset=header.dataset,
             arm=arm,
             stage=stage,
             replacement=replacement,
         )
         if isinstance(outcome, Failure):
-            return replace(record, failure=outcome, training=_log_of(request.training_folder))
+            return replace(record, failure=outcome, training=_partial_training(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
         return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome, case))
 
-    def _launched(self, launcher: Launcher, request: LaunchRequest) -> Measurement | Training | Failure:
+    def _launch(self, launcher: Launcher, request: LaunchRequest) -> Measurement | Training | Failure:
         """What came of a launch, with what was seen of its GPUs; nothing is started where one of them is lost."""
         case = request.case
         if lost := self._validity.lost_gpus(case):
             return Failure(kind="lost", message=f"{lost}: nothing was started")
         # A training is judged by its curve, whatever the state of the GPU.
-        is_watched = request.training_folder is None and not isinstance(launcher, Queue)
-        watched = gpus_of(case, self._header.host) if is_watched else ()
+        is_watched = request.training_folder is None and not isinstance(launcher, QueuedLauncher)
+        watched = case_gpus(case, self._header.host) if is_watched else ()
         with GpuMonitor(watched, Path(request.output) / CASE_FILE) as monitor:
-            outcome = launcher.launch(request, _both(monitor.hear, self.observer.event))
+            outcome = launcher.launch(request, _call_both(monitor.on_event, self.observer.event))
         if isinstance(outcome, Failure) and outcome.kind in _BY_A_LOST_GPU and (lost := self._validity.lost_gpus(case)):
             return replace(outcome, kind="lost", message=f"{lost}: {outcome.message}")
         if isinstance(outcome, Measurement):
@@ -209,15 +211,15 @@ class LaunchLoop:
             launch=launch,
             # Both arms of a pair draw the same weights and the same images.
             seed=seed,
-            output=str(self._folder_of(place, self._launchers[arm])),
+            output=str(self._output_folder(place, self._launchers[arm])),
             prepared_data=str(self._data.path) if self._data else None,
             backbone_weights=_absolute(header.options.backbone_weights),
             allow_download=header.options.allow_download,
-            training_folder=self._training_of(case, seed),
+            training_folder=self._training_folder_for(case, seed),
             step_counts=self._step_counts(case),
         )
 
-    def _training_of(self, case: Case, seed: int) -> str | None:
+    def _training_folder_for(self, case: Case, seed: int) -> str | None:
         if case.workload != "accuracy":
             return None
         assert self._training_folder is not None
@@ -232,22 +234,22 @@ class LaunchLoop:
         earlier = self._last(case_key, arm, stage, launch)
         return earlier.replacement + 1 if earlier else 0
 
-    def _folder_of(self, place: str, launcher: Launcher) -> Path:
+    def _output_folder(self, place: str, launcher: Launcher) -> Path:
         """A fresh folder; or that of an earlier host, where what it began there is still to be had."""
         # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
         for suffix in ["", *(f"-again{n}" for n in range(1, 1000))]:
             folder = (self._work_folder / f"{place}{suffix}").absolute()
-            if not folder.exists() or (isinstance(launcher, Queue) and launcher.holds(folder)):
+            if not folder.exists() or (isinstance(launcher, QueuedLauncher) and launcher.holds(folder)):
                 break
         return folder
 
 
-def _place(case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> str:
+def _folder_name(case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> str:
     """What a launch's folder is called: as its record's id, so that a resumed run finds what it had begun."""
     return f"{case.key}-{stage}-{arm}-{launch}-{replacement}"
 
 
-def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+def _call_both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
     def told(event: Event) -> None:
         first(event)
         second(event)
@@ -255,13 +257,13 @@ def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Ca
     return told
 
 
-def _log_of(training_folder: str | None) -> Training | None:
+def _partial_training(training_folder: str | None) -> Training | None:
     """How far a training came that broke off; None where nothing was trained."""
     log = Path(training_folder) / "training.json" if training_folder is not None else None
     return read_training(log.read_text(encoding="utf-8"), str(log)) if log is not None and log.is_file() else None
 
 
-def _can_go_on(record: Record) -> bool:
+def _can_continue(record: Record) -> bool:
     """Whether a training stopped for a reason outside of itself; a loss that is not finite is its own result."""
     outside = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full")
     return record.case.workload == "accuracy" and record.failure is not None and record.failure.kind in outside

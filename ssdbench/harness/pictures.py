@@ -44,7 +44,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def sheets_of(
+def training_sheets(
     trainings_folder: Path, run_id: str, case_key: str, trainings: Sequence[Training], most_bytes: int
 ) -> tuple[list[Picture], list[Gap]]:
     """The sheets that trainings drew of their last evaluation, and why those of others are not shown."""

@@ -1,18 +1,14 @@
 """From a suite and a machine to a plan: what is measured, what is skipped and why, in which order."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.machine.probe import Machine
-from ssdbench.harness.machine.worker_python import WorkerPython
+from ssdbench.harness.machine.worker_python import WorkerPython, dotted, missing_gpu_code, missing_software
 from ssdbench.harness.memory import too_large
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
-from ssdbench.schema.environment import Hardware
-
-OLDEST_DALI = (1, 26)  # of `ssd.pipelines.dali_graph`, which a container image meets instead
 
 
 def make_plan(
@@ -27,7 +23,7 @@ def make_plan(
     if suite.device == "auto" and not machine.hardware.gpu_count:
         device = "cpu"
     cases = tuple(
-        PlannedCase(case=case, skip_reason=skip_reason(case, machine, worker) or _unwanted(case, below, machine))
+        PlannedCase(case=case, skip_reason=skip_reason(case, machine, worker) or _unwanted_reason(case, below, machine))
         for case, below in _expanded(suite, device, machine, pilot_pairs)
     )
     return Plan(suite=suite.name, seed=seed, cases=cases, order=_interleave(cases))
@@ -56,14 +52,19 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
 
 def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> str | None:
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
-    reason = _nodes(case, machine) or _device(case, machine) or _precision(case, machine) or _shape(case)
-    reason = reason or _graph(case) or too_large(case, machine.hardware.gpu_memory_bytes)
+    reason = (
+        _nodes_reason(case, machine)
+        or _device_reason(case, machine)
+        or _precision_reason(case, machine)
+        or _shape_reason(case)
+    )
+    reason = reason or _graph_reason(case) or too_large(case, machine.hardware.gpu_memory_bytes)
     if reason is not None or worker is None:
         return reason
-    return lacking(case, worker) or lacking_code(case, machine.hardware, worker)
+    return missing_software(case, worker) or missing_gpu_code(case, machine.hardware, worker)
 
 
-def _nodes(case: Case, machine: Machine) -> str | None:
+def _nodes_reason(case: Case, machine: Machine) -> str | None:
     if case.world_size % case.nodes:
         return f"{case.world_size} ranks cannot be spread evenly over {case.nodes} nodes"
     if case.nodes > machine.nodes:
@@ -72,54 +73,7 @@ def _nodes(case: Case, machine: Machine) -> str | None:
     return None
 
 
-def lacking(case: Case, worker: WorkerPython) -> str | None:
-    """What the case needs that this interpreter does not have: a sentence, or None."""
-    if "torch" not in worker.packages:
-        return f"torch is not installed for {worker.executable}"
-    if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
-        return f"torchvision is not installed for {worker.executable}"
-    if case.pipeline == "dali" and "dali" not in worker.packages:
-        return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
-    if case.pipeline == "dali" and _version(worker.packages["dali"]) < OLDEST_DALI:
-        return f"DALI {worker.packages['dali']} is too old for the dali pipeline, ssdbench needs 1.26 or newer"
-    if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
-        return "torch.compile on a CPU needs a C++ compiler (g++)"
-    return None
-
-
-def lacking_code(case: Case, hardware: Hardware, worker: WorkerPython) -> str | None:
-    """Why the interpreter's torch cannot compute on this GPU: a sentence, None where it can or that is not known."""
-    code, capability = worker.gpu_code, hardware.compute_capability
-    if case.device != "cuda" or code is None or capability is None:
-        return None
-    torch = f"torch {worker.packages.get('torch', '')} of {worker.executable}"
-    if not code:
-        return f"{torch} was built without CUDA"
-    if any(_runs_on(name, capability) for name in code):
-        return None
-    return (
-        f"{torch} has no code for {hardware.gpu_model} of compute capability {_dotted(capability)}, only for "
-        f"{', '.join(code)}"
-    )
-
-
-def _runs_on(code: str, capability: tuple[int, int]) -> bool:
-    """Whether code compiled for one GPU runs on another (CUDA's guide, "binary compatibility", "PTX compatibility").
-
-    sm_XY runs on GPUs of the same major capability that are as new or newer, sm_XYa on that very one, compute_XY is
-    compiled by the driver for anything as new or newer.
-    """
-    parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", code)
-    if parts is None:
-        return True  # a form that is not known yet: the launch will tell
-    kind, major, minor, only = parts[1], int(parts[2]), int(parts[3]), parts[4]
-    if only == "a":
-        return (major, minor) == capability
-    is_same_family = major == capability[0]
-    return (major, minor) <= capability and (is_same_family or (kind == "compute" and not only))
-
-
-def _device(case: Case, machine: Machine) -> str | None:
+def _device_reason(case: Case, machine: Machine) -> str | None:
     hardware, ranks = machine.hardware, case.ranks_per_node
     owner = "this machine" if machine.nodes == 1 else "a node"
     if case.device == "cuda" and not hardware.gpu_count:
@@ -133,7 +87,7 @@ def _device(case: Case, machine: Machine) -> str | None:
     return None
 
 
-def _precision(case: Case, machine: Machine) -> str | None:
+def _precision_reason(case: Case, machine: Machine) -> str | None:
     rule = PRECISIONS[case.precision]
     if case.device == "cpu":
         if not rule.on_cpu:
@@ -143,12 +97,12 @@ def _precision(case: Case, machine: Machine) -> str | None:
         return None
     capability = machine.hardware.compute_capability
     if capability is not None and capability < rule.minimum_capability:
-        have, need = _dotted(capability), _dotted(rule.minimum_capability)
+        have, need = dotted(capability), dotted(rule.minimum_capability)
         return f"{case.precision} needs compute capability {need}, {machine.hardware.gpu_model} has {have}"
     return None
 
 
-def _shape(case: Case) -> str | None:
+def _shape_reason(case: Case) -> str | None:
     if WORKLOADS[case.workload].trains and case.batch_size_per_gpu == 1:
         return "training with one image per GPU is impossible: BatchNorm on the 1x1 map needs more than one value"
     if case.workload == "accuracy" and case.pipeline == "resident":
@@ -156,7 +110,7 @@ def _shape(case: Case) -> str | None:
     return None
 
 
-def _graph(case: Case) -> str | None:
+def _graph_reason(case: Case) -> str | None:
     if not case.cuda_graph:
         return None
     if case.device == "cpu":
@@ -171,7 +125,7 @@ def _graph(case: Case) -> str | None:
     return None
 
 
-def _unwanted(case: Case, below_capability: str | None, machine: Machine) -> str | None:
+def _unwanted_reason(case: Case, below_capability: str | None, machine: Machine) -> str | None:
     capability = machine.hardware.compute_capability
     if below_capability is None or capability is None or case.device == "cpu":
         return None
@@ -181,19 +135,11 @@ def _unwanted(case: Case, below_capability: str | None, machine: Machine) -> str
     return f"the suite asks for {case.precision} below compute capability {below_capability} only"
 
 
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
-
-
-def _dotted(capability: tuple[int, int]) -> str:
-    return ".".join(map(str, capability))
-
-
-def _words(case: Case) -> set[str]:
+def _case_words(case: Case) -> set[str]:
     return {*case.key.split("-"), *([f"decode={case.decode}"] if case.decode_is_a_choice else [])}
 
 
-def only(plan: Plan, asked: Sequence[str]) -> Plan:
+def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
     """The cases of a plan that are asked for: each by its key or title, or by words that all are parts of its key.
 
     Where DALI decodes is a word as well: decode=cpu, which is in the key, or decode=mixed, which is not.
@@ -205,7 +151,7 @@ def only(plan: Plan, asked: Sequence[str]) -> Plan:
     for text in asked:
         words = set(text.split())
         found = {case.key for case in (planned.case for planned in plan.cases) if text in (case.key, case.title)}
-        found = found or {planned.case.key for planned in plan.cases if words <= _words(planned.case)}
+        found = found or {planned.case.key for planned in plan.cases if words <= _case_words(planned.case)}
         if not found:
             example = " ".join(plan.cases[0].case.key.split("-"))
             raise UsageError(f"--case {text!r} is no case of {plan.suite}: write words such as {example!r}")

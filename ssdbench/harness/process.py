@@ -39,7 +39,7 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
     return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
 
 
-def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
+def output_or_none(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
     """What a short command prints; None where it is missing, fails or hangs."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_seconds)
@@ -49,7 +49,7 @@ def ask(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CommandResult:
     """What a program said, and how it ended."""
 
     exit_code: int
@@ -57,9 +57,9 @@ class Answer:
     error: str
 
 
-def call(
+def run_command(
     command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_seconds: float = 120.0
-) -> Answer:
+) -> CommandResult:
     """Run a program to its end; one that hangs counts as failed.
 
     Raises:
@@ -70,15 +70,15 @@ def call(
             command, capture_output=True, text=True, env=environment, check=False, timeout=timeout_seconds
         )
     except subprocess.TimeoutExpired:
-        return Answer(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")
+        return CommandResult(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")
     except FileNotFoundError:
         raise EnvironmentLacksError(f"{command[0]} is not on the PATH: install it, or run this where it is") from None
     except OSError as error:
         raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
-    return Answer(exit_code=done.returncode, out=done.stdout, error=done.stderr)
+    return CommandResult(exit_code=done.returncode, out=done.stdout, error=done.stderr)
 
 
-def run_here(command: Sequence[str], environment: Mapping[str, str]) -> int:
+def run_in_foreground(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a program in this one's place: its output, and its signals too, which end it and not this one."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda *_: None)  # not ignored, which the program would inherit
@@ -89,7 +89,10 @@ def run_here(command: Sequence[str], environment: Mapping[str, str]) -> int:
 def source_commit(source: Path) -> str | None:
     """Commit of a source tree, "+dirty" with local changes; None outside a checkout."""
     return (
-        ask(["git", "-C", str(source), "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]) or None
+        output_or_none(
+            ["git", "-C", str(source), "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]
+        )
+        or None
     )
 
 
@@ -129,7 +132,7 @@ def run_module(
     if last.get("event") == "error":
         raise WorkerError(str(last["message"]), int(str(last["exit_code"])))
     if last.get("event") != "result":
-        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {_last_line(log)}")
+        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {last_line(log)}")
     return last
 
 
@@ -139,9 +142,10 @@ def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, object]]:
             yield json.loads(line)
 
 
-def _last_line(log: str) -> str:
-    lines = [line for line in log.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it printed nothing"
+def last_line(text: str) -> str:
+    """The last line with text in it, without Slurm's own, which only say that something ended."""
+    lines = (line.strip() for line in reversed(text.splitlines()) if not line.startswith(("srun:", "slurmstepd:")))
+    return next(filter(None, lines), "it printed nothing")
 
 
 def is_rank_of(process: psutil.Process, case_file: Path) -> bool:

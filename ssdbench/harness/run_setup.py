@@ -9,10 +9,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
+from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.images import inspect_image
-from ssdbench.harness.datasets import OnProgress, PreparedData, cache_folder, image_folder, needs_images, provide
+from ssdbench.harness.datasets import (
+    OnProgress,
+    PreparedData,
+    cache_folder,
+    image_folder,
+    needs_images,
+    prepare_dataset,
+)
 from ssdbench.harness.launch_loop import Launcher
-from ssdbench.harness.launchers.container import ContainerLauncher, remove_leftovers
+from ssdbench.harness.launchers.container import ContainerLauncher
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.slurm.launcher import SlurmLauncher
 from ssdbench.harness.launchers.slurm.probe import probe_cluster
@@ -57,7 +65,7 @@ def new_setup(suite: Suite, options: RunOptions, seed: int, control: Control | N
         on_gpu = bool(machine.hardware.gpu_count) and suite.device != "cpu" and options.image is None
         worker = inspect_python(options.python, with_gpu_code=on_gpu)
     else:
-        machine, worker, options = _look_at_cluster(options.slurm, options, pairs=control is not None)
+        machine, worker, options = _probe_node(options.slurm, options, pairs=control is not None)
     pilot_pairs = settings.first_pairs if control else None
     plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
     measured_by = options.container.python if options.container else worker.executable
@@ -74,7 +82,7 @@ def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinishe
         EnvironmentLacksError: its container engine does not answer.
     """
     resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
-    machine = probe_machine() if resumed.header.options.slurm is None else _machine_of(resumed.header)
+    machine = probe_machine() if resumed.header.options.slurm is None else _recorded_machine(resumed.header)
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
             f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
@@ -128,7 +136,7 @@ def prepare_images(setup: RunSetup, on_progress: OnProgress) -> PreparedData | N
     """
     if not needs_images(setup.plan):
         return None
-    data = provide(setup.worker.executable, setup.options, on_progress)
+    data = prepare_dataset(setup.worker.executable, setup.options, on_progress)
     if setup.resumed is not None and setup.resumed.header.dataset != data.dataset:
         raise DataError(
             f"the images of run {setup.resumed.header.run_id} have changed since it was begun "
@@ -137,7 +145,7 @@ def prepare_images(setup: RunSetup, on_progress: OnProgress) -> PreparedData | N
     return data
 
 
-def begin(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
+def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
     """Write the header of a new run, or return the resumed one as it stands."""
     if setup.resumed is not None:
         return setup.resumed
@@ -168,16 +176,16 @@ def earlier_records(store: Store) -> list[Record]:
     return records
 
 
-def launchers(setup: RunSetup) -> dict[Arm, Launcher]:
+def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
     """What measures as each arm."""
     options, control = setup.options, setup.control
-    found: dict[Arm, Launcher] = {"candidate": _launcher(setup, options.image, setup.worker.executable, SOURCE)}
+    found: dict[Arm, Launcher] = {"candidate": _build_launcher(setup, options.image, setup.worker.executable, SOURCE)}
     if control is not None:
-        found["baseline"] = _launcher(setup, control.image, control.python, Path(control.source))
+        found["baseline"] = _build_launcher(setup, control.image, control.python, Path(control.source))
     return found
 
 
-def _launcher(setup: RunSetup, image: ContainerImage | None, python: str, source: Path) -> Launcher:
+def _build_launcher(setup: RunSetup, image: ContainerImage | None, python: str, source: Path) -> Launcher:
     options, machine = setup.options, setup.machine
     if options.slurm is not None:
         return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source)
@@ -188,9 +196,7 @@ def _launcher(setup: RunSetup, image: ContainerImage | None, python: str, source
     return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
 
 
-def _look_at_cluster(
-    slurm: SlurmOptions, options: RunOptions, *, pairs: bool
-) -> tuple[Machine, WorkerPython, RunOptions]:
+def _probe_node(slurm: SlurmOptions, options: RunOptions, *, pairs: bool) -> tuple[Machine, WorkerPython, RunOptions]:
     node = probe_cluster(slurm, options.python or sys.executable, cache_folder() / "work")
     assert node.worker is not None
     if pairs:  # both launches of a pair on one node, or what differs between nodes would be taken for a change
@@ -198,7 +204,7 @@ def _look_at_cluster(
     return node.machine, node.worker, options
 
 
-def _machine_of(header: RunHeader) -> Machine:
+def _recorded_machine(header: RunHeader) -> Machine:
     """What a cluster's node was when the run was begun: each launch sees to it that its own is like it.
 
     Jobs inherit the variables that are set here; the GPUs that one may see, and what a site adds, are Slurm's affair.

@@ -15,7 +15,7 @@ AskRule = Callable[[Sequence[Record]], Mapping[str, Wanted]]
 _ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
 
 
-def run_plan(bench: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> None:
+def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> None:
     """Measure the launches of the plan that are not measured yet, in the plan's order.
 
     No launch begins after `deadline_seconds` (of the monotonic clock).
@@ -23,74 +23,76 @@ def run_plan(bench: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> N
     left = [
         (plan.case(slot.case_key), slot.launch)
         for slot in plan.order
-        if not bench.is_measured(slot.case_key, "candidate", "B", slot.launch)
+        if not loop.is_measured(slot.case_key, "candidate", "B", slot.launch)
     ]
     try:
         for number, (case, launch) in enumerate(left):
-            bench.observer.left([other.key for other, _ in left[number:]])
+            loop.observer.remaining_changed([other.key for other, _ in left[number:]])
             if _is_over(deadline_seconds):
                 return
-            bench.submit(left[number:])
-            bench.measure(case, "candidate", "B", launch, f"launch {launch + 1} of {case.protocol.launches}")
-        bench.observer.left([])
+            loop.submit(left[number:])
+            loop.measure(case, "candidate", "B", launch, f"launch {launch + 1} of {case.protocol.launches}")
+        loop.observer.remaining_changed([])
     finally:
-        bench.withdraw()
+        loop.withdraw()
 
 
-def run_pairs(bench: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
+def run_pairs(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
     """Measure pairs (a launch of the baseline, one of the candidate) until the rule asks for no more.
 
     Cases take turns, a pair each; the order within a pair is drawn at random, from the plan's seed, so that neither
     arm profits from a drift. The rule is asked between rounds and sees only what was measured. No pair begins after
     `deadline_seconds` (of the monotonic clock).
     """
-    while wanted := _ask(bench, ask):
-        bench.observer.left([key for key, more in wanted.items() for _ in range(_open_launches(bench, key, more))])
+    while wanted := _ask(loop, ask):
+        loop.observer.remaining_changed(
+            [key for key, more in wanted.items() for _ in range(_open_launches(loop, key, more))]
+        )
         for key, more in wanted.items():
             if _is_over(deadline_seconds):
                 return
             stage: StageName = more.stage.value
-            pair = _first_open_pair(bench, key, stage)
+            pair = _first_open_pair(loop, key, stage)
             for arm in _order(plan.seed, key, stage, pair):
                 name = f"{'fresh ' if stage == 'C' else ''}pair {pair + 1}, {arm}"
-                bench.measure(plan.case(key), arm, stage, pair, name)
-    bench.observer.left([])
+                loop.measure(plan.case(key), arm, stage, pair, name)
+    loop.observer.remaining_changed([])
 
 
-def run_more(bench: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
+def run_candidates(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
     """Like `run_pairs` with the candidate alone: its launches are paired with those of a stored baseline."""
-    while wanted := _ask(bench, ask):
-        bench.observer.left([key for key, more in wanted.items() for _ in range(more.pairs)])
+    while wanted := _ask(loop, ask):
+        loop.observer.remaining_changed([key for key, more in wanted.items() for _ in range(more.pairs)])
         for key in wanted:
             if _is_over(deadline_seconds):
                 return
             launch = 0
-            while bench.is_measured(key, "candidate", "B", launch):
+            while loop.is_measured(key, "candidate", "B", launch):
                 launch += 1
-            bench.measure(plan.case(key), "candidate", "B", launch, f"launch {launch + 1}")
-    bench.observer.left([])
+            loop.measure(plan.case(key), "candidate", "B", launch, f"launch {launch + 1}")
+    loop.observer.remaining_changed([])
 
 
-def _ask(bench: LaunchLoop, ask: AskRule) -> Mapping[str, Wanted]:
-    bench.observer.round_ended(bench.records)
-    return ask(bench.records)
+def _ask(loop: LaunchLoop, ask: AskRule) -> Mapping[str, Wanted]:
+    loop.observer.round_finished(loop.records)
+    return ask(loop.records)
 
 
 def _is_over(deadline_seconds: float | None) -> bool:
     return deadline_seconds is not None and time.monotonic() > deadline_seconds
 
 
-def _first_open_pair(bench: LaunchLoop, key: str, stage: StageName) -> int:
+def _first_open_pair(loop: LaunchLoop, key: str, stage: StageName) -> int:
     pair = 0
-    while all(bench.is_measured(key, arm, stage, pair) for arm in _ARMS):
+    while all(loop.is_measured(key, arm, stage, pair) for arm in _ARMS):
         pair += 1
     return pair
 
 
-def _open_launches(bench: LaunchLoop, key: str, more: Wanted) -> int:
+def _open_launches(loop: LaunchLoop, key: str, more: Wanted) -> int:
     # Of the first pair an interruption may have left one launch alone.
-    first = _first_open_pair(bench, key, more.stage.value)
-    return 2 * more.pairs - sum(bench.is_measured(key, arm, more.stage.value, first) for arm in _ARMS)
+    first = _first_open_pair(loop, key, more.stage.value)
+    return 2 * more.pairs - sum(loop.is_measured(key, arm, more.stage.value, first) for arm in _ARMS)
 
 
 def _order(seed: int, key: str, stage: StageName, pair: int) -> tuple[Arm, Arm]:

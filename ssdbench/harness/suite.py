@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.toml_tables import Table, checked, read_toml
+from ssdbench.harness.toml_tables import Table, read_toml, validated
 from ssdbench.schema.accuracy import accuracy_options
 from ssdbench.schema.case import (
     BACKBONES,
@@ -84,7 +84,7 @@ class DataTable(Table):
     seed: Annotated[int, Field(ge=0)] = SyntheticData().seed
     easy: bool = SyntheticData().easy
 
-    def recipe(self) -> SyntheticData:
+    def synthetic_data(self) -> SyntheticData:
         """The same as the record keeps it."""
         return SyntheticData(**self.model_dump())
 
@@ -185,7 +185,7 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
     Raises:
         UsageError: a key or value that a suite does not have, or an exclude that never applies.
     """
-    suite = checked(Suite, content, origin)
+    suite = validated(Suite, content, origin)
     suite.verdict.settings()
     for number, matrix in enumerate(suite.matrix, start=1):
         where = f"{origin}: matrix {number}"
@@ -234,7 +234,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0)
     """All cases in the suite's order, each with the capability below which alone it is wanted (None: everywhere).
 
     `threads_per_rank` 0 becomes a fair share of the logical CPUs of a machine with `cpu_count` and `gpu_count` of them,
-    see `_share`.
+    see `_default_threads`.
     """
     seen: set[str] = set()
     for matrix in suite.matrix:
@@ -243,7 +243,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0)
             axes = dict(zip(AXES, values, strict=True))
             if any(all(axes[key] == value for key, value in rule.items()) for rule in matrix.exclude):
                 continue
-            threads = matrix.threads_per_rank or _share(axes, device, cpu_count, gpu_count)
+            threads = matrix.threads_per_rank or _default_threads(axes, device, cpu_count, gpu_count)
             case = Case(
                 device=device,
                 threads_per_rank=threads,
@@ -258,7 +258,7 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0)
                 yield case, matrix.below_capability
 
 
-def _share(axes: dict[str, Any], device: DeviceKind, cpu_count: int, gpu_count: int) -> int:
+def _default_threads(axes: dict[str, Any], device: DeviceKind, cpu_count: int, gpu_count: int) -> int:
     """CPU threads of a rank where the suite names no number.
 
     On a CPU the ranks divide all CPUs. Beside a GPU a rank has what it would have if every GPU of the machine were in

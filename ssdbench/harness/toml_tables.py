@@ -1,4 +1,4 @@
-"""TOML in, checked tables out. Every mistake is one sentence that names the file, the key and the remedy."""
+"""TOML in, validated tables out. Every mistake is one sentence that names the file, the key and the remedy."""
 
 import difflib
 import sys
@@ -38,7 +38,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     return content
 
 
-def checked(kind: type[T], content: dict[str, Any], origin: str) -> T:
+def validated(kind: type[T], content: dict[str, Any], origin: str) -> T:
     """The content as a table; `origin` is what a message calls it.
 
     Raises:

@@ -25,7 +25,7 @@ def test_each_news_of_a_case_is_one_line_and_what_is_left_follows(capsys: pytest
     prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())
     with run_progress(a_header(), prediction, look_out=lambda records: next(look)) as watch:
         for _ in seen:
-            watch.round_ended(())
+            watch.round_finished(())
     assert capsys.readouterr().out.splitlines()[1:] == [
         f"{A.title}: decided, unchanged (the same)",
         "1 case left, at most 30 more pairs",

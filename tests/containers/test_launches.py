@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError
+from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.images import inspect_image
-from ssdbench.harness.launchers.container import ContainerLauncher, remove_leftovers
+from ssdbench.harness.launchers.container import ContainerLauncher
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol
 from ssdbench.schema.container import ContainerOptions

@@ -7,7 +7,7 @@ import pytest
 from ssdbench.errors import UsageError
 from ssdbench.harness.machine.probe import Machine
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
-from ssdbench.harness.planning import make_plan, only, skip_reason
+from ssdbench.harness.planning import make_plan, select_cases, skip_reason
 from ssdbench.harness.suite import parse_suite
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import Hardware, Host
@@ -176,9 +176,9 @@ def test_a_case_is_asked_for_by_where_dali_decodes() -> None:
     matrix = {"workload": "train", "decode": ["cpu", "mixed"], "batch_size_per_gpu": [32, 64]}
     plan = make_plan(parse_suite({"name": "s", "matrix": [matrix]}, "test"), HOPPER, WORKER, seed=1)
     for decode in ("cpu", "mixed"):
-        (found,) = only(plan, [f"train bs32 decode={decode}"]).cases
+        (found,) = select_cases(plan, [f"train bs32 decode={decode}"]).cases
         assert (found.case.decode, found.case.batch_size_per_gpu) == (decode, 32)
-    assert len(only(plan, ["train bs32"]).cases) == 2
+    assert len(select_cases(plan, ["train bs32"]).cases) == 2
 
 
 def test_the_gpus_of_the_machine_share_its_processors() -> None:
@@ -227,15 +227,15 @@ def test_cases_are_asked_for_by_their_key_or_by_words_of_it() -> None:
     matrix = {"workload": "train", "precision": ["fp32", "amp"], "batch_size_per_gpu": [8, 32], "world_size": [1, 8]}
     plan = make_plan(parse_suite({"name": "s", "matrix": [matrix]}, "test"), AMPERE, WORKER, seed=1)
     key = plan.cases[0].case.key
-    assert [planned.case.key for planned in only(plan, [key]).cases] == [key]
-    found = only(plan, ["amp 8xcuda bs32", "fp32 1xcuda"])
+    assert [planned.case.key for planned in select_cases(plan, [key]).cases] == [key]
+    found = select_cases(plan, ["amp 8xcuda bs32", "fp32 1xcuda"])
     titles = [(p.case.precision, p.case.world_size, p.case.batch_size_per_gpu) for p in found.cases]
     assert titles == [("fp32", 1, 8), ("fp32", 1, 32), ("amp", 8, 32)]
     title = plan.cases[1].case.title
-    assert [planned.case.title for planned in only(plan, [title]).cases] == [title]
+    assert [planned.case.title for planned in select_cases(plan, [title]).cases] == [title]
     assert {slot.case_key for slot in found.order} == {planned.case.key for planned in found.cases}
     with pytest.raises(UsageError, match=r"--case 'infer' is no case of s: write words such as 'train resnet50 dali "):
-        only(plan, ["infer"])
+        select_cases(plan, ["infer"])
 
 
 def test_what_an_image_lacks_is_no_matter_of_the_plan() -> None:

@@ -10,7 +10,7 @@ import pytest
 from ssdbench.analysis.verdicts.arms import launches_by_case
 from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
 from ssdbench.harness.launch_loop import Event, LaunchLoop
-from ssdbench.harness.runner import run_more, run_pairs, run_plan
+from ssdbench.harness.runner import run_candidates, run_pairs, run_plan
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.record import MOST_REPLACEMENTS, Measurement, Record, Run
 from ssdbench.schema.settings import Settings
@@ -48,14 +48,14 @@ class Watch(list[Record]):
         super().append(record)
         return True
 
-    def left(self, case_keys: Sequence[str]) -> None:
+    def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self.last_left = tuple(case_keys)
 
     def launch_started(self, case: Case, name: str) -> None: ...
     def event(self, event: Event) -> None: ...
     def launch_finished(self, record: Record, name: str) -> None: ...
 
-    def round_ended(self, records: Sequence[Record]) -> None:
+    def round_finished(self, records: Sequence[Record]) -> None:
         self.rounds.append(len(records))
 
 
@@ -68,7 +68,7 @@ def slower(case: Case, arm: str, launch: int) -> float:
     return noisy(case, arm, launch) * (1.5 if arm == "candidate" else 1.0)
 
 
-def bench_of(run: Run, tmp_path: Path, seconds: Callable[[Case, str, int], float]) -> tuple[LaunchLoop, Watch]:
+def loop_of(run: Run, tmp_path: Path, seconds: Callable[[Case, str, int], float]) -> tuple[LaunchLoop, Watch]:
     watch = Watch()
     launchers = {arm: Paced(arm, seconds) for arm in ("baseline", "candidate")}
     return LaunchLoop(run, None, launchers, watch, tmp_path, watch), watch  # type: ignore[arg-type]
@@ -77,8 +77,8 @@ def bench_of(run: Run, tmp_path: Path, seconds: Callable[[Case, str, int], float
 def paired(
     tmp_path: Path, run: Run, seconds: Callable[[Case, str, int], float], deadline: float | None = None
 ) -> Watch:
-    bench, watch = bench_of(run, tmp_path, seconds)
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), deadline)
+    loop, watch = loop_of(run, tmp_path, seconds)
+    run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), deadline)
     return watch
 
 
@@ -125,8 +125,8 @@ def by_pair(records: Sequence[Record]) -> dict[tuple[str, str, int], list[str]]:
 def test_nothing_begins_after_the_deadline_and_what_is_left_is_known(tmp_path: Path) -> None:
     watch = paired(tmp_path, EMPTY, noisy, deadline=time.monotonic() - 1)
     assert (list(watch), len(watch.last_left)) == ([], 12)
-    bench, watch = bench_of(EMPTY, tmp_path, noisy)
-    run_plan(bench, EMPTY.header.plan, time.monotonic() - 1)
+    loop, watch = loop_of(EMPTY, tmp_path, noisy)
+    run_plan(loop, EMPTY.header.plan, time.monotonic() - 1)
     assert (list(watch), len(watch.last_left)) == ([], 6)
 
 
@@ -139,9 +139,9 @@ def test_the_observer_hears_of_every_round_before_the_rule_is_asked(tmp_path: Pa
 
 def added(tmp_path: Path, stored: Sequence[Record], seconds: Callable[[Case, str, int], float]) -> Watch:
     run = a_run((A, (0.1, 0.1003, 0.0998)))
-    bench, watch = bench_of(run, tmp_path, seconds)
+    loop, watch = loop_of(run, tmp_path, seconds)
     ask = lambda r: next_launches(launches_by_case(run.header.plan, r, stored), SETTINGS)  # noqa: E731
-    run_more(bench, run.header.plan, ask, None)
+    run_candidates(loop, run.header.plan, ask, None)
     return watch
 
 
@@ -176,9 +176,9 @@ def test_where_the_stored_launches_are_not_comparable_none_is_added(tmp_path: Pa
 
 def test_an_arm_is_replaced_three_times_over_both_stages_and_then_the_case_is_given_up(tmp_path: Path) -> None:
     run = a_run((A, ()))
-    bench, watch = bench_of(run, tmp_path, noisy)
-    bench._launchers["candidate"].busy = 10  # type: ignore[attr-defined]
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
+    loop, watch = loop_of(run, tmp_path, noisy)
+    loop._launchers["candidate"].busy = 10  # type: ignore[attr-defined]
+    run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
     candidate = [record for record in watch if record.arm == "candidate"]
     assert [record.replacement for record in candidate] == [0, 1, 2, 3]
     assert all(record.invalid_reason for record in candidate)
@@ -187,10 +187,10 @@ def test_an_arm_is_replaced_three_times_over_both_stages_and_then_the_case_is_gi
 
 def test_each_arm_has_replacements_of_its_own(tmp_path: Path) -> None:
     run = a_run((A, ()))
-    bench, watch = bench_of(run, tmp_path, noisy)
-    for launcher in bench._launchers.values():
+    loop, watch = loop_of(run, tmp_path, noisy)
+    for launcher in loop._launchers.values():
         launcher.busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
+    run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
     replaced = [(record.arm, record.replacement) for record in watch if record.replacement]
     assert sorted(replaced) == [(arm, number) for arm in ("baseline", "candidate") for number in (1, 2, 3)]
     assert launches_by_case(run.header.plan, watch)[A.key].abandoned is None
@@ -198,19 +198,19 @@ def test_each_arm_has_replacements_of_its_own(tmp_path: Path) -> None:
 
 def test_a_case_has_replacements_of_its_own(tmp_path: Path) -> None:
     run = a_run((A, ()), (B, ()))
-    bench, watch = bench_of(run, tmp_path, noisy)
+    loop, watch = loop_of(run, tmp_path, noisy)
     for case in (A, B):
-        bench._launchers["candidate"].busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
-        bench.measure(case, "candidate", "B", 0, "launch 1")
+        loop._launchers["candidate"].busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
+        loop.measure(case, "candidate", "B", 0, "launch 1")
     assert [record.replacement for record in watch] == 2 * [0, 1, 2, 3]
     assert watch[-1].invalid_reason is None
 
 
 def test_both_arms_of_a_pair_get_the_same_seed_and_each_pair_another(tmp_path: Path) -> None:
     run = a_run((A, ()))
-    bench, _ = bench_of(run, tmp_path, slower)
-    run_pairs(bench, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
-    baseline, candidate = (bench._launchers[arm].seeds for arm in ("baseline", "candidate"))  # type: ignore[attr-defined]
+    loop, _ = loop_of(run, tmp_path, slower)
+    run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
+    baseline, candidate = (loop._launchers[arm].seeds for arm in ("baseline", "candidate"))  # type: ignore[attr-defined]
     assert baseline == candidate
     assert {stage for stage, _ in baseline} == {"B", "C"}
     of_plan = [seed for (stage, _), seed in sorted(baseline.items()) if stage == "B"]

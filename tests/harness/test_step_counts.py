@@ -78,8 +78,8 @@ def test_both_arms_of_all_pairs_take_the_same_steps(tmp_path: Path) -> None:
         Wanted(stage=Stage.CONFIRM, pairs=1),
     ]
     answers = iter([*({SECONDS.key: more} for more in wanted), {}])
-    bench = LaunchLoop(run, None, {"candidate": machine, "baseline": machine}, kept, tmp_path, kept)
-    run_pairs(bench, run.header.plan, lambda _records: next(answers), None)
+    loop = LaunchLoop(run, None, {"candidate": machine, "baseline": machine}, kept, tmp_path, kept)
+    run_pairs(loop, run.header.plan, lambda _records: next(answers), None)
     assert {(record.arm, record.stage) for record in kept} == {(a, s) for a in ("candidate", "baseline") for s in "BC"}
     assert machine.counts == [None, *[StepCounts(warmup_steps=20, timed_steps=100)] * (len(kept) - 1)]
 
@@ -88,8 +88,8 @@ def test_a_resumed_run_goes_on_with_the_steps_it_began_with(tmp_path: Path) -> N
     kept = planned(tmp_path, Machine(), SECONDS)
     run = a_run((SECONDS, ()))
     begun = Run(header=run.header, records=tuple(kept[:1]))
-    bench = LaunchLoop(begun, None, {"candidate": (machine := Machine())}, Kept(), tmp_path, Kept())
-    run_plan(bench, run.header.plan, None)
+    loop = LaunchLoop(begun, None, {"candidate": (machine := Machine())}, Kept(), tmp_path, Kept())
+    run_plan(loop, run.header.plan, None)
     assert machine.counts == [StepCounts(warmup_steps=20, timed_steps=100)] * 2
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.harness.containers.images import require_image_name
-from ssdbench.harness.toml_tables import Table, checked, read_toml
+from ssdbench.harness.toml_tables import Table, read_toml, validated
 from ssdbench.schema.container import ContainerOptions, Engine
 
 DEFAULT_FILE = Path("ci/containers.toml")
@@ -63,7 +63,7 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
         UsageError: a key or value that the file cannot have, or an engine that does not exist.
     """
     content = {} if path == DEFAULT_FILE and not path.exists() else read_toml(path)
-    table = checked(_ContainersTable, content, str(path))
+    table = validated(_ContainersTable, content, str(path))
     for mount in table.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():
             raise UsageError(f"{path}: mounts: {mount!r} is not there: give the absolute path of a file or folder")

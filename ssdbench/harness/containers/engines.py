@@ -73,7 +73,7 @@ _ENROOT = Engine(
 ENGINES = {engine.name: engine for engine in (_DOCKER, _PODMAN, _APPTAINER, _ENROOT)}
 
 
-def filled(arguments: Iterable[str], **values: object) -> Arguments:
+def fill_in(arguments: Iterable[str], **values: object) -> Arguments:
     """The arguments with every `{name}` replaced by its value; braces of another kind are the engine's own."""
     return tuple(
         re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), argument) for argument in arguments

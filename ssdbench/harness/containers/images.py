@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.containers.engines import filled
-from ssdbench.harness.launchers.container import container_command, engine_failure, name_of, remove
-from ssdbench.harness.launchers.diagnosis import last_line
+from ssdbench.harness.containers.commands import container_command, container_name, engine_failure, remove_container
+from ssdbench.harness.containers.engines import fill_in
 from ssdbench.harness.machine.probe import gpu_states
-from ssdbench.harness.process import SOURCE, Answer, call
+from ssdbench.harness.machine.worker_python import version_numbers
+from ssdbench.harness.process import SOURCE, CommandResult, last_line, run_command
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 
@@ -60,13 +60,13 @@ def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failur
     engine = options.engine
     if not engine.inspect:
         return {}
-    inspect = (*engine.command, *filled(engine.inspect, image=reference))
-    answer = call(inspect)
+    inspect = (*engine.command, *fill_in(engine.inspect, image=reference))
+    answer = run_command(inspect)
     if answer.exit_code and engine.pull:
-        pulled = call((*engine.command, *filled(engine.pull, image=reference)), timeout_seconds=_PULL_SECONDS)
+        pulled = run_command((*engine.command, *fill_in(engine.pull, image=reference)), timeout_seconds=_PULL_SECONDS)
         if pulled.exit_code:
             return engine_failure(f"{reference} cannot be pulled", last_line(pulled.error))
-        answer = call(inspect)
+        answer = run_command(inspect)
     if answer.exit_code:
         return engine_failure(f"{reference} cannot be inspected", last_line(answer.error))
     (facts,) = json.loads(answer.out)
@@ -95,20 +95,20 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
         ("Python", found.python, _OLDEST_PYTHON),
         ("torch", found.packages.get("torch"), _OLDEST_TORCH),
     ):
-        if version is not None and _version(version) < oldest:
+        if version is not None and version_numbers(version) < oldest:
             needed = ".".join(map(str, oldest))
             reason = f"{image.reference} has {name} {version}, ssdbench needs {needed} or newer"
             return replace(found, failure=Failure(kind="unsupported", message=reason))
     return found
 
 
-def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
+def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResult:
     # For what GPUs its torch has code is asked where there is one: torch takes seconds to import.
     wanted = ("--gpu-code",) if gpu_states() else ()
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
-        container = name_of(Path(folder))
+        container = container_name(Path(folder))
         try:
-            return call(
+            return run_command(
                 container_command(
                     options,
                     image,
@@ -123,11 +123,7 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> Answer:
                 timeout_seconds=_PULL_SECONDS,  # an engine that pulls by itself does it now
             )
         finally:
-            remove(options.engine, container)
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+            remove_container(options.engine, container)
 
 
 def _is_file(reference: str) -> bool:

@@ -5,41 +5,36 @@ which case.json comes in and events and the result go out. Folders have the same
 source: where that lies on this machine, the image may have packages of its own.
 """
 
-import hashlib
-import json
-import os
 import signal
-import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.containers.engines import filled
-from ssdbench.harness.launchers.diagnosis import LOG, end_of_log, last_line
+from ssdbench.harness.containers.commands import (
+    SOURCE_INSIDE,
+    container_command,
+    container_name,
+    container_state,
+    engine_failure,
+    remove_container,
+)
+from ssdbench.harness.launchers.diagnosis import LOG, end_of_log
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.own_cpu import OwnCpu
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
-from ssdbench.harness.machine.worker_python import WorkerPython
-from ssdbench.harness.planning import lacking, lacking_code
-from ssdbench.harness.process import SOURCE, ProcessTree, call, worker_environment
+from ssdbench.harness.machine.worker_python import WorkerPython, missing_gpu_code, missing_software
+from ssdbench.harness.process import SOURCE, ProcessTree, last_line, worker_environment
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions, Engine
 from ssdbench.schema.environment import GpuState, Hardware
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
 
-SOURCE_INSIDE = Path("/ssdbench-source")
-
 # What docker and podman exit with where no worker was started: their own fault, no such program, not executable.
 _NOT_STARTED = (125, 126, 127)
 # And where a signal ended the first process of the container, which is no rank.
 _BY_SIGNAL = {128 + number: number.name for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)}
-_SAME_MOMENT_SECONDS = 2.0
 
 
 class ContainerLauncher(LocalLauncher):
@@ -64,7 +59,7 @@ class ContainerLauncher(LocalLauncher):
         own = OwnCpu()
 
         def hear(event: Event) -> None:
-            own.hear(event)
+            own.on_event(event)
             on_event(event)
 
         outcome = super().launch(request, hear)
@@ -80,9 +75,9 @@ class ContainerLauncher(LocalLauncher):
             has_cpp_compiler=True,  # where there is none, the worker says so
             gpu_code=self._image.gpu_code,
         )
-        reason = lacking(request.case, worker)
+        reason = missing_software(request.case, worker)
         if reason is None and self._hardware is not None:
-            reason = lacking_code(request.case, self._hardware, worker)
+            reason = missing_gpu_code(request.case, self._hardware, worker)
         if reason is not None:
             return Failure(kind="unsupported", message=reason)
         return _Container(self._options.engine, self._image, self.command(request), Path(request.output))
@@ -93,7 +88,7 @@ class ContainerLauncher(LocalLauncher):
         return container_command(
             self._options,
             self._image,
-            container=name_of(folder),
+            container=container_name(folder),
             folder=folder,
             package=self._package,
             read_only=self._read_only(request),
@@ -113,54 +108,13 @@ class ContainerLauncher(LocalLauncher):
         return found
 
 
-def container_command(
-    options: ContainerOptions, image: ContainerImage, *, container: str, folder: Path, package: Path,
-    read_only: Sequence[Path], variables: dict[str, str], gpu_uuids: Sequence[str], program: Sequence[str],
-) -> Arguments:  # fmt: skip
-    """The engine's command line that runs `program` in the image, in the writable `folder`, with our `package`.
-
-    Raises:
-        UsageError: a path that no engine can be told to mount.
-    """
-    engine = options.engine
-    inside = {"PYTHONPATH": str(SOURCE_INSIDE), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    # A user without an entry in the image's /etc/passwd has no home and no name, and torch asks for both.
-    inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables, **options.variables}
-    mounts = [
-        (package, SOURCE_INSIDE / "ssdbench"),
-        *((path, path) for path in (*map(Path, options.mounts), *read_only)),
-    ]
-    return (
-        *engine.command,
-        *filled(engine.run, container=container, folder=folder),
-        *filled(engine.user, uid=os.getuid(), gid=os.getgid()),
-        *(engine.network if options.network else engine.no_network),
-        *(filled(engine.shared_memory, size=options.shared_memory) if options.shared_memory else ()),
-        *(word for limit in options.ulimits for word in filled(engine.ulimit, limit=limit)),
-        *(filled(engine.gpus, uuids=",".join(gpu_uuids)) if gpu_uuids else ()),
-        *(word for uuid in gpu_uuids for word in filled(engine.gpu, uuid=uuid)),
-        *(word for path, place in mounts for word in _mount(engine.read_only, path, place)),
-        *_mount(engine.writable, folder, folder),
-        *(word for name, value in inside.items() for word in filled(engine.variable, name=name, value=value)),
-        *options.arguments,
-        image.id if image.id and engine.inspect else image.reference,
-        *program,
-    )
-
-
-def _mount(arguments: Arguments, path: Path, inside: Path) -> Arguments:
-    if any(character in f"{path}{inside}" for character in ":,\n"):
-        raise UsageError(f"{path} cannot be mounted in a container: choose a path without ':' and ','")
-    return filled(arguments, path=path, inside=inside)
-
-
 class _Container:
     """A container that runs; killing the engine's client alone would leave it running."""
 
     def __init__(self, engine: Engine, image: ContainerImage, command: Arguments, folder: Path) -> None:
         self._engine = engine
         self._image = image
-        self._name = name_of(folder)
+        self._name = container_name(folder)
         self._log = folder / LOG
         self._state: dict[str, Any] = {}
         self._tree = ProcessTree(command, worker_environment({}), self._log)
@@ -171,9 +125,9 @@ class _Container:
     def stop(self) -> None:
         try:
             if self._engine.state:
-                self._state = _state(self._engine, self._name)
+                self._state = container_state(self._engine, self._name)
         finally:
-            remove(self._engine, self._name)
+            remove_container(self._engine, self._name)
             self._tree.stop()
 
     def failure(self) -> Failure | None:
@@ -188,57 +142,3 @@ class _Container:
             message = f"the container of {self._image.reference} was ended from outside by {_BY_SIGNAL[code]}"
             return Failure(kind="crash", message=message, log=log)
         return None
-
-
-def engine_failure(what: str, complaint: str) -> Failure:
-    """A failure that the engine itself complains about."""
-    full = "no space left on device" in complaint.lower() or "disk quota exceeded" in complaint.lower()
-    return Failure(kind="disk_full" if full else "unsupported", message=f"{what}: {complaint}")
-
-
-def name_of(folder: Path) -> str:
-    """The name of the container of a launch; it tells which process on which machine has to be alive for it."""
-    process = psutil.Process()
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-    return f"ssdbench_{socket.gethostname()}_{process.pid}_{process.create_time():.0f}_{digest}"
-
-
-def remove(engine: Engine, container: str) -> None:
-    """End a container and remove it, whether it is there or not."""
-    if engine.remove:
-        call((*engine.command, *filled(engine.remove, container=container)))
-
-
-def remove_leftovers(engine: Engine) -> list[str]:
-    """Remove the containers of hosts that have died on this machine, and return their names.
-
-    Raises:
-        EnvironmentLacksError: the engine is missing, or its service does not answer.
-    """
-    if not engine.names:
-        return []
-    answer = call((*engine.command, *engine.names))
-    if answer.exit_code:
-        raise EnvironmentLacksError(f"{' '.join(engine.command)} does not answer: {last_line(answer.error)}")
-    left = [name for name in answer.out.split() if _is_left_over(name)]
-    for name in left:
-        remove(engine, name)
-    return left
-
-
-def _is_left_over(name: str) -> bool:
-    parts = name.split("_")
-    if len(parts) != 5 or parts[:2] != ["ssdbench", socket.gethostname()]:
-        return False
-    with suppress(psutil.NoSuchProcess, ValueError):
-        return abs(psutil.Process(int(parts[2])).create_time() - float(parts[3])) > _SAME_MOMENT_SECONDS
-    return True
-
-
-def _state(engine: Engine, container: str) -> dict[str, Any]:
-    answer = call((*engine.command, *filled(engine.state, container=container)))
-    if answer.exit_code:
-        return {}  # it was never made
-    (facts,) = json.loads(answer.out)
-    state: dict[str, Any] = facts["State"]
-    return state

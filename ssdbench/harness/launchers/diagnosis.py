@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssdbench.harness.process import last_line
 from ssdbench.schema.record import Failure
 
 # What torchrun does to the other ranks when one has failed; never the cause.
@@ -137,9 +138,3 @@ def end_of_log(path: Path) -> str:
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])
-
-
-def last_line(log: str) -> str:
-    """The last line that says something; what Slurm adds of its own only tells that something ended."""
-    lines = (line.strip() for line in reversed(log.splitlines()) if not line.startswith(("srun:", "slurmstepd:")))
-    return next(filter(None, lines), "it printed nothing")

@@ -74,7 +74,7 @@ class LocalLauncher:
         try:
             timed_out = not follow(started, folder, limit, on_event)
             if timed_out:
-                _ask_where_they_stand(case_file)
+                _dump_stacks(case_file)
         finally:
             started.stop()
         if timed_out:
@@ -91,7 +91,7 @@ class LocalLauncher:
         return ProcessTree(worker_command(self._python, request), environment, Path(request.output) / LOG)
 
 
-def _ask_where_they_stand(case_file: Path) -> None:
+def _dump_stacks(case_file: Path) -> None:
     """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits."""
     for process in psutil.process_iter():
         if is_rank_of(process, case_file):

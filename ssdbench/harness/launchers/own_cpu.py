@@ -17,7 +17,7 @@ class OwnCpu:
         self._cpu_seconds = cpu_seconds
         self._at: dict[str, float] = {}
 
-    def hear(self, event: dict[str, object]) -> None:
+    def on_event(self, event: dict[str, object]) -> None:
         """An event of the launch's rank 0."""
         if event["event"] == "phase":
             self._at[str(event["phase"])] = self._cpu_seconds()

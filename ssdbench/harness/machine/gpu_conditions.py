@@ -3,28 +3,28 @@
 from collections.abc import Callable, Sequence
 
 from ssdbench.harness.machine import nvml
-from ssdbench.harness.machine.gpus import find
+from ssdbench.harness.machine.gpus import find_gpu
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import GpuState, Host
 from ssdbench.schema.gpu import POWER_CAP, GpuSamples, throttle_words
 
-GpuLook = Callable[[Sequence[GpuState]], tuple[GpuState | str, ...]]
+GpuQuery = Callable[[Sequence[GpuState]], tuple[GpuState | str, ...]]
 """GPUs -> each as it is now, or why that cannot be told."""
 
 
-def gpus_of(case: Case, host: Host) -> tuple[GpuState, ...]:
+def case_gpus(case: Case, host: Host) -> tuple[GpuState, ...]:
     """The GPUs on which a case computes, in the order of its ranks."""
     return host.gpus[: case.world_size] if case.device == "cuda" else ()
 
 
-def look_at(gpus: Sequence[GpuState]) -> tuple[GpuState | str, ...]:
+def current_states(gpus: Sequence[GpuState]) -> tuple[GpuState | str, ...]:
     """These GPUs as they are now, no other one being asked."""
     if not gpus:
         return ()
     with nvml.opened() as complaint:
         if complaint is not None:
             return (complaint,) * len(gpus)
-        found = map(find, gpus)
+        found = map(find_gpu, gpus)
         return tuple(gpu if isinstance(gpu, str) else gpu.state for gpu in found)
 
 

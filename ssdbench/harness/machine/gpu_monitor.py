@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from ssdbench.harness.machine import nvml
-from ssdbench.harness.machine.gpus import Gpu, find
+from ssdbench.harness.machine.gpus import Gpu, find_gpu
 from ssdbench.harness.process import is_rank_of
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.gpu import GpuSamples
@@ -27,7 +27,7 @@ _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _Sample:
     """One GPU at one moment of the host's monotonic clock; None is no answer."""
 
     at: float
@@ -44,9 +44,8 @@ class _Look:
 class GpuMonitor:
     """Looks at these GPUs from entering to leaving; one that this machine does not have, or has lost, is left out.
 
-    `case_file` is the case.json of the launch, by which its ranks are known where they are no children of this process,
-    as in a container. `hear` wants the events of the launch's rank 0, which say on the same clock when the timed region
-    began.
+    `case_file` is the case.json of the launch. It identifies ranks that are no children of this process, as in a
+    container. Pass the events of rank 0 to `on_event`: they give the start of the timed region on the same clock.
     """
 
     def __init__(
@@ -54,8 +53,8 @@ class GpuMonitor:
     ) -> None:
         self._gpus = gpus
         self._period_seconds = period_seconds
-        self._looks: list[tuple[GpuState, list[_Look]]] = []
-        self._family = _Family(case_file)
+        self._samples_by_gpu: list[tuple[GpuState, list[_Sample]]] = []
+        self._processes = _LaunchProcesses(case_file)
         self._phases: dict[str, float] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,8 +62,8 @@ class GpuMonitor:
 
     def __enter__(self) -> "GpuMonitor":
         if self._gpus and self._nvml.enter_context(nvml.opened()) is None:
-            found = [(gpu, there) for gpu in self._gpus if not isinstance(there := find(gpu), str)]
-            self._looks = [(gpu, []) for gpu, _ in found]
+            found = [(gpu, there) for gpu in self._gpus if not isinstance(there := find_gpu(gpu), str)]
+            self._samples_by_gpu = [(gpu, []) for gpu, _ in found]
             self._thread = threading.Thread(target=self._watch, args=([gpu for _, gpu in found],), name="gpu-monitor")
             self._thread.start()
         return self
@@ -75,7 +74,7 @@ class GpuMonitor:
             self._thread.join()
         self._nvml.close()
 
-    def hear(self, event: dict[str, object]) -> None:
+    def on_event(self, event: dict[str, object]) -> None:
         """Note when a phase of the launch began."""
         if event["event"] == "phase":
             self._phases[str(event["phase"])] = float(str(event["seconds"]))
@@ -87,27 +86,27 @@ class GpuMonitor:
         origin = self._phases["measure"]
         begin, end = self._phases.get("warm-up", origin), origin + wall_seconds
         found = []
-        for gpu, looks in self._looks:
-            within = [look for look in looks if begin <= look.at <= end]
+        for gpu, samples in self._samples_by_gpu:
+            within = [sample for sample in samples if begin <= sample.at <= end]
             surrounded = [
-                *[look for look in looks if look.at < begin][-1:],
+                *[sample for sample in samples if sample.at < begin][-1:],
                 *within,
-                *[look for look in looks if look.at > end][:1],
+                *[sample for sample in samples if sample.at > end][:1],
             ]
-            foreign = self._family.foreign(frozenset(pid for look in within for pid in look.pids))
+            foreign = self._processes.foreign(frozenset(pid for sample in within for pid in sample.pids))
             found.append(_samples(gpu, surrounded, origin, foreign))
         return tuple(found)
 
     def _watch(self, gpus: Sequence[Gpu]) -> None:
         while not self._end.is_set():
-            for gpu, (_, looks) in zip(gpus, self._looks, strict=True):
-                look = _look(gpu)
-                looks.append(look)
-                self._family.meet(look.pids)
+            for gpu, (_, samples) in zip(gpus, self._samples_by_gpu, strict=True):
+                sample = _sample_gpu(gpu)
+                samples.append(sample)
+                self._processes.add(sample.pids)
             self._end.wait(self._period_seconds)
 
 
-class _Family:
+class _LaunchProcesses:
     """Which processes are this one's or ranks of its launch; each is looked up once, as it is first met.
 
     Those that started this process, and wait for it, are its own too: a test or a script may hold a GPU itself.
@@ -119,7 +118,7 @@ class _Family:
         starters = [process.pid for process in psutil.Process().parents() if process.pid != 1]
         self._is_own: dict[int, bool] = dict.fromkeys(starters, True)
 
-    def meet(self, pids: frozenset[int]) -> None:
+    def add(self, pids: frozenset[int]) -> None:
         for pid in pids - self._is_own.keys():
             try:
                 process = psutil.Process(pid)
@@ -137,11 +136,11 @@ class _Family:
         return tuple(sorted(pid for pid, own in known.items() if not own)) if any(known.values()) else None
 
 
-def _look(gpu: Gpu) -> _Look:
+def _sample_gpu(gpu: Gpu) -> _Sample:
     own, card = gpu.handle, gpu.card_handle
     processes = nvml.ask("nvmlDeviceGetComputeRunningProcesses", own)
     reasons = (nvml.number(name, card) for name in _REASONS)
-    return _Look(
+    return _Sample(
         sm_clock_mhz=nvml.number("nvmlDeviceGetClockInfo", card, nvml.CLOCK_SM),
         memory_clock_mhz=nvml.number("nvmlDeviceGetClockInfo", card, nvml.CLOCK_MEMORY),
         power_milliwatts=None if gpu.is_slice else nvml.number("nvmlDeviceGetPowerUsage", own),
@@ -155,20 +154,22 @@ def _look(gpu: Gpu) -> _Look:
     )
 
 
-def _samples(gpu: GpuState, looks: Sequence[_Look], origin: float, foreign_pids: tuple[int, ...] | None) -> GpuSamples:
-    first_millijoules = next((x.energy_millijoules for x in looks if x.energy_millijoules is not None), 0)
+def _samples(
+    gpu: GpuState, samples: Sequence[_Sample], origin: float, foreign_pids: tuple[int, ...] | None
+) -> GpuSamples:
+    first_millijoules = next((x.energy_millijoules for x in samples if x.energy_millijoules is not None), 0)
     return GpuSamples(
         index=gpu.index,
         uuid=gpu.uuid,
         # To microseconds: a sample just behind the region must not be rounded into it, for it would not surround it.
-        seconds=tuple(round(look.at - origin, 6) for look in looks),
-        sm_clock_mhz=tuple(look.sm_clock_mhz for look in looks),
-        memory_clock_mhz=tuple(look.memory_clock_mhz for look in looks),
-        power_watts=tuple(_thousandth(look.power_milliwatts) for look in looks),
-        temperature_celsius=tuple(look.temperature_celsius for look in looks),
-        memory_used_bytes=tuple(look.memory_used_bytes for look in looks),
-        throttle_reasons=tuple(look.throttle_reasons for look in looks),
-        energy_joules=tuple(_thousandth(look.energy_millijoules, first_millijoules) for look in looks),
+        seconds=tuple(round(sample.at - origin, 6) for sample in samples),
+        sm_clock_mhz=tuple(sample.sm_clock_mhz for sample in samples),
+        memory_clock_mhz=tuple(sample.memory_clock_mhz for sample in samples),
+        power_watts=tuple(_thousandth(sample.power_milliwatts) for sample in samples),
+        temperature_celsius=tuple(sample.temperature_celsius for sample in samples),
+        memory_used_bytes=tuple(sample.memory_used_bytes for sample in samples),
+        throttle_reasons=tuple(sample.throttle_reasons for sample in samples),
+        energy_joules=tuple(_thousandth(sample.energy_millijoules, first_millijoules) for sample in samples),
         foreign_pids=foreign_pids,
     )
 

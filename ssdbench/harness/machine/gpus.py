@@ -56,21 +56,21 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class VisibleGpus:
     """The GPUs that CUDA shows to a process, in its order, and sentences on those that it does not."""
 
     gpus: tuple[Gpu, ...]
     remarks: tuple[str, ...]
 
 
-def fitted() -> tuple[Card, ...]:
+def installed_cards() -> tuple[Card, ...]:
     """All cards that this process may use, in NVML's order, which is that of the PCI bus."""
     count = nvml.number("nvmlDeviceGetCount") or 0
     opened = ((index, *nvml.open_card(index)) for index in range(count))
     return tuple(_card(index, handle, complaint) for index, handle, complaint, is_allowed in opened if is_allowed)
 
 
-def find(wanted: GpuState) -> Gpu | str:
+def find_gpu(wanted: GpuState) -> Gpu | str:
     """The GPU as it is now, no other one being asked; why it cannot be told, in NVML's words, where it cannot."""
     handle, complaint, _ = nvml.open_card(wanted.index)
     here = _all_of(_card(wanted.index, handle, complaint))
@@ -83,7 +83,7 @@ def find(wanted: GpuState) -> Gpu | str:
     return found or complaint or "it is not here"
 
 
-def shown(cards: Sequence[Card], variable: str | None) -> Shown:
+def visible_gpus(cards: Sequence[Card], variable: str | None) -> VisibleGpus:
     """What CUDA shows where `variable` is the value of CUDA_VISIBLE_DEVICES, None where that is not set."""
     chosen = list(cards) if variable is None else _chosen(cards, variable)
     remarks = [_unusable(card) for card in chosen if isinstance(card, Card) and not card.usable]
@@ -95,10 +95,10 @@ def shown(cards: Sequence[Card], variable: str | None) -> Shown:
             f"MIG is on: CUDA shows a process one slice and no whole GPU beside it, here the first, {state.model} of "
             f"GPU {state.index} ({state.uuid}); choose another by its UUID in CUDA_VISIBLE_DEVICES"
         )
-    return Shown(gpus=tuple(gpus if first_slice is None else [first_slice]), remarks=tuple(remarks))
+    return VisibleGpus(gpus=tuple(gpus if first_slice is None else [first_slice]), remarks=tuple(remarks))
 
 
-def of_one_model(gpus: Sequence[Gpu]) -> Shown:
+def of_one_model(gpus: Sequence[Gpu]) -> VisibleGpus:
     """The GPUs of the first one's model, and a sentence on each other one."""
     first = gpus[0].state
     others = (gpu.state for gpu in gpus if gpu.state.model != first.model)
@@ -107,7 +107,7 @@ def of_one_model(gpus: Sequence[Gpu]) -> Shown:
         "one model; choose this one by CUDA_VISIBLE_DEVICES"
         for gpu in others
     )
-    return Shown(gpus=tuple(gpu for gpu in gpus if gpu.state.model == first.model), remarks=remarks)
+    return VisibleGpus(gpus=tuple(gpu for gpu in gpus if gpu.state.model == first.model), remarks=remarks)
 
 
 def _unusable(card: Card) -> str:

@@ -46,7 +46,7 @@ def read_node(path: Path) -> Node:
     return read(Node, path.read_text(encoding="utf-8"), str(path))
 
 
-def unlike(hardware: Hardware, host: Host, node: Node) -> str | None:
+def node_mismatch(hardware: Hardware, host: Host, node: Node) -> str | None:
     """What of a node is not as its run was planned for, in a sentence; None where it is of that kind.
 
     A job sees only the processors and GPUs that it was given: their number tells nothing of the node.
@@ -62,11 +62,11 @@ def unlike(hardware: Hardware, host: Host, node: Node) -> str | None:
     for name in _GPU_SETTINGS if host.gpus else ():
         planned = {getattr(gpu, name) for gpu in host.gpus}
         found = {getattr(gpu, name) for gpu in there.host.gpus}
-        changed += [f"{name} {_few(planned)} -> {_few(found)}"] if found - planned else []
+        changed += [f"{name} {_joined(planned)} -> {_joined(found)}"] if found - planned else []
     return f"{node.name} is not like the node that the run was planned for: {', '.join(changed)}" if changed else None
 
 
-def _few(values: Iterable[object]) -> str:
+def _joined(values: Iterable[object]) -> str:
     return " or ".join(sorted(map(str, values)))
 
 

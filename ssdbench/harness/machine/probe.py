@@ -12,7 +12,7 @@ import psutil
 
 from ssdbench import __version__
 from ssdbench.harness.machine import nvml
-from ssdbench.harness.machine.gpus import Card, Gpu, Shown, fitted, of_one_model, shown
+from ssdbench.harness.machine.gpus import Card, Gpu, VisibleGpus, installed_cards, of_one_model, visible_gpus
 from ssdbench.harness.process import SOURCE, source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
 
@@ -96,9 +96,9 @@ def _probe_gpus() -> _Gpus:
     with nvml.opened() as complaint:
         if complaint is not None:
             return _Gpus(none_reason=f"no NVIDIA driver answers here (NVML: {complaint})")
-        driver, cards = nvml.text("nvmlSystemGetDriverVersion"), fitted()
+        driver, cards = nvml.text("nvmlSystemGetDriverVersion"), installed_cards()
         variable = os.environ.get("CUDA_VISIBLE_DEVICES")
-        visible = shown(cards, variable)
+        visible = visible_gpus(cards, variable)
         if not visible.gpus:
             reason = _none_reason(cards, visible, variable)
             # Where a GPU was wanted, a run on the CPU should not come as a surprise.
@@ -113,7 +113,7 @@ def _probe_gpus() -> _Gpus:
         )
 
 
-def _none_reason(cards: tuple[Card, ...], visible: Shown, variable: str | None) -> str:
+def _none_reason(cards: tuple[Card, ...], visible: VisibleGpus, variable: str | None) -> str:
     if not cards:
         return "NVML knows of no GPU here"
     return "; ".join(visible.remarks) or f"CUDA_VISIBLE_DEVICES={variable} leaves no GPU to measure on"

@@ -4,7 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ssdbench.harness.machine.gpu_conditions import GpuLook, changed_gpus, disturbance, gpus_of, look_at, lost_gpus
+from ssdbench.harness.machine.gpu_conditions import (
+    GpuQuery,
+    case_gpus,
+    changed_gpus,
+    current_states,
+    disturbance,
+    lost_gpus,
+)
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import Host
 from ssdbench.schema.record import Measurement, NodeCpus
@@ -15,11 +22,15 @@ _RULE = "1% of the CPUs, at least 0.15, and 5% of those that the ranks do not ne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """What the run began with, and how many cores other processes may keep busy; None is `foreign_cpu_limit`."""
+    """Decides whether a launch is valid.
 
-    begun: Host
+    `host` is the machine at the start of the run. `foreign_cpu_limit_cores` is how many cores other processes may keep
+    busy; None applies `foreign_cpu_limit`.
+    """
+
+    host: Host
     foreign_cpu_limit_cores: float | None
-    look: GpuLook = look_at
+    query: GpuQuery = current_states
 
     def invalid_reason(self, measurement: Measurement, case: Case) -> str | None:
         """A sentence where the launch was measured under other conditions than its run; None where it was not.
@@ -32,13 +43,13 @@ class Validity:
         if crowded := crowded_node(measurement, case, self.foreign_cpu_limit_cores):
             return crowded
         disturbed = (disturbance(gpu) for gpu in measurement.gpus)
-        gpus = gpus_of(case, self.begun)
-        return next(filter(None, disturbed), None) or changed_gpus(gpus, self.look(gpus))
+        gpus = case_gpus(case, self.host)
+        return next(filter(None, disturbed), None) or changed_gpus(gpus, self.query(gpus))
 
     def lost_gpus(self, case: Case) -> str | None:
         """Which GPUs of a case do not answer any more, in a sentence; None where all do."""
-        gpus = gpus_of(case, self.begun)
-        return lost_gpus(gpus, self.look(gpus))
+        gpus = case_gpus(case, self.host)
+        return lost_gpus(gpus, self.query(gpus))
 
 
 def foreign_cpu_limit(cpu_count: int, case: Case) -> float:

@@ -59,7 +59,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def mode_of(rows: Iterable[Row]) -> Mode:
+def detect_mode(rows: Iterable[Row]) -> Mode:
     """What a table allows.
 
     Stored where it has sessions, no pairs, and no session of both arms; interleaved where it has stage C; else a single
@@ -88,7 +88,7 @@ def launches_by_case(rows: Iterable[Row], metric: Metric, mode: Mode) -> dict[st
     }
 
 
-def sessions_of(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSessions]:
+def group_sessions(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSessions]:
     """The launches of each case by session, of both stages."""
     found = {}
     for case, launches in _by_case(rows).items():
@@ -100,7 +100,7 @@ def sessions_of(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSessions]:
     return found
 
 
-def without_partner(rows: Iterable[Row]) -> dict[str, int]:
+def count_unpaired(rows: Iterable[Row]) -> dict[str, int]:
     """Launches of each case that have a `pair` which the other arm lacks."""
     count: dict[str, int] = defaultdict(int)
     for case, launches in _by_case(rows).items():

@@ -11,10 +11,11 @@ import psutil
 import pytest
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.containers.engines import ENGINES, filled
+from ssdbench.harness.containers import commands
+from ssdbench.harness.containers.commands import container_name, engine_failure
+from ssdbench.harness.containers.engines import ENGINES, fill_in
 from ssdbench.harness.containers.images import require_image_name
-from ssdbench.harness.launchers import container
-from ssdbench.harness.launchers.container import ContainerLauncher, engine_failure, name_of
+from ssdbench.harness.launchers.container import ContainerLauncher
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.schema import SCHEMA_VERSION
@@ -142,7 +143,7 @@ def test_what_a_shell_would_read_stays_one_argument() -> None:
     nasty = "/scratch/$(reboot) ; `true` && x"
     words = command("docker", request_of(output=nasty))
     assert f"--volume={nasty}:{nasty}" in words
-    assert filled(["{a}-{b}", "{{.Names}}"], a="{b}", b="2") == ("{b}-2", "{{.Names}}")
+    assert fill_in(["{a}-{b}", "{{.Names}}"], a="{b}", b="2") == ("{b}-2", "{{.Names}}")
 
 
 def test_a_path_that_an_engine_would_take_for_two_is_refused() -> None:
@@ -185,14 +186,14 @@ def test_what_the_engine_complains_of_has_a_kind() -> None:
 
 
 def test_a_container_is_left_over_when_the_process_it_names_is_gone(tmp_path: Path) -> None:
-    name = name_of(tmp_path)
-    assert not container._is_left_over(name)
-    assert name != name_of(tmp_path / "other")
+    name = container_name(tmp_path)
+    assert not commands._is_left_over(name)
+    assert name != container_name(tmp_path / "other")
     parts = name.split("_")
     unused = next(pid for pid in range(400_000, 4_000_000) if not psutil.pid_exists(pid))
-    assert container._is_left_over("_".join([*parts[:2], str(unused), *parts[3:]]))
+    assert commands._is_left_over("_".join([*parts[:2], str(unused), *parts[3:]]))
     reused = "_".join([*parts[:3], str(float(parts[3]) - 1000), parts[4]])
-    assert container._is_left_over(reused)
+    assert commands._is_left_over(reused)
     elsewhere = "_".join([parts[0], "another-host", str(unused), *parts[3:]])
-    assert not container._is_left_over(elsewhere)
-    assert not container._is_left_over("somebody_elses_container")
+    assert not commands._is_left_over(elsewhere)
+    assert not commands._is_left_over("somebody_elses_container")

@@ -145,21 +145,21 @@ def test_a_clock_that_was_set_or_locked_between_launches_is_a_changed_condition(
 def test_a_real_gpu_has_the_same_settings_at_rest_and_under_load() -> None:
     import torch
 
-    from ssdbench.harness.machine.gpu_conditions import changed_gpus, look_at
+    from ssdbench.harness.machine.gpu_conditions import changed_gpus, current_states
 
     gpus = gpu_states()[:1]
     matrix = torch.rand(4096, 4096, device="cuda")
     for _ in range(200):
         matrix = torch.nn.functional.normalize(matrix @ matrix)
-    assert changed_gpus(gpus, look_at(gpus)) is None
+    assert changed_gpus(gpus, current_states(gpus)) is None
     torch.cuda.synchronize()
-    assert changed_gpus(gpus, look_at(gpus)) is None
+    assert changed_gpus(gpus, current_states(gpus)) is None
 
 
 @pytest.mark.gpu
 def test_a_real_gpu_answers_what_the_record_wants() -> None:
     with GpuMonitor(gpu_states()[:1], period_seconds=0.05) as monitor:
-        monitor.hear({"event": "phase", "phase": "measure", "seconds": time.monotonic()})
+        monitor.on_event({"event": "phase", "phase": "measure", "seconds": time.monotonic()})
         time.sleep(1.0)
     (gpu,) = monitor.samples(0.8)
     assert len(gpu.seconds) >= 10

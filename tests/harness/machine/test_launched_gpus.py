@@ -92,7 +92,7 @@ def test_cuda_finds_the_gpus_that_the_record_names_in_their_order() -> None:
     """torch's name and memory of each device against NVML's, and its UUID where torch tells it."""
     from ssdbench.harness.launchers.torchrun import launch_environment
     from ssdbench.harness.machine.probe import gpu_states
-    from ssdbench.harness.process import call
+    from ssdbench.harness.process import run_command
 
     gpus = tuple(reversed(gpu_states()))
     case = a_case(device="cuda", world_size=len(gpus))
@@ -102,7 +102,7 @@ def test_cuda_finds_the_gpus_that_the_record_names_in_their_order() -> None:
         "    found = torch.cuda.get_device_properties(index)\n"
         "    print(found.name, found.total_memory, getattr(found, 'uuid', ''), sep='|')\n"
     )
-    answer = call([sys.executable, "-c", code], launch_environment(case, SOURCE, gpus))
+    answer = run_command([sys.executable, "-c", code], launch_environment(case, SOURCE, gpus))
     assert answer.exit_code == 0, answer.error
     found = [line.split("|") for line in answer.out.splitlines()]
     assert [name for name, _, _ in found] == [gpu.model for gpu in gpus]

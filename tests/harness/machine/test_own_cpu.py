@@ -20,8 +20,8 @@ def taken_off(measurement: Measurement, **cpu_seconds: float) -> Measurement:
     now = iter(cpu_seconds.values())
     own = OwnCpu(lambda: next(now))
     for phase in cpu_seconds:
-        own.hear({"event": "step", "step": 1})
-        own.hear({"event": "phase", "phase": phase, "seconds": 0.0})
+        own.on_event({"event": "step", "step": 1})
+        own.on_event({"event": "phase", "phase": phase, "seconds": 0.0})
     return own.taken_off(measurement)
 
 

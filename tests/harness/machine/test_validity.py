@@ -43,7 +43,7 @@ def reason(now: tuple[GpuState | str, ...] = GPUS, case: Case = CASE, **measurem
     def look(gpus: Sequence[GpuState]) -> tuple[GpuState | str, ...]:
         return tuple(now[gpu.index] for gpu in gpus)
 
-    validity = Validity(begun=BEGUN, foreign_cpu_limit_cores=0.15, look=look)
+    validity = Validity(host=BEGUN, foreign_cpu_limit_cores=0.15, query=look)
     return validity.invalid_reason(a_measurement(**measurement), case)  # type: ignore[arg-type]
 
 

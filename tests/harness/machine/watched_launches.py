@@ -103,7 +103,7 @@ class Locks:
         return a_measurement(case=request.case)
 
 
-def a_bench(folder: Path, case: Case, launcher: object, gpus: tuple[GpuState, ...]) -> tuple[LaunchLoop, Kept]:
+def a_loop(folder: Path, case: Case, launcher: object, gpus: tuple[GpuState, ...]) -> tuple[LaunchLoop, Kept]:
     kept = Kept()
     run = a_run((case, ()), host=replace(HOST, gpus=gpus))
     return LaunchLoop(run, None, {"candidate": launcher}, kept, folder, kept), kept  # type: ignore[dict-item]
@@ -111,8 +111,8 @@ def a_bench(folder: Path, case: Case, launcher: object, gpus: tuple[GpuState, ..
 
 def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[GpuState, ...]) -> tuple[str | None, int]:
     """Why the launch was invalid, and of how many GPUs its measurement tells."""
-    bench, _ = a_bench(folder, case, launcher, gpus)
-    record = bench._measure(case, "candidate", "B", 0, 0)
+    loop, _ = a_loop(folder, case, launcher, gpus)
+    record = loop._measure(case, "candidate", "B", 0, 0)
     assert record.measurement is not None
     return record.invalid_reason, len(record.measurement.gpus)
 
@@ -120,10 +120,10 @@ def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[Gpu
 def lost(folder: Path, gpus: tuple[GpuState, ...], end: FailureKind | None, world_size: int) -> dict[str, object]:
     """What became of a launch in which GPU 1 fell off, of further ones, and of a case that has GPU 0 alone."""
     launcher = Loses(end)
-    bench, kept = a_bench(folder, CASE, launcher, gpus)
+    loop, kept = a_loop(folder, CASE, launcher, gpus)
     try:
-        bench.measure(replace(CASE, world_size=world_size), "candidate", "B", 0, "launch 1")
-        bench.measure(replace(CASE, world_size=1), "candidate", "B", 1, "launch 2")
+        loop.measure(replace(CASE, world_size=world_size), "candidate", "B", 0, "launch 1")
+        loop.measure(replace(CASE, world_size=1), "candidate", "B", 1, "launch 2")
     finally:
         del os.environ["NVML_STUB_LOST"]
     told = [
@@ -140,9 +140,9 @@ def lost(folder: Path, gpus: tuple[GpuState, ...], end: FailureKind | None, worl
 
 def locked(folder: Path, gpus: tuple[GpuState, ...], variable: str) -> list[str | None]:
     """Why launches are invalid of which somebody has set a clock after the second, on GPU 0 or on both."""
-    bench, kept = a_bench(folder, CASE, Locks(variable, launch=2), gpus)
+    loop, kept = a_loop(folder, CASE, Locks(variable, launch=2), gpus)
     for launch in range(2):
-        bench.measure(CASE, "candidate", "B", launch, f"launch {launch + 1}")
+        loop.measure(CASE, "candidate", "B", launch, f"launch {launch + 1}")
     del os.environ[variable]
     return [record.invalid_reason for record in kept]
 
@@ -150,9 +150,9 @@ def locked(folder: Path, gpus: tuple[GpuState, ...], variable: str) -> list[str 
 def asked(folder: Path, gpus: tuple[GpuState, ...]) -> list[str]:
     """Which GPUs are asked anything for a launch that has GPU 0 alone."""
     log = folder / "questions"
-    bench, _ = a_bench(folder / "one", replace(CASE, world_size=1), Launcher(), gpus)
+    loop, _ = a_loop(folder / "one", replace(CASE, world_size=1), Launcher(), gpus)
     os.environ["NVML_STUB_LOG"] = str(log)
-    bench._measure(replace(CASE, world_size=1), "candidate", "B", 0, 0)
+    loop._measure(replace(CASE, world_size=1), "candidate", "B", 0, 0)
     del os.environ["NVML_STUB_LOG"]
     return sorted({line.split()[1] for line in log.read_text().splitlines()})
 
@@ -162,10 +162,10 @@ def around_the_region(gpus: tuple[GpuState, ...]) -> dict[str, object]:
     with GpuMonitor(gpus[:1], period_seconds=0.02) as monitor:
         time.sleep(0.1)  # until the warm-up, as for building a model
         warm_up = time.monotonic()
-        monitor.hear({"event": "phase", "phase": "warm-up", "seconds": warm_up})
+        monitor.on_event({"event": "phase", "phase": "warm-up", "seconds": warm_up})
         time.sleep(0.1)
         region = time.monotonic()
-        monitor.hear({"event": "phase", "phase": "measure", "seconds": region})
+        monitor.on_event({"event": "phase", "phase": "measure", "seconds": region})
         time.sleep(0.15)
     (of_both,) = monitor.samples(0.1)
     monitor._phases.pop("warm-up")
@@ -178,7 +178,7 @@ def of_a_slice() -> dict[str, object]:
     os.environ |= {"NVML_STUB_MIG": "1", "NVML_STUB_REASONS": "32", "NVML_STUB_PIDS": f"{os.getpid()}"}
     (part,) = gpu_states()
     with GpuMonitor([part], period_seconds=0.02) as monitor:
-        region(monitor.hear)
+        region(monitor.on_event)
     (seen,) = monitor.samples(WALL_SECONDS)
     os.environ |= {"NVML_STUB_MIG": "", "NVML_STUB_REASONS": "0"}
     return asdict(seen)
@@ -212,7 +212,7 @@ def on_nodes(folder: Path, gpus: tuple[GpuState, ...]) -> tuple[list[dict[str, o
         gpu = gpus[number : number + 1]
         assert run_watched(command, os.environ, gpu, node, folder / f"gpus-{number}.json", period_seconds=0.02) == 0
     seen = with_watched_gpus(measurement, folder)
-    validity = Validity(begun=HOST, foreign_cpu_limit_cores=64.0, look=tuple)
+    validity = Validity(host=HOST, foreign_cpu_limit_cores=64.0, query=tuple)
     return [asdict(gpu) for gpu in seen.gpus], validity.invalid_reason(seen, CASE)
 
 
@@ -220,10 +220,10 @@ def main() -> None:
     folder, gpus = Path(sys.argv[1]), gpu_states()
     os.environ["NVML_STUB_PIDS"] = f"{os.getpid()}"
     with GpuMonitor(gpus, period_seconds=0.02) as monitor:
-        region(monitor.hear)
+        region(monitor.on_event)
     measurement = a_measurement(case=CASE, wall_seconds=WALL_SECONDS, gpus=monitor.samples(WALL_SECONDS), images=10)
     with GpuMonitor([replace(gpus[0], uuid="GPU-of-another-machine")]) as elsewhere:
-        region(elsewhere.hear)
+        region(elsewhere.on_event)
     reasons = {
         "quiet": invalid_reason(folder / "a", CASE, Launcher(), gpus),
         "power cap": invalid_reason(folder / "b", CASE, Launcher(reasons=0x5), gpus),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import StoreError, UsageError
-from ssdbench.harness.bisections import BisectionLog, log_name
+from ssdbench.harness.bisections import BisectionLog, log_file_name
 
 IMAGES = ("bench:1", "bench:2", "bench:3")
 
@@ -48,5 +48,5 @@ def test_a_log_of_another_question_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_name_of_a_log_tells_its_question_and_is_a_file_name() -> None:
-    name = log_name(("nvcr.io/nvidia/pytorch:24.01-py3", "nvcr.io/nvidia/pytorch:24.09-py3"), "train-a=b/c-bs32")
+    name = log_file_name(("nvcr.io/nvidia/pytorch:24.01-py3", "nvcr.io/nvidia/pytorch:24.09-py3"), "train-a=b/c-bs32")
     assert name == "pytorch-24.01-py3_pytorch-24.09-py3_train-a=b-c-bs32.jsonl"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.harness.process import call
+from ssdbench.harness.process import last_line, run_command
 from ssdbench.schema.record import SlurmOptions
 
 # The controller need not be asked as often as the events, which lie in a file.
@@ -90,10 +90,10 @@ class Job:
     def cancel(self, signal: str | None = None) -> bool:
         """End it, or send all processes of its steps a signal; whether the controller took the order."""
         order = [f"--signal={signal}"] if signal else []
-        return call(["scancel", *order, self.number]).exit_code == 0
+        return run_command(["scancel", *order, self.number]).exit_code == 0
 
     def _ask(self, now: float) -> JobState:
-        answer = call(["scontrol", "show", "job", "--oneliner", self.number])
+        answer = run_command(["scontrol", "show", "job", "--oneliner", self.number])
         if answer.exit_code == 0:
             self._silent_since = None
             return read_state(answer.out)
@@ -102,14 +102,14 @@ class Job:
         self._silent_since = self._silent_since or now
         if now - self._silent_since > _SILENCE_SECONDS:
             raise EnvironmentLacksError(
-                f"Slurm has not answered for {_SILENCE_SECONDS:g} s ({_last_words(answer.error)}): job {self.number} "
+                f"Slurm has not answered for {_SILENCE_SECONDS:g} s ({_reason(answer.error)}): job {self.number} "
                 "is left as it is; go on with --resume when it answers again"
             )
         return self._state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Resources:
     """What a job asks of the cluster; `cpus` are those of a node that it shares, None takes whole nodes."""
 
     nodes: int = 1
@@ -119,7 +119,7 @@ class Demand:
 
 
 def submit(
-    command: Sequence[str], folder: Path, demand: Demand, options: SlurmOptions, environment: Mapping[str, str]
+    command: Sequence[str], folder: Path, demand: Resources, options: SlurmOptions, environment: Mapping[str, str]
 ) -> Job:
     """Have a command run on the first of the nodes that are asked for, in `folder`, which keeps its output.
 
@@ -132,15 +132,17 @@ def submit(
     order = ["sbatch", "--parsable", "--no-requeue", f"--job-name={job_name(folder)}", f"--chdir={folder}"]
     order += [f"--comment={folder.parent.name}/{folder.name}", "--export=ALL"]
     order += [f"--output={folder}/torchrun.log", "--open-mode=append"]
-    answer = call([*order, *arguments_of(demand, options), str(script), *command], _outside_of_jobs(environment))
+    answer = run_command(
+        [*order, *sbatch_arguments(demand, options), str(script), *command], _outside_of_jobs(environment)
+    )
     if any(sign in answer.error for sign in _UNREACHABLE):
-        raise EnvironmentLacksError(f"Slurm does not answer ({_last_words(answer.error)}): begin again when it does")
+        raise EnvironmentLacksError(f"Slurm does not answer ({_reason(answer.error)}): begin again when it does")
     if answer.exit_code != 0:
-        raise RefusedError(_last_words(answer.error))
+        raise RefusedError(_reason(answer.error))
     return Job(answer.out.strip().partition(";")[0])
 
 
-def arguments_of(demand: Demand, options: SlurmOptions) -> list[str]:
+def sbatch_arguments(demand: Resources, options: SlurmOptions) -> list[str]:
     """The arguments of sbatch for what a job asks for, and for how the run's jobs are submitted."""
     arguments = [f"--nodes={demand.nodes}", "--ntasks-per-node=1", f"--time={demand.minutes}"]
     # Without a number of CPUs the node is taken whole, all of its memory too.
@@ -160,7 +162,7 @@ def job_name(folder: Path) -> str:
 
 def find_job(folder: Path) -> Job | None:
     """The job of this folder, as long as the controller knows it."""
-    answer = call(["squeue", "--noheader", "--states=all", f"--name={job_name(folder)}", "--format=%A"])
+    answer = run_command(["squeue", "--noheader", "--states=all", f"--name={job_name(folder)}", "--format=%A"])
     numbers = answer.out.split()
     return Job(numbers[-1]) if answer.exit_code == 0 and numbers else None
 
@@ -168,7 +170,7 @@ def find_job(folder: Path) -> Job | None:
 def count_nodes(partition: str | None) -> int:
     """How many nodes the partition has, or all partitions together without one."""
     where = [f"--partition={partition}"] if partition is not None else []
-    answer = call(["sinfo", "--noheader", "--Node", "--format=%N", *where])
+    answer = run_command(["sinfo", "--noheader", "--Node", "--format=%N", *where])
     return max(1, len(set(answer.out.split())))
 
 
@@ -190,9 +192,8 @@ def _seconds(duration: str) -> float:
     return int(days or 0) * 86400.0 + hours * 3600 + minutes * 60 + seconds
 
 
-def _last_words(error: str) -> str:
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return re.sub(r"^\w+: (error: )?(Batch job submission failed: )?", "", lines[-1]) if lines else "it gave no reason"
+def _reason(error: str) -> str:
+    return re.sub(r"^\w+: (error: )?(Batch job submission failed: )?", "", last_line(error))
 
 
 def _outside_of_jobs(environment: Mapping[str, str]) -> dict[str, str]:

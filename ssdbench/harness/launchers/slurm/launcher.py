@@ -14,11 +14,11 @@ from pathlib import Path
 
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.following import Event, follow
-from ssdbench.harness.launchers.slurm.commands import Demand, Job, JobState, RefusedError, find_job, submit
+from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, find_job, submit
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.launchers.slurm.watch import with_watched_gpus
 from ssdbench.harness.launchers.torchrun import read_result, result_file, write_request
-from ssdbench.harness.machine.node import read_node, unlike
+from ssdbench.harness.machine.node import node_mismatch, read_node
 from ssdbench.harness.process import SOURCE, worker_environment
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema.case import Case, LaunchRequest
@@ -63,12 +63,12 @@ class SlurmLauncher:
 
     def holds(self, folder: Path) -> bool:
         """Whether this folder's launch is under way, or has ended and was not collected."""
-        return folder.is_dir() and _job_of(folder) is not None
+        return folder.is_dir() and _submitted_job(folder) is not None
 
     def submit(self, request: LaunchRequest) -> None:
         """Hand a launch to the cluster before its turn; one that is under way is taken up."""
         if request.output not in self._begun:
-            self._begun[request.output] = _job_of(Path(request.output)) or self._submit(request)
+            self._begun[request.output] = _submitted_job(Path(request.output)) or self._submit(request)
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
         """Run one launch to its end, its time limit, or an interruption, which ends all jobs that are under way."""
@@ -98,7 +98,9 @@ class SlurmLauncher:
         folder = case_file.parent
         command = [sys.executable, "-m", "ssdbench.harness.launchers.slurm.node", str(case_file), self._python]
         try:
-            demand = demand_of(request.case, self._hardware.cpu_count, shares_nodes=not self._options.exclusive)
+            demand = required_resources(
+                request.case, self._hardware.cpu_count, shares_nodes=not self._options.exclusive
+            )
             job = submit(command, folder, demand, self._options, worker_environment({}))
         except RefusedError as error:
             return Failure(kind="unsupported", message=f"Slurm refused the job: {error}")
@@ -121,20 +123,20 @@ class SlurmLauncher:
             _stop(job, folder)
         state = job.state()
         self._run_seconds[request.output] = state.run_seconds
-        if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _said_done(folder)):
+        if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _reported_done(folder)):
             wait_for(result_file(request))
-            return self._of_other_kind(folder) or _result(request)
+            return self._wrong_node_kind(folder) or _result(request)
         return _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
 
-    def _of_other_kind(self, folder: Path) -> Failure | None:
+    def _wrong_node_kind(self, folder: Path) -> Failure | None:
         for path in sorted(folder.glob("node-*.json")):
-            if sentence := unlike(self._hardware, self._host, read_node(path)):
+            if sentence := node_mismatch(self._hardware, self._host, read_node(path)):
                 remedy = "choose nodes of one kind with --slurm constraint=..., partition=... or nodelist=..."
                 return Failure(kind="unsupported", message=f"{sentence}; {remedy}")
         return None
 
 
-def demand_of(case: Case, node_cpus: int, *, shares_nodes: bool) -> Demand:
+def required_resources(case: Case, node_cpus: int, *, shares_nodes: bool) -> Resources:
     """What the job of a launch asks for; a launch on CPUs has its nodes to itself always.
 
     Beside GPUs that is a CPU for each thread of the input pipeline and one for each rank's main thread, at most all
@@ -142,7 +144,7 @@ def demand_of(case: Case, node_cpus: int, *, shares_nodes: bool) -> Demand:
     """
     on_gpus = case.device == "cuda"
     cpus = min(node_cpus, case.ranks_per_node * (case.threads_per_rank + 1))
-    return Demand(
+    return Resources(
         nodes=case.nodes,
         gpus_per_node=case.ranks_per_node if on_gpus else 0,
         cpus=cpus if on_gpus and shares_nodes else None,
@@ -180,7 +182,7 @@ def _job_file(folder: Path) -> Path:
     return folder / "job"
 
 
-def _job_of(folder: Path) -> Job | None:
+def _submitted_job(folder: Path) -> Job | None:
     """The job of a launch that this host or an earlier one submitted and did not cancel."""
     if _job_file(folder).exists():
         number = _job_file(folder).read_text(encoding="utf-8")
@@ -188,7 +190,7 @@ def _job_of(folder: Path) -> Job | None:
     return find_job(folder) if (folder / "case.json").exists() else None
 
 
-def _said_done(folder: Path) -> bool:
+def _reported_done(folder: Path) -> bool:
     events = folder / "events-0.jsonl"
     lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
     return bool(lines) and json.loads(lines[-1]).get("phase") == "done"

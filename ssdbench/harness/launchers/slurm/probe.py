@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.launchers.diagnosis import end_of_log, last_line
-from ssdbench.harness.launchers.slurm.commands import Demand, Job, JobState, RefusedError, count_nodes, submit
+from ssdbench.harness.launchers.diagnosis import end_of_log
+from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, count_nodes, submit
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.machine.node import Node, read_node
-from ssdbench.harness.process import SOURCE, source_commit, worker_environment
+from ssdbench.harness.process import SOURCE, last_line, source_commit, worker_environment
 from ssdbench.schema.record import SlurmOptions
 
 _POLL_SECONDS = 0.5
@@ -32,7 +32,7 @@ def probe_cluster(options: SlurmOptions, python: str, work_folder: Path) -> Node
     file = folder / "node.json"
     command = [sys.executable, "-m", "ssdbench.harness.machine.node", str(file), python]
     try:
-        job = submit(command, folder, Demand(minutes=_MINUTES), options, worker_environment({}))
+        job = submit(command, folder, Resources(minutes=_MINUTES), options, worker_environment({}))
     except RefusedError as error:
         raise UsageError(f"Slurm refused the job that asks a node what it is: {error}; see --slurm") from None
     state = _wait(job)

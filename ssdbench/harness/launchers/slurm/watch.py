@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.machine.gpu_monitor import PERIOD_SECONDS, GpuMonitor
-from ssdbench.harness.process import run_here
+from ssdbench.harness.process import run_in_foreground
 from ssdbench.harness.stores.codec import dump, read, read_measurement
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema import SCHEMA_VERSION
@@ -40,12 +40,12 @@ def run_watched(
     found by the clock of the day, so nodes should agree on it to a fraction of a second.
     """
     with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
-        code = run_here(command, environment)
+        code = run_in_foreground(command, environment)
     result = file.with_name("measurement.json")
     if code == 0 and wait_for(result):
         measurement = read_measurement(result.read_text(encoding="utf-8"))
         for event in _phases(file.parent):
-            monitor.hear(event)
+            monitor.on_event(event)
         seen = tuple(replace(gpu, host=node) for gpu in monitor.samples(measurement.wall_seconds))
         write_bytes(file, dump(NodeWatch(schema_version=SCHEMA_VERSION, name=node, gpus=seen)).encode())
     return code if code >= 0 else 128 - code

@@ -6,8 +6,8 @@ import pytest
 
 from ssdbench.cli.slurm import slurm_options
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.launchers.slurm.commands import JobState, arguments_of, read_state
-from ssdbench.harness.launchers.slurm.launcher import demand_of
+from ssdbench.harness.launchers.slurm.commands import JobState, read_state, sbatch_arguments
+from ssdbench.harness.launchers.slurm.launcher import required_resources
 from ssdbench.harness.launchers.slurm.probe import probe_cluster
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import SlurmOptions
@@ -44,7 +44,7 @@ def test_a_job_in_one_of_these_states_goes_on(state: str) -> None:
 
 
 def asked(case: Case, options: SlurmOptions) -> str:
-    return " ".join(arguments_of(demand_of(case, 16, shares_nodes=not options.exclusive), options))
+    return " ".join(sbatch_arguments(required_resources(case, 16, shares_nodes=not options.exclusive), options))
 
 
 def test_a_launch_asks_for_its_nodes_whole_and_for_its_time_and_two_minutes() -> None:

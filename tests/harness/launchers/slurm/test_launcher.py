@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.launchers.slurm.commands import Demand, Job, find_job, submit
-from ssdbench.harness.launchers.slurm.launcher import SlurmLauncher, demand_of
+from ssdbench.harness.launchers.slurm.commands import Job, Resources, find_job, submit
+from ssdbench.harness.launchers.slurm.launcher import SlurmLauncher, required_resources
 from ssdbench.harness.launchers.slurm.probe import probe_cluster
-from ssdbench.harness.machine.node import Node, unlike
+from ssdbench.harness.machine.node import Node, node_mismatch
 from ssdbench.harness.run_setup import new_setup
 from ssdbench.harness.suite import parse_suite
 from ssdbench.schema import SCHEMA_VERSION
@@ -40,7 +40,7 @@ def environment(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def send(environment: dict[str, str], tmp_path: Path) -> Send:
     """Submit a line of shell, or the argument of another program; what it prints is in the file."""
 
-    def one(text: str, demand: Demand, options: SlurmOptions, program: str | None = None) -> tuple[Job, Path]:
+    def one(text: str, demand: Resources, options: SlurmOptions, program: str | None = None) -> tuple[Job, Path]:
         folder = tmp_path / f"job-{len(list(tmp_path.glob('job-*')))}"
         folder.mkdir()
         command = ["sh", "-c", text] if program is None else [program, text]
@@ -75,7 +75,7 @@ def a_launcher() -> SlurmLauncher:
 
 
 def test_launches_that_share_a_node_never_share_a_gpu(send: Send) -> None:
-    demand = demand_of(a_case(device="cuda"), 1, shares_nodes=True)
+    demand = required_resources(a_case(device="cuda"), 1, shares_nodes=True)
     sent = [send("echo $CUDA_VISIBLE_DEVICES; sleep 60", demand, SHARED) for _ in range(3)]
     until(lambda: all(log.exists() and log.read_text() for _, log in sent[:2]))
     assert sent[2][0].state().is_waiting
@@ -84,7 +84,7 @@ def test_launches_that_share_a_node_never_share_a_gpu(send: Send) -> None:
 
 
 def test_a_launch_on_cpus_has_its_node_to_itself_and_others_go_to_other_nodes(send: Send) -> None:
-    demand = demand_of(a_case(device="cpu"), 2, shares_nodes=True)
+    demand = required_resources(a_case(device="cpu"), 2, shares_nodes=True)
     sent = [send("echo $SLURMD_NODENAME; sleep 60", demand, SlurmOptions(exclusive=False)) for _ in range(3)]
     until(lambda: all(log.exists() and log.read_text() for _, log in sent[:2]))
     assert sent[2][0].state().is_waiting
@@ -93,7 +93,7 @@ def test_a_launch_on_cpus_has_its_node_to_itself_and_others_go_to_other_nodes(se
 
 
 def test_arguments_are_never_shell_text(send: Send, tmp_path: Path) -> None:
-    job, log = send(f"$(touch {tmp_path}/made) `id` ; \"'", Demand(minutes=1), SlurmOptions(), program="echo")
+    job, log = send(f"$(touch {tmp_path}/made) `id` ; \"'", Resources(minutes=1), SlurmOptions(), program="echo")
     assert ended(job) == "COMPLETED"
     assert log.read_text() == f"$(touch {tmp_path}/made) `id` ; \"'\n"
     assert not (tmp_path / "made").exists()
@@ -200,17 +200,17 @@ def test_a_node_of_another_kind_is_named_with_what_differs(environment: dict[str
     node = probe_cluster(ON_NODE_1, sys.executable, tmp_path)
     hardware, host = node.machine.hardware, node.machine.host
     assert (node.name, node.machine.nodes) == ("node1", 2)
-    assert unlike(hardware, host, node) is None
-    assert unlike(replace(hardware, cpu_count=64), host, node) is None  # a job sees its share alone
-    sentence = str(unlike(replace(hardware, cpu_model="Other"), replace(host, driver="580.1"), node))
+    assert node_mismatch(hardware, host, node) is None
+    assert node_mismatch(replace(hardware, cpu_count=64), host, node) is None  # a job sees its share alone
+    sentence = str(node_mismatch(replace(hardware, cpu_model="Other"), replace(host, driver="580.1"), node))
     assert "node1 is not like the node that the run was planned for: cpu_model Other -> " in sentence
     assert sentence.endswith("driver 580.1 -> None")
 
     gpu = GpuState(index=0, uuid="GPU-a", model="H100", memory_bytes=1 << 36, power_limit_watts=700.0)
     planned, other = replace(host, gpus=(gpu,)), replace(gpu, uuid="GPU-b", power_limit_watts=500.0)
-    assert unlike(hardware, planned, with_gpus(node, replace(gpu, uuid="GPU-b"))) is None
+    assert node_mismatch(hardware, planned, with_gpus(node, replace(gpu, uuid="GPU-b"))) is None
     capped = with_gpus(node, gpu, other)
-    assert str(unlike(hardware, planned, capped)).endswith("power_limit_watts 700.0 -> 500.0 or 700.0")
+    assert str(node_mismatch(hardware, planned, capped)).endswith("power_limit_watts 700.0 -> 500.0 or 700.0")
 
 
 def with_gpus(node: Node, *gpus: GpuState) -> Node:

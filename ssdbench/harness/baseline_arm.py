@@ -11,7 +11,7 @@ from ssdbench.schema.record import Control, Run
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def control_from(python: str | None, checkout: Path | None, stored: Run | None) -> Control:
+def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run | None) -> Control:
     """What measures as the baseline; what is not given is as in the candidate.
 
     Raises:
@@ -70,7 +70,7 @@ def _require_same_packages(stored: Run, python: str) -> None:
             )
 
 
-def seconds_of(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Seconds of a duration as a person writes it: 90s, 30m, 2h.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.control import control_from
+from ssdbench.harness.baseline_arm import choose_baseline_arm
 from ssdbench.schema.record import ContainerImage, Run, RunOptions
 from tests.builders import HOST, a_run
 
@@ -19,7 +19,7 @@ def stored(source: Path, **host: object) -> Run:
 
 def test_what_was_measured_with_uncommitted_changes_cannot_be_told_apart(tmp_path: Path):
     with pytest.raises(EnvironmentLacksError, match="with changes that no commit holds"):
-        control_from(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"))
+        choose_baseline_arm(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"))
 
 
 def test_another_version_of_torch_is_another_environment(tmp_path: Path):
@@ -29,17 +29,17 @@ def test_another_version_of_torch_is_another_environment(tmp_path: Path):
     software = replace(record.measurement.software, torch="1.0.0")
     changed = replace(run, records=(replace(record, measurement=replace(record.measurement, software=software)),))
     with pytest.raises(EnvironmentLacksError, match=r"run run-1 was measured with 1\.0\.0"):
-        control_from(None, None, changed)
+        choose_baseline_arm(None, None, changed)
 
 
 def test_a_run_that_does_not_say_what_measured_it_has_no_environment_to_ask(tmp_path: Path):
     with pytest.raises(
         EnvironmentLacksError, match=r"the environment of run run-1 no longer exists here \(None, None\)"
     ):
-        control_from(None, None, a_run())
+        choose_baseline_arm(None, None, a_run())
 
 
 def test_a_run_in_a_container_has_its_environment_in_an_image():
     options = RunOptions(measured_by="python", source="/ssdbench", image=ContainerImage(reference="bench:1"))
     with pytest.raises(UsageError, match=r"run run-1 was measured in bench:1: use `ssdbench containers compare`"):
-        control_from(None, None, a_run(options=options))
+        choose_baseline_arm(None, None, a_run(options=options))
