@@ -1,4 +1,4 @@
-"""The scripts that all templates under ci/ run: in a git repository of their own, with the real command."""
+"""The scripts that all CI templates run: in a git repository of their own, with the real command."""
 
 import os
 import subprocess
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import ExitCode
+from ssdbench.harness.resources import resource
 from tests.builders import a_case, a_run
 from tests.cli.running import accept, keep, path_with_ssdbench, the_baseline
 from tests.paced import write_paced
 
-CI = Path(__file__).parents[1] / "ci"
+CI = resource("ci")
+ROOT = Path(__file__).parents[1]
 A, SLOWER = a_case(), (0.125, 0.1251, 0.1249)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,7 +33,7 @@ def run(tmp_path: Path, checkout: Path) -> Run:
     environment = {
         **os.environ,
         "PATH": path_with_ssdbench(tmp_path),
-        "PYTHONPATH": str(CI.parent),
+        "PYTHONPATH": str(ROOT),
         "GIT_CONFIG_GLOBAL": "/dev/null",
         **{f"GIT_{who}_{what}": "ci@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }

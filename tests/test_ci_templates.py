@@ -1,4 +1,4 @@
-"""The templates under ci/ before the linters of their systems, and with the commands that this version has."""
+"""The templates that ship before the linters of their systems, and with the commands that this version has."""
 
 import re
 import shlex
@@ -14,16 +14,19 @@ import yaml
 
 from ssdbench.cli.outputs import NAMES, outputs_of
 from ssdbench.errors import ExitCode
+from ssdbench.harness.resources import resource
 from tests.cli.running import ssdbench
 
 ROOT = Path(__file__).parents[1]
-CI = ROOT / "ci"
+CI = resource("ci")
+TOOLS = ROOT / "ci"
 GITHUB: dict[Any, Any] = yaml.safe_load((CI / "github.yml").read_text(encoding="utf-8"))
 GITLAB: dict[str, Any] = yaml.safe_load((CI / "gitlab.yml").read_text(encoding="utf-8"))
 JENKINS = (CI / "Jenkinsfile").read_text(encoding="utf-8")
 SCRIPTS = sorted(CI.glob("*.sh"))
 # Where `make environment` installs linters.
 BIN = f"{Path(sys.executable).parent}:{ROOT}/.environments/groovy-lint/node_modules/.bin"
+WORKFLOWS = [CI / "github.yml", *sorted((ROOT / ".github/workflows").glob("*.yml"))]
 JOBS = {"nightly", "monthly", "propose-baseline"}
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(CI.glob("*")) if path.suffix != ".toml"}
 
@@ -46,14 +49,14 @@ def steps_of(job: dict[str, Any]) -> list[str]:
     return [step["run"] for step in job["steps"] if "run" in step]
 
 
-@pytest.mark.parametrize("path", ["ci/github.yml", ".github/workflows/test.yml"])
-def test_workflows_are_what_github_takes_and_hold_no_known_weakness(path: str):
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_are_what_github_takes_and_hold_no_known_weakness(path: Path):
     lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", path)
     lint("zizmor", "--offline", "--no-progress", "--no-config", path)
 
 
 def test_the_pipeline_is_what_gitlab_takes():
-    lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", "ci/gitlab.yml")
+    lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", CI / "gitlab.yml")
 
 
 @pytest.mark.slow
@@ -66,15 +69,15 @@ def test_the_jenkinsfile_is_groovy(tmp_path: Path):
 @pytest.mark.slurm
 def test_slurm_takes_the_job(slurm: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SLURM_CONF", str(slurm))
-    lint("sbatch", "--test-only", "--gres=gpu:2", "ci/slurm.sbatch", "nightly")
+    lint("sbatch", "--test-only", "--gres=gpu:2", CI / "slurm.sbatch", "nightly")
 
 
 def test_the_image_is_one_that_hadolint_takes():
-    lint("hadolint", "ci/Dockerfile")
+    lint("hadolint", TOOLS / "Dockerfile")
 
 
 def test_scripts_are_sound_shell():
-    lint("shellcheck", *SCRIPTS, CI / "slurm.sbatch")
+    lint("shellcheck", *SCRIPTS, *sorted(TOOLS.glob("*.sh")), ROOT / ".ci/run", CI / "slurm.sbatch")
 
 
 @pytest.mark.parametrize(
@@ -132,9 +135,7 @@ def test_a_template_names_what_is_there(name: str):
 COMMAND = re.compile(r"^[^#\n]*?\bssdbench ((?:[a-z]+ )+)(.*)$", re.M)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in SCRIPTS if not path.name.startswith("install-")], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_gives_commands_that_this_version_has(path: Path):
     commands = COMMAND.findall(path.read_text(encoding="utf-8"))
     assert commands

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.resources import SUITES, resource
 from ssdbench.harness.toml_tables import Table, read_toml, validated
 from ssdbench.schema.accuracy import accuracy_options
 from ssdbench.schema.case import (
@@ -157,16 +158,16 @@ AXES = (
 
 
 def find_suite(name: str) -> Path:
-    """The file of a suite given by its path, or by its name on the shelf (here, else beside the package).
+    """The file of a suite given by its path, or by its name: of benchmarks/suites here, else of ssdbench's own suites.
 
     Raises:
         UsageError: there is none.
     """
-    shelves = [SUITES_FOLDER, Path(__file__).parents[2] / SUITES_FOLDER, Path(__file__).parents[1] / "suites"]
-    for path in [Path(name), *(shelf / f"{name}.toml" for shelf in shelves)]:
+    folders = [SUITES_FOLDER, resource(SUITES)]
+    for path in [Path(name), *(folder / f"{name}.toml" for folder in folders)]:
         if path.is_file():
             return path
-    known = sorted({path.stem for shelf in shelves for path in shelf.glob("*.toml")})
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
     raise UsageError(f"there is no suite {name!r}: give a .toml file or one of {', '.join(known) or '(none found)'}")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import GPU_HARDWARE, a_case, a_run
 from tests.cli.running import keep, ssdbench
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "results/schema/roofline.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "ssdbench/resources/json_schema/roofline.schema.json").read_text())
 AD_HOC = ("--workload", "infer", "--backbone", "resnet18", "--precision", "amp")
 
 

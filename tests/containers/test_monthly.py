@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import ExitCode
+from ssdbench.harness.resources import CI, resource
 from tests.cli.running import path_with_ssdbench
 from tests.containers.conftest import Bench
 from tests.containers.engines import registry_of_its_own
@@ -15,7 +16,7 @@ from tests.paced import write_paced
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-SCRIPT = Path(__file__).parents[2] / "ci" / "monthly.sh"
+SCRIPT = resource(CI, "monthly.sh")
 
 
 @pytest.fixture

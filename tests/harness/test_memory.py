@@ -16,7 +16,7 @@ from ssdbench.schema.environment import Hardware
 from tests.builders import HOST
 
 GIB = 2**30
-PUBLISHED = Path(__file__).parents[2] / "results/published/nvidia_ssd300_published.csv"
+PUBLISHED = Path(__file__).parents[2] / "ssdbench/resources/published/nvidia_ssd300_published.csv"
 WORKER = WorkerPython(
     executable="python", version="3.11", packages={"torch": "2", "torchvision": "0", "dali": "2"}, has_cpp_compiler=True
 )

@@ -6,10 +6,9 @@ import pytest
 
 from ssdbench.analysis.metrics import STEPS_NEEDED
 from ssdbench.errors import UsageError
+from ssdbench.harness.resources import SUITES, resource
 from ssdbench.harness.suite import expand, find_suite, load_suite, parse_suite
 from ssdbench.schema.case import Case, DeviceKind
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def cases(
@@ -207,7 +206,7 @@ def test_an_unknown_suite_is_answered_with_those_there_are() -> None:
         find_suite("weekly")
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "benchmarks/suites").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((resource(SUITES)).glob("*.toml")), ids=lambda path: path.stem)
 def test_the_suites_on_the_shelf_are_sound_and_have_images_enough_for_their_largest_batch(path: Path) -> None:
     suite = load_suite(path)
     found = [case for case, _ in expand(suite, "cuda", 64)]

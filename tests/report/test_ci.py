@@ -26,7 +26,7 @@ from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference, Status, Verdict
 from tests.builders import a_case, a_failure, a_run, no_memory, stored_sessions
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "results/schema/comparison.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "ssdbench/resources/json_schema/comparison.schema.json").read_text())
 HOSTILE = (
     "<script>alert(1)</script> & ]]> \x00\x08\x1b[31m | % \r\n::error::x , : # \\ \" ' {} `a` \ud800 \u202egnp.exe "
     "\u2028 \u05e9\u05dc\u05d5\u05dd $1_2 *b* @user \ufffe"

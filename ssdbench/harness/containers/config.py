@@ -8,6 +8,7 @@ from pathlib import Path
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.harness.containers.images import require_image_name
+from ssdbench.harness.resources import CI, resource
 from ssdbench.harness.toml_tables import Table, read_toml, validated
 from ssdbench.schema.container import ContainerOptions, Engine
 
@@ -57,12 +58,14 @@ class Containers:
 
 
 def load_containers(path: Path, engine: str | None = None) -> Containers:
-    """Read the file; without one of the default name, docker and no list. `engine` goes before the file's own.
+    """Read the file; without one of the default name, the one that ships with ssdbench. `engine` overrides its own.
 
     Raises:
         UsageError: a key or value that the file cannot have, or an engine that does not exist.
     """
-    content = {} if path == DEFAULT_FILE and not path.exists() else read_toml(path)
+    if path == DEFAULT_FILE and not path.exists():
+        path = resource(CI, DEFAULT_FILE.name)
+    content = read_toml(path)
     table = validated(_ContainersTable, content, str(path))
     for mount in table.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():

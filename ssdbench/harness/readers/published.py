@@ -4,24 +4,21 @@ import csv
 from pathlib import Path
 
 from ssdbench.errors import StoreError
+from ssdbench.harness.resources import PUBLISHED, resource
 from ssdbench.schema.published import PublishedFigure, PublishedWorkload
 
-_FILE = Path("published/nvidia_ssd300_published.csv")
-_SOURCE_TREE = Path(__file__).parents[3] / "results"
+_FILE = "nvidia_ssd300_published.csv"
 _WORKLOADS: tuple[PublishedWorkload, ...] = ("train", "infer", "train_full")
 
 
 def load_published(results: Path) -> list[PublishedFigure]:
-    """All published figures: from the folder of results where it has them, else from ssdbench's own source tree.
+    """All published figures: from the folder of results where it has them, else the file that ships with ssdbench.
 
     Raises:
-        StoreError: neither has the file, or a line cannot be read.
+        StoreError: a line cannot be read.
     """
-    places = [folder / _FILE for folder in (results, _SOURCE_TREE)]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise StoreError(f"{places[0]}: no such file; take it from ssdbench's repository, results/{_FILE}")
-    return read_published(path)
+    own = results / PUBLISHED / _FILE
+    return read_published(own if own.is_file() else resource(PUBLISHED, _FILE))
 
 
 def read_published(path: Path) -> list[PublishedFigure]:

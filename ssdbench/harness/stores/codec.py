@@ -8,7 +8,7 @@ Python's own json does.
 Every top-level object says its `schema_version`. An older one is raised step by step by `RAISERS`, a newer one is
 refused. The history of the versions stands in results/README.md.
 
-    python -m ssdbench.harness.stores.codec results/schema    # export the JSON schemas
+    python -m ssdbench.harness.stores.codec    # export the JSON schemas
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ssdbench.errors import StoreError
+from ssdbench.harness.resources import resource
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.bisection import Bisection, Step
@@ -208,4 +209,4 @@ def export(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    export(Path(sys.argv[1] if len(sys.argv) > 1 else "results/schema"))
+    export(Path(sys.argv[1]) if len(sys.argv) > 1 else resource("json_schema"))

@@ -89,7 +89,7 @@ def test_an_unknown_container_is_refused_with_those_there_are():
 
 
 def test_a_broken_line_is_named(tmp_path: Path):
-    text = (ROOT / "results/published/nvidia_ssd300_published.csv").read_text().splitlines()
+    text = (ROOT / "ssdbench/resources/published/nvidia_ssd300_published.csv").read_text().splitlines()
     path = tmp_path / "broken.csv"
     path.write_text("\n".join([*text[:4], text[4].replace("1,32", "one,32", 1)]))
     with pytest.raises(StoreError, match=r"broken\.csv line 5: not a published figure"):

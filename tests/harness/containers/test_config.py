@@ -8,6 +8,7 @@ import pytest
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, between, load_containers
 from ssdbench.harness.containers.engines import ENGINES
+from ssdbench.harness.resources import CI, resource
 
 FILE = """
 engine = "lab"
@@ -67,15 +68,16 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, old: str, new: str, sentence:
         load(tmp_path, FILE.replace(old, new))
 
 
-def test_without_a_file_there_is_docker_and_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_one_that_ships_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     containers = load_containers(DEFAULT_FILE)
-    assert (containers.options.engine, containers.images) == (ENGINES["docker"], ())
+    assert containers == load_containers(resource(CI, "containers.toml"))
+    assert "nvcr.io/nvidia/pytorch:24.12-py3" in containers.images
     with pytest.raises(UsageError, match="is no TOML that can be read"):
         load_containers(Path("elsewhere.toml"))
 
 
-def test_the_file_of_the_repository_is_sound() -> None:
-    containers = load_containers(Path(__file__).parents[3] / DEFAULT_FILE)
+def test_the_file_that_ships_is_sound() -> None:
+    containers = load_containers(resource(CI, "containers.toml"))
     assert containers.options.engine == ENGINES["docker"]
     assert list(containers.images) == sorted(containers.images)

@@ -230,9 +230,9 @@ def test_a_current_document_is_not_touched():
 
 
 def test_the_committed_schemas_are_those_of_the_code():
-    folder = REPOSITORY / "results" / "schema"
+    folder = REPOSITORY / "ssdbench" / "resources" / "json_schema"
     committed = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
-    assert committed == codec.json_schemas(), "run: python -m ssdbench.harness.stores.codec results/schema"
+    assert committed == codec.json_schemas(), "run: python -m ssdbench.harness.stores.codec"
 
 
 @pytest.mark.parametrize(
