@@ -14,7 +14,7 @@ from benchmarks.gpu.check import Check, Stage
 from benchmarks.gpu.subjects import case_of, open_workload, ours, plain
 from ssdbench.ssd.coco import Prepared, prepare
 from ssdbench.ssd.pipelines.contract import PipelineOptions, endless
-from ssdbench.ssd.synthetic import Recipe, synthesise
+from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 
 BATCH = 128
 
@@ -64,7 +64,7 @@ def pipelines(check: Check) -> None:
 
 
 def _images(check: Check) -> Prepared:
-    recipe = Recipe(train_images=check.pick(768, 32), val_images=check.pick(64, 8), seed=1)
+    recipe = SyntheticSpec(train_images=check.pick(768, 32), val_images=check.pick(64, 8), seed=1)
     synthesise(check.work / "coco", recipe, lambda *_: None)
     return prepare(check.work / "coco", check.work / "prepared", lambda *_: None)
 

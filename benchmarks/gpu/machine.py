@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.gpu.check import Check, Stage
 from ssdbench.runtime.device import cublas_version, cuda_versions
-from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.worker.ceilings import measure
 
 # A convolution's error against float64, relative: from, to.
@@ -68,8 +68,8 @@ def precisions(check: Check) -> None:
     exact = F.conv2d(images.double(), conv.weight.detach().double(), padding=1)
     conv.to(check.device.torch_device)
     for precision, (low, high) in EXPECTED_ERRORS.items() if check.cuda else [("fp32", EXPECTED_ERRORS["fp32"])]:
-        arithmetic = Arithmetic(precision, check.device)
-        with torch.no_grad(), arithmetic.autocast():
+        policy = PrecisionPolicy(precision, check.device)
+        with torch.no_grad(), policy.autocast():
             found = conv(images.to(check.device.torch_device)).double().cpu()
         error = float((found - exact).norm() / exact.norm())
         check.row(f"error of a convolution in {precision}", relative=error, as_expected=low <= error <= high)

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.gpu.check import Check, Step
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.distributed import SingleProcess
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import Case
 from ssdbench.ssd.boxes import encode
 from ssdbench.ssd.model import SSD300
@@ -35,14 +35,14 @@ def case_of(check: Check, workload: str, batch_size: int, precision: str = "amp"
 
 def open_workload(check: Check, case: Case) -> Any:
     """The very workload that a launch of this case would measure."""
-    session = Session(
+    context = RankContext(
         case=case,
         device=check.device,
-        arithmetic=Arithmetic(case.precision, check.device),
+        precision=PrecisionPolicy(case.precision, check.device),
         group=SingleProcess(check.device),
         seed=1,
     )
-    return importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
+    return importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(context)
 
 
 def step_of(workload: Any) -> Step:
@@ -95,20 +95,20 @@ def plain(check: Check, batch_size: int, precision: str = "amp") -> Step:
     case = case_of(check, "train", batch_size, precision)
     workload = open_workload(check, case)
     batch = workload.fetch()
-    arithmetic, device = Arithmetic(case.precision, check.device), check.device.torch_device
+    policy, device = PrecisionPolicy(case.precision, check.device), check.device.torch_device
     model = SSD300(case.backbone).to(device).train()
     parameters = list(model.named_parameters())
     exempt = [p for name, p in parameters if p.dim() <= 1 or name.endswith(".bias")]
     decayed = [p for name, p in parameters if p.dim() > 1 and not name.endswith(".bias")]
     groups = [{"params": exempt, "weight_decay": 0.0}, {"params": decayed}]
     sgd = torch.optim.SGD(groups, lr=1e-5, momentum=0.9, weight_decay=5e-4)
-    loss_of, scaler = PublishedLoss(), arithmetic.scaler()
+    loss_of, scaler = PublishedLoss(), policy.scaler()
     raw = batch.images.contiguous()
     mean, std = torch.zeros(1, 3, 1, 1, device=device), torch.ones(1, 3, 1, 1, device=device)
 
     def step() -> float:
         images = raw.clone().sub_(mean).div_(std)
-        with arithmetic.autocast():
+        with policy.autocast():
             loc, logits = model(images.to(memory_format=torch.channels_last))
         loss = loss_of(loc.float(), logits.float(), batch.boxes_cxcywh, batch.labels)
         if scaler is None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from ssdbench.ssd.coco import Prepared, prepare
-from ssdbench.ssd.synthetic import Recipe, synthesise
+from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 
 BATCH = 2  # the least that can be trained on
 
@@ -55,7 +55,7 @@ def seeded() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """64 and 16 synthetic images laid out as COCO."""
     directory = tmp_path_factory.mktemp("micro") / "coco"
-    synthesise(directory, Recipe(train_images=64, val_images=16, seed=1), ignore_progress)
+    synthesise(directory, SyntheticSpec(train_images=64, val_images=16, seed=1), ignore_progress)
     return directory
 
 

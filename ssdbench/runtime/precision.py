@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch.amp.grad_scaler import GradScaler  # torch before 2.3 has it under torch.cuda.amp
 
 
-class Arithmetic:
+class PrecisionPolicy:
     """Applies one precision to one device.
 
     Raises:

@@ -117,7 +117,7 @@ def _processes(proc: Path) -> dict[int, _Process] | None:
     return found
 
 
-class ForeignCpu:
+class OtherCpuUsage:
     """CPU use of everything but a launch, on the CPUs that it may use, between `begin` and `cores`.
 
     The launch is the process tree of `root`, and the process `host` that follows it. `cpus` are those it may use, None
@@ -159,7 +159,7 @@ class ForeignCpu:
         return None if busy is None or own is None else busy - own
 
 
-def launch_foreign_cpu() -> ForeignCpu:
+def open_other_cpu_usage() -> OtherCpuUsage:
     """For a rank of a launch: its torchrun and all below are the launch, and the host process that started it."""
     root, host = os.getppid(), os.environ.get(HOST_PROCESS)
-    return ForeignCpu(root, cpus=usable_cpus(root), host=int(host) if host else None)
+    return OtherCpuUsage(root, cpus=usable_cpus(root), host=int(host) if host else None)

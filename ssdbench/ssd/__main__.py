@@ -15,8 +15,8 @@ from typing import Any
 
 from ssdbench.errors import ExitCode, SsdbenchError
 from ssdbench.ssd.coco import Prepared, PreparedSplit, prepare
-from ssdbench.ssd.synthetic import Recipe, synthesise
-from ssdbench.ssd.verification import Report, verify
+from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
+from ssdbench.ssd.verification import VerificationReport, verify
 
 PROGRESS_INTERVAL_S = 0.2
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _synth(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    recipe = Recipe(
+    recipe = SyntheticSpec(
         train_images=options.train_images,
         val_images=options.val_images,
         seed=options.seed,
@@ -67,7 +67,7 @@ def _synth(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    report: Report = verify(options.directory, _Announcer())
+    report: VerificationReport = verify(options.directory, _Announcer())
     return asdict(report), ExitCode.BAD_DATA if report.errors else ExitCode.OK
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
 
 Protocol = Literal["every-image", "published"]
-Engine = Literal["pycocotools", "faster-coco-eval"]
+CocoEngine = Literal["pycocotools", "faster-coco-eval"]
 Array = npt.NDArray[np.float64]
 Truth = Any  # a COCO object of the engine that will judge
 
@@ -94,7 +94,7 @@ def _coco_class(engine: object) -> Any:
         return COCO
     if engine == "faster-coco-eval":
         return _faster_coco_eval().COCO
-    raise UsageError(f"engine {engine!r} does not exist; choose one of {', '.join(get_args(Engine))}")
+    raise UsageError(f"engine {engine!r} does not exist; choose one of {', '.join(get_args(CocoEngine))}")
 
 
 def _faster_coco_eval() -> Any:

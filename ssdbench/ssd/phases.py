@@ -6,5 +6,5 @@ OnPhase = Callable[[str], None]
 """Told the name of a phase as soon as all of its work has been submitted to the device."""
 
 
-def unheard(_phase: str) -> None:
+def ignore_phase(_phase: str) -> None:
     """Nobody listens."""

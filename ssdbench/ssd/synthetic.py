@@ -54,7 +54,7 @@ MAX_BOXES = 63  # an image of COCO rarely has more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class SyntheticSpec:
     """What decides every byte of a synthetic data set.
 
     `easy`: few categories, told apart by colour; one to three large objects an image on a quiet background; small
@@ -75,7 +75,7 @@ class Recipe:
             )
 
 
-def synthesise(directory: Path, recipe: Recipe, progress: Progress) -> bool:
+def synthesise(directory: Path, recipe: SyntheticSpec, progress: Progress) -> bool:
     """Write the data set, whole or not at all; returns False if it was there already.
 
     `DataError` if `directory` holds anything else.
@@ -100,7 +100,7 @@ def synthesise(directory: Path, recipe: Recipe, progress: Progress) -> bool:
     return True
 
 
-def _is_there(directory: Path, recipe: Recipe) -> bool:
+def _is_there(directory: Path, recipe: SyntheticSpec) -> bool:
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return False
     try:
@@ -115,11 +115,11 @@ def _is_there(directory: Path, recipe: Recipe) -> bool:
     return True
 
 
-def _marker(recipe: Recipe) -> dict[str, Any]:
+def _marker(recipe: SyntheticSpec) -> dict[str, Any]:
     return {"generator_version": GENERATOR_VERSION, **asdict(recipe)}
 
 
-def _write(root: Path, recipe: Recipe, progress: Progress) -> None:
+def _write(root: Path, recipe: SyntheticSpec, progress: Progress) -> None:
     counts = {"train": recipe.train_images, "val": recipe.val_images}
     work = [(split, index) for split in SPLITS for index in range(counts[split])]
     (root / "annotations").mkdir()
@@ -147,7 +147,7 @@ def _write_annotations(path: Path, written: list[tuple[dict[str, Any], list[dict
 
 
 def _write_image(
-    root: Path, recipe: Recipe, split_index: tuple[str, int]
+    root: Path, recipe: SyntheticSpec, split_index: tuple[str, int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     split, index = split_index
     rng = np.random.default_rng([recipe.seed, SPLITS.index(split), index])
@@ -168,7 +168,9 @@ def _write_image(
     return image, [{"image_id": image_id, **box} for box in boxes]
 
 
-def _draw_objects(rng: np.random.Generator, canvas: drawing.Pixels, recipe: Recipe, index: int) -> list[dict[str, Any]]:
+def _draw_objects(
+    rng: np.random.Generator, canvas: drawing.Pixels, recipe: SyntheticSpec, index: int
+) -> list[dict[str, Any]]:
     """Draw the objects of one image, the largest first, and give their annotations in a random order."""
     if recipe.easy:
         count = int(rng.integers(1, 4))

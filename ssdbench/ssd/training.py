@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ssdbench.ssd.loss import MultiBoxLoss
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 
 if TYPE_CHECKING:
     from torch.amp.grad_scaler import GradScaler  # torch 2.1 and 2.2 have it elsewhere; a caller hands it in
@@ -29,7 +29,7 @@ DECAY_FACTOR = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Hyperparameters:
     """The constants of a published training run; epochs count from 0, `batch_size` is per GPU."""
 
     batch_size: int = BASE_BATCH_SIZE
@@ -41,7 +41,7 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
 
-    def shortened(self, epochs: int) -> Recipe:
+    def shortened(self, epochs: int) -> Hyperparameters:
         """The recipe over another number of epochs: decays and validations at the same shares of the run.
 
         The last epoch stays a validation epoch. The warm-up is not scaled: it protects the first steps, however many
@@ -56,8 +56,8 @@ class Recipe:
         )
 
 
-DEFAULT_RECIPE = Recipe()
-A100_8GPU_RECIPE = Recipe(batch_size=128, base_learning_rate=2.7e-3, warmup_iterations=1200)
+DEFAULT_RECIPE = Hyperparameters()
+A100_8GPU_RECIPE = Hyperparameters(batch_size=128, base_learning_rate=2.7e-3, warmup_iterations=1200)
 RECIPES = {"published": DEFAULT_RECIPE, "a100-8gpu": A100_8GPU_RECIPE}
 
 
@@ -93,7 +93,9 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [{"params": exempt, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay}]
 
 
-def optimizer(model: nn.Module, recipe: Recipe = DEFAULT_RECIPE, *, fused: bool | None = None) -> torch.optim.SGD:
+def optimizer(
+    model: nn.Module, recipe: Hyperparameters = DEFAULT_RECIPE, *, fused: bool | None = None
+) -> torch.optim.SGD:
     """SGD with momentum and split weight decay, at learning rate 0: see `set_learning_rate`.
 
     `fused`: one kernel for all parameters, and no synchronisation to ask whether gradients overflowed under gradient
@@ -134,7 +136,9 @@ class TrainStep:
     autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     scaler: GradScaler | None = None
 
-    def __call__(self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = unheard) -> Tensor:
+    def __call__(
+        self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = ignore_phase
+    ) -> Tensor:
         """Train on images (N, 3, 300, 300), boxes (N, 8732, 4) and labels (N, 8732), N per GPU and at least 2.
 
         Returns the loss before the update, a detached scalar on the device; reading it is the caller's synchronisation.
@@ -145,7 +149,9 @@ class TrainStep:
         on_phase("optimizer")
         return loss
 
-    def gradients(self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = unheard) -> Tensor:
+    def gradients(
+        self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = ignore_phase
+    ) -> Tensor:
         """The step up to fresh gradients, scaled where there is a scaler; the loss as a call returns it."""
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():

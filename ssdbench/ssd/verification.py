@@ -36,7 +36,7 @@ class SplitSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class VerificationReport:
     """The result of `verify`."""
 
     directory: str
@@ -46,7 +46,7 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def verify(directory: Path, progress: Progress) -> Report:
+def verify(directory: Path, progress: Progress) -> VerificationReport:
     """Check the data set in `directory`; faults are findings, only a missing directory raises `DataError`."""
     directory = directory.resolve()
     if not directory.is_dir():
@@ -76,7 +76,7 @@ def verify(directory: Path, progress: Progress) -> Report:
         summaries[split] = _summary(split, table, [state.file_bytes for state in states])
     if len(tables) == len(SPLITS):
         findings += category_findings(tables)
-    return Report(
+    return VerificationReport(
         directory=str(directory),
         errors=_count(findings, "error"),
         warnings=_count(findings, "warning"),

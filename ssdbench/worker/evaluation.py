@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.errors import UsageError
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
@@ -16,7 +16,7 @@ from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.model import load_model
 
 
-def evaluate_checkpoint(request: LaunchRequest, session: Session, events: Events) -> None:
+def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Events) -> None:
     """Judge the request's checkpoint; rank 0 writes evaluation.json and sheet.png into the request's folder.
 
     Raises:
@@ -25,10 +25,10 @@ def evaluate_checkpoint(request: LaunchRequest, session: Session, events: Events
     if request.checkpoint is None:
         raise UsageError("an evaluation needs a checkpoint and the request names none")
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    group, options, folder = session.group, request.case.options, Path(request.output)
-    model, checkpoint = load_model(session, Path(request.checkpoint))
+    group, options, folder = context.group, request.case.options, Path(request.output)
+    model, checkpoint = load_model(context, Path(request.checkpoint))
     evaluator = Evaluator(
-        session,
+        context,
         protocol=options.get("protocol"),
         engine=options.get("engine"),
         on_batch=lambda batch: events.step(batch, time.perf_counter()),

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.runtime.affinity import cpu_list, usable_cpus
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.distributed import local_rank
 from ssdbench.runtime.network import describe_network, host_name
-from ssdbench.runtime.process import ForeignCpu, launch_foreign_cpu
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.process import OtherCpuUsage, open_other_cpu_usage
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import StepCounts
@@ -21,15 +21,15 @@ from ssdbench.worker.profile import PROFILED_STEPS, profile
 from ssdbench.worker.reduction import most_foreign_cores, reduce_phases, reduce_ranks
 
 
-def take_measurement(session: Session, folder: Path, events: Events, counts: StepCounts | None = None) -> None:
+def take_measurement(context: RankContext, folder: Path, events: Events, counts: StepCounts | None = None) -> None:
     """Measure this rank's share of the case; rank 0 writes the measurement of all into `folder`.
 
     With `counts` so many steps are taken, and not those of the protocol.
     """
-    case, device, group = session.case, session.device, session.group
+    case, device, group = context.case, context.device, context.group
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
-    foreign_cpu = launch_foreign_cpu() if local_rank() == 0 else None
+    workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(context)
+    foreign_cpu = open_other_cpu_usage() if local_rank() == 0 else None
 
     def start_together() -> None:
         if foreign_cpu is not None:
@@ -83,7 +83,7 @@ def take_measurement(session: Session, folder: Path, events: Events, counts: Ste
     workload.close()
 
 
-def _node_cpus(foreign_cpu: ForeignCpu) -> NodeCpus | None:
+def _node_cpus(foreign_cpu: OtherCpuUsage) -> NodeCpus | None:
     """Of this machine, by its first rank; None where the system does not tell how many CPUs a launch may use."""
     cores, count = foreign_cpu.cores(), foreign_cpu.cpu_count
     return None if count is None else NodeCpus(host=host_name(), cpu_count=count, foreign_cores=cores)

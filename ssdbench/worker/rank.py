@@ -8,10 +8,10 @@ import traceback
 from pathlib import Path
 
 from ssdbench.runtime.affinity import bind_near
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import open_device, pci_bus_id, seed_everything
 from ssdbench.runtime.distributed import ProcessGroup, global_rank, local_rank
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import EVALUATE
 from ssdbench.worker.events import Events
@@ -40,34 +40,34 @@ def main() -> int:
 def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
     require_source(request)
     events.phase("build")
-    session = _open_session(request)
+    context = _open_context(request)
     # Each launch imports what it needs: all that accuracy needs takes longer than torch itself.
     if request.case.workload == "accuracy":
         from ssdbench.worker.training import train
 
-        train(session, request, events)
+        train(context, request, events)
     elif request.case.workload == EVALUATE:
         from ssdbench.worker.evaluation import evaluate_checkpoint
 
-        evaluate_checkpoint(request, session, events)
+        evaluate_checkpoint(request, context, events)
     else:
-        take_measurement(session, folder, events, request.step_counts)
-    session.group.barrier()
-    session.group.close()
+        take_measurement(context, folder, events, request.step_counts)
+    context.group.barrier()
+    context.group.close()
 
 
-def _open_session(request: LaunchRequest) -> Session:
+def _open_context(request: LaunchRequest) -> RankContext:
     case = request.case
     if case.binds_to_numa_node:
         bind_near(pci_bus_id(local_rank()))  # before any thread starts
     device = open_device(case.device, local_rank(), case.threads_per_rank, time.perf_counter)
-    arithmetic = Arithmetic(case.precision, device)
+    policy = PrecisionPolicy(case.precision, device)
     group = ProcessGroup(device, case.protocol.timeout_seconds)
     seed_everything(request.seed + group.rank)
-    return Session(
+    return RankContext(
         case=case,
         device=device,
-        arithmetic=arithmetic,
+        precision=policy,
         group=group,
         seed=request.seed,
         prepared_data=Path(request.prepared_data) if request.prepared_data else None,

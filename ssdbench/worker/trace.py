@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Cpu
 from ssdbench.runtime.distributed import SingleProcess
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
 from ssdbench.schema.roofline import GroupName, Operation
 from ssdbench.worker.operations import Cost, costs, memory_bytes, tensors, writes
@@ -29,7 +29,7 @@ _RELU = {"relu", "relu_", "threshold_backward"}
 _ADD = {"add", "add_"}
 
 
-class _CpuArithmetic(Arithmetic):
+class _CpuPrecision(PrecisionPolicy):
     """The case's precision on any CPU, whether or not it has vector instructions for it."""
 
     def __init__(self, precision: str) -> None:
@@ -82,10 +82,10 @@ def _open(case: Case) -> Any:
         pipeline="resident",
         layout=case.layout,
     )
-    session = Session(
-        case=seen, device=device, arithmetic=_CpuArithmetic(case.precision), group=SingleProcess(device), seed=1
+    context = RankContext(
+        case=seen, device=device, precision=_CpuPrecision(case.precision), group=SingleProcess(device), seed=1
     )
-    return importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(session)
+    return importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(context)
 
 
 def _first(batch: Any, images: int) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ssdbench.errors import DataError, NotFiniteError
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
@@ -30,35 +30,35 @@ LOSS_WINDOWS = 20
 _LOSSES_PER_BLOCK = 25
 
 
-def train(session: Session, request: LaunchRequest, events: Events) -> None:
+def train(context: RankContext, request: LaunchRequest, events: Events) -> None:
     """Train to the recipe's end, from the last checkpoint if there is one."""
     assert request.training_folder is not None
     folder = Path(request.training_folder)
     folder.mkdir(parents=True, exist_ok=True)
-    run = Accuracy(session, folder)
+    run = Accuracy(context, folder)
     try:
-        log = _Log(folder, _begun(run, session, folder), writes=session.group.rank == 0)
+        log = _Log(folder, _begun(run, context, folder), writes=context.group.rank == 0)
         events.tell("training", epochs=log.training.epochs, steps=run.steps_per_epoch)
         for epoch in range(run.epochs_done, run.recipe.epochs):
-            _train_epoch(run, epoch, session, log, events)
+            _train_epoch(run, epoch, context, log, events)
         events.phase("write")
         run.draw()
     finally:
         run.close()
 
 
-def _begun(run: Accuracy, session: Session, folder: Path) -> Training:
+def _begun(run: Accuracy, context: RankContext, folder: Path) -> Training:
     """The log of a new training, or of the one in the folder up to its last checkpoint."""
     recipe = run.recipe
     fresh = Training(
         schema_version=SCHEMA_VERSION,
         workload_version=run.version,
         started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        seed=session.seed,
+        seed=context.seed,
         epochs=recipe.epochs,
         decay_epochs=recipe.decay_epochs,
         validation_epochs=recipe.validation_epochs,
-        global_batch_size=session.case.global_batch_size,
+        global_batch_size=context.case.global_batch_size,
         software=software(),
     )
     earlier = read_training(folder)
@@ -99,7 +99,7 @@ class _Log:
             write_training(self._folder, self.training)
 
 
-def _train_epoch(run: Accuracy, epoch: int, session: Session, log: _Log, events: Events) -> None:
+def _train_epoch(run: Accuracy, epoch: int, context: RankContext, log: _Log, events: Events) -> None:
     events.phase("train")
     first_step = epoch * run.steps_per_epoch
     watch = _LossWatch(first_step, lambda step, loss: events.tell("loss", step=step, loss=loss))
@@ -109,7 +109,7 @@ def _train_epoch(run: Accuracy, epoch: int, session: Session, log: _Log, events:
         assert step.loss is not None
         watch.add(step.loss)
         events.step(first_step + number, time.perf_counter())
-    session.device.synchronize()
+    context.device.synchronize()
     train_seconds = time.perf_counter() - begin
     losses = watch.finish()
     begin = time.perf_counter()
@@ -118,7 +118,7 @@ def _train_epoch(run: Accuracy, epoch: int, session: Session, log: _Log, events:
         events.phase("evaluate")
         evaluation = run.evaluate()
     evaluation_seconds = time.perf_counter() - begin if evaluation is not None else 0.0
-    ranks = session.group.gather((train_seconds, evaluation_seconds, images, losses))
+    ranks = context.group.gather((train_seconds, evaluation_seconds, images, losses))
     result = EpochResult(
         epoch=epoch,
         iterations=first_step + run.steps_per_epoch,

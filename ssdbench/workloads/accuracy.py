@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from ssdbench.errors import DataError
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import random_state, restore_random_state
-from ssdbench.runtime.session import Session
 from ssdbench.schema.accuracy import AccuracyOptions, accuracy_options
 from ssdbench.schema.training import SHEET, Evaluation
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state, save_checkpoint
 from ssdbench.ssd.loss import MultiBoxLoss
-from ssdbench.ssd.training import RECIPES, Recipe, TrainStep, learning_rate, optimizer, set_learning_rate
+from ssdbench.ssd.training import RECIPES, Hyperparameters, TrainStep, learning_rate, optimizer, set_learning_rate
 from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.pipeline import open_training, split_of
@@ -35,13 +35,13 @@ class Accuracy:
 
     version: ClassVar[int] = 1
 
-    def __init__(self, session: Session, folder: Path) -> None:
-        options = accuracy_options(session.case)
+    def __init__(self, context: RankContext, folder: Path) -> None:
+        options = accuracy_options(context.case)
         self.recipe = recipe_of(options)
-        self._session, self._folder = session, folder
+        self._context, self._folder = context, folder
         checkpoint = load_checkpoint(folder / LAST) if (folder / LAST).exists() else None
-        model = build_model(session)
-        self._optimizer, self._scaler = optimizer(model, self.recipe), session.arithmetic.scaler()
+        model = build_model(context)
+        self._optimizer, self._scaler = optimizer(model, self.recipe), context.precision.scaler()
         self.epochs_done, self._iteration = 0, 0
         place: bytes | None = None
         if checkpoint is not None:
@@ -49,16 +49,16 @@ class Accuracy:
             place = self._take_up(checkpoint)
         self._model = model
         self._train_step = TrainStep(
-            model=compiled(session, session.group.data_parallel(model.train())),
-            loss=compiled(session, MultiBoxLoss()),
+            model=compiled(context, context.group.data_parallel(model.train())),
+            loss=compiled(context, MultiBoxLoss()),
             optimizer=self._optimizer,
-            autocast=session.arithmetic.autocast,
+            autocast=context.precision.autocast,
             scaler=self._scaler,
         )
-        self._pipeline = open_training(session, place)
-        split = split_of(session, training=True)
+        self._pipeline = open_training(context, place)
+        split = split_of(context, training=True)
         self._category_names = split.category_names if split is not None else ()
-        self._evaluator = Evaluator(session, protocol=options.protocol, engine=options.engine)
+        self._evaluator = Evaluator(context, protocol=options.protocol, engine=options.engine)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,7 +73,7 @@ class Accuracy:
 
     def epoch(self, epoch: int) -> Iterator[Step]:
         """Train one epoch, a step at a time."""
-        case, recipe = self._session.case, self.recipe
+        case, recipe = self._context.case, self.recipe
         for batch in self._pipeline.epoch():
             rate = learning_rate(
                 epoch=epoch,
@@ -95,10 +95,10 @@ class Accuracy:
 
     def save(self, epochs_done: int, *, best: bool) -> None:
         """Write the checkpoint of all ranks, whole or not at all; all ranks take part. OSError if the disk refuses."""
-        ranks = self._session.group.gather(
-            {"random": random_state(self._session.device), "data": _as_tensor(self._pipeline.state())}
+        ranks = self._context.group.gather(
+            {"random": random_state(self._context.device), "data": _as_tensor(self._pipeline.state())}
         )
-        if self._session.group.rank != 0:
+        if self._context.group.rank != 0:
             return
         save_checkpoint(
             self._folder / LAST,
@@ -136,16 +136,16 @@ class Accuracy:
         self._optimizer.load_state_dict(optimizer)
         if self._scaler is not None and checkpoint.scaler is not None:
             self._scaler.load_state_dict(checkpoint.scaler)
-        rank = ranks[self._session.group.rank]
-        restore_random_state(self._session.device, rank["random"])
+        rank = ranks[self._context.group.rank]
+        restore_random_state(self._context.device, rank["random"])
         self.epochs_done, self._iteration = epoch, iteration
         return rank["data"].numpy().tobytes()
 
     def _identity(self) -> str:
-        return f"{self._session.case.key}, seed {self._session.seed}"
+        return f"{self._context.case.key}, seed {self._context.seed}"
 
 
-def recipe_of(options: AccuracyOptions) -> Recipe:
+def recipe_of(options: AccuracyOptions) -> Hyperparameters:
     """The recipe that the options ask for."""
     recipe = RECIPES[options.recipe]
     if options.epochs is not None:

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import torch
 
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
 from ssdbench.ssd.boxes import decode
 from ssdbench.ssd.model import SSD300
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.ssd.pipelines.contract import ValidationBatch
 from ssdbench.workloads.model import build_model, compiled
-from ssdbench.workloads.workload import FedWorkload, Step
+from ssdbench.workloads.workload import PipelineWorkload, Step
 
 # Scores above 0.05 that a trained detector finds in an image, to an order of magnitude. Untrained heads find some ten
 # thousand, and the measurement would be of an NMS that no user ever meets.
@@ -20,20 +20,20 @@ _CANDIDATES_PER_IMAGE = 300
 _SCORE_THRESHOLD = 0.05
 
 
-class Detect(FedWorkload[ValidationBatch]):
+class Detect(PipelineWorkload[ValidationBatch]):
     """From batch to final boxes, in evaluation mode; the batch is fetched inside the clock."""
 
     version: ClassVar[int] = 2
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, training=False)
-        model = build_model(session).eval()
-        self._autocast = session.arithmetic.autocast
+    def __init__(self, context: RankContext) -> None:
+        super().__init__(context, training=False)
+        model = build_model(context).eval()
+        self._autocast = context.precision.autocast
         _make_background_likely(model, self.fetch().images, self._autocast)
-        self._model = compiled(session, model)
+        self._model = compiled(context, model)
 
     @torch.inference_mode()
-    def step(self, batch: ValidationBatch, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: ValidationBatch, on_phase: OnPhase = ignore_phase) -> Step:
         with self._autocast():
             loc, logits = self._model(batch.images)
         on_phase("forward")
@@ -66,6 +66,6 @@ def _make_background_likely(
         bias[: len(bias) // logits.shape[1]] += shift
 
 
-def open_workload(session: Session) -> Detect:
+def open_workload(context: RankContext) -> Detect:
     """This rank's detection workload."""
-    return Detect(session)
+    return Detect(context)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ssdbench.errors import DataError, NotFiniteError, UsageError
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation
 from ssdbench.ssd.boxes import Detections, decode
 from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_annotations, protocol_named
@@ -45,20 +45,20 @@ class Evaluator:
     """
 
     def __init__(
-        self, session: Session, *, protocol: object = "every-image", engine: object = "pycocotools",
+        self, context: RankContext, *, protocol: object = "every-image", engine: object = "pycocotools",
         on_batch: Callable[[int], None] = _say_nothing,
     ) -> None:  # fmt: skip
-        split = split_of(session, training=False)
-        if split is None or session.case.pipeline == "resident":
+        split = split_of(context, training=False)
+        if split is None or context.case.pipeline == "resident":
             raise UsageError("an evaluation judges real images: give a data set and the pipeline dali or torchvision")
         self.rows: Array | None = None
         self.images = 0
         self._split = split
         self._protocol = protocol_named(protocol)
-        self._truth: Any = load_annotations(split.source_annotations, engine) if session.group.rank == 0 else None
-        self._pipeline = open_pipeline(session, training=False)
-        self._group = session.group
-        self._autocast = session.arithmetic.autocast
+        self._truth: Any = load_annotations(split.source_annotations, engine) if context.group.rank == 0 else None
+        self._pipeline = open_pipeline(context, training=False)
+        self._group = context.group
+        self._autocast = context.precision.autocast
         self._on_batch = on_batch
 
     def __call__(self, model: nn.Module) -> Evaluation:

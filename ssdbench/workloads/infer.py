@@ -5,17 +5,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.graph import Graph
-from ssdbench.runtime.session import Session
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.ssd.pipelines.contract import ValidationBatch
 from ssdbench.workloads.model import build_model, compiled
-from ssdbench.workloads.workload import FedWorkload, Step
+from ssdbench.workloads.workload import PipelineWorkload, Step
 
 Output = tuple[Tensor, Tensor]
 
 
-class Infer(FedWorkload[ValidationBatch]):
+class Infer(PipelineWorkload[ValidationBatch]):
     """Batch and forward pass in evaluation mode; the batch is fetched inside the clock.
 
     With `cuda_graph` the forward pass is recorded in the first step. Each step then copies its batch into the recorded
@@ -24,15 +24,15 @@ class Infer(FedWorkload[ValidationBatch]):
 
     version: ClassVar[int] = 1
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, training=False)
-        self._model = compiled(session, build_model(session).eval())
-        self._autocast = session.arithmetic.autocast
-        self._records = session.case.cuda_graph
+    def __init__(self, context: RankContext) -> None:
+        super().__init__(context, training=False)
+        self._model = compiled(context, build_model(context).eval())
+        self._autocast = context.precision.autocast
+        self._records = context.case.cuda_graph
         self._graph: Graph[Output] | None = None
 
     @torch.inference_mode()
-    def step(self, batch: ValidationBatch, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: ValidationBatch, on_phase: OnPhase = ignore_phase) -> Step:
         if self._records and self._graph is None:
             self._graph = Graph(self._forward, [batch.images])
         forward = self._graph or self._forward
@@ -46,6 +46,6 @@ class Infer(FedWorkload[ValidationBatch]):
         return output
 
 
-def open_workload(session: Session) -> Infer:
+def open_workload(context: RankContext) -> Infer:
     """This rank's inference workload."""
-    return Infer(session)
+    return Infer(context)

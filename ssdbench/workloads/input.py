@@ -2,28 +2,28 @@
 
 from typing import ClassVar
 
-from ssdbench.runtime.session import Session
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.runtime.context import RankContext
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.ssd.pipelines.contract import TrainingBatch
-from ssdbench.workloads.workload import FedWorkload, Step
+from ssdbench.workloads.workload import PipelineWorkload, Step
 
 
-class Input(FedWorkload[TrainingBatch]):
+class Input(PipelineWorkload[TrainingBatch]):
     """Batches as training takes them, and nothing done with them."""
 
     version: ClassVar[int] = 2
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, training=True)
-        self._device = session.device
+    def __init__(self, context: RankContext) -> None:
+        super().__init__(context, training=True)
+        self._device = context.device
 
-    def step(self, batch: TrainingBatch, on_phase: OnPhase = unheard) -> Step:  # noqa: ARG002  it has none
+    def step(self, batch: TrainingBatch, on_phase: OnPhase = ignore_phase) -> Step:  # noqa: ARG002  it has none
         # With no consumer on the device, nothing else would hold the host back from counting unfinished batches. The
         # current stream waits for the batch; DALI's own streams are not waited for, they read ahead as in training.
         self._device.synchronize_stream()
         return Step(images=batch.images.shape[0])
 
 
-def open_workload(session: Session) -> Input:
+def open_workload(context: RankContext) -> Input:
     """This rank's input workload."""
-    return Input(session)
+    return Input(context)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ssdbench.errors import UsageError
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
 from ssdbench.schema.record import EpochCount
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.workloads.workload import Step
 
 
@@ -26,22 +26,22 @@ class Pace:
 
     version: ClassVar[int] = 1
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, context: RankContext) -> None:
         try:
-            options = PaceOptions(**session.case.options)  # type: ignore[arg-type]
+            options = PaceOptions(**context.case.options)  # type: ignore[arg-type]
         except TypeError as error:
             known = ", ".join(PaceOptions.__dataclass_fields__)
             raise UsageError(f"workload pace: {error}; its options are {known}") from None
-        self._batch_size = session.case.batch_size_per_gpu
+        self._batch_size = context.case.batch_size_per_gpu
         self._fetch_seconds = options.fetch_seconds
-        slowed = session.group.rank == options.slow_rank
+        slowed = context.group.rank == options.slow_rank
         self._step_seconds = options.step_seconds + (options.slow_seconds if slowed else 0.0)
 
     def fetch(self) -> int:
         time.sleep(self._fetch_seconds)
         return self._batch_size
 
-    def step(self, batch: int, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: int, on_phase: OnPhase = ignore_phase) -> Step:
         time.sleep(self._step_seconds)
         on_phase("sleep")
         return Step(images=batch)
@@ -53,6 +53,6 @@ class Pace:
         pass
 
 
-def open_workload(session: Session) -> Pace:
+def open_workload(context: RankContext) -> Pace:
     """This rank's paced workload."""
-    return Pace(session)
+    return Pace(context)

@@ -4,17 +4,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.graph import Graph
-from ssdbench.runtime.session import Session
 from ssdbench.ssd.loss import MultiBoxLoss
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.ssd.pipelines.contract import TrainingBatch
 from ssdbench.ssd.training import DEFAULT_RECIPE, TrainStep, learning_rate, optimizer, set_learning_rate
 from ssdbench.workloads.model import build_model, compiled
-from ssdbench.workloads.workload import FedWorkload, Step
+from ssdbench.workloads.workload import PipelineWorkload, Step
 
 
-class Train(FedWorkload[TrainingBatch]):
+class Train(PipelineWorkload[TrainingBatch]):
     """The first steps of the published recipe, warm-up of the learning rate included, by the one `TrainStep`.
 
     With `cuda_graph` the forward pass, loss and backward pass are recorded in the first step. The optimiser stays
@@ -23,21 +23,21 @@ class Train(FedWorkload[TrainingBatch]):
 
     version: ClassVar[int] = 2
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, training=True)
-        self._case = session.case
-        self._model = build_model(session).train()
+    def __init__(self, context: RankContext) -> None:
+        super().__init__(context, training=True)
+        self._case = context.case
+        self._model = build_model(context).train()
         self._train_step = TrainStep(
-            model=compiled(session, session.group.data_parallel(self._model)),
-            loss=compiled(session, MultiBoxLoss()),
+            model=compiled(context, context.group.data_parallel(self._model)),
+            loss=compiled(context, MultiBoxLoss()),
             optimizer=optimizer(self._model),
-            autocast=session.arithmetic.autocast,
-            scaler=session.arithmetic.scaler(),
+            autocast=context.precision.autocast,
+            scaler=context.precision.scaler(),
         )
         self._graph: Graph[Tensor] | None = None
         self._iteration = 0
 
-    def step(self, batch: TrainingBatch, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: TrainingBatch, on_phase: OnPhase = ignore_phase) -> Step:
         rate = learning_rate(
             epoch=0,
             iteration=self._iteration,
@@ -61,6 +61,6 @@ class Train(FedWorkload[TrainingBatch]):
         return loss
 
 
-def open_workload(session: Session) -> Train:
+def open_workload(context: RankContext) -> Train:
     """This rank's training workload."""
-    return Train(session)
+    return Train(context)

@@ -7,9 +7,9 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import torch
 
 from ssdbench.errors import DataError
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
 from ssdbench.schema.record import EpochCount
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.ssd.pipelines.contract import InputPipeline, endless
 from ssdbench.workloads.pipeline import open_pipeline
 
@@ -35,7 +35,7 @@ class Workload(Protocol[B]):
     def fetch(self) -> B:
         """The next batch, as a step takes it."""
 
-    def step(self, batch: B, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: B, on_phase: OnPhase = ignore_phase) -> Step:
         """Do the work of one batch. The timed loop gives no `on_phase`: it is for the pass of `worker.profile`."""
 
     def epochs(self) -> tuple[EpochCount, ...]:
@@ -45,12 +45,12 @@ class Workload(Protocol[B]):
         """Release what runs in the background."""
 
 
-class FedWorkload(Generic[B]):
+class PipelineWorkload(Generic[B]):
     """What workloads have in common that are fed from the case's pipeline: an endless stream of its batches."""
 
-    def __init__(self, session: Session, *, training: bool) -> None:
-        self._pipeline: InputPipeline[B] = open_pipeline(session, training=training)
-        self._batches: Iterator[B] = _whole(self._pipeline, session.case.batch_size_per_gpu)
+    def __init__(self, context: RankContext, *, training: bool) -> None:
+        self._pipeline: InputPipeline[B] = open_pipeline(context, training=training)
+        self._batches: Iterator[B] = _whole(self._pipeline, context.case.batch_size_per_gpu)
 
     def fetch(self) -> B:
         return next(self._batches)

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ssdbench.runtime.device import CudaGpu
 from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.workloads.train import Train
-from tests.gpu.sessions import a_session
+from tests.gpu.contexts import a_context
 
 
 def main() -> None:
@@ -28,9 +28,9 @@ def seen_by(group: ProcessGroup, device: CudaGpu) -> dict[str, Any]:
     unwrapped = SimpleNamespace(
         rank=group.rank, world_size=2, data_parallel=lambda model: model
     )  # with the same images
-    bare_losses = losses_of(Train(a_session(device, "fp32", unwrapped)))
+    bare_losses = losses_of(Train(a_context(device, "fp32", unwrapped)))
     ranks, group.world_size = group.world_size, 2  # one rank alone wraps its model too
-    train = Train(a_session(device, "fp32", group))
+    train = Train(a_context(device, "fp32", group))
     assert isinstance(train._train_step.model, DistributedDataParallel)
     losses = losses_of(train)
     model = train._model

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ssdbench.runtime.device import CudaGpu
-from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.ssd.boxes import decode, match
 from ssdbench.ssd.loss import MultiBoxLoss
 
@@ -34,7 +34,7 @@ def test_boxes_are_matched_as_on_a_cpu(gpu: CudaGpu) -> None:
 
 
 def test_the_loss_and_its_gradients_are_those_of_a_cpu(gpu: CudaGpu) -> None:
-    Arithmetic("fp32", gpu)
+    PrecisionPolicy("fp32", gpu)
     generator = torch.Generator().manual_seed(4)
     matched = [match(*ground_truth(seed)) for seed in (5, 6)]
     boxes_cxcywh, labels = (torch.stack(parts) for parts in zip(*matched, strict=True))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssdbench.runtime.device import CudaGpu, random_state, restore_random_state
 from ssdbench.runtime.out_of_memory import memory_exhausted
-from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.precision import PrecisionPolicy
 
 pytestmark = pytest.mark.gpu
 
@@ -28,12 +28,12 @@ def test_a_precision_is_what_its_name_says_by_its_error_against_float64(precisio
     gpu.allow_tf32(precision == "fp32")  # what was set before must not stay
     if torch.cuda.get_device_capability() < (8, 0) and precision in ("tf32", "bf16"):
         pytest.skip("this GPU has neither TF32 nor bfloat16")
-    arithmetic = Arithmetic(precision, gpu)
+    policy = PrecisionPolicy(precision, gpu)
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = True, False  # as it is measured
     generator = torch.Generator().manual_seed(1)
     images, weight = torch.randn(2, 256, 19, 19, generator=generator), torch.randn(256, 256, 3, 3, generator=generator)
     left, right = torch.randn(512, 2048, generator=generator), torch.randn(2048, 512, generator=generator)
-    with torch.no_grad(), arithmetic.autocast():
+    with torch.no_grad(), policy.autocast():
         convolved = F.conv2d(images.cuda(), weight.cuda(), padding=1)
         product = left.cuda() @ right.cuda()
     low, high = ERRORS[precision]

@@ -11,7 +11,7 @@ from ssdbench.runtime.device import CudaGpu
 from ssdbench.ssd.coco import Prepared, prepare
 from ssdbench.ssd.pipelines import resident
 from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch
-from ssdbench.ssd.synthetic import Recipe, synthesise
+from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 
 pytestmark = pytest.mark.gpu
 
@@ -25,7 +25,7 @@ def say_nothing(phase: str, done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("data")
-    synthesise(folder / "coco", Recipe(train_images=16, val_images=8, seed=7), say_nothing)
+    synthesise(folder / "coco", SyntheticSpec(train_images=16, val_images=8, seed=7), say_nothing)
     return prepare(folder / "coco", folder / "cache", say_nothing)
 
 

@@ -14,7 +14,7 @@ from ssdbench.ssd.training import TrainStep, optimizer, set_learning_rate
 from ssdbench.workloads.infer import Infer
 from ssdbench.workloads.model import compiled
 from ssdbench.workloads.train import Train
-from tests.gpu.sessions import a_session
+from tests.gpu.contexts import a_context
 
 pytestmark = pytest.mark.gpu
 
@@ -35,8 +35,8 @@ def steps_of(workload: Any, count: int) -> list[float]:
 @pytest.mark.parametrize("precision", ["fp32", "amp"])
 def test_a_step_waits_for_the_device_nowhere(precision: str, graph: bool, gpu: CudaGpu) -> None:
     for workload in (
-        Train(a_session(gpu, precision, cuda_graph=graph)),
-        Infer(a_session(gpu, precision, workload="infer", cuda_graph=graph)),
+        Train(a_context(gpu, precision, cuda_graph=graph)),
+        Infer(a_context(gpu, precision, workload="infer", cuda_graph=graph)),
     ):
         for _ in range(2):
             workload.step(workload.fetch())
@@ -58,7 +58,7 @@ def test_a_wait_would_be_seen(gpu: CudaGpu) -> None:
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("amp", 1e-2)])
 def test_replayed_training_learns_as_eager_training_does(precision: str, tolerance: float, gpu: CudaGpu) -> None:
-    eager, replayed = (Train(a_session(gpu, precision, cuda_graph=graph)) for graph in (False, True))
+    eager, replayed = (Train(a_context(gpu, precision, cuda_graph=graph)) for graph in (False, True))
     first = {name: tensor.clone() for name, tensor in eager._model.state_dict().items()}
     expected, found = steps_of(eager, 5), steps_of(replayed, 5)
     assert found == pytest.approx(expected, rel=tolerance)
@@ -74,7 +74,7 @@ def test_replayed_training_learns_as_eager_training_does(precision: str, toleran
 
 
 def test_a_replayed_forward_pass_is_that_of_the_batch_it_was_given(gpu: CudaGpu) -> None:
-    workload = Infer(a_session(gpu, "fp32", workload="infer", cuda_graph=True))
+    workload = Infer(a_context(gpu, "fp32", workload="infer", cuda_graph=True))
     first, second = workload.fetch(), workload.fetch()
     workload.step(first)
     graph = workload._graph
@@ -113,20 +113,20 @@ def a_batch() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(2, 3, 16, 16, generator=generator).cuda(), boxes_cxcywh.cuda(), labels.cuda()
 
 
-def a_step(rate: float = 0.01, *, fused: bool | None = None, scaler: Any = None, session: Any = None) -> TrainStep:
+def a_step(rate: float = 0.01, *, fused: bool | None = None, scaler: Any = None, context: Any = None) -> TrainStep:
     torch.manual_seed(3)
     model = Small().cuda()
     sgd = optimizer(model, fused=fused)
     set_learning_rate(sgd, rate)
     loss: nn.Module = MultiBoxLoss()
-    if session is None:
+    if context is None:
         return TrainStep(model=model, optimizer=sgd, loss=loss, scaler=scaler)
-    return TrainStep(model=compiled(session, model), optimizer=sgd, loss=compiled(session, loss), scaler=scaler)
+    return TrainStep(model=compiled(context, model), optimizer=sgd, loss=compiled(context, loss), scaler=scaler)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None and shutil.which("gcc") is None, reason="Triton needs a C compiler")
 def test_model_and_loss_compiled_learn_as_they_do_eagerly(gpu: CudaGpu) -> None:
-    eager, fast = (a_step(session=a_session(gpu, "fp32", compile=compile)) for compile in (False, True))
+    eager, fast = (a_step(context=a_context(gpu, "fp32", compile=compile)) for compile in (False, True))
     expected, found = ([float(step(*a_batch())) for _ in range(3)] for step in (eager, fast))
     assert found == pytest.approx(expected, rel=1e-4)
     assert expected[2] < expected[0]
@@ -159,11 +159,11 @@ def test_an_overflow_skips_the_update_and_leaves_no_trace_in_the_momentum(gpu: C
 
 
 def test_training_in_amp_is_scaled_and_learns(gpu: CudaGpu) -> None:
-    workload = Train(a_session(gpu, "amp"))
+    workload = Train(a_context(gpu, "amp"))
     step = workload._train_step
     losses = steps_of(workload, 10)
     assert step.scaler is not None
     assert step.scaler.get_scale() <= 65536
     assert all(parameter.dtype == torch.float32 for parameter in step.model.parameters())
     assert sum(losses[-2:]) < sum(losses[:2])  # two batches take turns
-    assert Train(a_session(gpu, "bf16"))._train_step.scaler is None
+    assert Train(a_context(gpu, "bf16"))._train_step.scaler is None

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import PRECISIONS
 
 # precision -> dtype of autocast, whether gradients are scaled, whether float32 operands may be rounded to TF32
@@ -33,8 +33,8 @@ class Recording:
         self.tf32.append(allowed)
 
 
-def applied(precision: str, device: Any) -> Arithmetic:
-    return Arithmetic(precision, device)
+def applied(precision: str, device: Any) -> PrecisionPolicy:
+    return PrecisionPolicy(precision, device)
 
 
 def test_the_table_has_every_precision() -> None:
@@ -46,14 +46,14 @@ def test_a_precision_is_autocast_scaler_and_tf32(precision: str, monkeypatch: py
     monkeypatch.setattr(torch, "autocast", lambda kind, dtype: (kind, dtype))
     monkeypatch.setattr(torch.amp, "GradScaler", lambda kind: ("scaler", kind))
     device = Recording("cuda", (9, 0))
-    arithmetic = applied(precision, device)
+    policy = applied(precision, device)
     dtype, scales, tf32 = TABLE[precision]
     assert device.tf32 == [tf32]
     if dtype is None:
-        assert isinstance(arithmetic.autocast(), nullcontext)
+        assert isinstance(policy.autocast(), nullcontext)
     else:
-        assert arithmetic.autocast() == ("cuda", dtype)
-    assert arithmetic.scaler() == (("scaler", "cuda") if scales else None)
+        assert policy.autocast() == ("cuda", dtype)
+    assert policy.scaler() == (("scaler", "cuda") if scales else None)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.runtime.process import ForeignCpu, busy_cpu_seconds
+from ssdbench.runtime.process import OtherCpuUsage, busy_cpu_seconds
 from ssdbench.schema.case import HOST_PROCESS, LAUNCH_PROCESS
 from ssdbench.schema.record import NodeCpus
 from ssdbench.worker.reduction import most_foreign_cores
@@ -70,8 +70,8 @@ class Machine:
                 f"{pid} (a) b) c) S {parent} 1 1 0 -1 0 0 0 0 0 {spent} 20 0 1\n"
             )
 
-    def foreign(self, *, host: int | None = HOST, cpus: Collection[int] | None = None) -> ForeignCpu:
-        watch = ForeignCpu(ROOT, cpus=cpus, host=host, proc=self.proc, now=lambda: self.seconds)
+    def foreign(self, *, host: int | None = HOST, cpus: Collection[int] | None = None) -> OtherCpuUsage:
+        watch = OtherCpuUsage(ROOT, cpus=cpus, host=host, proc=self.proc, now=lambda: self.seconds)
         watch.begin()
         return watch
 
@@ -185,7 +185,7 @@ def test_less_than_nothing_is_nothing(machine: Machine) -> None:
 
 
 def test_a_system_that_does_not_tell_gives_none(tmp_path: Path) -> None:
-    watch = ForeignCpu(1, proc=tmp_path / "none")
+    watch = OtherCpuUsage(1, proc=tmp_path / "none")
     watch.begin()
     assert watch.cores() is None
     assert watch.cpu_count is None

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.ssd.pipelines.contract import PipelineOptions
-from ssdbench.ssd.synthetic import Recipe
+from ssdbench.ssd.synthetic import SyntheticSpec
 
-RECIPE = Recipe(train_images=63, val_images=14, seed=5)  # the first images hold an empty, a crowd and a grey one
+RECIPE = SyntheticSpec(train_images=63, val_images=14, seed=5)  # the first images hold an empty, a crowd and a grey one
 
 Document = dict[str, Any]
 Plant = Callable[..., Path]

@@ -14,7 +14,7 @@ from ssdbench.ssd.pipelines.contract import (
     ValidationBatch,
     endless,
 )
-from ssdbench.ssd.pipelines.epochs import PassCheck
+from ssdbench.ssd.pipelines.epochs import EpochCoverageCheck
 from tests.ssd.planting import Options, Plant, cut, first_image, ignore_progress
 
 Rows = list[list[int]]
@@ -36,13 +36,13 @@ def validate(shelf: Any, options: Options, prepared: Prepared) -> Callable[..., 
 def rows_read(monkeypatch: pytest.MonkeyPatch) -> Rows:
     """The image rows of every training batch, as the check of the passes sees them."""
     seen: Rows = []
-    take = PassCheck.take
+    take = EpochCoverageCheck.take
 
-    def note(self: PassCheck, rows: list[int]) -> None:
+    def note(self: EpochCoverageCheck, rows: list[int]) -> None:
         seen.append(rows)
         take(self, rows)
 
-    monkeypatch.setattr(PassCheck, "take", note)
+    monkeypatch.setattr(EpochCoverageCheck, "take", note)
     return seen
 
 

@@ -13,7 +13,7 @@ from ssdbench.ssd.coco import Prepared, load_columns
 from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of
 from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch, endless
 from ssdbench.ssd.pipelines.epochs import (
-    PassCheck,
+    EpochCoverageCheck,
     ReadImages,
     TrainingEpochs,
     ValidationEpochs,
@@ -68,7 +68,7 @@ def test_an_order_is_a_permutation_that_the_seed_decides() -> None:
 
 
 def test_a_pass_may_end_within_a_batch(prepared: Prepared) -> None:
-    check = PassCheck(prepared.train, 5)
+    check = EpochCoverageCheck(prepared.train, 5)
     for rows in ([4, 2, 0], [1, 3, 0], [1, 2, 3], [4, 9, 8]):
         check.take(rows)
 
@@ -76,7 +76,7 @@ def test_a_pass_may_end_within_a_batch(prepared: Prepared) -> None:
 @pytest.mark.parametrize("rows", [[0, 1, 0], [0, 1, 2, 3, 1, 0]])
 def test_a_pass_that_begins_anew_too_early_is_an_error(prepared: Prepared, rows: list[int]) -> None:
     with pytest.raises(DataError, match=r"began anew after \d of its 5 images: .*train\.json is not what was prepared"):
-        PassCheck(prepared.train, 5).take(rows)
+        EpochCoverageCheck(prepared.train, 5).take(rows)
 
 
 def test_epochs_are_cut_from_an_endless_stream_without_loss(options: Options) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from ssdbench.errors import DataError, UsageError
 from ssdbench.ssd import drawing, images
 from ssdbench.ssd import synthetic as subject
-from ssdbench.ssd.synthetic import COCO_CATEGORIES, Recipe, synthesise
+from ssdbench.ssd.synthetic import COCO_CATEGORIES, SyntheticSpec, synthesise
 from ssdbench.ssd.verification import SplitSummary, verify
 from tests.ssd.planting import ignore_progress, train_annotations
 
@@ -27,7 +27,7 @@ def content(directory: Path) -> dict[str, str]:
 
 def make(directory: Path, **parameters: Any) -> Path:
     assert synthesise(
-        directory, Recipe(**{"train_images": 6, "val_images": 2, "seed": 1, **parameters}), ignore_progress
+        directory, SyntheticSpec(**{"train_images": 6, "val_images": 2, "seed": 1, **parameters}), ignore_progress
     )
     return directory
 
@@ -139,7 +139,7 @@ def test_easy_categories_differ_in_colour() -> None:
 def test_a_data_set_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     directory = make(tmp_path / "coco")
     before = content(directory)
-    recipe = Recipe(train_images=6, val_images=2, seed=1)
+    recipe = SyntheticSpec(train_images=6, val_images=2, seed=1)
     assert not synthesise(directory, recipe, ignore_progress)
     assert content(directory) == before
 
@@ -166,7 +166,7 @@ def test_another_process_may_have_been_first(tmp_path: Path, monkeypatch: pytest
         return verify(part, progress)
 
     monkeypatch.setattr(subject, "verify", arrive)
-    assert not synthesise(directory, Recipe(train_images=6, val_images=2, seed=1), ignore_progress)
+    assert not synthesise(directory, SyntheticSpec(train_images=6, val_images=2, seed=1), ignore_progress)
     assert content(directory) == before
     assert list(tmp_path.iterdir()) == [directory]
 
@@ -184,4 +184,4 @@ def test_an_interrupted_making_leaves_nothing_behind(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("parameters", [{"train_images": 0}, {"val_images": 0}, {"seed": -1}])
 def test_a_recipe_that_cannot_be_followed_is_refused(parameters: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least one image in each split"):
-        Recipe(**{"train_images": 1, "val_images": 1, "seed": 0, **parameters})
+        SyntheticSpec(**{"train_images": 1, "val_images": 1, "seed": 0, **parameters})

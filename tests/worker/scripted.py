@@ -6,7 +6,7 @@ import torch
 
 from ssdbench.runtime.device import Clock, Cpu
 from ssdbench.schema.record import EpochCount
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.worker.loop import Ranks
 from ssdbench.workloads.workload import Step
 
@@ -35,7 +35,7 @@ class Scripted:
         self.time.seconds += self.fetch_seconds
         return 2
 
-    def step(self, batch: int, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: int, on_phase: OnPhase = ignore_phase) -> Step:
         self.work(self.step_seconds(self.count))
         self.count += 1
         on_phase("work")

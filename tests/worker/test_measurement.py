@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ssdbench.harness.stores.codec import read_measurement
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.context import RankContext
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import Case, Protocol, StepCounts
 from ssdbench.schema.record import EpochCount, Measurement
 from ssdbench.worker import measurement
@@ -82,13 +82,13 @@ def measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case, counts: StepCounts | None = None
 ) -> Measurement:
     device = Remembering(Time())
-    monkeypatch.setattr(pace, "open_workload", lambda session: Passing(device, step=lambda n: 0.1))
-    monkeypatch.setattr(measurement, "launch_foreign_cpu", lambda: Neighbours(device))
+    monkeypatch.setattr(pace, "open_workload", lambda context: Passing(device, step=lambda n: 0.1))
+    monkeypatch.setattr(measurement, "open_other_cpu_usage", lambda: Neighbours(device))
     monkeypatch.setenv("LOCAL_RANK", "0")
     group: Any = Alone()
-    session = Session(case=case, device=device, arithmetic=Arithmetic("fp32", device), group=group, seed=1)
+    context = RankContext(case=case, device=device, precision=PrecisionPolicy("fp32", device), group=group, seed=1)
     with Events(tmp_path, 0) as events:
-        take_measurement(session, tmp_path, events, counts)
+        take_measurement(context, tmp_path, events, counts)
     return read_measurement((tmp_path / "measurement.json").read_text())
 
 

@@ -4,7 +4,7 @@ import torch
 
 from ssdbench.runtime.device import Cpu
 from ssdbench.schema.record import EpochCount, PhaseTimes
-from ssdbench.ssd.phases import OnPhase, unheard
+from ssdbench.ssd.phases import OnPhase, ignore_phase
 from ssdbench.worker.profile import profile
 from ssdbench.worker.reduction import reduce_phases
 from ssdbench.workloads.workload import Step
@@ -40,7 +40,7 @@ class Phased:
         self.scene.seconds += 1.0
         return 2
 
-    def step(self, batch: int, on_phase: OnPhase = unheard) -> Step:
+    def step(self, batch: int, on_phase: OnPhase = ignore_phase) -> Step:
         self.scene.submitted += 2.0
         on_phase("forward")
         self.scene.submitted += 4.0

@@ -41,5 +41,5 @@ def test_a_rank_is_bound_before_its_device_is_opened_where_the_case_says_so(
         schema_version=1, case=a_case(device="cuda", options=options), launch=0, seed=1, output=str(tmp_path)
     )
     with pytest.raises(OpenedError):
-        rank._open_session(request)
+        rank._open_context(request)
     assert seen == calls

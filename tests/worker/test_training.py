@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 import torch
 
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Cpu
-from ssdbench.runtime.session import Session
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.training import Evaluation
 from ssdbench.worker import training
@@ -62,14 +62,14 @@ class Graded(Accuracy):
 
 def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, aps: dict[int, float], done: int = 0) -> dict[str, int]:
     """Train with these APs by epoch; which epoch each checkpoint is of."""
-    session = cast(
-        Session,
+    context = cast(
+        RankContext,
         SimpleNamespace(case=a_case(), group=OneRank(), device=Cpu(torch.get_num_threads(), lambda: 0.0), seed=1),
     )
 
     def opened(*_: object) -> Graded:
         run = Graded(aps, done)
-        cast(Any, run)._session, cast(Any, run)._folder = session, folder
+        cast(Any, run)._context, cast(Any, run)._folder = context, folder
         cast(Any, run)._pipeline = SimpleNamespace(state=lambda: b"x")
         cast(Any, run)._category_names = ()
         cast(Any, run)._optimizer, cast(Any, run)._scaler, cast(Any, run)._iteration = None, None, 0
@@ -85,7 +85,7 @@ def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, aps: dict[int, float]
         schema_version=1, case=a_case(), launch=0, seed=1, output=str(folder), training_folder=str(folder)
     )
     with Events(folder, 0) as events:
-        training.train(session, request, events)
+        training.train(context, request, events)
     return {name: int((folder / name).read_text()) for name in (LAST, BEST) if (folder / name).exists()}
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Device, open_device
 from ssdbench.runtime.distributed import ProcessGroup
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.ssd.pipelines.contract import TrainingBatch
 from ssdbench.workloads.train import Train
 from tests.builders import a_case
@@ -28,8 +28,8 @@ def main() -> None:
 def seen_by(group: ProcessGroup, device: Device) -> dict[str, Any]:
     torch.manual_seed(1 + group.rank)
     case = a_case(world_size=group.world_size)
-    session = Session(case=case, device=device, arithmetic=Arithmetic("fp32", device), group=group, seed=1)
-    train = Train(session)
+    context = RankContext(case=case, device=device, precision=PrecisionPolicy("fp32", device), group=group, seed=1)
+    train = Train(context)
     batch: TrainingBatch = train.fetch()
     for _ in range(2):
         train.step(batch)  # the first two also agree on the buckets of gradients

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ssdbench.errors import DataError
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import open_device
 from ssdbench.runtime.distributed import ProcessGroup, is_peer_lost
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.ssd.model import SSD300
 from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.pipeline import open_pipeline
@@ -40,15 +40,15 @@ def detecting_model() -> SSD300:
     return model
 
 
-def open_session(group: ProcessGroup, prepared: Path | None, batch_size: int, **case: object) -> Session:
+def open_context(group: ProcessGroup, prepared: Path | None, batch_size: int, **case: object) -> RankContext:
     device = open_device("cpu", 0, 1, time.perf_counter)
-    return Session(
+    return RankContext(
         case=a_case(
             workload="evaluate", device="cpu", world_size=group.world_size, batch_size_per_gpu=batch_size,
             precision="fp32", backbone="resnet18", **{"pipeline": "torchvision", **case},
         ),
         device=device,
-        arithmetic=Arithmetic("fp32", device),
+        precision=PrecisionPolicy("fp32", device),
         group=group,
         seed=1,
         prepared_data=prepared,
@@ -60,12 +60,12 @@ def floating_buffers(model: nn.Module) -> Tensor:
 
 
 def evaluate_on_this_rank(group: ProcessGroup, prepared: Path, batch_size: int, folder: Path) -> None:
-    session = open_session(group, prepared, batch_size)
+    context = open_context(group, prepared, batch_size)
     model = detecting_model().train()
     model.additional_blocks[0].eval()
     for buffer in model.buffers():
         buffer += group.rank
-    judges = {protocol: Evaluator(session, protocol=protocol) for protocol in ("every-image", "published")}
+    judges = {protocol: Evaluator(context, protocol=protocol) for protocol in ("every-image", "published")}
     evaluator = judges["every-image"]
     found = evaluator.detect(model)
     np.savez(
@@ -90,12 +90,12 @@ def evaluate_on_this_rank(group: ProcessGroup, prepared: Path, batch_size: int, 
 
 def look_at_a_wrong_shard(group: ProcessGroup, prepared: Path, folder: Path) -> None:
     """The last rank looks at the images of rank 0 in place of its own."""
-    session = open_session(group, prepared, 4)
-    evaluator = Evaluator(session)
+    context = open_context(group, prepared, 4)
+    evaluator = Evaluator(context)
     if group.rank == group.world_size - 1:
         evaluator.close()
         as_rank_0: Any = SimpleNamespace(rank=0, world_size=group.world_size)
-        evaluator._pipeline = open_pipeline(replace(session, group=as_rank_0), training=False)
+        evaluator._pipeline = open_pipeline(replace(context, group=as_rank_0), training=False)
     try:
         evaluator(detecting_model())
     except DataError as error:

@@ -21,9 +21,9 @@ from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.schema.training import Evaluation
 from ssdbench.ssd.coco import Prepared, prepare
 from ssdbench.ssd.evaluate import Array
-from ssdbench.ssd.synthetic import Recipe, synthesise
+from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 from ssdbench.workloads.evaluation import Evaluator, require_every_image
-from tests.workloads.ranks import detecting_model, evaluate_on_this_rank, open_session
+from tests.workloads.ranks import detecting_model, evaluate_on_this_rank, open_context
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGES = 11
@@ -39,7 +39,7 @@ def ignore_progress(phase: str, done: int, total: int) -> None:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Eleven images to validate on, one of them without annotations."""
     folder = tmp_path_factory.mktemp("data")
-    synthesise(folder / "coco", Recipe(train_images=2, val_images=IMAGES, seed=7, easy=True), ignore_progress)
+    synthesise(folder / "coco", SyntheticSpec(train_images=2, val_images=IMAGES, seed=7, easy=True), ignore_progress)
     path = folder / "coco/annotations/instances_val2017.json"
     content = json.loads(path.read_text())
     bare = content["images"][BARE]["id"]
@@ -157,7 +157,7 @@ def test_an_annotation_file_that_grew_after_it_was_prepared_is_noticed(
     content["images"].append({**content["images"][0], "id": 10**6})
     path.write_text(json.dumps(content))
     try:
-        evaluator = Evaluator(open_session(alone, prepared.path, 4))
+        evaluator = Evaluator(open_context(alone, prepared.path, 4))
         with pytest.raises(DataError, match=r"once: 1 not seen \(id 1000000\)"):
             evaluator(detecting_model())
         evaluator.close()
@@ -171,7 +171,7 @@ def test_a_model_that_gives_no_number_is_no_model_with_an_accuracy_of_zero(
     model = detecting_model()
     torch.nn.init.constant_(model.conf[5].get_parameter("weight"), float("nan"))
     model.train()
-    evaluator = Evaluator(open_session(alone, prepared.path, 8))
+    evaluator = Evaluator(open_context(alone, prepared.path, 8))
     with pytest.raises(NotFiniteError, match="not a number in 2 batches of this rank, first in 0"):
         evaluator(model)
     evaluator.close()
@@ -190,12 +190,12 @@ def test_what_cannot_be_judged_is_said_before_the_first_image(
     alone: ProcessGroup, prepared: Prepared, asked: dict[str, str], case: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        Evaluator(open_session(alone, prepared.path, 4, **case), **asked)
+        Evaluator(open_context(alone, prepared.path, 4, **case), **asked)
 
 
 def test_the_fast_engine_gives_the_same_figures_through_the_evaluator(alone: ProcessGroup, prepared: Prepared) -> None:
-    session, model = open_session(alone, prepared.path, 6), detecting_model()
-    both = [Evaluator(session, engine=engine) for engine in ("pycocotools", "faster-coco-eval")]
+    context, model = open_context(alone, prepared.path, 6), detecting_model()
+    both = [Evaluator(context, engine=engine) for engine in ("pycocotools", "faster-coco-eval")]
     found = both[0].detect(model)
     reference, fast = ([getattr(evaluator.judge(found), name) for name in FIGURES] for evaluator in both)
     assert fast == pytest.approx(reference, rel=0, abs=1e-15)

@@ -20,8 +20,8 @@ CASE = a_case(
 @pytest.mark.parametrize(
     ("opened", "function"),
     [
-        (lambda session: open_pipeline(session, training=True), "training"),
-        (lambda session: open_pipeline(session, training=False), "validation"),
+        (lambda context: open_pipeline(context, training=True), "training"),
+        (lambda context: open_pipeline(context, training=False), "validation"),
         (open_training, "training"),
     ],
     ids=["training", "validation", "resumable training"],

@@ -5,6 +5,7 @@ import functools
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,24 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from ssdbench.runtime import graph
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Cpu
 from ssdbench.runtime.distributed import ProcessGroup
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.ssd.pipelines import torchvision
 from ssdbench.workloads import detect, infer, input, train
 from tests.builders import a_case
 from tests.runtime.recorder import Recorder
 
 
-def a_session(precision: str = "fp32", group: Any = None, **case: object) -> Session:
+def a_context(precision: str = "fp32", group: Any = None, **case: object) -> RankContext:
     device = Cpu(torch.get_num_threads(), time.perf_counter)
     alone = SimpleNamespace(rank=0, world_size=1, data_parallel=lambda model: model)
     torch.manual_seed(1)
-    return Session(
+    return RankContext(
         case=a_case(precision=precision, **case),
         device=device,
-        arithmetic=Arithmetic(precision, device),
+        precision=PrecisionPolicy(precision, device),
         group=group or alone,  # type: ignore[arg-type]
         seed=1,
     )
@@ -49,10 +50,9 @@ def test_input_waits_for_its_batch_and_not_for_what_is_read_ahead() -> None:
         def synchronize_stream(self) -> None:
             calls.append("stream")
 
-    session = a_session(workload="input")
+    context = a_context(workload="input")
     watched = Watched(torch.get_num_threads(), time.perf_counter)
-    workload = input.Input(Session(**{name: getattr(session, name) for name in ("case", "arithmetic", "group", "seed")},
-                                   device=watched))  # fmt: skip
+    workload = input.Input(replace(context, device=watched))
     workload.step(workload.fetch())
     assert calls == ["stream"]
 
@@ -117,7 +117,7 @@ def two_ranks_in_name(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessGroup]
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch.compile's own look
 def test_model_and_loss_are_compiled_and_the_learning_step_is_as_before(compiled_modules: list[Any]) -> None:
-    workload, eager = (train.Train(a_session(compile=compile)) for compile in (True, False))
+    workload, eager = (train.Train(a_context(compile=compile)) for compile in (True, False))
     assert [name for name, _ in compiled_modules] == ["SSD300", "MultiBoxLoss"]
     for number in range(2):
         losses = [float(w.step(w.fetch()).loss) for w in (workload, eager)]  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def test_model_and_loss_are_compiled_and_the_learning_step_is_as_before(compiled
 def test_what_several_ranks_train_is_compiled_outside_and_cut_at_its_buckets(
     compiled_modules: list[Any], two_ranks_in_name: ProcessGroup
 ) -> None:
-    workload = train.Train(a_session(group=two_ranks_in_name, compile=True, world_size=1))
+    workload = train.Train(a_context(group=two_ranks_in_name, compile=True, world_size=1))
     assert [name for name, _ in compiled_modules] == ["DistributedDataParallel", "MultiBoxLoss"]
     workload.step(workload.fetch())
     assert len(compiled_modules[0][1]) >= 3  # so that the first averages start before the backward pass is over
@@ -139,7 +139,7 @@ def test_what_several_ranks_train_is_compiled_outside_and_cut_at_its_buckets(
 
 
 def test_detect_compiles_its_model_once_for_the_steps_alone(compiled_modules: list[Any]) -> None:
-    workload = detect.Detect(a_session(workload="detect", compile=True))
+    workload = detect.Detect(a_context(workload="detect", compile=True))
     assert [(name, len(sizes)) for name, sizes in compiled_modules] == [("SSD300", 0)]
     for _ in range(2):
         workload.step(workload.fetch())
@@ -153,16 +153,16 @@ def test_detect_compiles_its_model_once_for_the_steps_alone(compiled_modules: li
 def test_detect_has_300_candidates_an_image_in_the_arithmetic_it_is_measured_in(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = a_session(precision, workload="detect", batch_size_per_gpu=4)
+    context = a_context(precision, workload="detect", batch_size_per_gpu=4)
     entered = []
-    autocast = session.arithmetic.autocast
+    autocast = context.precision.autocast
 
     def watched() -> contextlib.AbstractContextManager[object]:
         entered.append(precision)
         return autocast()
 
-    monkeypatch.setattr(session.arithmetic, "autocast", watched)
-    workload = detect.Detect(session)
+    monkeypatch.setattr(context.precision, "autocast", watched)
+    workload = detect.Detect(context)
     assert entered == [precision]
     counts = []
 
@@ -178,7 +178,7 @@ def test_detect_has_300_candidates_an_image_in_the_arithmetic_it_is_measured_in(
 
 
 def test_a_replayed_training_step_equals_an_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    eager, replayed = train.Train(a_session()), train.Train(a_session(cuda_graph=True))
+    eager, replayed = train.Train(a_context()), train.Train(a_context(cuda_graph=True))
     recorder = Recorder(lambda: list(replayed._model.buffers()))
     monkeypatch.setattr(graph, "CudaRecorder", lambda: recorder)
     losses: list[list[Tensor]] = [[], []]
@@ -197,7 +197,7 @@ def test_a_replayed_training_step_equals_an_eager_one(monkeypatch: pytest.Monkey
 
 
 def test_the_phases_of_a_replayed_step_are_the_graph_and_the_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload = train.Train(a_session(cuda_graph=True))
+    workload = train.Train(a_context(cuda_graph=True))
     monkeypatch.setattr(graph, "CudaRecorder", functools.partial(Recorder, lambda: list(workload._model.buffers())))
     phases: list[str] = []
     workload.step(workload.fetch(), phases.append)
@@ -207,7 +207,7 @@ def test_the_phases_of_a_replayed_step_are_the_graph_and_the_optimiser(monkeypat
 def test_inference_is_recorded_once_and_each_batch_is_copied_in(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(graph, "CudaRecorder", lambda: recorder)
-    workload = infer.Infer(a_session(workload="infer", cuda_graph=True))
+    workload = infer.Infer(a_context(workload="infer", cuda_graph=True))
     seen: list[tuple[int, float]] = []
     forward = workload._model.forward
 

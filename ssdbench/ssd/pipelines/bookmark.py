@@ -27,7 +27,7 @@ class Bookmark:
 
     batches: int = 0  # given since the start of the stream
     epoch_batches: int = 0  # those of them that are of the open epoch
-    rows: frozenset[int] = frozenset()  # images given in the open pass, see `epochs.PassCheck`
+    rows: frozenset[int] = frozenset()  # images given in the open pass, see `epochs.EpochCoverageCheck`
     reader: bytes = b""  # what the reader wants to find again
 
 

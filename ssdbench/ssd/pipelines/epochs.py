@@ -59,7 +59,7 @@ def shuffled(count: int, *seed: int) -> list[int]:
     return order
 
 
-class PassCheck:
+class EpochCoverageCheck:
     """Watches the image rows of a shard go by: each pass must hold `size` different ones.
 
     A reader that skips images in silence, because its annotation file was cut off or changed after it was prepared,
@@ -99,7 +99,7 @@ class TrainingEpochs:
         self.images_per_epoch = self.batches_per_epoch * options.batch_size_per_gpu
         self.epoch_images: list[int] = []
         size = len(shard(split.annotated_images, options.rank, options.world_size))
-        self._check = PassCheck(split, size, start.rows)
+        self._check = EpochCoverageCheck(split, size, start.rows)
         self._reader = reader
         self._stream = stream
         self._batches = start.batches

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from ssdbench.runtime.device import Device
 from ssdbench.runtime.distributed import ProcessGroup
-from ssdbench.runtime.precision import Arithmetic
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class RankContext:
     """One rank of one launch, ready to measure."""
 
     case: Case
     device: Device
-    arithmetic: Arithmetic
+    precision: PrecisionPolicy
     group: ProcessGroup
     seed: int
     prepared_data: Path | None = None

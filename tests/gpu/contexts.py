@@ -5,23 +5,23 @@ from typing import Any
 
 import torch
 
+from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import CudaGpu
-from ssdbench.runtime.precision import Arithmetic
-from ssdbench.runtime.session import Session
+from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import Case
 
 
-def a_session(gpu: CudaGpu, precision: str = "amp", group: Any = None, **changes: Any) -> Session:
+def a_context(gpu: CudaGpu, precision: str = "amp", group: Any = None, **changes: Any) -> RankContext:
     """Training of a resnet18 on two resident images; the same weights and images for equal arguments."""
     asked: dict[str, Any] = {
         "workload": "train", "device": "cuda", "world_size": 1, "batch_size_per_gpu": 2, "precision": precision,
         "backbone": "resnet18", "pipeline": "resident", **changes,
     }  # fmt: skip
     torch.manual_seed(1)
-    return Session(
+    return RankContext(
         case=Case(**asked),
         device=gpu,
-        arithmetic=Arithmetic(precision, gpu),
+        precision=PrecisionPolicy(precision, gpu),
         group=group or SimpleNamespace(rank=0, world_size=1, data_parallel=lambda model: model),
         seed=1,
     )
