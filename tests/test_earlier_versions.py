@@ -1,0 +1,86 @@
+"""Files that earlier versions of ssdbench wrote: they are read, compared and reported with the figures of then.
+
+tests/data/version-0.1 was written by ssdbench 0.1.0 (schema version 1): real launches of the `pace` workload, with two
+runs, an interleaved run, baselines with an anchor, a distribution over seeds and the log of a bisection; `expected`
+holds what that version printed of them.
+"""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssdbench.harness.bisections import BisectionLog
+from ssdbench.harness.stores.files import FileStore
+from tests.cli.running import ssdbench
+
+DATA = Path(__file__).parent / "data" / "version-0.1"
+FAST, SLOW, PAIRS = "20261126T144918", "20261126T145413", "20261126T145455"
+CASE = "pace-fp32-channels_last-eager-1xcpu-bs2-t2-step_seconds=0.05"
+
+WORDS = {"sentence", "notes", "explanation", "findings", "schema_version", "baseline"}
+"""What may be said in other words: not compared."""
+RENAMED: dict[str, str] = {}
+"""Keys of version 0.1 and what they are called now."""
+
+COMMANDS = {
+    "compare-main.json": ("compare", FAST, "--baseline", "main", "--json"),
+    "compare-stored.json": ("compare", SLOW, "--baseline", "sessions", "--json"),
+    "compare-pairs.json": ("compare", PAIRS, "--json"),
+    "converge.json": ("converge", "check", "checked", "--baseline", "seeds", "--json"),
+    "history.csv": ("history", CASE, "--csv"),
+    "table.csv": ("table", PAIRS, "--format", "csv"),
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(DATA / "results", tmp_path / "results"))
+
+
+def figures(value: Any) -> Any:
+    """All that is no sentence, under today's keys."""
+    if isinstance(value, dict):
+        return {RENAMED.get(key, key): figures(item) for key, item in value.items() if key not in WORDS}
+    return [figures(item) for item in value] if isinstance(value, list) else value
+
+
+def parsed(name: str, text: str) -> Any:
+    return figures(json.loads(text) if name.endswith(".json") else list(csv.DictReader(io.StringIO(text))))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_was_stored_is_reported_with_the_same_figures(name: str, results: Path) -> None:
+    done = ssdbench(*COMMANDS[name], "--results", results)
+    assert done.err == ""
+    assert parsed(name, done.out) == parsed(name, (DATA / "expected" / name).read_text(encoding="utf-8"))
+
+
+def test_lines_that_were_copied_to_a_database_are_read_as_well(results: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    copied = ssdbench("store", "sync", results, store)
+    assert copied.code == 0, copied.err
+    for name in ("compare-main.json", "compare-pairs.json", "history.csv"):
+        done = ssdbench(*COMMANDS[name], "--results", tmp_path / "nothing", "--store", store)
+        assert parsed(name, done.out) == parsed(name, (DATA / "expected" / name).read_text(encoding="utf-8")), name
+
+
+def test_a_baseline_keeps_its_history_and_its_anchor(results: Path) -> None:
+    baseline = FileStore(results).load_baseline("cpu-2x-example", "main")
+    assert [entry.reason for entry in baseline.history] == ["first figures", "slower on purpose"]
+    (worse,) = baseline.history[1].lowered
+    assert (worse.case_key, worse.against) == (CASE, "baseline")
+    assert worse.change == pytest.approx(-0.504, abs=5e-4)
+    anchor = FileStore(results).load_anchor("cpu-2x-example", "main")
+    assert anchor is not None
+    assert {record.run_id[:15] for record in anchor.records} == {FAST}
+
+
+def test_a_bisection_goes_on_from_its_log(results: Path) -> None:
+    images = ("25.01", "25.02", "25.03", "25.04")
+    log = BisectionLog(results / "bisections" / "example.jsonl", suite="paced", case_key=CASE, images=images)
+    assert log.findings == {"25.02": "good"}
