@@ -10,6 +10,8 @@ from ssdbench.harness.memory import too_large
 from ssdbench.harness.suite import Suite, expand
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
 
+_SYSTEM_NAMES = {"Darwin": "macOS"}
+
 
 def make_plan(
     suite: Suite, machine: Machine, worker: WorkerPython | None, seed: int, *, pilot_pairs: int | None = None
@@ -53,7 +55,8 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
 def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> str | None:
     """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
     reason = (
-        _nodes_reason(case, machine)
+        _system_reason(machine)
+        or _nodes_reason(case, machine)
         or _device_reason(case, machine)
         or _precision_reason(case, machine)
         or _shape_reason(case)
@@ -62,6 +65,14 @@ def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> st
     if reason is not None or worker is None:
         return reason
     return missing_software(case, worker) or missing_gpu_code(case, machine.hardware, worker)
+
+
+def _system_reason(machine: Machine) -> str | None:
+    # Workers bind ranks to CPUs, read /proc and end with their parent: all three are Linux's own.
+    if machine.system == "Linux":
+        return None
+    name = _SYSTEM_NAMES.get(machine.system, machine.system)
+    return f"launches need Linux, this is {name}"
 
 
 def _nodes_reason(case: Case, machine: Machine) -> str | None:

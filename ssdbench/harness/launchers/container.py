@@ -5,7 +5,6 @@ which case.json comes in and events and the result go out. Folders have the same
 source: where that lies on this machine, the image may have packages of its own.
 """
 
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from ssdbench.schema.training import Training
 # What docker and podman exit with where no worker was started: their own fault, no such program, not executable.
 _NOT_STARTED = (125, 126, 127)
 # And where a signal ended the first process of the container, which is no rank.
-_BY_SIGNAL = {128 + number: number.name for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)}
+_BY_SIGNAL = {137: "SIGKILL", 143: "SIGTERM", 130: "SIGINT"}
 
 
 class ContainerLauncher(LocalLauncher):

@@ -1,6 +1,7 @@
 """What a machine elsewhere is, told by itself: `python -m ssdbench.harness.machine.node FILE PYTHON` runs there."""
 
 import os
+import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Node:
 
 def describe(path: Path, python: str | None = None) -> Node:
     """Write what this node is, and what the interpreter `python` has here."""
-    name = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
+    name = os.environ.get("SLURMD_NODENAME", platform.node())
     machine = probe_machine()
     on_gpu = bool(machine.hardware.gpu_count)
     worker = None if python is None else inspect_python(python, with_gpu_code=on_gpu)

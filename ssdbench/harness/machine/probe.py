@@ -29,14 +29,15 @@ _BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
 class Machine:
     """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used.
 
-    `nodes` is how many such machines a launch may be spread over. `remarks` are sentences on GPUs that are fitted and
-    not measured.
+    `system` is the operating system as `platform.system` names it. `nodes` is how many such machines a launch may be
+    spread over. `remarks` are sentences on GPUs that are fitted and not measured.
     """
 
     hardware: Hardware
     host: Host
     cpu_has_bf16: bool
     no_gpu_reason: str | None
+    system: str = "Linux"
     nodes: int = 1
     remarks: tuple[str, ...] = ()
 
@@ -83,6 +84,7 @@ def probe_machine() -> Machine:
         host=host,
         cpu_has_bf16=bool(_BF16_CPU_FLAGS & cpu_flags),
         no_gpu_reason=found.none_reason,
+        system=platform.system(),
         remarks=found.remarks,
     )
 

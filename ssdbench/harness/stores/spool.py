@@ -1,12 +1,10 @@
 """Records that a store could not take, kept as files until it can: nothing lost, nothing double.
 
-A spool is a folder of runs in the form of the file store. Processes that share it take turns by a lock on the folder,
+A spool is a folder of runs in the form of the file store. Processes that share it take turns by a lock file in it,
 so that what one adds is never removed by another that has just sent the rest. A record leaves the spool after the store
 has it on disk; sent twice it is kept once, by its id.
 """
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,18 +75,21 @@ class Spool:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
+        # Imported here: most commands never need a spool, and filelock loads asyncio.
+        from filelock import FileLock
+
+        lock = FileLock(self.folder / ".lock")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder, os.O_RDONLY)
+            lock.acquire()
         except OSError as error:
             raise StoreError(
                 f"{self.folder}: cannot be written ({error.strerror}); choose another folder for results"
             ) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(lock)
+            lock.release()
 
 
 class SpoolingStore(Store):
