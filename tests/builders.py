@@ -235,8 +235,10 @@ def _case(planned: Case | PlannedCase) -> Case:
 
 def an_evaluated_checkpoint() -> CheckpointEvaluation:
     """5,000 images, 250 of them a second; AP .01, and each further figure of COCO's order .01 more."""
-    names = ("ap", "ap_50", "ap_75", "ap_small", "ap_medium", "ap_large")
-    names += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
+    names = (
+        *("ap", "ap_50", "ap_75", "ap_small", "ap_medium", "ap_large"),
+        *("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"),
+    )
     figures = {name: number / 100 for number, name in enumerate(names, start=1)}
     return CheckpointEvaluation(
         schema_version=SCHEMA_VERSION,

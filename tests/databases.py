@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -86,14 +87,16 @@ class PostgresqlServer:
         """The URL of an empty schema of its own: as good as a database, and made in no time."""
         self._schemas += 1
         name = f"bench_{self._schemas}"
-        parts = {"host": "127.0.0.1", "port": self.port, "user": "bench", "password": PASSWORD}
+        parts: dict[str, Any] = {"host": "127.0.0.1", "port": self.port, "user": "bench", "password": PASSWORD}
         with psycopg.connect(**parts, dbname="postgres", autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {name}")
         return f"postgresql://bench:{PASSWORD}@127.0.0.1:{self.port}/postgres?options=-csearch_path%3D{name}"
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> int:
         command: Sequence[str] = [str(self._binaries / program), "-D", str(self.folder / "data"), *arguments]
-        user = {"user": self._user, "group": self._user, "extra_groups": []} if os.geteuid() == 0 else {}
+        user: dict[str, Any] = (
+            {"user": self._user, "group": self._user, "extra_groups": []} if os.geteuid() == 0 else {}
+        )
         with (self.folder / "output").open("ab") as output:
             done = subprocess.run(command, cwd=self.folder, stdout=output, stderr=output, check=False, **user)
         if check and done.returncode:

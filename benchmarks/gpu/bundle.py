@@ -19,7 +19,7 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 
 from benchmarks.gpu.bundle_check import prove
 from benchmarks.gpu.thin_fatbin import thin_file
@@ -81,7 +81,7 @@ def missing(python: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def needs_of(package: Distribution, python: str) -> Iterator[str]:
+def needs_of(package: Distribution, python: str) -> Iterator[NormalizedName]:
     """The names a package requires on Linux and this Python, extras left out."""
     environment = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     for text in package.requires or ():

@@ -96,7 +96,7 @@ def _device_milliseconds(check: Check, step: Step, steps: int) -> tuple[dict[str
     field = "self_device_time_total" if check.cuda else "self_cpu_time_total"
     found: tuple[dict[str, float], dict[str, float]] = {}, {}
     for event in profiler.key_averages():
-        by_kernel = event.device_type != torch.autograd.DeviceType.CPU
+        by_kernel = event.device_type != torch.profiler.DeviceType.CPU
         found[by_kernel][event.key] = 1e-3 * getattr(event, field) / steps
     return found
 

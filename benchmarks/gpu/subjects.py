@@ -100,7 +100,7 @@ def plain(check: Check, batch_size: int, precision: str = "amp") -> Step:
     parameters = list(model.named_parameters())
     exempt = [p for name, p in parameters if p.dim() <= 1 or name.endswith(".bias")]
     decayed = [p for name, p in parameters if p.dim() > 1 and not name.endswith(".bias")]
-    groups = [{"params": exempt, "weight_decay": 0.0}, {"params": decayed}]
+    groups: list[dict[str, Any]] = [{"params": exempt, "weight_decay": 0.0}, {"params": decayed}]
     sgd = torch.optim.SGD(groups, lr=1e-5, momentum=0.9, weight_decay=5e-4)
     loss_of, scaler = PublishedLoss(), policy.scaler()
     raw = batch.images.contiguous()

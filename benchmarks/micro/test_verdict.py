@@ -6,7 +6,7 @@ pytest benchmarks/micro/test_verdict.py
 import pytest
 
 from ssdbench.analysis.verdicts.interleaved import judge
-from ssdbench.schema.verdict import Settings
+from ssdbench.schema.settings import Settings
 from tests.analysis.verdicts.launch_values import some_launches
 
 

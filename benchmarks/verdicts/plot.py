@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.verdicts.rules import PEERS, Rule
 from benchmarks.verdicts.score import score
@@ -20,7 +21,7 @@ SDS = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.08)
 DRIFT = 0.002
 WORDS = {"regressed": "#c0392b", "inconclusive": "#e0b64c", "unchanged": "#5a8f5a"}
 
-Curves = Mapping[str, Sequence[float]]
+Curves = Mapping[str, Sequence[float] | NDArray[np.float64]]
 
 
 def power_curves(scale: float, progress: Progress) -> Curves:
@@ -62,14 +63,14 @@ def draw(curves: Curves, answers: Curves, path: Path) -> None:
 
 
 def _draw_curves(axes: "Axes", curves: Curves) -> None:
-    shades = mpl.colormaps["tab10"].colors
+    shades: Any = mpl.colormaps["tab10"]
     for number, (name, found) in enumerate(curves.items()):
         ours = number == 0
         axes.plot(
             [100 * change for change in CHANGES],
             [100 * share for share in found],
             label=name,
-            color="black" if ours else shades[number - 1],
+            color="black" if ours else shades(number - 1),
             linewidth=2.5 if ours else 1.2,
             zorder=3 if ours else 2,
         )

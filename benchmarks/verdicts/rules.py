@@ -17,7 +17,8 @@ from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
-from ssdbench.schema.verdict import METRICS, Settings, Verdict
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import METRICS, Verdict
 
 Answers = NDArray[np.str_]
 METRIC = METRICS["latency_p50"]

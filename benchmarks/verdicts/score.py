@@ -82,5 +82,5 @@ def _shares(answers: np.ndarray) -> dict[str, Share]:
     return {word: _share(answers == word) for word in ("regressed", "improved", "unchanged", "inconclusive")}
 
 
-def _share(hits: np.ndarray) -> Share:
+def _share(hits: np.ndarray | np.bool_) -> Share:
     return Share(count=int(hits.sum()), total=hits.size)

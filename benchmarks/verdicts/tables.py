@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.verdicts.rules import PEERS, Interleaved, Rule, SingleShot, Stored
 from benchmarks.verdicts.score import Score, Share, score
 from benchmarks.verdicts.world import Supply, World
-from ssdbench.schema.verdict import Settings
+from ssdbench.schema.settings import Settings
 
 SEED = 20_260_105
 CHANGED = 5

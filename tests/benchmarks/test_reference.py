@@ -1,5 +1,7 @@
 """The textbook's and torchvision's forms give what ours give, or a comparison of their times would say nothing."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from ssdbench.ssd.boxes import default_boxes
 
 @pytest.mark.parametrize("count", TRUTHS)
 def test_all_match_alike(count):
-    work = matching(count)
+    work: Any = matching(count)
     ours_cxcywh, ours = work.ours()
     textbook_cxcywh, textbook = work.textbook()
     assert torch.equal(ours, textbook)
@@ -26,7 +28,7 @@ def test_all_match_alike(count):
 
 
 def test_all_have_the_same_loss_and_gradient():
-    work = loss_and_gradient()
+    work: Any = loss_and_gradient()
     ours, textbook, torchvision = work.ours(), work.textbook(), work.torchvision()
     torch.testing.assert_close(textbook, ours, rtol=1e-6, atol=1e-8)
     value, *gradients = torchvision
@@ -35,7 +37,7 @@ def test_all_have_the_same_loss_and_gradient():
 
 @pytest.mark.parametrize("candidates", CANDIDATES)
 def test_all_detect_alike(candidates):
-    work = detection(candidates)
+    work: Any = detection(candidates)
     (ours,), (textbook,), (torchvision,) = work.ours(), work.textbook(), work.torchvision()
     assert len(ours.labels) == min(candidates, 200)
     for other in (textbook, torchvision):

@@ -129,7 +129,17 @@ def test_what_was_exported_comes_back_as_launches_that_the_rule_takes(results: P
     candidate.write_text(baseline.read_text())
     table = results / "launches.csv"
     chosen = ["--metric", metric] if metric else []
-    arguments = ["--baseline", baseline, "--candidate", candidate, "--format", layout, "-o", table, *chosen]
+    arguments: list[str | Path] = [
+        "--baseline",
+        baseline,
+        "--candidate",
+        candidate,
+        "--format",
+        layout,
+        "-o",
+        table,
+        *chosen,
+    ]
     outcome = ssdbench("import", *arguments)
     assert outcome.code == 0, outcome.err
     launches = 1 if layout == "bmf" else 3

@@ -12,7 +12,8 @@ import pytest
 
 from ssdbench.errors import ExitCode
 from ssdbench.harness.launchers.slurm.commands import Job
-from ssdbench.schema.record import Failure, Network
+from ssdbench.schema.environment import Network
+from ssdbench.schema.record import Failure
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_converge_run import suite
 from tests.cli.test_run import eventually, latest, measured, only

@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def write(path: Path, night: LaunchesByCase, *, stages: str = "BC", paired: bool
     return path
 
 
-def judged(path: Path, *arguments: str) -> tuple[Outcome, dict[str, dict[str, object]]]:
+def judged(path: Path, *arguments: str) -> tuple[Outcome, dict[str, dict[str, Any]]]:
     outcome = ssdbench("verdict", "--csv", path, "--json", *arguments)
     return outcome, {case["case"]: case for case in json.loads(outcome.out)["cases"]}
 

@@ -1,7 +1,7 @@
 """Sessions of one rank on a GPU, for workloads of a few small images."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -22,6 +22,6 @@ def a_context(gpu: CudaGpu, precision: str = "amp", group: Any = None, **changes
         case=Case(**asked),
         device=gpu,
         precision=PrecisionPolicy(precision, gpu),
-        group=group or SimpleNamespace(rank=0, world_size=1, data_parallel=lambda model: model),
+        group=group or cast(Any, SimpleNamespace(rank=0, world_size=1, data_parallel=lambda model: model)),
         seed=1,
     )

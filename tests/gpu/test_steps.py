@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from ssdbench.runtime.device import CudaGpu
 from ssdbench.ssd.boxes import default_boxes
@@ -34,10 +35,11 @@ def steps_of(workload: Any, count: int) -> list[float]:
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("precision", ["fp32", "amp"])
 def test_a_step_waits_for_the_device_nowhere(precision: str, graph: bool, gpu: CudaGpu) -> None:
-    for workload in (
+    workloads: tuple[Any, ...] = (
         Train(a_context(gpu, precision, cuda_graph=graph)),
         Infer(a_context(gpu, precision, workload="infer", cuda_graph=graph)),
-    ):
+    )
+    for workload in workloads:
         for _ in range(2):
             workload.step(workload.fetch())
         gpu.synchronize()
@@ -141,7 +143,7 @@ def parameters_of(step: TrainStep) -> Tensor:
 
 
 def test_an_overflow_skips_the_update_and_leaves_no_trace_in_the_momentum(gpu: CudaGpu) -> None:
-    scaler = torch.amp.GradScaler("cuda", init_scale=2.0**127)
+    scaler = GradScaler("cuda", init_scale=2.0**127)
     scaled, plain = a_step(scaler=scaler), a_step(fused=False)
     assert scaled.optimizer.defaults.get("fused")  # else each step would wait for the device
     before = parameters_of(scaled)

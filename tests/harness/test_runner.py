@@ -168,8 +168,7 @@ def test_where_more_launches_cannot_help_none_is_added(tmp_path: Path, stored: t
 
 def test_where_the_stored_launches_are_not_comparable_none_is_added(tmp_path: Path) -> None:
     other = tuple(
-        replace(record, measurement=replace(record.measurement, workload_version=2))  # type: ignore[type-var]
-        for record in stored_launches(9)
+        replace(record, measurement=replace(record.measurement, workload_version=2)) for record in stored_launches(9)
     )
     assert added(tmp_path, other, noisy) == []
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ssdbench.harness.launch_loop import Event, LaunchLoop
 from ssdbench.harness.runner import run_pairs, run_plan
@@ -53,7 +54,7 @@ def test_launches_after_the_first_take_its_steps(tmp_path: Path) -> None:
 
 def test_each_case_has_its_own(tmp_path: Path) -> None:
     planned(tmp_path, machine := Machine(), SECONDS, OTHER)
-    firsts = {}
+    firsts: dict[Any, Any] = {}
     for key, counts in machine.asked:
         assert counts == firsts.setdefault(key, counts) or firsts[key] is None
     found = {key: {counts for asked, counts in machine.asked if asked == key} - {None} for key in firsts}

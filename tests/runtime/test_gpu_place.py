@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.runtime import device
 from ssdbench.runtime.device import pci_bus_id
 
 
@@ -40,7 +39,7 @@ def with_driver(monkeypatch: pytest.MonkeyPatch, driver: Driver | None) -> None:
             raise OSError("libcuda.so.1: cannot open shared object file")
         return driver
 
-    monkeypatch.setattr(device.ctypes, "CDLL", load)
+    monkeypatch.setattr(ctypes, "CDLL", load)
 
 
 @pytest.mark.parametrize(("local_rank", "place"), [(0, "0000:3B:00.0"), (1, "0000:D8:00.0")])

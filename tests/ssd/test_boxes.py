@@ -84,7 +84,7 @@ def test_the_corner_form_is_computed_from_the_clamped_centre_form():
 
 def test_an_order_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="'cxcywh' or 'ltrb', not 'xywh'"):
-        default_boxes("xywh")
+        default_boxes("xywh")  # type: ignore[arg-type]
 
 
 def test_a_caller_may_write_into_its_default_boxes():

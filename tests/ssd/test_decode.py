@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -184,7 +185,7 @@ def slow_decode(loc, logits, top_k=200):
         for label in range(1, 81):
             rows = np.flatnonzero((scores[label] > 0.05) & finite)
             rows = rows[np.argsort(-scores[label, rows], kind="stable")][:top_k]
-            survivors = []
+            survivors: list[Any] = []
             for row in rows:
                 if all(overlap(boxes_ltrb[row], boxes_ltrb[other]) < 0.5 for other in survivors):
                     survivors.append(row)

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_the_published_protocol_counts_no_false_positive_on_images_without_annot
 
 def test_a_protocol_that_does_not_exist_gets_the_choices(truth):
     with pytest.raises(UsageError, match="'official' does not exist; choose one of every-image, published"):
-        evaluate(truth, perfect(truth), protocol="official")
+        evaluate(truth, perfect(truth), protocol="official")  # type: ignore[arg-type]
 
 
 def test_detections_on_an_image_that_the_annotations_lack_get_a_sentence(truth):
@@ -160,7 +161,8 @@ def figures(evaluation):
 def crowded_scene(rng):
     """80 images of 12 categories: crowds, images without objects, without detections, with more than 100, ties."""
     images = [{"id": 7 * i + 3, "width": 640, "height": 480, "file_name": f"{i}.jpg"} for i in range(80)]
-    annotations, rows = [], []
+    annotations: list[dict[str, Any]] = []
+    found: list[list[Any]] = []
     for number, image in enumerate(images):
         sides = np.exp(rng.uniform(np.log(8), np.log(300), (0 if number % 7 == 0 else rng.integers(1, 15), 2)))
         for width, height in sides:
@@ -172,11 +174,11 @@ def crowded_scene(rng):
                 moved = np.array(box) + rng.normal(0, 0.12, 4) * [width, height, width, height]
                 moved[2:] = np.abs(moved[2:]) + 1
                 category = annotations[-1]["category_id"] if rng.random() < 0.9 else int(rng.integers(1, 13))
-                rows.append([image["id"], *moved, rng.random(), category])
+                found.append([image["id"], *moved, rng.random(), category])
         if number % 5 != 1:
             for _ in range(150 if number == 10 else 40):
-                rows.append([image["id"], *rng.uniform(1, 300, 4), 0.7 * rng.random(), int(rng.integers(1, 13))])
-    rows = np.array(rows)
+                found.append([image["id"], *rng.uniform(1, 300, 4), 0.7 * rng.random(), int(rng.integers(1, 13))])
+    rows = np.array(found)
     rows[:, 5] = rows[:, 5].round(2)
     categories = [{"id": i, "name": str(i)} for i in range(1, 14)]
     return {"images": images, "annotations": annotations, "categories": categories}, rows

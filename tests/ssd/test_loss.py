@@ -1,6 +1,7 @@
 """The MultiBox loss, against sums done by hand and an independent slow loop."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,7 +196,7 @@ def test_the_loss_is_one_graph_to_the_compiler(dtype):
 
 
 def test_a_compiled_loss_does_not_build_the_default_boxes_in_every_step():
-    called = []
+    called: list[Any] = []
 
     def keep(graph, inputs):
         called.extend(str(node.target) for node in graph.graph.nodes)

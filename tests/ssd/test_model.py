@@ -4,6 +4,7 @@ import csv
 import math
 import urllib.error
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,7 +125,7 @@ def test_heads_and_additional_blocks_start_xavier_uniform():
 
 
 def test_a_heads_output_is_reshaped_with_the_value_outermost_then_shape_row_and_column(small):
-    kept = {}
+    kept: dict[str, Any] = {}
     hooks = [
         head.register_forward_hook(lambda head, inputs, output: kept.__setitem__(head, output.detach()))
         for head in (*small.loc, *small.conf)

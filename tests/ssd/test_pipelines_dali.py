@@ -12,7 +12,6 @@ import nvidia
 import pytest
 import torch
 from nvidia import dali as nvidia_dali
-from nvidia.dali import fn, types
 from PIL import Image
 
 from ssdbench.errors import DataError, EnvironmentLacksError
@@ -26,6 +25,7 @@ from ssdbench.ssd.pipelines.contract import (
     CROP_SCALE,
     CROP_THRESHOLDS_IOU,
 )
+from ssdbench.ssd.pipelines.dali_graph import fn, types
 from tests.ssd.planting import Document, Options, Plant, cut, first_image, ignore_progress
 
 Arrays = Iterable[np.ndarray[Any, Any]]
@@ -33,7 +33,7 @@ Arrays = Iterable[np.ndarray[Any, Any]]
 
 def outputs(batch_size: int, define: Callable[[], Any]) -> tuple[Any, ...]:
     """What one run of a small DALI graph gives."""
-    pipeline = nvidia_dali.Pipeline(batch_size=batch_size, num_threads=1, device_id=None, seed=1)
+    pipeline = dali_graph.dali.Pipeline(batch_size=batch_size, num_threads=1, device_id=None, seed=1)
     with pipeline:
         pipeline.set_outputs(*define())
     pipeline.build()

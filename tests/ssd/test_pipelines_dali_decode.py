@@ -38,7 +38,7 @@ TOLERANCE = {"cpu": 1e-4, "mixed": 0.02}
 
 def graph(options: PipelineOptions, mode: str) -> tuple[Any, ...]:
     """The outputs of a graph that is defined and not built, which needs no GPU."""
-    with nvidia_dali.Pipeline(batch_size=2, num_threads=1, device_id=None):
+    with dali_graph.dali.Pipeline(batch_size=2, num_threads=1, device_id=None):
         if mode == "training":
             return dali_graph.training_graph(options, ["a.jpg"])
         return dali_graph.validation_graph(options)

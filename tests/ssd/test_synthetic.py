@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,4 +185,4 @@ def test_an_interrupted_making_leaves_nothing_behind(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("parameters", [{"train_images": 0}, {"val_images": 0}, {"seed": -1}])
 def test_a_recipe_that_cannot_be_followed_is_refused(parameters: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least one image in each split"):
-        SyntheticSpec(**{"train_images": 1, "val_images": 1, "seed": 0, **parameters})
+        replace(SyntheticSpec(train_images=1, val_images=1, seed=0), **parameters)  # type: ignore[arg-type]

@@ -1,11 +1,13 @@
 """The recipe, the learning rate, the optimiser and the train step."""
 
 import contextlib
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 
 from ssdbench.ssd.boxes import default_boxes
@@ -138,11 +140,13 @@ def test_the_optimiser_is_sgd_with_momentum_0_9_and_split_weight_decay():
 def test_a_step_is_zero_grad_forward_loss_backward_and_optimiser():
     stepped, plain = tiny(), tiny()
     step = step_of(stepped)
-    sgd = torch.optim.SGD(
-        [{"params": [plain.heads.bias]}, {"params": [plain.heads.weight], "weight_decay": 5e-4}], lr=0.01, momentum=0.9
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": [plain.heads.bias]},
+        {"params": [plain.heads.weight], "weight_decay": 5e-4},
+    ]
+    sgd = torch.optim.SGD(groups, lr=0.01, momentum=0.9)
     images, boxes_cxcywh, labels = batch()
-    phases = []
+    phases: list[str] = []
     for _ in range(3):
         found = step(images, boxes_cxcywh, labels, phases.append)
         sgd.zero_grad()
@@ -173,7 +177,7 @@ def test_the_forward_pass_runs_under_autocast_and_the_loss_outside_in_float32():
 
 def test_a_scaled_step_equals_an_unscaled_one():
     scaled, plain = tiny(), tiny()
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler = GradScaler("cpu", init_scale=1024.0)
     steps = step_of(scaled, scaler=scaler), step_of(plain)
     for _ in range(3):
         assert len({step(*batch()).item() for step in steps}) == 1
@@ -184,7 +188,7 @@ def test_a_scaled_step_equals_an_unscaled_one():
 def test_an_overflow_skips_the_update_and_leaves_no_trace_in_the_momentum(fused, monkeypatch):
     monkeypatch.setattr(torch, "empty_like", lambda tensor, **_: torch.full_like(tensor, torch.nan))  # as memory may be
     model, plain = tiny(), tiny()
-    step = step_of(model, fused=fused, scaler=torch.amp.GradScaler("cpu", init_scale=2.0**127))
+    step = step_of(model, fused=fused, scaler=GradScaler("cpu", init_scale=2.0**127))
     before = model.heads.weight.clone()
     step(*batch())
     assert torch.equal(model.heads.weight, before)
@@ -220,7 +224,7 @@ def test_a_step_of_the_whole_model_never_reads_a_value_back_from_the_device():
 
 @pytest.mark.parametrize("fused", [pytest.param(True, id="fused"), pytest.param(False, id="plain")])
 def test_a_scaled_step_reads_no_value_back_with_a_fused_optimiser_only(fused, monkeypatch):
-    step = step_of(tiny(), fused=fused, scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
+    step = step_of(tiny(), fused=fused, scaler=GradScaler("cpu", init_scale=1024.0))
     data = batch()
 
     def read(tensor):

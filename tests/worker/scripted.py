@@ -1,6 +1,7 @@
 """Work, devices and ranks that do what they are told, on a clock that only moves when somebody says so."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 
@@ -26,7 +27,7 @@ class Time:
 class Scripted:
     """Work that takes exactly the time it is told to, on the host."""
 
-    version = 1
+    version: ClassVar[int] = 1
 
     def __init__(self, time: Time, *, fetch: float, step: Callable[[int], float], loss: float | None = 1.0) -> None:
         self.time, self.fetch_seconds, self.step_seconds, self.loss, self.count = time, fetch, step, loss, 0

@@ -92,7 +92,7 @@ def measured(
     return read_measurement((tmp_path / "measurement.json").read_text())
 
 
-def a_paced_case(**protocol: float) -> Case:
+def a_paced_case(**protocol: Any) -> Case:
     return a_case(workload="pace", protocol=replace(Protocol(warmup_steps=WARMUP, steps=TIMED), **protocol))
 
 

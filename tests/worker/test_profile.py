@@ -1,5 +1,7 @@
 """The instrumented pass: what each phase is given, and that ranks are compared phase by phase."""
 
+from typing import ClassVar
+
 import torch
 
 from ssdbench.runtime.device import Cpu
@@ -31,7 +33,7 @@ class Late(Cpu):
 
 
 class Phased:
-    version = 1
+    version: ClassVar[int] = 1
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

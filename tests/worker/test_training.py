@@ -13,6 +13,7 @@ from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Cpu
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.training import Evaluation
+from ssdbench.ssd.training import RECIPES
 from ssdbench.worker import training
 from ssdbench.worker.events import Events
 from ssdbench.workloads import accuracy
@@ -36,9 +37,7 @@ class Graded(Accuracy):
 
     def __init__(self, aps: dict[int, float], done: int = 0) -> None:
         self.aps, self.epochs_done = aps, done
-        self.recipe = replace(
-            accuracy.RECIPES["published"], epochs=max(aps) + 1, decay_epochs=(), validation_epochs=tuple(aps)
-        )
+        self.recipe = replace(RECIPES["published"], epochs=max(aps) + 1, decay_epochs=(), validation_epochs=tuple(aps))
         self.now = done
 
     @property

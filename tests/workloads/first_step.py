@@ -48,7 +48,8 @@ def first_step(group: ProcessGroup, mode: str) -> dict[str, Any]:
     step = TrainStep(model=group.data_parallel(model), optimizer=optimizer(model))
     share = GLOBAL_BATCH // group.world_size
     own = slice(group.rank * share, (group.rank + 1) * share)
-    loss = step(*(part[own] for part in batch(mode)))
+    images, boxes_cxcywh, labels = (part[own] for part in batch(mode))
+    loss = step(images, boxes_cxcywh, labels)
     mean_loss = sum(group.gather(float(loss))) / group.world_size
     return {"loss": mean_loss, "gradients": {name: parameter.grad for name, parameter in model.named_parameters()}}
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,7 +188,7 @@ def test_a_model_that_gives_no_number_is_no_model_with_an_accuracy_of_zero(
     ],
 )
 def test_what_cannot_be_judged_is_said_before_the_first_image(
-    alone: ProcessGroup, prepared: Prepared, asked: dict[str, str], case: dict[str, str], words: str
+    alone: ProcessGroup, prepared: Prepared, asked: dict[str, Any], case: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
         Evaluator(open_context(alone, prepared.path, 4, **case), **asked)

@@ -120,7 +120,7 @@ def test_model_and_loss_are_compiled_and_the_learning_step_is_as_before(compiled
     workload, eager = (train.Train(a_context(compile=compile)) for compile in (True, False))
     assert [name for name, _ in compiled_modules] == ["SSD300", "MultiBoxLoss"]
     for number in range(2):
-        losses = [float(w.step(w.fetch()).loss) for w in (workload, eager)]  # type: ignore[arg-type]
+        losses = [float(w.step(w.fetch()).loss) for w in (workload, eager)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4), number
     assert [len(sizes) for _, sizes in compiled_modules] == [1, 1]  # neither in pieces nor compiled again
     assert compiled_modules[1][1][0] < 50  # default boxes are not made in the step

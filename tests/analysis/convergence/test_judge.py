@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 from statistics import fmean, stdev
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ PASSES = {Status.UNCHANGED, Status.IMPROVED}
 T4, T9, T10 = 3.747, 2.821, 2.764
 
 
-def judged(*trainings: Training, **changes: object):
+def judged(*trainings: Training, **changes: Any):
     return judge(candidates(*trainings), a_distribution(), **changes)
 
 
@@ -95,7 +96,7 @@ def test_q_is_the_mean_of_all_evaluations_after_the_last_decay():
         ({"validation_epochs": (3, 9, 20)}, [9]),
     ],
 )
-def test_without_an_evaluation_after_the_decay_the_last_one_counts(changes: dict, epochs: list[int]):
+def test_without_an_evaluation_after_the_decay_the_last_one_counts(changes: dict[str, Any], epochs: list[int]):
     assert final_epochs(a_training(**changes)) == epochs
 
 
@@ -205,7 +206,7 @@ def test_ap_zero_beside_seeds_that_learned_next_to_nothing_is_inconclusive():
         ({"dataset": None}, "images f00d -> none"),
     ],
 )
-def test_another_recipe_is_incomparable_and_the_difference_is_named(changes: dict, words: str):
+def test_another_recipe_is_incomparable_and_the_difference_is_named(changes: dict[str, Any], words: str):
     verdict = judge(candidates(a_training(99), **changes), a_distribution())
     assert verdict.status is Status.INCOMPARABLE
     assert words in verdict.sentence

@@ -192,7 +192,7 @@ def test_figures_that_cannot_stand_in_one_cell_are_refused():
 
 def a_training(seed: int, ap: float, epochs: int = 2, done: int = 2) -> Training:
     figures = dict.fromkeys((name for name in Evaluation.__dataclass_fields__ if name.startswith(("ap_", "ar_"))), 0.1)
-    evaluation = Evaluation(protocol="every-image", images=4, detections=9, ap=ap, **figures)  # type: ignore[arg-type]
+    evaluation = Evaluation(protocol="every-image", images=4, detections=9, ap=ap, **figures)
     results = tuple(
         EpochResult(
             epoch=epoch,
@@ -285,4 +285,4 @@ def test_a_value_that_is_no_number_never_becomes_a_mean():
     assert mean_cell([1.0, float("nan")]).word == "impossible"
     assert mean_cell([]).word == "impossible"
     assert mean_cell([2.0, 8.0]).value == pytest.approx(4)
-    assert mean_cell([5.0]) == Cell(value=pytest.approx(5.0))
+    assert mean_cell([5.0]) == Cell(value=pytest.approx(5.0))  # type: ignore[arg-type]

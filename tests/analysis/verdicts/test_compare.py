@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_one_stored_session_clears_nothing():
 
 def test_the_worst_case_comes_first():
     cases = [a_case(batch_size_per_gpu=size) for size in range(1, 8)]
-    outcomes = [FASTER, SAME, NOISY, (0.11, 0.11), (a_failure(),), (0.13, 0.13), ()]
+    outcomes: list[Any] = [FASTER, SAME, NOISY, (0.11, 0.11), (a_failure(),), (0.13, 0.13), ()]
     run = a_run(*zip(cases, outcomes, strict=True))
     comparison = against(run, a_run(*((case, SAME) for case in cases), run_id="run-0"))
     assert [case.verdict.status for case in comparison.cases] == [

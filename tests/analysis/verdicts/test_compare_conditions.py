@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_the_number_of_launches_is_no_condition():
     assert judge(a_run((few, (0.1, 0.1)))).verdict.status is Status.UNCHANGED
 
 
-def in_seconds(steps: int, run_id: str = "run-1", **changes: float) -> Run:
+def in_seconds(steps: int, run_id: str = "run-1", **changes: Any) -> Run:
     """Launches of so many timed steps, as many as the seconds came to."""
     protocol = Protocol(warmup_steps=2, steps=10, launches=3, warmup_seconds=3.0, timed_seconds=5.0)
     case = a_case(protocol=replace(protocol, **changes))

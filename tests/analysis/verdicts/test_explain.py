@@ -1,5 +1,7 @@
 """Which phase a change is laid to, worked out by hand."""
 
+from typing import cast
+
 import pytest
 
 from ssdbench.analysis.verdicts.explain import explanation, phase_pairs
@@ -20,8 +22,8 @@ def test_a_phase_is_the_median_launch_of_median_steps_and_one_slow_step_is_none(
     there = [launch(fetch=(0.1, 0.1, 9.0), forward=(0.2,)), launch(fetch=(0.3,), forward=(0.4,))]
     here = [launch(fetch=(0.1,), forward=(0.5,)), launch(fetch=(0.2,), forward=(0.5,)), launch(fetch=(8.0,))]
     assert phase_pairs(there, here) == (
-        PhasePair(name="fetch", baseline=pytest.approx(0.2), measured=0.2),
-        PhasePair(name="forward", baseline=pytest.approx(0.3), measured=0.5),
+        PhasePair(name="fetch", baseline=cast(float, pytest.approx(0.2)), measured=0.2),
+        PhasePair(name="forward", baseline=cast(float, pytest.approx(0.3)), measured=0.5),
     )
 
 

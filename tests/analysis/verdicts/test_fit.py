@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -177,7 +178,7 @@ def test_a_case_that_the_plan_skips_now_is_no_gap_where_it_did_not_fit():
 def test_the_arms_of_a_pair_are_judged_alike(baseline, candidate, status):
     control = Control(python="python", source="/release")
     run = run_of((candidate, baseline), control=control)
-    arms = {0: "candidate", 1: "baseline"}
+    arms: dict[int, Any] = {0: "candidate", 1: "baseline"}
     placed = [
         replace(record, arm=arms[record.launch], launch=0) if record.case == LARGE else record for record in run.records
     ]

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -201,7 +202,9 @@ def measured_step_by_step(night: LaunchesByCase) -> tuple[LaunchesByCase, list[d
         asked.append(wanted)
         for name, more in wanted.items():
             have = so_far[name].of(more.stage).pairs + more.pairs
-            change = {"measured" if more.stage is Stage.MEASURE else "fresh": night[name].of(more.stage).first(have)}
+            change: dict[str, Any] = {
+                "measured" if more.stage is Stage.MEASURE else "fresh": night[name].of(more.stage).first(have)
+            }
             so_far[name] = replace(so_far[name], **change)
     return so_far, asked
 
