@@ -5,10 +5,10 @@ from typing import get_args
 
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
-from ssdbench.schema.training import EvaluationProtocol
+from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
 
 RECIPES = ("published", "a100-8gpu")
-ENGINES = ("pycocotools", "faster-coco-eval")
+ENGINES = get_args(EvaluationEngine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

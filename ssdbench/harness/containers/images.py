@@ -18,8 +18,8 @@ from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 
 _PULL_SECONDS = 4 * 3600.0
-_OLDEST_PYTHON = (3, 10)
-_OLDEST_TORCH = (2, 1)
+OLDEST_PYTHON = (3, 10)
+OLDEST_TORCH = (2, 1)
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     r"(?:[a-z]+://)?"  # docker:// of apptainer
@@ -92,8 +92,8 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
         image, python=facts["python"], packages=facts["packages"], gpu_code=None if code is None else tuple(code)
     )
     for name, version, oldest in (
-        ("Python", found.python, _OLDEST_PYTHON),
-        ("torch", found.packages.get("torch"), _OLDEST_TORCH),
+        ("Python", found.python, OLDEST_PYTHON),
+        ("torch", found.packages.get("torch"), OLDEST_TORCH),
     ):
         if version is not None and version_numbers(version) < oldest:
             needed = ".".join(map(str, oldest))
