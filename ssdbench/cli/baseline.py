@@ -1,7 +1,6 @@
 """`ssdbench baseline`: accept runs as what to compare with; show, list, compare, check and forget what was accepted."""
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +25,7 @@ from ssdbench.report.acceptance_note import render_note
 from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
 from ssdbench.schema.record import Run
 from ssdbench.schema.text import pluralize
+from ssdbench.schema.times import utc_now
 from ssdbench.schema.verdict import Baseline
 
 app = typer.Typer(
@@ -76,7 +76,7 @@ def accept(
     store, console = open_store(results, store_url), Console(stderr=note == Path("-"))
     whole = [load_whole(store, run) for run in runs]
     _refuse_undecided(store, whole)
-    measured, accepted_at = sessions_of_one_build([last_attempts(run) for run in whole]), _now()
+    measured, accepted_at = sessions_of_one_build([last_attempts(run) for run in whole]), utc_now()
     changes = []
     for each in [name, release_name(name)] if release else [name]:
         change = change_of(store, measured, baseline_from(measured, name=each, reason=reason, accepted_at=accepted_at))
@@ -246,10 +246,6 @@ def _in_words(store: Store, key: str, name: str) -> str:
         f"accepted {baseline.header.accepted_at[:10]} from run {baseline.header.run_id}: {len(baseline.records)} "
         f"launches of {cases}, {pluralize(len(baseline.history), 'acceptance')}"
     )
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _say(console: Console, text: str) -> None:

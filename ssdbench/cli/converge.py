@@ -1,6 +1,5 @@
 """`ssdbench converge`: train seeds, and judge them against distributions over seeds."""
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +32,7 @@ from ssdbench.report.convergence import (
     render_stability,
 )
 from ssdbench.schema.convergence import Candidate, ConvergenceSettings, SeedDistribution
+from ssdbench.schema.times import utc_now
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 
@@ -126,7 +126,7 @@ def accept(
     measured, console = open_store(results, store_url), Console()
     store = DistributionStore(measured.archive)
     loaded = [load_run(measured, run) for run in runs]
-    accepted_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    accepted_at = utc_now()
     distribution = distribution_from(loaded, name=name, reason=reason, accepted_at=accepted_at)
     replaced = store.load(name) if store.has(name) else None
     new = stability(distribution.seeds)

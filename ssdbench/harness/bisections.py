@@ -1,7 +1,6 @@
 """The log of a bisection: a file of JSON lines with the question and every decision, from which it goes on."""
 
 import re
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.errors import UsageError
@@ -9,6 +8,7 @@ from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.lines import append_lines, read_all, write_whole
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.bisection import Bisection, Finding, Step
+from ssdbench.schema.times import utc_now
 
 
 class BisectionLog:
@@ -34,7 +34,7 @@ class BisectionLog:
             self.steps = lines.parsed(Step)
             return
         asked = Bisection(
-            schema_version=SCHEMA_VERSION, created_at=_now(), suite=suite, case_key=case_key, images=images
+            schema_version=SCHEMA_VERSION, created_at=utc_now(), suite=suite, case_key=case_key, images=images
         )
         write_whole(path, [codec.dump(asked)])
 
@@ -55,7 +55,7 @@ class BisectionLog:
         """Write down a decision; what the arguments mean stands with `Step`."""
         step = Step(
             schema_version=SCHEMA_VERSION,
-            decided_at=_now(),
+            decided_at=utc_now(),
             because=because,
             image=image,
             run_id=run_id,
@@ -71,7 +71,3 @@ def log_file_name(images: tuple[str, ...], case_key: str) -> str:
     """A file name for the log of a question."""
     words = [image.rpartition("/")[2] for image in (images[0], images[-1])]
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join([*words, case_key])) + ".jsonl"
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,7 +1,6 @@
 """The launch that checks a trained model: no timed region, one pass over the validation split."""
 
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.errors import UsageError
@@ -10,6 +9,7 @@ from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.times import utc_now
 from ssdbench.worker.events import Events
 from ssdbench.worker.exchange_files import write_evaluation
 from ssdbench.workloads.evaluation import Evaluator
@@ -24,7 +24,7 @@ def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Ev
     """
     if request.checkpoint is None:
         raise UsageError("an evaluation needs a checkpoint and the request names none")
-    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    started_at = utc_now()
     group, options, folder = context.group, request.case.options, Path(request.output)
     model, checkpoint = load_model(context, Path(request.checkpoint))
     evaluator = Evaluator(

@@ -2,7 +2,6 @@
 
 import importlib
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.runtime.affinity import cpu_list, usable_cpus
@@ -14,6 +13,7 @@ from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import StepCounts
 from ssdbench.schema.record import Measurement, NodeCpus
+from ssdbench.schema.times import utc_now
 from ssdbench.worker.events import Events
 from ssdbench.worker.exchange_files import write_measurement
 from ssdbench.worker.loop import Ranks, measure
@@ -27,7 +27,7 @@ def take_measurement(context: RankContext, folder: Path, events: Events, counts:
     With `counts` so many steps are taken, and not those of the protocol.
     """
     case, device, group = context.case, context.device, context.group
-    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    started_at = utc_now()
     workload = importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(context)
     foreign_cpu = open_other_cpu_usage() if local_rank() == 0 else None
 

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.software import software
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import LaunchRequest
+from ssdbench.schema.times import utc_now
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 from ssdbench.worker.events import Events
 from ssdbench.worker.exchange_files import read_training, write_training
@@ -53,7 +53,7 @@ def _begun(run: Accuracy, context: RankContext, folder: Path) -> Training:
     fresh = Training(
         schema_version=SCHEMA_VERSION,
         workload_version=run.version,
-        started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        started_at=utc_now(),
         seed=context.seed,
         epochs=recipe.epochs,
         decay_epochs=recipe.decay_epochs,

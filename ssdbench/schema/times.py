@@ -1,0 +1,8 @@
+"""Times as records have them."""
+
+from datetime import datetime, timezone
+
+
+def utc_now() -> str:
+    """This moment in ISO 8601, in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
