@@ -147,7 +147,7 @@ def test_what_allows_no_verdict_is_inconclusive_in_words(tmp_path: Path, lines: 
         ("case,arm,launch,value,stage", ("a,baseline,0,1,D",), "line 2 column stage: 'D' is no stage; write B"),
         ("case,arm,launch,value", ("a,baseline,0,1", "", "a,baseline"), "line 4: 2 cells; the header has 4 columns"),
         ("case,arm,launch,value", ("a,baseline,0,1", "a,baseline,0,2"), "line 3 column launch: baseline launch 0 of"),
-        ("case,arm,launch,value,value", ("a,baseline,0,1,2",), "line 1: column 'value' stands there twice; keep one"),
+        ("case,arm,launch,value,value", ("a,baseline,0,1,2",), "line 1: column 'value' is given twice; keep one"),
         (
             "case,arm,launch,value,pair",
             ("a,baseline,0,1,0", "a,candidate,0,1,0", "a,candidate,1,1,"),
@@ -156,7 +156,7 @@ def test_what_allows_no_verdict_is_inconclusive_in_words(tmp_path: Path, lines: 
         (
             "case,arm,launch,value,pair",
             ("a,baseline,0,1,0", "a,baseline,1,1,0"),
-            "line 3 column pair: baseline pair 0 of case a, stage B, stands in line 2 already",
+            "line 3 column pair: baseline pair 0 of case a, stage B, is given twice, first in ",
         ),
         ("case,arm,launch,value", (",baseline,0,1",), "line 2 column case: '' is no name"),
     ],

@@ -27,9 +27,9 @@ _COLUMNS = f"{','.join(REQUIRED)}[,{','.join(OPTIONAL)}]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One launch; `line` is where it stands, empty texts were not given."""
+    """One launch; `place` is where it was read, such as "launches.csv line 3"; empty texts were not given."""
 
-    line: int
+    place: str
     case: str
     arm: str
     launch: str
@@ -48,14 +48,33 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            columns = _columns(path, next(reader, []))
-            rows = [_row(path, reader.line_num, columns, cells) for cells in reader if any(map(str.strip, cells))]
+            header = next(reader, [])
+            lines = [(f"{path} line {reader.line_num}", cells) for cells in reader if any(map(str.strip, cells))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: cannot be read as CSV ({error}); give a text file of {_COLUMNS}") from None
+    return parse_rows(str(path), f"{path} line 1", header, lines)
+
+
+def parse_rows(
+    source: str, header_place: str, header: Sequence[str], lines: Iterable[tuple[str, Sequence[str]]]
+) -> list[Row]:
+    """All launches of a table of texts.
+
+    Args:
+        source: what to call the table in a sentence.
+        header_place: where its header is, for a sentence.
+        header: the names of its columns.
+        lines: where each line is, for a sentence, and its cells.
+
+    Raises:
+        UsageError: not a table of these columns; names place, column and remedy.
+    """
+    columns = _columns(header_place, header)
+    rows = [_row(place, columns, cells) for place, cells in lines]
     if not rows:
-        raise UsageError(f"{path}: no launch in it; give one line a launch: {_COLUMNS}")
-    _refuse_repetition(path, rows)
-    _refuse_half_paired(path, rows)
+        raise UsageError(f"{source}: no launch in it; give one line a launch: {_COLUMNS}")
+    _refuse_repetition(rows)
+    _refuse_half_paired(rows)
     return rows
 
 
@@ -112,30 +131,30 @@ def count_unpaired(rows: Iterable[Row]) -> dict[str, int]:
     return {case: number for case, number in count.items() if number}
 
 
-def _columns(path: Path, header: Sequence[str]) -> Mapping[str, int]:
+def _columns(place: str, header: Sequence[str]) -> Mapping[str, int]:
     names = [name.strip().lower() for name in header]
     for name in REQUIRED:
         if name not in names:
-            raise UsageError(f"{path} line 1: column {name!r} is missing; the columns are {_COLUMNS}")
+            raise UsageError(f"{place}: column {name!r} is missing; the columns are {_COLUMNS}")
     for name in names:
         if names.count(name) > 1 and name in REQUIRED + OPTIONAL:
-            raise UsageError(f"{path} line 1: column {name!r} stands there twice; keep one")
+            raise UsageError(f"{place}: column {name!r} is given twice; keep one")
         close = difflib.get_close_matches(name, OPTIONAL, n=1, cutoff=0.8)
         if close and name not in OPTIONAL and close[0] not in names:
-            raise UsageError(f"{path} line 1: column {name!r} is not known; did you mean {close[0]!r}?")
+            raise UsageError(f"{place}: column {name!r} is not known; did you mean {close[0]!r}?")
     return {name: names.index(name) for name in REQUIRED + OPTIONAL if name in names}
 
 
-def _row(path: Path, line: int, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
+def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
     def cell(name: str) -> str:
-        place = columns.get(name)
-        return "" if place is None or place >= len(cells) else cells[place].strip()
+        number = columns.get(name)
+        return "" if number is None or number >= len(cells) else cells[number].strip()
 
     def wrong(name: str, remedy: str) -> UsageError:
-        return UsageError(f"{path} line {line} column {name}: {cell(name)!r} {remedy}")
+        return UsageError(f"{place} column {name}: {cell(name)!r} {remedy}")
 
     if len(cells) <= max(columns[name] for name in REQUIRED):
-        raise UsageError(f"{path} line {line}: {len(cells)} cells; the header has {len(columns)} columns")
+        raise UsageError(f"{place}: {len(cells)} cells; the header has {len(columns)} columns")
     if not cell("case"):
         raise wrong("case", "is no name; name the case of this launch")
     arm, stage = cell("arm").lower(), cell("stage").upper() or Stage.MEASURE.value
@@ -148,7 +167,7 @@ def _row(path: Path, line: int, columns: Mapping[str, int], cells: Sequence[str]
     except ValueError:
         raise wrong("value", "is no number; write it like 0.125, or leave it empty") from None
     return Row(
-        line=line,
+        place=place,
         case=cell("case"),
         arm=arm,
         launch=cell("launch"),
@@ -159,22 +178,22 @@ def _row(path: Path, line: int, columns: Mapping[str, int], cells: Sequence[str]
     )
 
 
-def _refuse_repetition(path: Path, rows: Iterable[Row]) -> None:
+def _refuse_repetition(rows: Iterable[Row]) -> None:
     # A launch that is counted twice feigns certainty.
-    seen: dict[tuple[object, ...], int] = {}
+    seen: dict[tuple[object, ...], str] = {}
     for row in rows:
         keys: list[tuple[object, ...]] = [("launch", row.launch, row.pair, row.session)] if row.launch else []
         keys += [("pair", row.pair, row.session)] if row.pair else []
         for key in keys:
-            first = seen.setdefault((row.case, row.arm, row.stage, *key), row.line)
-            if first != row.line:
+            first = seen.setdefault((row.case, row.arm, row.stage, *key), row.place)
+            if first != row.place:
                 raise UsageError(
-                    f"{path} line {row.line} column {key[0]}: {row.arm} {key[0]} {key[1]} of case {row.case}, stage "
-                    f"{row.stage.value}, stands in line {first} already; number the launches, and keep each once"
+                    f"{row.place} column {key[0]}: {row.arm} {key[0]} {key[1]} of case {row.case}, stage "
+                    f"{row.stage.value}, is given twice, first in {first}; number the launches, and keep each once"
                 )
 
 
-def _refuse_half_paired(path: Path, rows: Iterable[Row]) -> None:
+def _refuse_half_paired(rows: Iterable[Row]) -> None:
     groups: dict[tuple[str, Stage], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.case, row.stage].append(row)
@@ -182,7 +201,7 @@ def _refuse_half_paired(path: Path, rows: Iterable[Row]) -> None:
         empty = next((row for row in group if not row.pair), None)
         if empty and any(row.pair for row in group):
             raise UsageError(
-                f"{path} line {empty.line} column pair: is empty, and other launches of case {empty.case}, stage "
+                f"{empty.place} column pair: is empty, and other launches of case {empty.case}, stage "
                 f"{empty.stage.value}, have one; give all of them a pair, or none"
             )
 
