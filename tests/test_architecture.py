@@ -54,6 +54,8 @@ DOORS = {
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
+    "pandas": {"analysis/frames", "analysis/tables", "api"},
+    "pyarrow": {"analysis/frames/files.py"},
     "scipy": {"analysis"},
     "ruptures": {"analysis/history/change_points.py"},
     "matplotlib": {"report/curves.py"},
