@@ -27,4 +27,5 @@ INDEX = ("gpu", "container")
 def published_frame(figures: Iterable[PublishedFigure]) -> pd.DataFrame:
     """A row for each figure, in the order of the file; `INDEX` are its index levels."""
     rows = [{column.name: getattr(figure, column.name) for column in PUBLISHED_COLUMNS} for figure in figures]
-    return build(PUBLISHED_COLUMNS, rows).set_index(list(INDEX))
+    frame: pd.DataFrame = build(PUBLISHED_COLUMNS, rows).set_index(list(INDEX))
+    return frame
