@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ssdbench.cli.gate import Gate
     from ssdbench.schema.case import Case
     from ssdbench.schema.record import Record
     from ssdbench.schema.verdict import CaseVerdict
+    from ssdbench.workflows.suite_gate import Gate
 
 UNDECIDED = ("inconclusive", "no_baseline", "stale", "incomparable")
 _SUITE = pytest.StashKey[Path]()
@@ -47,8 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have the suite's file collected."""
     if config.getoption("--ssdbench-suite") is None:
         return
-    from ssdbench.cli.gate import suite_path
     from ssdbench.errors import SsdbenchError
+    from ssdbench.workflows.suite_gate import suite_path
 
     unknown = _allowed(config) - set(UNDECIDED)
     if unknown:
@@ -81,11 +81,11 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if not items or session.config.option.collectonly or session.testsfailed:
         return
     from ssdbench.errors import SsdbenchError
+    from ssdbench.workflows.display import Quiet
 
     keys = {item.key for item in items}
-    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     try:
-        session.stash[_VERDICTS] = items[0].gate.judge(keys, _Lines(reporter))
+        session.stash[_VERDICTS] = items[0].gate.judge(keys, Quiet(_Lines(session.config)))
     except SsdbenchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -94,13 +94,13 @@ class SuiteFile(pytest.File):
     """A suite; its cases are the tests."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        from ssdbench.cli.gate import open_gate
         from ssdbench.errors import SsdbenchError
+        from ssdbench.workflows.suite_gate import open_gate
 
         config = self.config
         results = config.invocation_params.dir / config.getoption("--ssdbench-results")
         try:
-            gate = open_gate(self.path, results, config.getoption("--ssdbench-baseline"))
+            gate = open_gate(self.path, results, config.getoption("--ssdbench-baseline"), _Lines(config).say)
         except SsdbenchError as error:
             raise self.CollectError(str(error)) from None
         for planned in gate.cases:
@@ -174,25 +174,29 @@ class CoverageItem(_Judged):
 class _Lines:
     """Progress as lines of pytest's own report."""
 
-    def __init__(self, reporter: Any) -> None:
-        self._reporter = reporter
+    def __init__(self, config: pytest.Config) -> None:
+        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(self, text: str) -> None:
+        """A line, where pytest reports at all."""
+        if self._reporter is not None:
+            self._reporter.write_line(f"ssdbench: {text}")
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self._left = len(case_keys)
 
     def launch_started(self, case: Case, name: str) -> None:
-        if self._reporter is not None:
-            self._reporter.write_line(f"ssdbench: {case.title}, {name} ({self._left} launches to go)")
+        self.say(f"{case.title}, {name} ({self._left} launches left)")
 
     def round_finished(self, records: Sequence[Record]) -> None:
-        """What is left is told before each launch."""
+        """What is left is reported before each launch."""
 
     def event(self, event: dict[str, object]) -> None:
         """Steps are not shown."""
 
     def launch_finished(self, record: Record, name: str) -> None:
-        if self._reporter is not None and record.failure is not None:
-            self._reporter.write_line(f"ssdbench: {record.case.title}, {name}: {record.failure.message}")
+        if record.failure is not None:
+            self.say(f"{record.case.title}, {name}: {record.failure.message}")
 
 
 def _allowed(config: pytest.Config) -> set[str]:

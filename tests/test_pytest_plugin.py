@@ -108,7 +108,7 @@ def planned(suite: Path) -> list[Case]:
 def test_cases_are_collected_without_measuring_and_without_torch(run: Run, tmp_path: Path):
     (tmp_path / "conftest.py").write_text(
         "import sys\ndef pytest_sessionfinish():\n"
-        "    print('torch' in sys.modules, 'ssdbench.cli.gate' in sys.modules)\n"
+        "    print('torch' in sys.modules, 'ssdbench.workflows.suite_gate' in sys.modules)\n"
     )
     (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
     done = run("--ssdbench-suite=tiny.toml", "--collect-only", "-q")

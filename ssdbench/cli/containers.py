@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from ssdbench.cli import decide as d
-from ssdbench.cli import measuring
 from ssdbench.cli.bisect import bisect
-from ssdbench.cli.container_request import ContainerRequest, PairRequest, campaign_in, look_at
-from ssdbench.cli.request import DEFAULT_RESULTS, takes_request
+from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
+from ssdbench.cli.options import DEFAULT_RESULTS, Budget
+from ssdbench.cli.progress import TerminalDisplay
+from ssdbench.cli.suite_options import takes_options
 from ssdbench.errors import ExitCode, UsageError
-from ssdbench.harness import run_setup
 from ssdbench.harness.containers.config import DEFAULT_FILE, load_containers
 from ssdbench.harness.containers.registry import open_repository
 from ssdbench.harness.containers.seen_tags import check_tags
-from ssdbench.harness.forecast import forecast
-from ssdbench.harness.stores.store import Store
-from ssdbench.schema.record import ContainerImage, RunHeader
+from ssdbench.workflows.deciding import deadline_of, is_unfinished
+from ssdbench.workflows.images import find_earlier_run, resume_run
+from ssdbench.workflows.measuring import measure
 
 app = typer.Typer(help="Measure inside container images, compare them, find the one that brought a regression.")
-app.command()(takes_request(bisect))
+app.command()(takes_options(bisect))
 
 Old = Annotated[str, typer.Argument(help="Image of the baseline: repository:tag, or a tag of ci/containers.toml.")]
 New = Annotated[str, typer.Argument(help="Image that is judged.")]
@@ -32,49 +31,48 @@ Images = Annotated[list[str] | None, typer.Argument(help="Images; default: all o
 
 
 @app.command()
-@takes_request
-def compare(request: PairRequest, old: Old, new: New, budget: d.Budget = None) -> None:
+@takes_options
+def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> None:
     """Measure two images in turns on this machine, a launch of each a pair, until the verdict rule has decided.
 
     What an image cannot run is recorded as a failure, and the rest goes on. Ctrl-C keeps what is measured;
     `ssdbench run --resume` goes on. Exit code: as `ssdbench compare`.
     """
-    store, deadline, containers = request.store(), d.deadline_of(budget), request.load()
-    baseline, candidate = (look_at(containers, containers.image(name)) for name in (old, new))
+    store, deadline, containers = options.store(), deadline_of(budget), options.load()
+    suite = options.image_suite(containers)
+    baseline, candidate = (inspect_shown(containers, containers.image(name)) for name in (old, new))
     broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
-    if broken is not None:  # its failures are all that there is to record: the other image has nothing to stand beside
-        setup = campaign_in(request, containers, broken)
-    else:
-        setup = campaign_in(request, containers, candidate, beside=baseline)
-    raise typer.Exit(_measured(store, setup, deadline))
+    # Where an image is broken only its failures can be recorded: the other has nothing to be compared with.
+    setup = suite.setup_in(broken) if broken is not None else suite.setup_in(candidate, baseline=baseline)
+    raise typer.Exit(measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
 
 
 @app.command()
-@takes_request
+@takes_options
 def run(
-    request: ContainerRequest,
+    options: ImageOptions,
     images: Images = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Leave out images that were measured, go on with one that broke off.")
     ] = False,
-    budget: d.Budget = None,
+    budget: Budget = None,
 ) -> None:
     """Measure a suite in each of several images: each image is a run, and one that fails does not stop the rest."""
-    store, deadline, containers = request.store(), d.deadline_of(budget), request.load()
+    store, deadline, containers = options.store(), deadline_of(budget), options.load()
     names = [containers.image(name) for name in images or containers.images]
     if not names:
-        raise UsageError(f"no images: name some, or list them in {request.containers}")
-    codes = []
+        raise UsageError(f"no images: name some, or list them in {options.containers}")
+    suite, codes = options.image_suite(containers), []
     for name in names:
-        image = look_at(containers, name)
-        setup = campaign_in(request, containers, image)
-        earlier = _earlier(store, setup, image) if resume else None
+        image = inspect_shown(containers, name)
+        setup = suite.setup_in(image)
+        earlier = find_earlier_run(store, setup, image) if resume else None
         if earlier is not None:
-            if not d.is_unfinished(store, store.load(earlier.run_id)):
+            if not is_unfinished(store, store.load(earlier.run_id)):
                 print(f"  measured before, in run {earlier.run_id}")
                 continue
-            setup = run_setup.resumed_setup(store, earlier.run_id, None, lambda _run: True)
-        codes.append(_measured(store, setup, deadline))
+            setup = resume_run(store, earlier.run_id)
+        codes.append(measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
     raise typer.Exit(max(codes, default=ExitCode.OK))
 
 
@@ -108,22 +106,3 @@ def new(
         if not news:
             print(f"{repository}: nothing new")
     raise typer.Exit(ExitCode.OK if news else ExitCode.NOTHING_NEW)
-
-
-def _measured(store: Store, setup: run_setup.RunSetup, deadline_seconds: float | None) -> ExitCode:
-    prediction = forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
-    begun, data = measuring.begin(store, setup)
-    return measuring.measure(store, setup, begun, data, prediction, deadline_seconds)
-
-
-def _earlier(store: Store, setup: run_setup.RunSetup, image: ContainerImage) -> RunHeader | None:
-    """The newest run of the same cases in this very image; None where its content is not known."""
-    same = [
-        header
-        for header in store.headers()
-        if header.control is None
-        and header.options.image is not None
-        and header.options.image.id == image.id
-        and header.plan.cases == setup.plan.cases
-    ]
-    return same[-1] if same and image.id is not None else None

@@ -12,11 +12,12 @@ from ssdbench.analysis.convergence.judge import judge
 from ssdbench.analysis.convergence.published import published_trainings
 from ssdbench.analysis.convergence.seeds import candidates_of
 from ssdbench.analysis.convergence.stability import stability
-from ssdbench.cli.compare import Results, RunName, load_run
-from ssdbench.cli.converge_run import exit_code, train_seeds
-from ssdbench.cli.opening import StoreUrl, open_store
-from ssdbench.cli.request import DEFAULT_RESULTS, TrainingRequest, takes_request
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, RunName, StoreUrl, open_store, say
+from ssdbench.cli.printing import print_line
+from ssdbench.cli.suite_options import TrainingOptions, takes_options
+from ssdbench.cli.training_progress import TrainingDisplay
 from ssdbench.errors import ExitCode, StoreError, UsageError
+from ssdbench.harness import run_setup
 from ssdbench.harness.readers.published import load_published
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
@@ -35,6 +36,8 @@ from ssdbench.schema.convergence import Candidate, ConvergenceSettings, SeedDist
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
+from ssdbench.workflows.judging import load_run
+from ssdbench.workflows.training import exit_code, train_seeds
 
 app = typer.Typer(help="Train seeds of a recipe, and judge their accuracy against a distribution over seeds.")
 
@@ -50,9 +53,9 @@ _EXIT_CODES = {
 
 
 @app.callback(invoke_without_command=True)
-@takes_request
+@takes_options
 def converge(
-    request: TrainingRequest,
+    options: TrainingOptions,
     context: typer.Context,
     seeds: Annotated[int | None, typer.Option(help="Seeds to train; with --resume, how many in all.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of seeds.")] = False,
@@ -65,10 +68,18 @@ def converge(
     """
     if context.invoked_subcommand is not None:
         return
-    run = train_seeds(request, seeds, resume, run_id)
+    store = options.store()
+    if resume:
+        setup = run_setup.resumed_setup(
+            store, run_id, options.name, lambda run: run_setup.trains_for_accuracy(run.header.plan)
+        )
+    else:
+        suite = options.suite()
+        setup = run_setup.new_setup(suite, options.run_options(suite), options.seed)
+    run = train_seeds(store, setup, options.results, TrainingDisplay(), seeds=seeds)
     if any(record.training is not None and record.training.results for record in run.records):
-        path = draw(request.results, run.header.run_id, candidates_of(run), None)
-        _say(Console(), f"curves: {path}")
+        path = draw(options.results, run.header.run_id, candidates_of(run), None)
+        print_line(Console(), f"curves: {path}")
     raise typer.Exit(exit_code(run))
 
 
@@ -92,7 +103,7 @@ def check(
     unchanged or improved; better than seeds explain is a finding to be looked into.
     """
     runs = open_store(results, store_url)
-    store, measured = DistributionStore(runs.archive), load_run(runs, run)
+    store, measured = DistributionStore(runs.archive), load_run(runs, run, say)
     candidates = candidates_of(measured)
     if not store.has(baseline):
         there = ", ".join(header.name for header in store.headers()) or "none yet"
@@ -110,7 +121,7 @@ def check(
     else:
         console = Console()
         console.print(render_convergence(verdict))
-        _say(console, f"\ncurves: {path}")
+        print_line(console, f"\ncurves: {path}")
     raise typer.Exit(_EXIT_CODES.get(verdict.status, ExitCode.NOT_COVERED))
 
 
@@ -125,17 +136,17 @@ def accept(
     """Make the seeds of accuracy runs the distribution that others are judged against; show what it replaces."""
     measured, console = open_store(results, store_url), Console()
     store = DistributionStore(measured.archive)
-    loaded = [load_run(measured, run) for run in runs]
+    loaded = [load_run(measured, run, say) for run in runs]
     accepted_at = utc_now()
     distribution = distribution_from(loaded, name=name, reason=reason, accepted_at=accepted_at)
     replaced = store.load(name) if store.has(name) else None
     new = stability(distribution.seeds)
     console.print(render_distribution(distribution.header, new))
     if replaced is not None:
-        _say(console, "\nit replaces:")
+        print_line(console, "\nit replaces:")
         console.print(render_replaced(stability(replaced.seeds), new))
     path = store.save(distribution)
-    _say(console, f"\naccepted: {len(distribution.seeds)} seeds in {path}")
+    print_line(console, f"\naccepted: {len(distribution.seeds)} seeds in {path}")
 
 
 @app.command(name="list")
@@ -170,7 +181,7 @@ def table(
         distribution = store.load(source)
         trainings, precision = list(distribution.seeds), distribution.header.recipe.case.precision
     else:
-        candidates = candidates_of(load_run(measured, source))
+        candidates = candidates_of(load_run(measured, source, say))
         trainings, precision = _whole(candidates)
     row = stability(trainings)
     Console().print(render_stability({precision: row}, conditions_of(row)))
@@ -200,7 +211,3 @@ def _whole(candidates: tuple[Candidate, ...]) -> tuple[list[Training], str]:
             )
     precision = candidates[0].recipe.case.precision if candidates and candidates[0].recipe else ""
     return [candidate.training for candidate in candidates if candidate.training is not None], precision
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -10,15 +10,14 @@ from typing import Annotated
 
 import typer
 
-from ssdbench.cli.compare import Results, RunName, load_run
-from ssdbench.cli.opening import StoreUrl, open_store
-from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, RunName, StoreUrl, open_store, say
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers import formats as interchange
 from ssdbench.report import exporters
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.exchange import ImportedValue
+from ssdbench.workflows.judging import load_run
 
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: print.")]
 
@@ -37,7 +36,7 @@ def export(
     from ssdbench.analysis.reports.export import exported
 
     render = find_format(exporters, layout).render
-    found = exported(load_run(open_store(results, store_url), run))
+    found = exported(load_run(open_store(results, store_url), run, say))
     for reason in found.left_out:
         print(f"ssdbench: left out: {reason}", file=sys.stderr)
     if not found.cases:

@@ -10,16 +10,15 @@ from rich.text import Text
 
 from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
 from ssdbench.analysis.verdicts.arms import last_attempts
-from ssdbench.cli.compare import Results, load_whole
-from ssdbench.cli.opening import StoreUrl, open_store
-from ssdbench.cli.report import site_pages
-from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.run_setup import trains_for_accuracy
 from ssdbench.report.history import csv_of, render_cases, render_series
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
+from ssdbench.workflows.judging import load_whole
+from ssdbench.workflows.reporting import site_pages
 
 
 def history(
@@ -46,7 +45,7 @@ def history(
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists those that were measured")
     store, console = open_store(results, store_url), Console()
-    whole = [load_whole(store, header.run_id) for header in store.headers()]
+    whole = [load_whole(store, header.run_id, say) for header in store.headers()]
     if not whole:
         raise StoreError(f"{store.name}: nothing was measured yet; begin with `ssdbench run`")
     runs = [last_attempts(run) for run in whole]

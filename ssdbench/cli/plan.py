@@ -3,20 +3,21 @@
 from rich.console import Console
 from rich.table import Table
 
-from ssdbench.cli.request import Request, takes_request
-from ssdbench.harness.forecast import Forecast, forecast
-from ssdbench.harness.run_setup import RunSetup, earlier_records, new_setup, require_speed
+from ssdbench.cli.suite_options import SuiteOptions, takes_options
+from ssdbench.harness.forecast import Forecast
+from ssdbench.harness.run_setup import RunSetup, new_setup, require_speed
 from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Protocol
+from ssdbench.workflows.measuring import predict
 
 
-@takes_request
-def plan(request: Request) -> None:
+@takes_options
+def plan(options: SuiteOptions) -> None:
     """Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."""
-    suite = request.suite()
-    setup = new_setup(suite, request.run_options(suite), request.seed)
+    suite = options.suite()
+    setup = new_setup(suite, options.run_options(suite), options.seed)
     require_speed(setup.plan)
-    print_plan(setup, forecast(setup.plan, setup.machine.hardware, earlier_records(request.store())))
+    print_plan(setup, predict(options.store(), setup))
 
 
 def print_plan(setup: RunSetup, prediction: Forecast) -> None:
@@ -25,7 +26,8 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
     measured = [planned.case for planned in plan.cases if planned.skip_reason is None]
     skipped = [planned for planned in plan.cases if planned.skip_reason is not None]
     console.print(f"Suite [b]{plan.suite}[/b] on {setup.machine.hardware.key}", highlight=False)
-    print_remarks(console, setup)
+    for remark in setup.machine.remarks:
+        console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     if measured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):
@@ -48,12 +50,6 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
         f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}",
         highlight=False,
     )
-
-
-def print_remarks(console: Console, setup: RunSetup) -> None:
-    """Name the GPUs that are fitted and not measured, each with its reason."""
-    for remark in setup.machine.remarks:
-        console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 def _steps(protocol: Protocol) -> str:

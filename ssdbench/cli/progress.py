@@ -1,7 +1,7 @@
 """A run as it goes: a live display in a terminal, plain lines elsewhere (a CI log)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -9,16 +9,41 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ssdbench.analysis.metrics import throughput
 from ssdbench.analysis.verdicts.outlook import Outlook
+from ssdbench.errors import ExitCode
+from ssdbench.harness.datasets import OnProgress
 from ssdbench.harness.forecast import Forecast
 from ssdbench.harness.launch_loop import Event, Observer
 from ssdbench.report.numbers import duration
+from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
+from ssdbench.schema.verdict import Comparison
+from ssdbench.workflows.deciding import outlook_of
+from ssdbench.workflows.measuring import BegunRun
 
 # Redrawing costs CPU time next to a measurement; twice a second is live enough.
 _REDRAWS_PER_SECOND = 2
 
 LookOut = Callable[[Sequence[Record]], Outlook]
+
+
+class TerminalDisplay:
+    """Shows what a workflow does, on standard output; the making of images on standard error."""
+
+    def message(self, text: str) -> None:
+        console = Console()
+        console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+    def images(self) -> AbstractContextManager[OnProgress]:
+        return data_progress()
+
+    def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
+        measured_before = len(begun.run.records)
+        return run_progress(begun.header, begun.forecast(), measured_before, outlook_of(begun.header))
+
+    def judged(self, comparison: Comparison, code: ExitCode) -> None:
+        console = Console()
+        console.print(render_comparison(comparison, code, console.width))
 
 
 @contextmanager

@@ -7,17 +7,18 @@ from typing import Annotated, ClassVar
 import typer
 from rich.console import Console
 
-from ssdbench.cli.compare import load_run
+from ssdbench.cli.options import say
 from ssdbench.cli.progress import data_progress
-from ssdbench.cli.request import Request, takes_request
+from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case, DeviceKind
 from ssdbench.schema.record import Run
 from ssdbench.schema.roofline import CasePrediction, Ceilings, Roofline
+from ssdbench.workflows.judging import load_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RooflineRequest(Request):
+class RooflineOptions(SuiteOptions):
     """What `roofline` is asked: a run, or an ad hoc grid; nothing of how it is measured."""
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = (
@@ -26,9 +27,9 @@ class RooflineRequest(Request):
     )
 
 
-@takes_request
+@takes_options
 def roofline(
-    request: RooflineRequest,
+    options: RooflineOptions,
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run, as `compare` takes it.")] = None,
     gpu: Annotated[
         str | None, typer.Option(help="GPU by name or a part of it, as in 'h100 80gb'; default: this machine's.")
@@ -50,11 +51,11 @@ def roofline(
     from ssdbench.harness.stores import codec
     from ssdbench.report.roofline import render_roofline
 
-    if (run is None) == (request.workload is None):
+    if (run is None) == (options.workload is None):
         raise UsageError("give either a run (`ssdbench roofline latest`) or an ad hoc grid (`--workload train ...`)")
-    loaded = load_run(request.store(), run) if run is not None else None
-    cases = _cases_of_run(loaded) if loaded is not None else _cases_asked_for(request)
-    found = _predicted(request, cases, loaded, _Asked(gpu=gpu, ceilings=ceilings, measure=measure))
+    loaded = load_run(options.store(), run, say) if run is not None else None
+    cases = _cases_of_run(loaded) if loaded is not None else _cases_asked_for(options)
+    found = _predicted(options, cases, loaded, _Asked(gpu=gpu, ceilings=ceilings, measure=measure))
     if as_json:
         print(codec.dump(found))
     else:
@@ -75,17 +76,17 @@ def _cases_of_run(run: Run) -> list[Case]:
     return list(measured.values())
 
 
-def _cases_asked_for(request: Request) -> list[Case]:
+def _cases_asked_for(options: SuiteOptions) -> list[Case]:
     """The grid on one GPU; on the CPU only where that is asked for, since a prediction needs no GPU."""
     from ssdbench.harness.machine.probe import probe_machine
     from ssdbench.harness.suite import expand
 
-    device: DeviceKind = "cpu" if request.device == "cpu" else "cuda"
-    suite = replace(request, device=device, pipeline="resident").suite()
+    device: DeviceKind = "cpu" if options.device == "cpu" else "cuda"
+    suite = replace(options, device=device, pipeline="resident").suite()
     return [case for case, _ in expand(suite, device, probe_machine().hardware.cpu_count)]
 
 
-def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: _Asked) -> Roofline:
+def _predicted(options: SuiteOptions, cases: Sequence[Case], run: Run | None, asked: _Asked) -> Roofline:
     from ssdbench.analysis.roofline import prediction as rooflines
     from ssdbench.analysis.roofline.ceilings import given_ceilings
     from ssdbench.harness.machine.worker_python import inspect_python
@@ -99,7 +100,7 @@ def _predicted(request: Request, cases: Sequence[Case], run: Run | None, asked: 
     known = None if asked.measure else _ceilings(asked, wanted[0].device, run)
     with data_progress() as on_progress:
         kind = wanted[0].device if asked.measure else None
-        operations, measured = trace_steps(inspect_python(request.python).executable, wanted, kind, on_progress)
+        operations, measured = trace_steps(inspect_python(options.python).executable, wanted, kind, on_progress)
     ceilings = known or measured
     assert ceilings is not None
     if asked.measure and asked.ceilings is not None:

@@ -2,59 +2,92 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ssdbench.cli import decide as d
-from ssdbench.cli import measuring
+from ssdbench.cli.options import Budget
 from ssdbench.cli.plan import print_plan
-from ssdbench.cli.request import Request, takes_request
+from ssdbench.cli.progress import TerminalDisplay
+from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.errors import UsageError
 from ssdbench.harness import run_setup
-from ssdbench.harness.forecast import forecast
-from ssdbench.harness.stores.store import Store
-from ssdbench.schema.record import Run
+from ssdbench.harness.baseline_arm import choose_baseline_arm
+from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
+from ssdbench.schema.record import Control, Run
+from ssdbench.workflows import measuring
+from ssdbench.workflows.deciding import deadline_of, is_unfinished, name_of_reference
+
+Decide = Annotated[bool, typer.Option("--decide", help="Measure pairs with a baseline that runs now, until decided.")]
+UntilDecided = Annotated[bool, typer.Option("--until-decided", help="Add launches until --baseline can decide.")]
+BaselinePython = Annotated[str | None, typer.Option(help="With --decide: interpreter that measures the baseline.")]
+BaselineCheckout = Annotated[Path | None, typer.Option(help="With --decide: ssdbench checkout of the baseline.")]
+BaselineRun = Annotated[str | None, typer.Option(help="With --decide: the environment of this stored run.")]
+StoredBaseline = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="NAME|RUN", help=f"With --until-decided; default: {DEFAULT_BASELINE}."),
+]
 
 
-@takes_request
+@takes_options
 def run(
-    request: Request,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run.")] = False,
-    run_id: Annotated[str | None, typer.Option("--run", help="With --resume: go on with this run.")] = None,
+    options: SuiteOptions,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run.")] = False,
+    run_id: Annotated[str | None, typer.Option("--run", help="With --resume: continue this run.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
-    decide: d.Decide = False,
-    baseline_python: d.BaselinePython = None,
-    baseline_checkout: d.BaselineCheckout = None,
-    baseline_run: d.BaselineRun = None,
-    until_decided: d.UntilDecided = False,
-    baseline: d.BaselineName = None,
-    budget: d.Budget = None,
+    decide: Decide = False,
+    baseline_python: BaselinePython = None,
+    baseline_checkout: BaselineCheckout = None,
+    baseline_run: BaselineRun = None,
+    until_decided: UntilDecided = False,
+    baseline: StoredBaseline = None,
+    budget: Budget = None,
 ) -> None:
     """Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends."""
-    store, deadline = request.store(), d.deadline_of(budget)
+    store, deadline = options.store(), deadline_of(budget)
     if resume:
         if decide or until_decided:
-            raise UsageError("--resume goes on as the run was begun: leave --decide and --until-decided away")
-        setup = run_setup.resumed_setup(store, run_id, request.name, partial(_is_unfinished, store))
+            raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
+        setup = run_setup.resumed_setup(store, run_id, options.name, partial(_is_unfinished, store))
     else:
-        suite = request.suite()
-        if decide and request.launches is not None:
-            raise UsageError("--decide measures as many pairs as the verdict rule asks for: leave --launches away")
-        against = d.reference_name(store, decide=decide, until_decided=until_decided, baseline=baseline)
-        control = d.control_arm(
+        suite = options.suite()
+        if decide and options.launches is not None:
+            raise UsageError("--decide measures as many pairs as the verdict rule asks for: omit --launches")
+        against = _reference(store, decide=decide, until_decided=until_decided, baseline=baseline)
+        control = _baseline_arm(
             store, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
-        options = replace(request.run_options(suite), until_decided=against)
-        setup = run_setup.new_setup(suite, options, request.seed, control)
+        kept = replace(options.run_options(suite), until_decided=against)
+        setup = run_setup.new_setup(suite, kept, options.seed, control)
     run_setup.require_speed(setup.plan)
-    prediction = forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
     if dry_run:
-        print_plan(setup, prediction)
+        print_plan(setup, measuring.predict(store, setup))
         return
-    begun, data = measuring.begin(store, setup)
-    raise typer.Exit(measuring.measure(store, setup, begun, data, prediction, deadline))
+    raise typer.Exit(measuring.measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
+
+
+def _baseline_arm(
+    store: Store, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
+) -> Control | None:
+    """What measures as the baseline; None where the run has no such arm."""
+    arm = {"--baseline-python": python, "--baseline-checkout": checkout, "--baseline-run": run}
+    given = [name for name, value in arm.items() if value is not None]
+    if given and not decide:
+        raise UsageError(f"{given[0]} says what measures as the baseline: give it with --decide")
+    if run is not None and len(given) > 1:
+        raise UsageError(f"--baseline-run is a whole environment: omit {given[0]}, or --baseline-run")
+    return choose_baseline_arm(python, checkout, store.load(run) if run else None) if decide else None
+
+
+def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
+    """What the run's launches are added for; None where its plan says how many they are."""
+    if decide and until_decided:
+        raise UsageError("--decide measures the baseline now, --until-decided uses a stored one: give one of them")
+    if baseline is not None and not until_decided:
+        raise UsageError("--baseline says what launches are added for: give it with --until-decided")
+    return name_of_reference(store, baseline) if until_decided else None
 
 
 def _is_unfinished(store: Store, run: Run) -> bool:
-    return not run_setup.trains_for_accuracy(run.header.plan) and d.is_unfinished(store, run)
+    return not run_setup.trains_for_accuracy(run.header.plan) and is_unfinished(store, run)

@@ -5,9 +5,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ssdbench.cli.compare import Results
-from ssdbench.cli.opening import StoreUrl, open_store
-from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.opening import VARIABLE, open_archive, open_database, spool_of, store_place

@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ssdbench.cli.compare import Results, load_run
-from ssdbench.cli.opening import StoreUrl, open_store
-from ssdbench.cli.request import DEFAULT_RESULTS
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.published import load_published
@@ -16,6 +14,7 @@ from ssdbench.report import table_formats
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.record import Run
 from ssdbench.schema.table import Table
+from ssdbench.workflows.judging import load_run
 
 
 class Style(str, Enum):
@@ -60,7 +59,7 @@ def table(
         raise UsageError("name a run (`ssdbench table latest`), or ask for NVIDIA's figures with --published 22.10")
     else:
         store = open_store(results, store_url)
-        tables = _measured([load_run(store, name) for name in runs], results, against, published)
+        tables = _measured([load_run(store, name, say) for name in runs], results, against, published)
     write(output, render(tables, uncertainty=uncertainty))
 
 

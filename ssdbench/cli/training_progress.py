@@ -1,17 +1,25 @@
 """Trainings as they go: epoch, step, loss, AP so far, time left; plain lines where no terminal looks on."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 
-from ssdbench.cli.progress import live_display
+from ssdbench.cli.progress import TerminalDisplay, live_display
 from ssdbench.harness.launch_loop import Event, Observer
 from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
 from ssdbench.schema.training import Training
+from ssdbench.workflows.measuring import BegunRun
+
+
+class TrainingDisplay(TerminalDisplay):
+    """Shows the training of seeds."""
+
+    def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
+        return training_progress(begun.header)
 
 
 @contextmanager

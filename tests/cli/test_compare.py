@@ -137,7 +137,7 @@ def test_a_torn_run_is_compared_and_told(results: Path):
     path = results / "records" / "run-1.jsonl"
     path.write_bytes(path.read_bytes()[:-100])
     outcome = ssdbench("compare", "latest", "--results", results)
-    assert outcome.err == "ssdbench: run run-1 ends in the middle of a record, which was left out\n"
+    assert outcome.err == "ssdbench: the last record of run run-1 is incomplete and was omitted\n"
     assert "1 of 3 planned launches not measured" in outcome.words
 
 

@@ -151,10 +151,10 @@ def test_options_that_do_not_go_together_are_refused_in_one_sentence(ssdbench: S
         (("--baseline", "main"), "give it with --until-decided"),
         (("--decide", "--until-decided", "--baseline-python", "x"), "give one of them"),
         (("--decide", "--baseline-run", "x", "--baseline-python", "y"), "--baseline-run is a whole environment"),
-        (("--decide", "--baseline-checkout", str(REPOSITORY), "--launches", "4"), "leave --launches away"),
+        (("--decide", "--baseline-checkout", str(REPOSITORY), "--launches", "4"), "omit --launches"),
         (("--until-decided",), "no run 'main'"),
         (("--until-decided", "--baseline", "nightly"), "no run 'nightly'"),
-        (("--resume", "--decide", "--baseline-checkout", str(REPOSITORY)), "leave --decide and --until-decided away"),
+        (("--resume", "--decide", "--baseline-checkout", str(REPOSITORY)), "omit --decide and --until-decided"),
     ):
         refused = ssdbench("run", paced, *arguments)
         assert refused.returncode == ExitCode.USAGE, arguments

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.cli.slurm import slurm_options
+from ssdbench.cli.slurm_options import slurm_options
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.launchers.slurm.commands import JobState, read_state, sbatch_arguments
 from ssdbench.harness.launchers.slurm.launcher import required_resources

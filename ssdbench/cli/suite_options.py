@@ -1,4 +1,4 @@
-"""What `plan` and `run` are asked: one set of options for both, and the suite that comes out of them."""
+"""The options that name a suite or an ad hoc grid and say how it is measured, and the suite that results from them."""
 
 import inspect
 from collections.abc import Callable
@@ -8,14 +8,12 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
-from ssdbench.cli.opening import STORE_HELP, open_store
-from ssdbench.cli.slurm import slurm_options
+from ssdbench.cli.options import DEFAULT_RESULTS, STORE_HELP, open_store
+from ssdbench.cli.slurm_options import slurm_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
 from ssdbench.schema.record import RunOptions
-
-DEFAULT_RESULTS = Path("results")
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
 _AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile", "cuda_graph")
@@ -31,7 +29,7 @@ _SEVERAL = "several by commas"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class SuiteOptions:
     """The options as given; None was not given."""
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ()
@@ -103,7 +101,7 @@ class Request:
         return parse_suite(content, self.name or "command line")
 
     def store(self) -> Store:
-        """Where records and baselines are; errors as `opening.open_store`."""
+        """Where records and baselines are; errors as `options.open_store`."""
         return open_store(self.results, self.store_url)
 
     def run_options(self, suite: Suite) -> RunOptions:
@@ -134,7 +132,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingRequest(Request):
+class TrainingOptions(SuiteOptions):
     """What `converge` is asked: a suite of workload accuracy, or an ad hoc recipe; nothing of what times steps."""
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = (
@@ -148,21 +146,21 @@ class TrainingRequest(Request):
     def suite(self) -> Suite:
         """The suite asked for; without one, the published recipe, or an ad hoc one where any axis is given."""
         if self.name is not None:
-            return Request.suite(self)
+            return SuiteOptions.suite(self)
         ad_hoc = self.option or any(getattr(self, axis) is not None for axis in _AXES)
-        return Request.suite(replace(self, workload="accuracy") if ad_hoc else replace(self, name="convergence"))
+        return SuiteOptions.suite(replace(self, workload="accuracy") if ad_hoc else replace(self, name="convergence"))
 
 
-def takes_request(verb: Callable[..., None]) -> Callable[..., None]:
-    """A command whose options are those of its `request` and the verb's own; the verb gets them as `request`."""
-    kind: type[Request] = get_type_hints(verb)["request"]
+def takes_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """A command whose options are those of its `options` and the verb's own; the verb gets them as `options`."""
+    kind: type[SuiteOptions] = get_type_hints(verb)["options"]
     options = [field for field in fields(kind) if field.name not in kind.LEFT_OUT]
 
     def command(**given: Any) -> None:
         asked = {field.name: given.pop(field.name) for field in options}
-        verb(request=kind(**asked), **given)
+        verb(options=kind(**asked), **given)
 
-    own = [parameter for parameter in inspect.signature(verb).parameters.values() if parameter.name != "request"]
+    own = [parameter for parameter in inspect.signature(verb).parameters.values() if parameter.name != "options"]
     shared = [
         inspect.Parameter(
             field.name,

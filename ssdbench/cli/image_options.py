@@ -1,6 +1,6 @@
-"""What the verbs of `ssdbench containers` are asked, and the run_setup that come of it."""
+"""The options of `ssdbench containers`: a suite, or some of its cases, and the images that measure it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -8,14 +8,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ssdbench.cli.request import Request
-from ssdbench.harness import run_setup
+from ssdbench.cli.suite_options import SuiteOptions
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
 from ssdbench.harness.containers.images import inspect_image
-from ssdbench.harness.planning import select_cases
-from ssdbench.harness.process import SOURCE
-from ssdbench.schema.record import ContainerImage, Control
+from ssdbench.schema.record import ContainerImage
+from ssdbench.workflows.images import ImageSuite
 
 
 def _option(help: str, *names: str) -> Any:
@@ -23,7 +21,7 @@ def _option(help: str, *names: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerRequest(Request):
+class ImageOptions(SuiteOptions):
     """A suite, or some of its cases, for the interpreters of images."""
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("python", "launcher", "slurm", "nodes")
@@ -36,7 +34,7 @@ class ContainerRequest(Request):
     engine: Annotated[str | None, _option("docker, podman, apptainer, enroot, or one of the file.")] = None
 
     def load(self) -> Containers:
-        """The file, with the engine as given, which is rid of containers whose host has died.
+        """The file, with the engine as given; containers whose host process has died are removed.
 
         Raises:
             UsageError: the file has a mistake.
@@ -46,16 +44,31 @@ class ContainerRequest(Request):
         remove_leftovers(containers.options.engine)
         return containers
 
+    def image_suite(self, containers: Containers) -> ImageSuite:
+        """What is measured in the images of the file.
+
+        Raises:
+            UsageError: the suite does not exist, or has a mistake.
+        """
+        suite = self.suite()
+        return ImageSuite(
+            suite=suite,
+            options=self.run_options(suite),
+            seed=self.seed,
+            containers=containers,
+            cases=tuple(self.case or ()),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairRequest(ContainerRequest):
-    """As `ContainerRequest`; the verdict rule says how many launches are measured."""
+class PairOptions(ImageOptions):
+    """As `ImageOptions`; the verdict rule says how many launches are measured."""
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
 
 
-def look_at(containers: Containers, reference: str) -> ContainerImage:
-    """Fetch and inspect an image, and say what is in it."""
+def inspect_shown(containers: Containers, reference: str) -> ContainerImage:
+    """Fetch and inspect an image, and print what is in it."""
     console = Console()
     console.print(f"image {escape(reference)}", highlight=False, soft_wrap=not console.is_terminal)
     image = inspect_image(containers.options, reference)
@@ -66,19 +79,3 @@ def look_at(containers: Containers, reference: str) -> ContainerImage:
         text = escape(f"  {image.digest or image.id or 'no id'}: Python {image.python}, {installed}")
     console.print(text, highlight=False, soft_wrap=not console.is_terminal)
     return image
-
-
-def campaign_in(
-    request: ContainerRequest, containers: Containers, image: ContainerImage, beside: ContainerImage | None = None
-) -> run_setup.RunSetup:
-    """The cases of the request, to be measured in `image`; in pairs with `beside` where that is given.
-
-    Raises:
-        UsageError: the suite or a case does not exist, or trains for accuracy.
-    """
-    suite, python = request.suite(), containers.options.python
-    options = replace(request.run_options(suite), image=image, container=containers.options)
-    control = Control(python=python, source=str(SOURCE), image=beside) if beside is not None else None
-    setup = run_setup.new_setup(suite, options, request.seed, control)
-    run_setup.require_speed(setup.plan)
-    return replace(setup, plan=select_cases(setup.plan, request.case)) if request.case else setup

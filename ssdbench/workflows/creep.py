@@ -1,9 +1,7 @@
-"""How a run stands against the last release and the oldest figures kept: what is said of slow creep."""
+"""Compares a run with the last release and with the anchor (the oldest results kept), to notice slow creep."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.console import RenderableType
 
 from ssdbench.analysis.baselines.creep import (
     ageless,
@@ -17,24 +15,35 @@ from ssdbench.analysis.baselines.creep import (
 )
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.harness.stores.store import Store
-from ssdbench.report.baselines import render_creep
 from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Baseline
+from ssdbench.schema.verdict import Baseline, BaselineHeader, Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creep:
-    """What is said of a run and the figures kept: `text` for the terminal, the bars `lowered`, titles that gained."""
+    """A run against results that are kept to notice creep: the anchor or the last release.
 
-    text: RenderableType
+    `kept` is the header of those results, `comparison` that of the run with them. `lowered` are the cases that are
+    worse by more than the margin, without the `allowed_cases` that were accepted so; `gained` are the titles of the
+    cases that are better than the anchor.
+    """
+
+    against: Against
+    kept: BaselineHeader
+    comparison: Comparison
     lowered: tuple[LoweredBar, ...]
+    allowed_cases: int
     gained: tuple[str, ...]
 
 
-def creep_notes(store: Store, run: Run, reference: Baseline | Run | None, settings: Settings) -> list[Creep]:
-    """A run against the last release and the anchor of its reference, where they say anything new."""
+def find_creep(store: Store, run: Run, reference: Baseline | Run | None, settings: Settings) -> list[Creep]:
+    """A run against the last release and the anchor of its reference, where they add anything; none without a baseline.
+
+    Raises:
+        StoreError: a baseline cannot be read.
+    """
     if not isinstance(reference, Baseline):
         return []
     header = reference.header
@@ -43,7 +52,7 @@ def creep_notes(store: Store, run: Run, reference: Baseline | Run | None, settin
 
 
 def anchor_creep(run: Run, baseline: Baseline | None, anchor: Baseline | None, settings: Settings) -> list[Creep]:
-    """A run against the oldest figures kept; none where the baseline has the same launches."""
+    """A run against the oldest results kept; none where the baseline has the same launches."""
     if anchor is None or (baseline and same_launches(anchor, baseline)):
         return []
     history = since_anchor(baseline.history) if baseline else ()
@@ -53,7 +62,11 @@ def anchor_creep(run: Run, baseline: Baseline | None, anchor: Baseline | None, s
 def release_creep(
     store: Store, run: Run, baseline: Baseline, anchor: Baseline | None, settings: Settings
 ) -> list[Creep]:
-    """A run against the last release; none where there is none, or baseline or anchor have its launches."""
+    """A run against the last release; none where there is none, or where baseline or anchor have its launches.
+
+    Raises:
+        StoreError: the release cannot be read.
+    """
     place = (baseline.header.hardware.key, release_name(baseline.header.name))
     if not store.has_baseline(*place):
         return []
@@ -67,9 +80,11 @@ def _creep(run: Run, kept: Baseline, against: Against, allowed: Sequence[Accepta
     comparison = comparisons.compare(run, kept, f"{kept.header.name} ({against})", ageless(settings))
     worse = lowered_bars(comparison, against)
     lowered = not_yet_allowed(worse, allowed, settings.margin)
-    keys = [bar.case_key for bar in lowered]
     return Creep(
-        text=render_creep(comparison, kept.header, against, keys, len(worse) - len(lowered)),
+        against=against,
+        kept=kept.header,
+        comparison=comparison,
         lowered=lowered,
+        allowed_cases=len(worse) - len(lowered),
         gained=tuple(gained(comparison)) if against == "anchor" else (),
     )

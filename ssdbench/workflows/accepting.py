@@ -1,0 +1,137 @@
+"""What accepting runs as a baseline would change: planned first, then refused or kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ssdbench.analysis.baselines.acceptance import accepted, baseline_from, is_same, sessions_of_one_build
+from ssdbench.analysis.baselines.creep import (
+    ageless,
+    given_up,
+    lowered_bars,
+    next_anchor,
+    refuse_to_drop_cases,
+    refuse_to_lower_bars,
+    release_name,
+)
+from ssdbench.analysis.verdicts import compare as comparisons
+from ssdbench.analysis.verdicts.arms import last_attempts
+from ssdbench.errors import UsageError
+from ssdbench.harness.stores.store import Store
+from ssdbench.schema.acceptance import LoweredBar
+from ssdbench.schema.record import Run
+from ssdbench.schema.verdict import Baseline, Comparison
+from ssdbench.workflows.creep import Creep, anchor_creep, release_creep
+from ssdbench.workflows.deciding import is_unfinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """`baseline` (without its history yet) in place of `replaced`, with the cases it makes worse and those it drops.
+
+    `comparison` is of both; None where nothing is replaced. `creep` compares it with older results.
+    """
+
+    baseline: Baseline
+    replaced: Baseline | None
+    anchor: Baseline | None
+    comparison: Comparison | None
+    creep: tuple[Creep, ...]
+    lowered: tuple[LoweredBar, ...]
+    dropped: tuple[str, ...]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether accepting would change nothing but the date."""
+        return bool(self.replaced and self.anchor and is_same(self.baseline, self.replaced))
+
+
+def sessions_to_accept(store: Store, runs: Sequence[Run]) -> Run:
+    """Whole runs as sessions of one build, in one run with all their launches.
+
+    Raises:
+        UsageError: a run is not finished, or cannot be accepted, or they are not of one build.
+    """
+    for run in runs:
+        if run.header.control is not None and is_unfinished(store, run):
+            raise UsageError(
+                f"run {run.header.run_id} cannot be accepted: its verdict rule asks for more pairs; finish it with "
+                f"`ssdbench run --resume --run {run.header.run_id}`"
+            )
+    return sessions_of_one_build([last_attempts(run) for run in runs])
+
+
+def plan_changes(
+    store: Store, measured: Run, *, name: str, reason: str, accepted_at: str, release: bool
+) -> list[Change]:
+    """What accepting `measured` under this name changes; with `release` also under the name of the last release.
+
+    Raises:
+        UsageError: the run cannot be accepted.
+        StoreError: a baseline cannot be read.
+    """
+    names = [name, release_name(name)] if release else [name]
+    return [
+        change_of(store, measured, baseline_from(measured, name=each, reason=reason, accepted_at=accepted_at))
+        for each in names
+    ]
+
+
+def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
+    """What accepting `baseline`, made from `measured`, changes in the store.
+
+    Raises:
+        StoreError: a baseline cannot be read.
+    """
+    key, name, settings = baseline.header.hardware.key, baseline.header.name, measured.header.settings
+    replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
+    anchor = store.load_anchor(key, name)
+    comparison, creep = None, anchor_creep(measured, replaced, anchor, settings)
+    lowered: tuple[LoweredBar, ...] = ()
+    if replaced:
+        comparison = comparisons.compare(measured, replaced, name, ageless(settings))
+        creep = [*release_creep(store, measured, replaced, anchor, settings), *creep]
+        lowered = lowered_bars(comparison, "baseline")
+    for each in creep:
+        known = {bar.case_key for bar in lowered}
+        lowered += tuple(bar for bar in each.lowered if bar.case_key not in known)
+    return Change(
+        baseline=baseline,
+        replaced=replaced,
+        anchor=anchor,
+        comparison=comparison,
+        creep=tuple(creep),
+        lowered=lowered,
+        dropped=given_up(comparison) if comparison else (),
+    )
+
+
+def require_allowed(changes: Sequence[Change], *, drop_cases: bool, allow_regression: bool) -> None:
+    """Refuse changes that drop cases or make them worse, unless that is allowed.
+
+    Raises:
+        UsageError: a change does what is not allowed.
+    """
+    for change in changes:
+        if not drop_cases:
+            refuse_to_drop_cases(change.dropped, change.baseline)
+        if not allow_regression:
+            refuse_to_lower_bars(change.lowered, change.baseline)
+
+
+def keep_change(store: Store, change: Change, *, margin: float, reset_anchor: bool) -> tuple[Baseline, str]:
+    """Write baseline and anchor; returns the baseline with its history, and where it is.
+
+    Raises:
+        StoreError: one of them cannot be written.
+    """
+    # The anchor first: if the process is killed between the two, the next acceptance still finds the older results.
+    store.save_anchor(next_anchor(change.anchor, change.replaced, change.baseline, reset=reset_anchor))
+    kept = accepted(
+        change.baseline,
+        change.replaced,
+        margin=margin,
+        lowered=change.lowered,
+        dropped=change.dropped,
+        reset_anchor=reset_anchor or not (change.anchor or change.replaced),
+    )
+    return kept, store.save_baseline(kept)

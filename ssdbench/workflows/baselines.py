@@ -1,0 +1,77 @@
+"""Finds, checks and compares the baselines of a store."""
+
+from ssdbench.analysis.baselines.acceptance import as_run
+from ssdbench.analysis.baselines.creep import ageless
+from ssdbench.analysis.baselines.verification import findings
+from ssdbench.analysis.verdicts import compare as comparisons
+from ssdbench.errors import StoreError, UsageError
+from ssdbench.harness.stores.store import Store
+from ssdbench.schema.record import Run
+from ssdbench.schema.verdict import Baseline, Comparison
+from ssdbench.workflows.display import Say
+from ssdbench.workflows.judging import load_run
+
+
+def find_baselines(store: Store, name: str | None, hardware: str | None) -> list[tuple[str, str]]:
+    """Hardware key and name of the baselines called `name` (None: all) for this hardware key, or a part of it.
+
+    Raises:
+        StoreError: there is none.
+    """
+    places = store.baseline_places()
+    named = [(key, found) for key, found in places if name in (None, found)]
+    found = [(key, found) for key, found in named if hardware is None or hardware in key]
+    if found:
+        return found
+    if named:
+        keys = ", ".join(dict.fromkeys(key for key, _ in named))
+        raise StoreError(f"{store.name}: no baseline {name or ''!r} for hardware {hardware!r}; there is: {keys}")
+    names = ", ".join(dict.fromkeys(found for _, found in places)) or "none yet"
+    wanted = f"baseline {name!r}" if name else "baseline"
+    raise StoreError(f"{store.name}: no {wanted}; there are: {names} (see `ssdbench baseline accept`)")
+
+
+def find_one_baseline(store: Store, name: str, hardware: str | None) -> tuple[str, str]:
+    """Hardware key and name of the one baseline called `name` for this hardware key, or a part of it.
+
+    Raises:
+        StoreError: there is none.
+        UsageError: there are several.
+    """
+    places = find_baselines(store, name, hardware)
+    exact = [place for place in places if place[0] == hardware] or places
+    if len(exact) > 1:
+        keys = ", ".join(key for key, _ in exact)
+        raise UsageError(f"baseline {name!r} exists for {keys}; choose one with --hardware")
+    return exact[0]
+
+
+def compare_two(store: Store, left: str, right: str, hardware: str | None, say: Say) -> Comparison:
+    """What differs between two baselines, or a baseline and a run, each given by name; their age is ignored.
+
+    Raises:
+        StoreError: one of them is neither a baseline nor a run.
+        UsageError: a name is that of several baselines.
+    """
+    baseline, candidate = _load_side(store, left, hardware, say), _load_side(store, right, hardware, say)
+    measured = as_run(candidate) if isinstance(candidate, Baseline) else candidate
+    return comparisons.compare(measured, baseline, left, ageless(measured.header.settings))
+
+
+def check_baseline(store: Store, hardware_key: str, name: str) -> list[str]:
+    """What is wrong with a stored baseline and its anchor, a sentence each; none where both are whole."""
+    try:
+        is_there = store.has_baseline(hardware_key, name)
+        baseline = store.load_baseline(hardware_key, name) if is_there else None
+        return findings(baseline, store.load_anchor(hardware_key, name), hardware_key, name)
+    except StoreError as error:
+        return [str(error)]
+
+
+def _load_side(store: Store, name: str, hardware: str | None, say: Say) -> Baseline | Run:
+    if any(name == known for _, known in store.baseline_places()):
+        return store.load_baseline(*find_one_baseline(store, name, hardware))
+    try:
+        return load_run(store, name, say)
+    except StoreError as error:
+        raise StoreError(f"no baseline {name!r} in {store.name}, and as a run: {error}") from None

@@ -1,0 +1,78 @@
+"""Which rule asks for more launches of a run, whether one is finished, and what can be said while it is measured."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from ssdbench.analysis.verdicts.arms import launches_by_case
+from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
+from ssdbench.analysis.verdicts.outlook import Outlook, outlook
+from ssdbench.harness.baseline_arm import parse_duration
+from ssdbench.harness.launch_loop import LaunchLoop
+from ssdbench.harness.runner import AskRule, run_candidates, run_pairs, run_plan
+from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
+from ssdbench.schema.record import Record, Run, RunHeader
+from ssdbench.workflows.judging import find_reference
+
+
+def name_of_reference(store: Store, baseline: str | None) -> str:
+    """The baseline or run that launches are added for until it can decide; None: the default baseline.
+
+    Raises:
+        StoreError: `baseline` is neither a baseline nor a run.
+    """
+    name = baseline or DEFAULT_BASELINE
+    if name not in {header.name for header in store.list_baselines()}:
+        store.load(name)
+    return name
+
+
+def deadline_of(budget: str | None) -> float | None:
+    """When a budget that begins now (90s, 30m, 2h) is used up, by the monotonic clock in seconds; None without one.
+
+    Raises:
+        UsageError: the budget is no duration.
+    """
+    return None if budget is None else time.monotonic() + parse_duration(budget)
+
+
+def measure_launches(loop: LaunchLoop, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
+    """Measure pairs where the run has a baseline arm, as the rule asks; else the plan, then more until decided."""
+    ask = _rule_of(store, header)
+    if ask is not None and header.control is not None:
+        run_pairs(loop, header.plan, ask, deadline_seconds)
+        return
+    run_plan(loop, header.plan, deadline_seconds)
+    if ask is not None:
+        run_candidates(loop, header.plan, ask, deadline_seconds)
+
+
+def is_judged_at_its_end(header: RunHeader) -> bool:
+    """Whether a run is measured in order to be decided, in pairs or against a stored baseline."""
+    return header.control is not None or header.options.until_decided is not None
+
+
+def is_unfinished(store: Store, run: Run) -> bool:
+    """Whether the run's plan, or the verdict rule, asks for launches that are not measured."""
+    ask = _rule_of(store, run.header)
+    if ask is not None and ask(run.records):
+        return True
+    launches = {(record.case.key, record.launch) for record in run.records}
+    return run.header.control is None and len(launches) < len(run.header.plan.order)
+
+
+def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], Outlook] | None:
+    """What can be said of an interleaved run while it is measured; None for other runs."""
+    if header.control is None:
+        return None
+    return lambda records: outlook(launches_by_case(header.plan, records), header.settings)
+
+
+def _rule_of(store: Store, header: RunHeader) -> AskRule | None:
+    plan, settings, against = header.plan, header.settings, header.options.until_decided
+    if header.control is not None:
+        return lambda records: next_pairs(launches_by_case(plan, records), settings)
+    if against is None:
+        return None
+    reference = find_reference(store, header.hardware.key, against)
+    stored = reference.records if reference else ()
+    return lambda records: next_launches(launches_by_case(plan, records, stored), settings)

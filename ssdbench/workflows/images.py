@@ -1,0 +1,61 @@
+"""Measures a suite inside container images: one image after the other, or two in pairs."""
+
+from dataclasses import dataclass, replace
+
+from ssdbench.harness import run_setup
+from ssdbench.harness.containers.config import Containers
+from ssdbench.harness.planning import select_cases
+from ssdbench.harness.process import SOURCE
+from ssdbench.harness.run_setup import RunSetup
+from ssdbench.harness.stores.store import Store
+from ssdbench.harness.suite import Suite
+from ssdbench.schema.record import ContainerImage, Control, RunHeader, RunOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSuite:
+    """What is measured in images: the cases of a suite, or those of them that `cases` names.
+
+    A case is named by its key or title, or by words that are all parts of its key.
+    """
+
+    suite: Suite
+    options: RunOptions
+    seed: int
+    containers: Containers
+    cases: tuple[str, ...] = ()
+
+    def setup_in(self, image: ContainerImage, *, baseline: ContainerImage | None = None) -> RunSetup:
+        """The plan for an inspected image; in pairs with the image `baseline` where that is given.
+
+        Raises:
+            UsageError: a case does not exist, or the suite trains for accuracy.
+        """
+        options = replace(self.options, image=image, container=self.containers.options)
+        python = self.containers.options.python
+        control = Control(python=python, source=str(SOURCE), image=baseline) if baseline is not None else None
+        setup = run_setup.new_setup(self.suite, options, self.seed, control)
+        run_setup.require_speed(setup.plan)
+        return replace(setup, plan=select_cases(setup.plan, self.cases)) if self.cases else setup
+
+
+def find_earlier_run(store: Store, setup: RunSetup, image: ContainerImage) -> RunHeader | None:
+    """The newest run of the same cases in this very image; None where there is none, or the image has no id."""
+    same = [
+        header
+        for header in store.headers()
+        if header.control is None
+        and header.options.image is not None
+        and header.options.image.id == image.id
+        and header.plan.cases == setup.plan.cases
+    ]
+    return same[-1] if same and image.id is not None else None
+
+
+def resume_run(store: Store, run_id: str) -> RunSetup:
+    """Continue this run, whether it is finished or not.
+
+    Raises:
+        SsdbenchError: as `harness.run_setup.resumed_setup`.
+    """
+    return run_setup.resumed_setup(store, run_id, None, lambda _run: True)

@@ -1,0 +1,106 @@
+"""Loads a run, finds what it is compared with, and judges it."""
+
+from dataclasses import dataclass, replace
+
+from ssdbench.analysis.verdicts import compare as comparisons
+from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
+from ssdbench.analysis.verdicts.ungated import ungated_changes
+from ssdbench.errors import ExitCode
+from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
+from ssdbench.schema.record import Run
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline, Comparison
+from ssdbench.workflows.display import Say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The verdicts on a run, and what it was compared with.
+
+    `reference` is None where the run was judged against its own baseline arm, or where there is no such baseline yet.
+    """
+
+    run: Run
+    comparison: Comparison
+    reference: Baseline | Run | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a process reports of these verdicts; `analysis.verdicts.compare` has the order of precedence."""
+        return comparisons.exit_code(self.comparison)
+
+    def with_ungated(self) -> Comparison:
+        """The comparison, with the metrics that are not gated as well."""
+        baseline, candidate = (self.reference, last_attempts(self.run)) if self.reference else split_arms(self.run)
+        changes = ungated_changes(self.comparison, baseline.records, candidate.records)
+        return replace(self.comparison, ungated=changes)
+
+
+def judge_run(store: Store, run: Run, baseline: str | None = None, settings: Settings | None = None) -> Judgement:
+    """Judge a whole run (as `load_whole` returns it) against a baseline of its hardware, or another run.
+
+    Args:
+        store: where the baseline or the other run is.
+        run: the run, with both its arms where it has two.
+        baseline: name of a baseline, or a run as `Store.load` takes it; None: the run's own baseline arm, or what the
+            run was measured for, or the default baseline.
+        settings: of the verdict rule; None: those of the run.
+
+    Raises:
+        StoreError: `baseline` is neither a baseline nor a run.
+    """
+    settings = settings or run.header.settings
+    if run.header.control is not None and baseline is None:
+        return Judgement(run=run, comparison=comparisons.compare_arms(run, settings), reference=None)
+    wanted = baseline or run.header.options.until_decided or DEFAULT_BASELINE
+    reference = find_reference(store, run.header.hardware.key, wanted)
+    name = reference.header.run_id if isinstance(reference, Run) else wanted
+    comparison = comparisons.compare(last_attempts(run), reference, name, settings)
+    return Judgement(run=run, comparison=comparison, reference=reference)
+
+
+def find_reference(store: Store, hardware_key: str, name: str) -> Baseline | Run | None:
+    """The baseline or run of this name; of an interleaved run the candidate's launches.
+
+    None where there is no such baseline for this hardware yet.
+
+    Raises:
+        StoreError: `name` is neither a baseline nor a run.
+    """
+    reference = store.find_reference(hardware_key, name)
+    return last_attempts(reference) if isinstance(reference, Run) else reference
+
+
+def adjust_settings(settings: Settings, margin: float | None, maximum_age_days: int | None) -> Settings:
+    """The settings with these values in place of their own; None keeps a setting."""
+    return replace(
+        settings,
+        margin=settings.margin if margin is None else margin,
+        maximum_age_days=settings.maximum_age_days if maximum_age_days is None else maximum_age_days,
+    )
+
+
+def load_run(store: Store, name: str, say: Say) -> Run:
+    """A stored run, of an interleaved one the candidate's launches; replaced launches are omitted.
+
+    Args:
+        store: where the run is.
+        name: a run id, its unique beginning, the path of a .jsonl file, or `latest`.
+        say: hears of a last record that is cut off.
+
+    Raises:
+        StoreError: no such run, several of them, or a line that cannot be read.
+    """
+    return last_attempts(load_whole(store, name, say))
+
+
+def load_whole(store: Store, name: str, say: Say) -> Run:
+    """A stored run with both its arms, and with the launches that others have replaced; arguments as `load_run`.
+
+    Raises:
+        StoreError: as `load_run`.
+    """
+    run = store.load(name)
+    if run.torn:
+        say(f"the last record of run {run.header.run_id} is incomplete and was omitted")
+    return run

@@ -1,0 +1,139 @@
+"""Measures a planned run from its beginning to its end: images, launches, verdicts where they are due, exit code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdbench.errors import ExitCode
+from ssdbench.harness import run_setup
+from ssdbench.harness.datasets import PreparedData, cache_folder
+from ssdbench.harness.forecast import Forecast, forecast
+from ssdbench.harness.launch_loop import LaunchLoop, Observer
+from ssdbench.harness.run_setup import RunSetup
+from ssdbench.harness.stores.store import Store
+from ssdbench.harness.suite import Suite, find_suite, load_suite
+from ssdbench.schema.record import Run, RunHeader, RunOptions
+from ssdbench.schema.verdict import Comparison
+from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches
+from ssdbench.workflows.display import Display, Quiet
+from ssdbench.workflows.judging import judge_run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunRun:
+    """A run whose header is stored and whose images are ready; `run` has the launches measured before."""
+
+    setup: RunSetup
+    store: Store
+    run: Run
+    data: PreparedData | None
+
+    @property
+    def header(self) -> RunHeader:
+        """The header of the run."""
+        return self.run.header
+
+    def forecast(self) -> Forecast:
+        """How long its launches will take."""
+        return predict(self.store, self.setup)
+
+    def loop(self, observer: Observer, training_folder: Path | None = None) -> LaunchLoop:
+        """What measures its launches one by one; seeds are trained below `training_folder`."""
+        launchers, work = run_setup.build_launchers(self.setup), cache_folder() / "work"
+        return LaunchLoop(self.run, self.data, launchers, self.store, work, observer, training_folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredRun:
+    """A run after measuring; `comparison` is None unless the run was measured in order to be decided."""
+
+    run: Run
+    comparison: Comparison | None
+    exit_code: ExitCode
+
+
+def setup_suite(
+    suite: str | Path, *, seed: int = 1, python: str | None = None, data_folder: Path | None = None
+) -> RunSetup:
+    """Plan a suite for this machine; nothing is measured or stored.
+
+    Args:
+        suite: its name, or the path of a .toml file.
+        seed: of weights, augmentation and the order of images.
+        python: interpreter that measures; None: the one of ssdbench.
+        data_folder: images laid out as COCO 2017; None: the suite's synthetic ones.
+
+    Raises:
+        UsageError: no such suite, or it has a mistake.
+        EnvironmentLacksError: the interpreter cannot run.
+    """
+    found = load_suite(find_suite(str(suite)))
+    return run_setup.new_setup(found, options_of(found, python=python, data_folder=data_folder), seed)
+
+
+def options_of(suite: Suite, *, python: str | None = None, data_folder: Path | None = None) -> RunOptions:
+    """How a suite is measured on this machine, as the run's header keeps it."""
+    return RunOptions(
+        data_folder=str(data_folder) if data_folder else None,
+        synthetic=suite.data.synthetic_data(),
+        python=python,
+        foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores,
+    )
+
+
+def predict(store: Store, setup: RunSetup) -> Forecast:
+    """How long the launches of a plan will take, from earlier runs in the store where there are any."""
+    return forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
+
+
+def measure(
+    store: Store, setup: RunSetup, display: Display | None = None, *, deadline_seconds: float | None = None
+) -> MeasuredRun:
+    """Measure what is not measured yet of a run; every launch is stored when it ends.
+
+    The run is judged if it is measured in order to be decided (in pairs, or until a baseline can decide).
+
+    Args:
+        store: where the run goes.
+        setup: what to measure: `setup_suite`, or a function of `harness.run_setup`.
+        display: what shows the progress; None: nothing does.
+        deadline_seconds: no launch begins after this time of the monotonic clock.
+
+    Raises:
+        EnvironmentLacksError: nothing of the plan can be measured here.
+        DataError: the images have a fault, or are others than those of the resumed run.
+        StoreError: the run cannot be stored.
+    """
+    display = display or Quiet()
+    return finish(begin(store, setup, display), display, deadline_seconds=deadline_seconds)
+
+
+def begin(store: Store, setup: RunSetup, display: Display, *, may_be_empty: bool = False) -> BegunRun:
+    """Make the images ready and store the header of the run, or continue the run that is resumed.
+
+    Raises:
+        EnvironmentLacksError: nothing of the plan can be measured here, and it may not be empty.
+        DataError, StoreError: as `measure`.
+    """
+    for remark in setup.machine.remarks:
+        display.message(remark)
+    if not may_be_empty:
+        run_setup.require_something_to_measure(setup.plan)
+    with display.images() as on_progress:
+        data = run_setup.prepare_images(setup, on_progress)
+    return BegunRun(setup=setup, store=store, run=run_setup.begin_run(store, setup, data), data=data)
+
+
+def finish(begun: BegunRun, display: Display, *, deadline_seconds: float | None = None) -> MeasuredRun:
+    """Measure what is left of a run that has begun, and judge it if it is measured in order to be decided."""
+    store, header = begun.store, begun.header
+    with display.launches(begun) as observer:
+        loop = begun.loop(observer)
+        measure_launches(loop, store, header, deadline_seconds)
+    comparison, code = None, ExitCode.OK
+    if is_judged_at_its_end(header):
+        judgement = judge_run(store, loop.run)
+        comparison, code = judgement.comparison, judgement.exit_code
+        display.judged(comparison, code)
+    elif any(record.failure for record in loop.records):
+        code = ExitCode.CASE_FAILED
+    return MeasuredRun(run=loop.run, comparison=comparison, exit_code=code)

@@ -1,0 +1,116 @@
+"""Gathers what reports show: the comparison of a run with its history, a run of trainings, the pages of a site."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ssdbench.analysis.history.series import every_series
+from ssdbench.analysis.reports.accuracy import accuracy_report
+from ssdbench.analysis.reports.run import report_on
+from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
+from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, training_sheets
+from ssdbench.harness.stores.archive import Archive
+from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.store import Store
+from ssdbench.harness.training_folders import training_folder
+from ssdbench.schema.history import Grouping, Series
+from ssdbench.schema.record import Run
+from ssdbench.schema.report import AccuracyReport, Picture, Report
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Baseline
+from ssdbench.workflows.display import Say
+from ssdbench.workflows.judging import judge_run, load_run
+
+History = Mapping[str, tuple[Series, ...]]
+"""The series of each case, by case key."""
+
+HISTORY_RUNS = 60
+"""Of how many earlier runs a report shows the history; `ssdbench history` shows all."""
+
+
+def build_report(
+    store: Store, run: Run, baseline: str | None, settings: Settings, say: Say, pictures: Sequence[Picture] = ()
+) -> Report:
+    """The report of a whole run that measures speed, with the history of its cases.
+
+    Raises:
+        StoreError: `baseline` is neither a baseline nor a run, or a run cannot be read.
+    """
+    history = _history(store, last_attempts(run), say)
+    return replace(_report_of(store, run, baseline, settings, history), pictures=tuple(pictures))
+
+
+def build_accuracy_report(
+    store: Store, results: Path, run: Run, baseline: str | None, pictures: Sequence[Picture] = ()
+) -> AccuracyReport:
+    """The report of a run of trainings, with the sheets that it drew below `results`.
+
+    Raises:
+        StoreError: there is no distribution called `baseline`.
+    """
+    distribution = DistributionStore(store.archive).load(baseline) if baseline is not None else None
+    report = accuracy_report(run, distribution)
+    left_bytes = LARGEST_PICTURES_BYTES - sum(len(picture.content) for picture in pictures)
+    folder = training_folder(results)
+    sheets, gaps = training_sheets(folder, report.header.run_id, report.case_key, report.trainings, left_bytes)
+    return replace(report, pictures=(*pictures, *sheets), gaps=(*report.gaps, *gaps))
+
+
+def site_pages(
+    store: Store, results: Path, runs: Sequence[Run], trained: Sequence[Run], history: History, by: Grouping
+) -> Iterator[tuple[str, str]]:
+    """(path, HTML) of the pages of a site over these series, and over runs `trained` for accuracy.
+
+    `runs` are whole, with all their arms; the files of trainings are below `results`.
+
+    Raises:
+        StoreError: a baseline cannot be read.
+    """
+    # Imported here: only a site needs templates.
+    from ssdbench.report.site import render_site
+
+    shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
+    by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
+
+    read_once = _ReadOnce(store.archive)
+
+    def report_of(run_id: str) -> Report:
+        run = by_id[run_id]
+        return _report_of(read_once, run, None, run.header.settings, {})
+
+    trainings = [build_accuracy_report(read_once, results, run, None) for run in trained]
+    yield from render_site(history, list(by_id), report_of, trainings, by)
+
+
+class _ReadOnce(Store):
+    """A store that keeps what it read: one baseline serves all runs of its hardware."""
+
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive)
+        self._found: dict[tuple[str, str], Baseline | Run | None] = {}
+
+    def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
+        """As `Store.find_reference`, read once."""
+        if (hardware_key, name) not in self._found:
+            self._found[hardware_key, name] = super().find_reference(hardware_key, name)
+        return self._found[hardware_key, name]
+
+
+def _history(store: Store, run: Run, say: Say) -> History:
+    """The series of a run's cases, over itself and the runs before it on the same hardware."""
+    key, began = run.header.hardware.key, run.header.created_at
+    earlier = [
+        header.run_id
+        for header in store.headers()
+        if header.hardware.key == key and header.created_at <= began and header.run_id != run.header.run_id
+    ]
+    runs = [load_run(store, run_id, say) for run_id in earlier[-HISTORY_RUNS:]]
+    return every_series([*runs, run])
+
+
+def _report_of(store: Store, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
+    judgement = judge_run(store, run, baseline, settings)
+    control, candidate = split_arms(run)
+    is_interleaved = run.header.control is not None and baseline is None
+    reference = control if is_interleaved else judgement.reference
+    return report_on(candidate, reference, judgement.comparison, history)
