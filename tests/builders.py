@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, Plan, PlannedCase, Protocol, Slot
 from ssdbench.schema.environment import Hardware, Host, Software
 from ssdbench.schema.evaluation import CheckpointEvaluation
@@ -56,7 +56,7 @@ def a_measurement(
     steps = (step_seconds,) * total if isinstance(step_seconds, float) else tuple(step_seconds)
     timed = steps[case.protocol.warmup_steps :]
     measurement = Measurement(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         workload_version=1,
         started_at="2026-01-05T12:00:00+00:00",
         timer="cuda_event" if case.device == "cuda" else "perf_counter",
@@ -241,7 +241,7 @@ def an_evaluated_checkpoint() -> CheckpointEvaluation:
     )
     figures = {name: number / 100 for number, name in enumerate(names, start=1)}
     return CheckpointEvaluation(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         started_at="2026-01-05T12:00:00+00:00",
         case=a_case(workload="evaluate", options={"protocol": "every-image", "engine": "pycocotools"}),
         checkpoint="epoch_64.pt",

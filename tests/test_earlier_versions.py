@@ -24,7 +24,15 @@ CASE = "pace-fp32-channels_last-eager-1xcpu-bs2-t2-step_seconds=0.05"
 
 WORDS = {"sentence", "notes", "explanation", "findings", "schema_version", "baseline"}
 """What may be said in other words: not compared."""
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "measured_value": "candidate_value",
+    "measured_launches": "candidate_launches",
+    "measured_ap": "candidate_ap",
+    "measured_seeds": "candidate_seeds",
+    "measured": "candidate",
+    "fresh_pairs": "confirm_pairs",
+    "fresh_pair_cap": "confirm_pair_cap",
+}
 """Keys of version 0.1 and what they are called now."""
 
 COMMANDS = {
@@ -72,7 +80,7 @@ def test_lines_that_were_copied_to_a_database_are_read_as_well(results: Path, tm
 def test_a_baseline_keeps_its_history_and_its_anchor(results: Path) -> None:
     baseline = FileStore(results).load_baseline("cpu-2x-example", "main")
     assert [entry.reason for entry in baseline.history] == ["first figures", "slower on purpose"]
-    (worse,) = baseline.history[1].lowered
+    (worse,) = baseline.history[1].accepted_regressions
     assert (worse.case_key, worse.against) == (CASE, "baseline")
     assert worse.change == pytest.approx(-0.504, abs=5e-4)
     anchor = FileStore(results).load_anchor("cpu-2x-example", "main")

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.convergence import Candidate, DistributionHeader, SeedDistribution, TrainingRecipe
+from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
+from ssdbench.schema.convergence import DistributionHeader, SeedDistribution, SeedResult, TrainingRecipe
 from ssdbench.schema.record import Failure, Record, Run
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 from tests.builders import DATASET, HARDWARE, HOST, a_case, a_header, a_record
@@ -49,7 +49,7 @@ def a_training(
         for epoch in range(epochs_done)
     )
     training = Training(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         workload_version=1,
         started_at="2026-01-05T12:00:00+00:00",
         seed=seed,
@@ -109,9 +109,9 @@ def a_distribution(seeds: Sequence[Training] | None = None, **changes: object) -
     return SeedDistribution(header=replace(header, **changes), seeds=trainings)  # type: ignore[arg-type]
 
 
-def candidates(*trainings: Training, **changes: object) -> list[Candidate]:
+def candidates(*trainings: Training, **changes: object) -> list[SeedResult]:
     return [
-        Candidate(launch=number, training=training, recipe=a_recipe(**changes))
+        SeedResult(launch=number, training=training, recipe=a_recipe(**changes))
         for number, training in enumerate(trainings)
     ]
 

@@ -48,9 +48,9 @@ class Interleaved:
     def verdicts(self, supply: Supply) -> list[Verdict]:
         """The whole verdicts, in the order of the cases."""
         measured = supply.pairs(self.settings.pair_cap)
-        fresh = supply.pairs(self.settings.fresh_pair_cap)
+        fresh = supply.pairs(self.settings.confirm_pair_cap)
         night = {
-            str(case): CaseLaunches(metric=METRIC, measured=_arms(measured, case), fresh=_arms(fresh, case))
+            str(case): CaseLaunches(metric=METRIC, measure=_arms(measured, case), confirm=_arms(fresh, case))
             for case in range(supply.cases)
         }
         return list(judge(night, self.settings).values())
@@ -69,7 +69,7 @@ class SingleShot:
 
     def answer(self, supply: Supply) -> Answers:
         both = supply.pairs(self.pairs)
-        night = {str(case): CaseLaunches(metric=METRIC, measured=_arms(both, case)) for case in range(supply.cases)}
+        night = {str(case): CaseLaunches(metric=METRIC, measure=_arms(both, case)) for case in range(supply.cases)}
         return _answers(supply, list(judge_single_shot(night, self.settings).values()))
 
 
@@ -192,7 +192,7 @@ def _arms(pairs: tuple[Floats, Floats], case: int) -> Arms:
 
 
 def _answers(supply: Supply, verdicts: Sequence[Verdict]) -> Answers:
-    supply.launches += [verdict.baseline_launches + verdict.measured_launches for verdict in verdicts]
+    supply.launches += [verdict.baseline_launches + verdict.candidate_launches for verdict in verdicts]
     return np.array([verdict.status.value for verdict in verdicts])
 
 

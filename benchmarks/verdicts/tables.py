@@ -14,7 +14,7 @@ SEED = 20_260_105
 CHANGED = 5
 OURS = Interleaved()
 WIDE_MARGIN = Interleaved(settings=Settings(margin=0.02), name="ssdbench, interleaved, margin 2 %")
-FEWER_FRESH = Interleaved(settings=Settings(fresh_pair_cap=15), name="ssdbench, interleaved, 15 fresh pairs")
+FEWER_FRESH = Interleaved(settings=Settings(confirm_pair_cap=15), name="ssdbench, interleaved, 15 fresh pairs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,5 +154,5 @@ def _difference(name: str, there: Mapping[str, set[str]], here: Mapping[str, set
     return Difference(
         name=name,
         baseline=", ".join(sorted(there.get(name, {ABSENT}))),
-        measured=", ".join(sorted(here.get(name, {ABSENT}))),
+        candidate=", ".join(sorted(here.get(name, {ABSENT}))),
     )

@@ -32,7 +32,7 @@ from ssdbench.report.convergence import (
     render_replaced,
     render_stability,
 )
-from ssdbench.schema.convergence import Candidate, ConvergenceSettings, SeedDistribution
+from ssdbench.schema.convergence import ConvergenceSettings, SeedDistribution, SeedResult
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
@@ -193,7 +193,7 @@ def published(results: Results = DEFAULT_RESULTS) -> None:
     Console().print(render_published(published_trainings(load_published(results))))
 
 
-def draw(results: Path, run_id: str, candidates: tuple[Candidate, ...], distribution: SeedDistribution | None) -> Path:
+def draw(results: Path, run_id: str, candidates: tuple[SeedResult, ...], distribution: SeedDistribution | None) -> Path:
     """Write the curves of a run's seeds beside the distribution's band; returns the file."""
     from ssdbench.report.curves import draw_curves
 
@@ -203,7 +203,7 @@ def draw(results: Path, run_id: str, candidates: tuple[Candidate, ...], distribu
     return path
 
 
-def _whole(candidates: tuple[Candidate, ...]) -> tuple[list[Training], str]:
+def _whole(candidates: tuple[SeedResult, ...]) -> tuple[list[Training], str]:
     for candidate in candidates:
         if candidate.training is None or candidate.recipe is None or candidate.failure:
             raise UsageError(

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ssdbench.analysis.metrics import throughput
-from ssdbench.analysis.verdicts.outlook import Outlook
+from ssdbench.analysis.verdicts.interim import InterimState
 from ssdbench.errors import ExitCode
 from ssdbench.harness.datasets import OnProgress
 from ssdbench.harness.forecast import Forecast
@@ -24,7 +24,7 @@ from ssdbench.workflows.measuring import BegunRun
 # Redrawing costs CPU time next to a measurement; twice a second is live enough.
 _REDRAWS_PER_SECOND = 2
 
-LookOut = Callable[[Sequence[Record]], Outlook]
+LookOut = Callable[[Sequence[Record]], InterimState]
 
 
 class TerminalDisplay:

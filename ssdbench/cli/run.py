@@ -15,7 +15,7 @@ from ssdbench.errors import UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
-from ssdbench.schema.record import Control, Run
+from ssdbench.schema.record import BaselineArm, Run
 from ssdbench.workflows import measuring
 from ssdbench.workflows.deciding import deadline_of, is_unfinished, name_of_reference
 
@@ -55,11 +55,11 @@ def run(
         if decide and options.launches is not None:
             raise UsageError("--decide measures as many pairs as the verdict rule asks for: omit --launches")
         against = _reference(store, decide=decide, until_decided=until_decided, baseline=baseline)
-        control = _baseline_arm(
+        baseline_arm = _baseline_arm(
             store, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
         kept = replace(options.run_options(suite), until_decided=against)
-        setup = run_setup.new_setup(suite, kept, options.seed, control)
+        setup = run_setup.new_setup(suite, kept, options.seed, baseline_arm)
     run_setup.require_speed(setup.plan)
     if dry_run:
         print_plan(setup, measuring.predict(store, setup))
@@ -69,7 +69,7 @@ def run(
 
 def _baseline_arm(
     store: Store, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
-) -> Control | None:
+) -> BaselineArm | None:
     """What measures as the baseline; None where the run has no such arm."""
     arm = {"--baseline-python": python, "--baseline-checkout": checkout, "--baseline-run": run}
     given = [name for name, value in arm.items() if value is not None]

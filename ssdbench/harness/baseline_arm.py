@@ -6,12 +6,12 @@ from pathlib import Path
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.harness.process import SOURCE, source_commit
-from ssdbench.schema.record import Control, Run
+from ssdbench.schema.record import BaselineArm, Run
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run | None) -> Control:
+def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run | None) -> BaselineArm:
     """What measures as the baseline; what is not given is as in the candidate.
 
     Raises:
@@ -27,10 +27,10 @@ def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run |
     source = SOURCE if checkout is None else checkout.resolve()
     if not (source / "ssdbench" / "worker").is_dir():
         raise UsageError(f"--baseline-checkout {checkout} holds no ssdbench: give the folder of a checkout")
-    return Control(python=inspect_python(python).executable, source=str(source))
+    return BaselineArm(python=inspect_python(python).executable, source=str(source))
 
 
-def _environment_of(stored: Run) -> Control:
+def _environment_of(stored: Run) -> BaselineArm:
     header = stored.header
     if header.options.image is not None:
         raise UsageError(
@@ -54,7 +54,7 @@ def _environment_of(stored: Run) -> Control:
             "and give it as --baseline-checkout"
         )
     _require_same_packages(stored, python)
-    return Control(python=python, source=source)
+    return BaselineArm(python=python, source=source)
 
 
 def _require_same_packages(stored: Run, python: str) -> None:

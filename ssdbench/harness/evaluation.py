@@ -16,7 +16,7 @@ from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.harness.planning import make_plan
 from ssdbench.harness.process import WorkerError
 from ssdbench.harness.suite import parse_suite
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, OptionValue
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.evaluation import EVALUATE, CheckpointEvaluation
@@ -100,7 +100,7 @@ def run_check(check: Check, data: PreparedData, on_event: Callable[[Event], None
     now = datetime.now(timezone.utc)
     folder = cache_folder().absolute() / "work" / f"{EVALUATE}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     request = LaunchRequest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         case=check.case,
         launch=0,
         seed=0,

@@ -13,7 +13,7 @@ from ssdbench.harness.machine.gpu_monitor import GpuMonitor
 from ssdbench.harness.machine.validity import Validity
 from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.training_folders import seed_folder
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, StepCounts
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName, may_be_replaced
 from ssdbench.schema.training import Training
@@ -129,7 +129,9 @@ class LaunchLoop:
         if not isinstance(queue, QueuedLauncher):
             return
         for case, launch in launches[: queue.jobs]:
-            place = _folder_name(case, "candidate", "B", launch, self._replacement(case.key, "candidate", "B", launch))
+            place = _folder_name(
+                case, "candidate", "measure", launch, self._replacement(case.key, "candidate", "measure", launch)
+            )
             if place not in self._submitted and not self._awaits_counts(case):
                 self._submitted[place] = self._request(case, "candidate", launch, place)
                 queue.submit(self._submitted[place])
@@ -206,7 +208,7 @@ class LaunchLoop:
         header = self._header
         seed = header.plan.seed + launch
         return LaunchRequest(
-            schema_version=SCHEMA_VERSION,
+            schema_version=EXCHANGE_VERSION,
             case=case,
             launch=launch,
             # Both arms of a pair draw the same weights and the same images.

@@ -33,7 +33,7 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
-from ssdbench.schema.record import Arm, ContainerImage, Control, Record, Run, RunHeader, RunOptions, SlurmOptions
+from ssdbench.schema.record import Arm, BaselineArm, ContainerImage, Record, Run, RunHeader, RunOptions, SlurmOptions
 from ssdbench.schema.settings import Settings
 
 _RUNS_TO_LEARN_FROM = 20
@@ -48,12 +48,12 @@ class RunSetup:
     plan: Plan
     options: RunOptions
     settings: Settings
-    control: Control | None = None
+    baseline_arm: BaselineArm | None = None
     resumed: Run | None = None
 
 
-def new_setup(suite: Suite, options: RunOptions, seed: int, control: Control | None = None) -> RunSetup:
-    """Plan a suite for this machine; with `control`, to be measured in pairs with that baseline.
+def new_setup(suite: Suite, options: RunOptions, seed: int, baseline_arm: BaselineArm | None = None) -> RunSetup:
+    """Plan a suite for this machine; with `baseline_arm`, to be measured in pairs with that baseline.
 
     Raises:
         EnvironmentLacksError: the interpreter that shall measure is missing, or there is no cluster to ask.
@@ -65,12 +65,14 @@ def new_setup(suite: Suite, options: RunOptions, seed: int, control: Control | N
         on_gpu = bool(machine.hardware.gpu_count) and suite.device != "cpu" and options.image is None
         worker = inspect_python(options.python, with_gpu_code=on_gpu)
     else:
-        machine, worker, options = _probe_node(options.slurm, options, pairs=control is not None)
-    pilot_pairs = settings.first_pairs if control else None
+        machine, worker, options = _probe_node(options.slurm, options, pairs=baseline_arm is not None)
+    pilot_pairs = settings.first_pairs if baseline_arm else None
     plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
     measured_by = options.container.python if options.container else worker.executable
     options = replace(options, measured_by=measured_by, source=str(SOURCE))
-    return RunSetup(machine=machine, worker=worker, plan=plan, options=options, settings=settings, control=control)
+    return RunSetup(
+        machine=machine, worker=worker, plan=plan, options=options, settings=settings, baseline_arm=baseline_arm
+    )
 
 
 def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]) -> RunSetup:
@@ -100,7 +102,7 @@ def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinishe
         plan=resumed.header.plan,
         options=resumed.header.options,
         settings=resumed.header.settings,
-        control=resumed.header.control,
+        baseline_arm=resumed.header.baseline_arm,
         resumed=resumed,
     )
 
@@ -159,7 +161,7 @@ def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
         hardware=setup.machine.hardware,
         host=setup.machine.host,
         dataset=data.dataset if data else None,
-        control=setup.control,
+        baseline_arm=setup.baseline_arm,
         settings=setup.settings,
     )
     store.begin(header)
@@ -178,10 +180,10 @@ def earlier_records(store: Store) -> list[Record]:
 
 def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
     """What measures as each arm."""
-    options, control = setup.options, setup.control
+    options, baseline_arm = setup.options, setup.baseline_arm
     found: dict[Arm, Launcher] = {"candidate": _build_launcher(setup, options.image, setup.worker.executable, SOURCE)}
-    if control is not None:
-        found["baseline"] = _build_launcher(setup, control.image, control.python, Path(control.source))
+    if baseline_arm is not None:
+        found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, Path(baseline_arm.source))
     return found
 
 
@@ -217,10 +219,10 @@ def _recorded_machine(header: RunHeader) -> Machine:
 
 def _require_images(run: Run) -> None:
     """Raises UsageError where an image is no longer what it was when the run was begun."""
-    options, control = run.header.options, run.header.control
+    options, baseline_arm = run.header.options, run.header.baseline_arm
     if options.container is not None:
         remove_leftovers(options.container.engine)
-    for image in (options.image, control.image if control else None):
+    for image in (options.image, baseline_arm.image if baseline_arm else None):
         if image is None or image.failure is not None or options.container is None:
             continue
         now = inspect_image(

@@ -23,7 +23,7 @@ def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> No
     left = [
         (plan.case(slot.case_key), slot.launch)
         for slot in plan.order
-        if not loop.is_measured(slot.case_key, "candidate", "B", slot.launch)
+        if not loop.is_measured(slot.case_key, "candidate", "measure", slot.launch)
     ]
     try:
         for number, (case, launch) in enumerate(left):
@@ -31,7 +31,7 @@ def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> No
             if _is_over(deadline_seconds):
                 return
             loop.submit(left[number:])
-            loop.measure(case, "candidate", "B", launch, f"launch {launch + 1} of {case.protocol.launches}")
+            loop.measure(case, "candidate", "measure", launch, f"launch {launch + 1} of {case.protocol.launches}")
         loop.observer.remaining_changed([])
     finally:
         loop.withdraw()
@@ -54,7 +54,7 @@ def run_pairs(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: floa
             stage: StageName = more.stage.value
             pair = _first_open_pair(loop, key, stage)
             for arm in _order(plan.seed, key, stage, pair):
-                name = f"{'fresh ' if stage == 'C' else ''}pair {pair + 1}, {arm}"
+                name = f"{'confirm ' if stage == 'confirm' else ''}pair {pair + 1}, {arm}"
                 loop.measure(plan.case(key), arm, stage, pair, name)
     loop.observer.remaining_changed([])
 
@@ -67,9 +67,9 @@ def run_candidates(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds:
             if _is_over(deadline_seconds):
                 return
             launch = 0
-            while loop.is_measured(key, "candidate", "B", launch):
+            while loop.is_measured(key, "candidate", "measure", launch):
                 launch += 1
-            loop.measure(plan.case(key), "candidate", "B", launch, f"launch {launch + 1}")
+            loop.measure(plan.case(key), "candidate", "measure", launch, f"launch {launch + 1}")
     loop.observer.remaining_changed([])
 
 

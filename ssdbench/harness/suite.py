@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.resources import SUITES, resource
@@ -100,7 +100,9 @@ class VerdictTable(Table):
     pilot_pairs: int | None = None
     replans: int | None = None
     pair_cap: int | None = None
-    fresh_pair_cap: int | None = None
+    confirm_pair_cap: Annotated[
+        int | None, Field(validation_alias=AliasChoices("confirm_pair_cap", "fresh_pair_cap"))  # its name in 0.1
+    ] = None
     trim: float | None = None
     noise_floor: float | None = None
     drift_cap: float | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ssdbench.report.baselines import lowered_text
+from ssdbench.report.baselines import accepted_regression_text
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import change, values
 from ssdbench.report.numbers import shown_unit, significant_digits, value_text
@@ -29,7 +29,10 @@ def render_note(
         "",
         *(_changes(comparison) if comparison else _figures(figures)),
     ]
-    lowered = [f"{_title(titles, bar.case_key)}: {markdown(lowered_text(bar))}" for bar in entry.lowered]
+    lowered = [
+        f"{_title(titles, bar.case_key)}: {markdown(accepted_regression_text(bar))}"
+        for bar in entry.accepted_regressions
+    ]
     lines += _listed("Bars lowered, knowingly (--allow-regression)", lowered)
     lines += _listed("Cases that do not fit into the GPU's memory", map(markdown, unfit.values()))
     lines += _listed("Cases given up (--drop-cases)", [_title(titles, key) for key in entry.dropped])

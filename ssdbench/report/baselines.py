@@ -19,7 +19,7 @@ from ssdbench.report.tables import (
     units,
     value_cell,
 )
-from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
+from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
 from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
@@ -93,7 +93,7 @@ def render_creep(
     headline = Text(
         f"\nCREEP: {pluralize(len(cases), 'case')} worse by more than {margin} {since}", f"bold {GAP_STYLE}"
     )
-    return Group(Text.assemble(headline, also), Text(), _changes(cases, against, "measured", {}))
+    return Group(Text.assemble(headline, also), Text(), _changes(cases, against, "candidate", {}))
 
 
 def render_diff(comparison: Comparison, left: str, right: str) -> RenderableType:
@@ -126,8 +126,10 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
         because = Text(entry.reason)
         if entry.reset_anchor:
             because.append("\nbecame the anchor", "dim")
-        for bar in entry.lowered:
-            because.append(f"\nallowed: {titles.get(bar.case_key, bar.case_key)}, {lowered_text(bar)}", "red")
+        for bar in entry.accepted_regressions:
+            because.append(
+                f"\nallowed: {titles.get(bar.case_key, bar.case_key)}, {accepted_regression_text(bar)}", "red"
+            )
         for key in entry.dropped:
             because.append(f"\ndropped: {titles.get(key, key)}", GAP_STYLE)
         accepted = Text.assemble(entry.accepted_at[:10], ("\n" + "\n".join(entry.run_ids), "dim"))
@@ -135,7 +137,7 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
     return table
 
 
-def lowered_text(bar: LoweredBar) -> str:
+def accepted_regression_text(bar: AcceptedRegression) -> str:
     """Old value, new value and what was undercut."""
     metric = METRICS[bar.metric]
     digits = max(3, significant_digits(abs(bar.change)))

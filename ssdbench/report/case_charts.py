@@ -25,7 +25,7 @@ def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
     values = {launch: in_shown_unit(metric, launch.value) for launch in launches}
     plot = Plot(padded(values.values()), (0.0, 2.0), height=190, left=12)
     plot.axes(f"{metric.title}, {shown_unit(metric)}", "each dot a launch, the line its side's median", y_ticks=[])
-    has_fresh = any(launch.stage == "C" for launch in launches)
+    has_fresh = any(launch.stage == "confirm" for launch in launches)
     for row, side in zip((1, 0), SIDES, strict=True):
         of_side = [launch for launch in launches if launch.side == side]
         if not of_side:
@@ -33,10 +33,10 @@ def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
             continue
         plot.words(row + 0.84, side, f"{side}-text")
         plot.upright(median(values[launch] for launch in of_side), (row + 0.05, row + 0.72), f"{side} thick")
-        for stage in ("B", "C"):
+        for stage in ("measure", "confirm"):
             chosen = [(n, launch) for n, launch in enumerate(of_side) if launch.stage == stage]
             places = [(values[launch], row + 0.68 - 0.6 * (n + 0.5) / len(of_side)) for n, launch in chosen]
-            plot.dots(places, f"{side} faint" if stage == "B" and has_fresh else side)
+            plot.dots(places, f"{side} faint" if stage == "measure" and has_fresh else side)
     return plot.svg(f"{metric.title} of every launch, baseline and measured")
 
 
@@ -145,7 +145,7 @@ def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", widt
         part = [n for n, point in enumerate(points) if point.segment == number]
         plot.across(median(values[n] for n in part), (part[0] - 0.4, part[-1] + 0.4), "level")
     plot.whiskers(((n, low, high) for n, (low, high) in enumerate(extremes)), "measured thin")
-    plot.dots(enumerate(values), "measured")
+    plot.dots(enumerate(values), "candidate")
     low, high = padded(all_values, 0.15)
     for number, change in enumerate(series.change_points):
         style = change_style(series.metric, change.change)
@@ -153,7 +153,7 @@ def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", widt
         plot.note(change.index - 0.5, _percent(change.change), f"{style}-text", line=number % 3)
     own = [(n, values[n]) for n, point in enumerate(points) if run_id in point.run_ids]
     plot.dots(own, "ring")
-    plot.dots(own, "measured")
+    plot.dots(own, "candidate")
     changes = len(series.change_points)
     return plot.svg(f"{metric.title} over {len(points)} points, {changes} change point{'' if changes == 1 else 's'}")
 

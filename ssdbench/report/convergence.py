@@ -109,10 +109,10 @@ def _figures(verdict: ConvergenceVerdict) -> Table:
         drop = f"{percent(verdict.smallest_detectable_drop, 2)} (in {100 * verdict.detection_power:.0f} of 100)"
     table.add_row(
         "AP (geometric mean)",
-        *("-" if value is None else f"{value:.5f}" for value in (verdict.baseline_ap, verdict.measured_ap)),
+        *("-" if value is None else f"{value:.5f}" for value in (verdict.baseline_ap, verdict.candidate_ap)),
         percent(verdict.change, 2, sign="+"),
         f"{low[:-1]}..{high}",
-        f"{verdict.baseline_seeds}+{verdict.measured_seeds}",
+        f"{verdict.baseline_seeds}+{verdict.candidate_seeds}",
         drop,
     )
     return table

@@ -10,7 +10,7 @@ def values(case: CaseVerdict) -> tuple[str, str]:
     metric, digits = METRICS[verdict.metric], significant_digits(spread(verdict))
     there, here = (
         "-" if value is None else f"{value_text(metric, value, digits)} {shown_unit(metric)}"
-        for value in (verdict.baseline_value, verdict.measured_value)
+        for value in (verdict.baseline_value, verdict.candidate_value)
     )
     return there, here
 
@@ -28,5 +28,5 @@ def figures(case: CaseVerdict) -> list[str]:
     lines = [f"metric: {METRICS[verdict.metric].title}", f"baseline: {there}", f"measured: {here}"]
     if change(case):
         lines.append(f"change: {change(case)}, interval of {100 * (1 - verdict.settings.alpha):g} %")
-    lines.append(f"launches: {verdict.baseline_launches} and {verdict.measured_launches}")
+    lines.append(f"launches: {verdict.baseline_launches} and {verdict.candidate_launches}")
     return lines

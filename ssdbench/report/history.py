@@ -134,7 +134,7 @@ def _table(series: Series) -> RenderableType:
 def _level(metric: str, change: ChangePoint) -> Text:
     text = Text(f"{_MARK} {percent(change.change, sign='+')}", _style(metric, change.change))
     for difference in change.differences:
-        text.append(f"\n{difference.name} {difference.baseline} -> {difference.measured}", "dim")
+        text.append(f"\n{difference.name} {difference.baseline} -> {difference.candidate}", "dim")
     return text
 
 
@@ -158,4 +158,4 @@ def series_digits(series: Series) -> int:
 
 
 def _in_words(differences: Iterable[Difference]) -> str:
-    return "; ".join(f"{item.name} {item.baseline} -> {item.measured}" for item in differences)
+    return "; ".join(f"{item.name} {item.baseline} -> {item.candidate}" for item in differences)

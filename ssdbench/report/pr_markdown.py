@@ -109,7 +109,7 @@ def _differences(differences: Sequence[Difference]) -> list[str]:
     if not differences:
         return []
     listed = [
-        f"- {_safe(item.name)}: {_safe(item.baseline)} → {_safe(item.measured)}" for item in differences[:_DIFFERENCES]
+        f"- {_safe(item.name)}: {_safe(item.baseline)} → {_safe(item.candidate)}" for item in differences[:_DIFFERENCES]
     ]
     return ["What else changed:", "", *listed, *_more(len(differences) - _DIFFERENCES, "difference", "besides"), ""]
 

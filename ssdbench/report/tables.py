@@ -54,16 +54,16 @@ def change_cells(change: Verdict | MetricChange) -> list[Text]:
     metric, digits = METRICS[change.metric], significant_digits(spread(change))
     return [
         value_cell(metric, change.baseline_value, digits),
-        value_cell(metric, change.measured_value, digits),
+        value_cell(metric, change.candidate_value, digits),
         Text.assemble(change_text(change), "\n", (interval_text(change), "dim")),
     ]
 
 
-def difference_table(differences: Iterable[Difference], there: str = "baseline", here: str = "measured") -> Table:
+def difference_table(differences: Iterable[Difference], there: str = "baseline", here: str = "candidate") -> Table:
     """What else is not the same on both sides."""
     table = new_table("what else changed", there, here, number_columns=False)
     for difference in differences:
-        table.add_row(difference.name, Text(difference.baseline), Text(difference.measured))
+        table.add_row(difference.name, Text(difference.baseline), Text(difference.candidate))
     return table
 
 

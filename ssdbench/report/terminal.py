@@ -65,7 +65,7 @@ def _context(comparison: Comparison) -> Text:
 
 
 def _table(cases: Sequence[CaseVerdict], wide: bool) -> Table:
-    table = new_table("case", "baseline", "measured", "change", "verdict")
+    table = new_table("case", "baseline", "candidate", "change", "verdict")
     table.columns[-1].justify = "left"
     if wide:
         table.add_column("because", ratio=1)

@@ -11,7 +11,7 @@ from ssdbench.schema.verdict import METRICS, MetricChange
 
 def render_ungated(changes: Sequence[MetricChange]) -> RenderableType:
     """One row a metric, below the case that it is of; changes are as measured, whichever way is better."""
-    table = new_table("not gated, not judged", "baseline", "measured", "change")
+    table = new_table("not gated, not judged", "baseline", "candidate", "change")
     case = None
     for change in changes:
         if change.case_key != case:

@@ -35,11 +35,11 @@ def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode) -> RenderableType:
 def _cells(case: CaseVerdict) -> list[Text]:
     verdict = case.verdict
     digits = significant_digits(spread(verdict))
-    values = (verdict.baseline_value, verdict.measured_value)
+    values = (verdict.baseline_value, verdict.candidate_value)
     return [
         Text(case.title),
         *(Text("-", "dim") if value is None else Text(rounded(value, digits)) for value in values),
         Text.assemble(change_text(verdict), "\n", (interval_text(verdict), "dim")),
-        Text(f"{verdict.baseline_launches}+{verdict.measured_launches}"),
+        Text(f"{verdict.baseline_launches}+{verdict.candidate_launches}"),
         Text(verdict.status.value, status_style(verdict.status)),
     ]

@@ -1,6 +1,13 @@
-"""What both wings speak of: frozen dataclasses of the standard library.
+"""The types that host and worker share: frozen dataclasses of the standard library.
 
-Every file that crosses the door or is kept carries `SCHEMA_VERSION`; see `results/README.md` for its history.
+Everything that is stored or exchanged says its version; results/README.md has their history.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of what the host stores and prints: runs, records, baselines, comparisons."""
+
+EXCHANGE_VERSION = 1
+"""Version of what host and worker hand to each other, which a record keeps as it came.
+
+It has a number of its own, because a worker of an earlier ssdbench can measure as the baseline.
+"""

@@ -7,11 +7,11 @@ Against = Literal["baseline", "release", "anchor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoweredBar:
+class AcceptedRegression:
     """A case whose gated metric got worse with an acceptance, knowingly.
 
     `old_value` and `new_value` are in the metric's unit, `change` is relative to the old one (-0.05 is 5 % less).
-    `against` says which figures were undercut: the baseline that was replaced, the last release, or the anchor.
+    `against` says what it is worse than: the baseline that was replaced, the last release, or the anchor.
     """
 
     case_key: str
@@ -26,10 +26,10 @@ class LoweredBar:
 class Acceptance:
     """One line of a baseline's history.
 
-    `run_ids` are the accepted runs, oldest first. `margin` is the relative change from which a bar counted as lowered,
-    `judged_by` the version of ssdbench whose rule compared. `dropped` holds the keys of cases that the new figures
-    lack, that no longer fit into the GPU's memory, or that were measured in a way that is not comparable.
-    `reset_anchor` says that these runs became the anchor: the first acceptance, and each one that was told to.
+    `run_ids` are the accepted runs, oldest first. `margin` is the relative change from which a case counted as worse,
+    `judged_by` the version of ssdbench whose rule compared. `dropped` holds the keys of cases that these runs lack,
+    that no longer fit into the GPU's memory, or that were measured in a way that is not comparable. `reset_anchor` says
+    that these runs became the anchor: in the first acceptance, and wherever it was asked for.
     """
 
     schema_version: int
@@ -38,6 +38,6 @@ class Acceptance:
     run_ids: tuple[str, ...]
     margin: float
     judged_by: str
-    lowered: tuple[LoweredBar, ...] = ()
+    accepted_regressions: tuple[AcceptedRegression, ...] = ()
     dropped: tuple[str, ...] = ()
     reset_anchor: bool = False

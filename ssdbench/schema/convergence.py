@@ -119,7 +119,7 @@ class SeedDistribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class SeedResult:
     """One seed to be judged: its curve as far as it came, what was trained, and why it did not end well, if so."""
 
     launch: int
@@ -133,7 +133,7 @@ class ConvergenceVerdict:
     """The judgement of one or several seeds; changes are relative to the baseline (-0.02 is 2 % less AP).
 
     `epoch` is that of an early gate, None where the end of training was judged. `low` and `high` bound the change;
-    `baseline_ap` and `measured_ap` are geometric means over seeds and evaluations. `smallest_detectable_drop` would
+    `baseline_ap` and `candidate_ap` are geometric means over seeds and evaluations. `smallest_detectable_drop` would
     have been found with the chance `detection_power`. The seeds needed are those after which any estimate could be
     decided at this spread, on the candidate's side alone, or on both; None where they do not help or are not needed.
     """
@@ -149,9 +149,9 @@ class ConvergenceVerdict:
     low: float | None = None
     high: float | None = None
     baseline_ap: float | None = None
-    measured_ap: float | None = None
+    candidate_ap: float | None = None
     baseline_seeds: int = 0
-    measured_seeds: int = 0
+    candidate_seeds: int = 0
     smallest_detectable_drop: float | None = None
     detection_power: float | None = None
     more_candidate_seeds: int | None = None

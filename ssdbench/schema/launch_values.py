@@ -1,4 +1,4 @@
-"""What the verdict rule reads: the values of a night's launches, by case, stage and arm; and what it asks for next."""
+"""What the verdict rule reads: the values of a run's launches, by case, stage and arm; and what it asks for next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from ssdbench.schema.verdict import Metric
 
 
 class Stage(str, Enum):
-    """B measures every case; C measures the suspects of B again, on fresh pairs."""
+    """Every case is measured; those flagged then are measured again, on new pairs, to confirm a change."""
 
-    MEASURE = "B"
-    CONFIRM = "C"
+    MEASURE = "measure"
+    CONFIRM = "confirm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Arms:
         return min(len(self.baseline), len(self.candidate))
 
     def first(self, pairs: int) -> "Arms":
-        """The first so many pairs."""
+        """The first `pairs` pairs, or all where there are fewer."""
         whole = min(pairs, self.pairs)
         return Arms(baseline=self.baseline[:whole], candidate=self.candidate[:whole])
 
@@ -43,13 +43,13 @@ class CaseLaunches:
     """
 
     metric: Metric
-    measured: Arms = Arms()
-    fresh: Arms = Arms()
+    measure: Arms = Arms()
+    confirm: Arms = Arms()
     abandoned: str | None = None
 
     def of(self, stage: Stage) -> Arms:
         """The launches of a stage."""
-        return self.measured if stage is Stage.MEASURE else self.fresh
+        return self.measure if stage is Stage.MEASURE else self.confirm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ FailureKind = Literal[
 Memory = Literal["gpu", "host"]
 
 Arm = Literal["candidate", "baseline"]
-StageName = Literal["B", "C"]
+StageName = Literal["measure", "confirm"]
 
 MOST_REPLACEMENTS = 3
 """Invalid launches of a case that are measured again, per arm; then its environment is what it is."""
@@ -197,7 +197,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
+class BaselineArm:
     """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline.
 
     `image` is the container image that holds the interpreter; None is this machine itself.
@@ -220,7 +220,7 @@ class RunHeader:
     hardware: Hardware
     host: Host
     dataset: Dataset | None = None
-    control: Control | None = None
+    baseline_arm: BaselineArm | None = None
     settings: Settings = DEFAULT_SETTINGS
 
 
@@ -232,7 +232,7 @@ class Record:
     it came.
 
     `launch_seconds` is the whole launch, from the start of torchrun to its end; it serves to predict durations.
-    In an interleaved run `launch` numbers the pairs of a stage: B measures all cases, C the suspects afresh.
+    In an interleaved run `launch` numbers the pairs of a stage: `measure` has all cases, `confirm` the flagged ones.
     `replacement` counts the invalid launches that this one stands for.
     `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.
     """
@@ -251,7 +251,7 @@ class Record:
     failure: Failure | None = None
     invalid_reason: str | None = None
     arm: Arm = "candidate"
-    stage: StageName = "B"
+    stage: StageName = "measure"
     replacement: int = 0
 
 

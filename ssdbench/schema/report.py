@@ -10,13 +10,13 @@ from ssdbench.schema.record import RunHeader, StageName
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference
 
-Side = Literal["baseline", "measured"]
-SIDES: tuple[Side, ...] = ("baseline", "measured")
+Side = Literal["baseline", "candidate"]
+SIDES: tuple[Side, ...] = ("baseline", "candidate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchValue:
-    """One launch in the distribution of its side: `value` of the gated metric, in its unit; C is a fresh pair."""
+    """One launch in the distribution of its side: `value` of the gated metric, in its unit."""
 
     side: Side
     value: float
@@ -45,7 +45,7 @@ class PhasePair:
 
     name: str
     baseline: float | None
-    measured: float | None
+    candidate: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class FigurePair:
 
     metric: str
     baseline: float | None
-    measured: float | None
+    candidate: float | None
     change: float | None
 
 

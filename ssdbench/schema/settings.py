@@ -24,11 +24,11 @@ class Settings:
     """Levels and caps of the decision, recorded with every verdict.
 
     margin: relative change that matters (0.01 is 1 %); smaller ones are "unchanged".
-    alpha: chance of a false verdict of change over all cases of a night; also the level of a suspicion in stage B.
+    alpha: chance of a false verdict of change over all cases of a run; also the level at which a case is flagged.
     plan_power, power: chance of finding a change of the margin that a plan aims at, and the one behind the smallest
         detectable change.
     pilot_pairs, replans: pairs of the pilot, and how often its plan may be revised.
-    pair_cap, fresh_pair_cap: most pairs of a case in stage B, and in stage C.
+    pair_cap, confirm_pair_cap: most pairs of a case in the stage `measure`, and in `confirm`.
     trim: share of launches that the estimate leaves out at each end (none below 5 launches).
     noise_floor: least relative SD that a launch is taken to have, against timers that are quantised or mocked.
     drift_cap: relative change between sessions that no drift of one build is taken to exceed.
@@ -47,7 +47,7 @@ class Settings:
     pilot_pairs: int = 3
     replans: int = 3
     pair_cap: int = 15
-    fresh_pair_cap: int = 18
+    confirm_pair_cap: int = 18
     trim: float = 0.2
     noise_floor: float = 2e-4
     drift_cap: float = 0.05
@@ -67,7 +67,7 @@ class Settings:
             value = getattr(self, name)
             if not least <= value < below:
                 raise UsageError(f"verdict setting {name} = {value:g} is not from {least:g} to below {below:g}")
-        if min(self.pair_cap, self.fresh_pair_cap) < self.pilot_pairs:
+        if min(self.pair_cap, self.confirm_pair_cap) < self.pilot_pairs:
             raise UsageError(f"verdict settings: a cap is below the {self.pilot_pairs} pairs of the pilot")
 
 

@@ -134,10 +134,10 @@ class Verdict:
     """The judgement of one metric of one case; every change is relative to the baseline (+0.02 is 2 % more).
 
     `low` and `high` bound the change with a confidence of 1 - alpha (99 %). The launches are those that the rule used;
-    `fresh_pairs` of them were stage C, on which alone the figures then rest. `smallest_detectable_change` is what the
-    rule would have called at this spread with the settings' power, `launches_needed` (per side, interleaved) what it
-    would take to decide on a change of the margin; None where the data cannot say. `mode` is None where nothing could
-    be judged.
+    `confirm_pairs` of them are of the stage `confirm`; if there are any, the figures rest on them alone.
+    `smallest_detectable_change` is what the rule would have called at this spread with the settings' power,
+    `launches_needed` (per side, interleaved) what it would take to decide on a change of the margin; None where the
+    data cannot say. `mode` is None where nothing could be judged.
     """
 
     status: Status
@@ -146,13 +146,13 @@ class Verdict:
     settings: Settings
     mode: Mode | None = None
     baseline_value: float | None = None
-    measured_value: float | None = None
+    candidate_value: float | None = None
     change: float | None = None
     low: float | None = None
     high: float | None = None
     baseline_launches: int = 0
-    measured_launches: int = 0
-    fresh_pairs: int = 0
+    candidate_launches: int = 0
+    confirm_pairs: int = 0
     smallest_detectable_change: float | None = None
     launches_needed: int | None = None
 
@@ -177,7 +177,7 @@ class Difference:
 
     name: str
     baseline: str
-    measured: str
+    candidate: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +191,7 @@ class MetricChange:
     title: str
     metric: str
     baseline_value: float | None
-    measured_value: float | None
+    candidate_value: float | None
     change: float | None
     low: float | None
     high: float | None

@@ -6,7 +6,7 @@ from pathlib import Path
 from ssdbench.errors import UsageError
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.software import software
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.times import utc_now
@@ -48,7 +48,7 @@ def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Ev
         write_evaluation(
             folder,
             CheckpointEvaluation(
-                schema_version=SCHEMA_VERSION,
+                schema_version=EXCHANGE_VERSION,
                 started_at=started_at,
                 case=request.case,
                 checkpoint=request.checkpoint,

@@ -17,7 +17,7 @@ from ssdbench.runtime.distributed import is_peer_lost
 from ssdbench.runtime.network import host_name
 from ssdbench.runtime.out_of_memory import memory_exhausted
 from ssdbench.runtime.process import stderr_file
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol, StepCounts
 from ssdbench.schema.environment import Software
 from ssdbench.schema.evaluation import CheckpointEvaluation
@@ -36,9 +36,9 @@ def read_request(path: Path) -> LaunchRequest:
         UsageError: host and worker are not of the same version of ssdbench.
     """
     content = json.loads(path.read_text(encoding="utf-8"))
-    if content["schema_version"] != SCHEMA_VERSION:
+    if content["schema_version"] != EXCHANGE_VERSION:
         raise UsageError(
-            f"{path} is of schema version {content['schema_version']}, this worker speaks {SCHEMA_VERSION}: "
+            f"{path} is of schema version {content['schema_version']}, this worker speaks {EXCHANGE_VERSION}: "
             "run host and worker from the same ssdbench"
         )
     case = content.pop("case")

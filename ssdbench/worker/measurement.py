@@ -10,7 +10,7 @@ from ssdbench.runtime.distributed import local_rank
 from ssdbench.runtime.network import describe_network, host_name
 from ssdbench.runtime.process import OtherCpuUsage, open_other_cpu_usage
 from ssdbench.runtime.software import software
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import StepCounts
 from ssdbench.schema.record import Measurement, NodeCpus
 from ssdbench.schema.times import utc_now
@@ -58,7 +58,7 @@ def take_measurement(context: RankContext, folder: Path, events: Events, counts:
         write_measurement(
             folder,
             Measurement(
-                schema_version=SCHEMA_VERSION,
+                schema_version=EXCHANGE_VERSION,
                 workload_version=workload.version,
                 started_at=started_at,
                 timer="perf_counter" if case.is_synchronised else device.timer,

@@ -18,7 +18,7 @@ import torch
 from ssdbench.errors import DataError, NotFiniteError
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.software import software
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.training import EpochResult, Evaluation, Training
@@ -51,7 +51,7 @@ def _begun(run: Accuracy, context: RankContext, folder: Path) -> Training:
     """The log of a new training, or of the one in the folder up to its last checkpoint."""
     recipe = run.recipe
     fresh = Training(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         workload_version=run.version,
         started_at=utc_now(),
         seed=context.seed,

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 from ssdbench.analysis.baselines.acceptance import accepted, baseline_from, is_same, sessions_of_one_build
 from ssdbench.analysis.baselines.creep import (
-    ageless,
-    given_up,
-    lowered_bars,
+    dropped_cases,
+    find_regressions,
+    ignoring_age,
     next_anchor,
+    refuse_regressions,
     refuse_to_drop_cases,
-    refuse_to_lower_bars,
     release_name,
 )
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.store import Store
-from ssdbench.schema.acceptance import LoweredBar
+from ssdbench.schema.acceptance import AcceptedRegression
 from ssdbench.schema.record import Run
 from ssdbench.schema.verdict import Baseline, Comparison
 from ssdbench.workflows.creep import Creep, anchor_creep, release_creep
@@ -36,7 +36,7 @@ class Change:
     anchor: Baseline | None
     comparison: Comparison | None
     creep: tuple[Creep, ...]
-    lowered: tuple[LoweredBar, ...]
+    lowered: tuple[AcceptedRegression, ...]
     dropped: tuple[str, ...]
 
     @property
@@ -52,7 +52,7 @@ def sessions_to_accept(store: Store, runs: Sequence[Run]) -> Run:
         UsageError: a run is not finished, or cannot be accepted, or they are not of one build.
     """
     for run in runs:
-        if run.header.control is not None and is_unfinished(store, run):
+        if run.header.baseline_arm is not None and is_unfinished(store, run):
             raise UsageError(
                 f"run {run.header.run_id} cannot be accepted: its verdict rule asks for more pairs; finish it with "
                 f"`ssdbench run --resume --run {run.header.run_id}`"
@@ -86,11 +86,11 @@ def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
     replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
     anchor = store.load_anchor(key, name)
     comparison, creep = None, anchor_creep(measured, replaced, anchor, settings)
-    lowered: tuple[LoweredBar, ...] = ()
+    lowered: tuple[AcceptedRegression, ...] = ()
     if replaced:
-        comparison = comparisons.compare(measured, replaced, name, ageless(settings))
+        comparison = comparisons.compare(measured, replaced, name, ignoring_age(settings))
         creep = [*release_creep(store, measured, replaced, anchor, settings), *creep]
-        lowered = lowered_bars(comparison, "baseline")
+        lowered = find_regressions(comparison, "baseline")
     for each in creep:
         known = {bar.case_key for bar in lowered}
         lowered += tuple(bar for bar in each.lowered if bar.case_key not in known)
@@ -101,7 +101,7 @@ def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
         comparison=comparison,
         creep=tuple(creep),
         lowered=lowered,
-        dropped=given_up(comparison) if comparison else (),
+        dropped=dropped_cases(comparison) if comparison else (),
     )
 
 
@@ -115,7 +115,7 @@ def require_allowed(changes: Sequence[Change], *, drop_cases: bool, allow_regres
         if not drop_cases:
             refuse_to_drop_cases(change.dropped, change.baseline)
         if not allow_regression:
-            refuse_to_lower_bars(change.lowered, change.baseline)
+            refuse_regressions(change.lowered, change.baseline)
 
 
 def keep_change(store: Store, change: Change, *, margin: float, reset_anchor: bool) -> tuple[Baseline, str]:
@@ -130,7 +130,7 @@ def keep_change(store: Store, change: Change, *, margin: float, reset_anchor: bo
         change.baseline,
         change.replaced,
         margin=margin,
-        lowered=change.lowered,
+        accepted_regressions=change.lowered,
         dropped=change.dropped,
         reset_anchor=reset_anchor or not (change.anchor or change.replaced),
     )

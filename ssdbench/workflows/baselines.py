@@ -1,7 +1,7 @@
 """Finds, checks and compares the baselines of a store."""
 
 from ssdbench.analysis.baselines.acceptance import as_run
-from ssdbench.analysis.baselines.creep import ageless
+from ssdbench.analysis.baselines.creep import ignoring_age
 from ssdbench.analysis.baselines.verification import findings
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.errors import StoreError, UsageError
@@ -55,7 +55,7 @@ def compare_two(store: Store, left: str, right: str, hardware: str | None, say: 
     """
     baseline, candidate = _load_side(store, left, hardware, say), _load_side(store, right, hardware, say)
     measured = as_run(candidate) if isinstance(candidate, Baseline) else candidate
-    return comparisons.compare(measured, baseline, left, ageless(measured.header.settings))
+    return comparisons.compare(measured, baseline, left, ignoring_age(measured.header.settings))
 
 
 def check_baseline(store: Store, hardware_key: str, name: str) -> list[str]:

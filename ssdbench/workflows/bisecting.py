@@ -97,7 +97,7 @@ class Search:
         return replace(
             setup,
             settings=replace(
-                settings, pair_cap=factor * settings.pair_cap, fresh_pair_cap=factor * settings.fresh_pair_cap
+                settings, pair_cap=factor * settings.pair_cap, confirm_pair_cap=factor * settings.confirm_pair_cap
             ),
         )
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssdbench.analysis.baselines.creep import (
-    ageless,
+    find_regressions,
     gained,
-    lowered_bars,
-    not_yet_allowed,
+    ignoring_age,
+    not_yet_accepted,
     release_name,
     same_launches,
     since_anchor,
@@ -15,7 +15,7 @@ from ssdbench.analysis.baselines.creep import (
 )
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.harness.stores.store import Store
-from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
+from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline, BaselineHeader, Comparison
@@ -33,7 +33,7 @@ class Creep:
     against: Against
     kept: BaselineHeader
     comparison: Comparison
-    lowered: tuple[LoweredBar, ...]
+    lowered: tuple[AcceptedRegression, ...]
     allowed_cases: int
     gained: tuple[str, ...]
 
@@ -77,9 +77,9 @@ def release_creep(
 
 
 def _creep(run: Run, kept: Baseline, against: Against, allowed: Sequence[Acceptance], settings: Settings) -> Creep:
-    comparison = comparisons.compare(run, kept, f"{kept.header.name} ({against})", ageless(settings))
-    worse = lowered_bars(comparison, against)
-    lowered = not_yet_allowed(worse, allowed, settings.margin)
+    comparison = comparisons.compare(run, kept, f"{kept.header.name} ({against})", ignoring_age(settings))
+    worse = find_regressions(comparison, against)
+    lowered = not_yet_accepted(worse, allowed, settings.margin)
     return Creep(
         against=against,
         kept=kept.header,

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from ssdbench.analysis.verdicts.arms import launches_by_case
+from ssdbench.analysis.verdicts.interim import InterimState, interim_state
 from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
-from ssdbench.analysis.verdicts.outlook import Outlook, outlook
 from ssdbench.harness.baseline_arm import parse_duration
 from ssdbench.harness.launch_loop import LaunchLoop
 from ssdbench.harness.runner import AskRule, run_candidates, run_pairs, run_plan
@@ -38,7 +38,7 @@ def deadline_of(budget: str | None) -> float | None:
 def measure_launches(loop: LaunchLoop, store: Store, header: RunHeader, deadline_seconds: float | None) -> None:
     """Measure pairs where the run has a baseline arm, as the rule asks; else the plan, then more until decided."""
     ask = _rule_of(store, header)
-    if ask is not None and header.control is not None:
+    if ask is not None and header.baseline_arm is not None:
         run_pairs(loop, header.plan, ask, deadline_seconds)
         return
     run_plan(loop, header.plan, deadline_seconds)
@@ -48,7 +48,7 @@ def measure_launches(loop: LaunchLoop, store: Store, header: RunHeader, deadline
 
 def is_judged_at_its_end(header: RunHeader) -> bool:
     """Whether a run is measured in order to be decided, in pairs or against a stored baseline."""
-    return header.control is not None or header.options.until_decided is not None
+    return header.baseline_arm is not None or header.options.until_decided is not None
 
 
 def is_unfinished(store: Store, run: Run) -> bool:
@@ -57,19 +57,19 @@ def is_unfinished(store: Store, run: Run) -> bool:
     if ask is not None and ask(run.records):
         return True
     launches = {(record.case.key, record.launch) for record in run.records}
-    return run.header.control is None and len(launches) < len(run.header.plan.order)
+    return run.header.baseline_arm is None and len(launches) < len(run.header.plan.order)
 
 
-def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], Outlook] | None:
+def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], InterimState] | None:
     """What can be said of an interleaved run while it is measured; None for other runs."""
-    if header.control is None:
+    if header.baseline_arm is None:
         return None
-    return lambda records: outlook(launches_by_case(header.plan, records), header.settings)
+    return lambda records: interim_state(launches_by_case(header.plan, records), header.settings)
 
 
 def _rule_of(store: Store, header: RunHeader) -> AskRule | None:
     plan, settings, against = header.plan, header.settings, header.options.until_decided
-    if header.control is not None:
+    if header.baseline_arm is not None:
         return lambda records: next_pairs(launches_by_case(plan, records), settings)
     if against is None:
         return None

@@ -9,7 +9,7 @@ from ssdbench.harness.process import SOURCE
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite
-from ssdbench.schema.record import ContainerImage, Control, RunHeader, RunOptions
+from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,8 @@ class ImageSuite:
         """
         options = replace(self.options, image=image, container=self.containers.options)
         python = self.containers.options.python
-        control = Control(python=python, source=str(SOURCE), image=baseline) if baseline is not None else None
-        setup = run_setup.new_setup(self.suite, options, self.seed, control)
+        baseline_arm = BaselineArm(python=python, source=str(SOURCE), image=baseline) if baseline is not None else None
+        setup = run_setup.new_setup(self.suite, options, self.seed, baseline_arm)
         run_setup.require_speed(setup.plan)
         return replace(setup, plan=select_cases(setup.plan, self.cases)) if self.cases else setup
 
@@ -44,7 +44,7 @@ def find_earlier_run(store: Store, setup: RunSetup, image: ContainerImage) -> Ru
     same = [
         header
         for header in store.headers()
-        if header.control is None
+        if header.baseline_arm is None
         and header.options.image is not None
         and header.options.image.id == image.id
         and header.plan.cases == setup.plan.cases

@@ -50,7 +50,7 @@ def judge_run(store: Store, run: Run, baseline: str | None = None, settings: Set
         StoreError: `baseline` is neither a baseline nor a run.
     """
     settings = settings or run.header.settings
-    if run.header.control is not None and baseline is None:
+    if run.header.baseline_arm is not None and baseline is None:
         return Judgement(run=run, comparison=comparisons.compare_arms(run, settings), reference=None)
     wanted = baseline or run.header.options.until_decided or DEFAULT_BASELINE
     reference = find_reference(store, run.header.hardware.key, wanted)

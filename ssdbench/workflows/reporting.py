@@ -110,7 +110,7 @@ def _history(store: Store, run: Run, say: Say) -> History:
 
 def _report_of(store: Store, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
     judgement = judge_run(store, run, baseline, settings)
-    control, candidate = split_arms(run)
-    is_interleaved = run.header.control is not None and baseline is None
-    reference = control if is_interleaved else judgement.reference
+    baseline_arm, candidate = split_arms(run)
+    is_interleaved = run.header.baseline_arm is not None and baseline is None
+    reference = baseline_arm if is_interleaved else judgement.reference
     return report_on(candidate, reference, judgement.comparison, history)

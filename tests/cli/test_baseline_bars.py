@@ -47,7 +47,7 @@ def test_an_allowed_regression_stays_visible_for_ever(tmp_path: Path):
         (("second",), "slower, see issue 12"),
         (("third",), "repaired"),
     ]
-    (bar,) = history[1].lowered
+    (bar,) = history[1].accepted_regressions
     assert (bar.case_key, bar.old_value, bar.new_value) == (A.key, pytest.approx(20), pytest.approx(16))
     assert (bar.change, bar.against, history[1].margin) == (pytest.approx(-0.2), "baseline", Settings().margin)
     outcome = ssdbench("baseline", "show", "--results", tmp_path)
@@ -98,7 +98,7 @@ def test_creep_within_the_margin_of_every_release_is_noticed_against_the_anchor(
     assert outcome.code == 2
     assert "(-1.6% against the anchor)" in outcome.err
     assert accept(tmp_path, "release-2", "--allow-regression").code == 0
-    assert the_baseline(tmp_path).history[-1].lowered[0].against == "anchor"
+    assert the_baseline(tmp_path).history[-1].accepted_regressions[0].against == "anchor"
     quiet = accept(tmp_path, "release-3")
     assert quiet.code == 0
     assert "no creep: no case is worse" in quiet.words
@@ -135,7 +135,7 @@ def test_creep_after_a_gain_is_noticed_against_the_last_release(tmp_path: Path):
     assert outcome.code == 2
     assert "(-1.7% against the release)" in outcome.err
     assert accept(tmp_path, "release-3", "--allow-regression").code == 0
-    assert the_baseline(tmp_path).history[-1].lowered[0].against == "release"
+    assert the_baseline(tmp_path).history[-1].accepted_regressions[0].against == "release"
     assert accept(tmp_path, "release-4").code == 0  # no worse than what was allowed
     assert the_baseline(tmp_path, "main.release").header.run_id == "release-1"
 

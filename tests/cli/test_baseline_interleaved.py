@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ssdbench.schema.record import Control, Record, Run
+from ssdbench.schema.record import BaselineArm, Record, Run
 from tests.builders import a_case, a_header, a_record, a_run
 from tests.cli.running import accept, bytes_of, keep, ssdbench, the_baseline
 
@@ -23,12 +23,12 @@ def launches(case, stage: str, candidate_seconds: float) -> list[Record]:
 
 
 def interleaved(*records: Record) -> Run:
-    header = a_header(cases=(A, B), control=Control(python="/opt/old/bin/python", source="/opt/old"))
+    header = a_header(cases=(A, B), baseline_arm=BaselineArm(python="/opt/old/bin/python", source="/opt/old"))
     placed = tuple(replace(record, order=order) for order, record in enumerate(records))
     return Run(header=header, records=placed)
 
 
-SLOWER = (*launches(A, "B", 0.1), *launches(B, "B", 0.12), *launches(B, "C", 0.12))
+SLOWER = (*launches(A, "measure", 0.1), *launches(B, "measure", 0.12), *launches(B, "confirm", 0.12))
 
 
 def test_the_candidates_launches_of_both_stages_are_accepted(tmp_path: Path):
@@ -38,7 +38,7 @@ def test_the_candidates_launches_of_both_stages_are_accepted(tmp_path: Path):
     assert (outcome.code, outcome.err) == (0, "")
     records = the_baseline(tmp_path).records
     assert [(record.case.backbone, record.stage, record.launch) for record in records] == [
-        *(("resnet18", "B", launch) for launch in range(3)),
+        *(("resnet18", "measure", launch) for launch in range(3)),
         *(("resnet50", stage, launch) for stage in "BC" for launch in range(3)),
     ]
     assert {record.arm for record in records} == {"candidate"}

@@ -52,10 +52,10 @@ def test_a_planted_slowdown_is_regressed_and_an_equal_build_is_not(
     assert equal["status"] in ("unchanged", "inconclusive")
 
     run = FileStore(tmp_path / "results").load("latest")
-    assert run.header.control is not None
+    assert run.header.baseline_arm is not None
     places = {(record.case.batch_size_per_gpu, record.stage, record.arm) for record in run.records}
-    assert {(2, "C", "baseline"), (2, "C", "candidate")} <= places
-    assert not any(batch_size == 1 and stage == "C" for batch_size, stage, _ in places)
+    assert {(2, "confirm", "baseline"), (2, "confirm", "candidate")} <= places
+    assert not any(batch_size == 1 and stage == "confirm" for batch_size, stage, _ in places)
     for batch_size in (1, 2):
         arms = [record.arm for record in run.records if record.case.batch_size_per_gpu == batch_size]
         assert arms.count("baseline") == arms.count("candidate") >= 3

@@ -70,7 +70,7 @@ def test_launches_are_added_until_a_stored_run_can_decide_or_cannot(
     assert decided.returncode == ExitCode.REGRESSED, decided.stdout + decided.stderr
     run = latest(tmp_path)
     assert [(record.launch, record.arm, record.stage) for record in run.records] == [
-        (launch, "candidate", "B") for launch in range(3)
+        (launch, "candidate", "measure") for launch in range(3)
     ]
     assert run.header.options.until_decided == stored.run_id
     (verdict,) = cases_of(ssdbench("compare", "latest", "--json"))
@@ -81,9 +81,9 @@ def test_launches_are_added_until_a_stored_run_can_decide_or_cannot(
     # The environment of the stored run still exists: it measures as the baseline. Then it is changed, and goes away.
     own = ("run", paced, "--decide", "--baseline-run", stored.run_id, "--budget", "0s")
     assert ssdbench(*own).returncode == ExitCode.NOT_COVERED
-    control = latest(tmp_path).header.control
-    assert control is not None
-    assert control.source == str(faster)
+    baseline_arm = latest(tmp_path).header.baseline_arm
+    assert baseline_arm is not None
+    assert baseline_arm.source == str(faster)
     git(faster, "init", "--quiet")
     git(faster, "add", "--all")
     git(faster, "commit", "--quiet", "--message", "later")
@@ -135,7 +135,7 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
     assert run.records[:3] == before.records
     assert len(run.records) == 4
     key = run.records[0].case.key
-    drawn = [(arm, pair) for pair in (0, 1) for arm in _order(run.header.plan.seed, key, "B", pair)]
+    drawn = [(arm, pair) for pair in (0, 1) for arm in _order(run.header.plan.seed, key, "measure", pair)]
     assert [(record.arm, record.launch) for record in run.records] == drawn
 
     # Its candidate may become a baseline, with which a later run can be compared.

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ssdbench.analysis.verdicts.outlook import Outlook
+from ssdbench.analysis.verdicts.interim import InterimState
 from ssdbench.cli.progress import run_progress
 from ssdbench.harness.forecast import Forecast
 from ssdbench.schema.case import Protocol
@@ -17,9 +17,9 @@ A = a_case()
 
 def test_each_news_of_a_case_is_one_line_and_what_is_left_follows(capsys: pytest.CaptureFixture[str]):
     seen = [
-        Outlook(said={}, cases_left=2, most_pairs=66),
-        Outlook(said={A.key: "decided, unchanged (the same)"}, cases_left=1, most_pairs=30),
-        Outlook(said={A.key: "decided, unchanged (the same)"}, cases_left=1, most_pairs=29),
+        InterimState(said={}, cases_left=2, most_pairs=66),
+        InterimState(said={A.key: "decided, unchanged (the same)"}, cases_left=1, most_pairs=30),
+        InterimState(said={A.key: "decided, unchanged (the same)"}, cases_left=1, most_pairs=29),
     ]
     look = iter(seen)
     prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())

@@ -115,7 +115,7 @@ def test_pairs_are_measured_on_one_node_until_they_are_decided(ssdbench: Ssdbenc
     )
     assert done.returncode == 0, done.stdout + done.stderr
     run = latest(tmp_path)
-    assert run.header.control is not None
+    assert run.header.baseline_arm is not None
     nodes = {host for number in range(len(run.records)) for host in network(tmp_path, number).rank_hosts}
     assert (len(nodes), {record.arm for record in run.records}) == (1, {"baseline", "candidate"})
 

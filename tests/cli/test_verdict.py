@@ -17,7 +17,7 @@ def write(path: Path, night: LaunchesByCase, *, stages: str = "BC", paired: bool
         rows = csv.writer(file)
         rows.writerow(["case", "arm", "launch", "value", "stage", *(["pair"] if paired else [])])
         for name, case in night.items():
-            for stage, arms in (("B", case.measured), ("C", case.fresh)):
+            for stage, arms in (("B", case.measure), ("C", case.confirm)):
                 for arm, values in (("baseline", arms.baseline), ("candidate", arms.candidate)):
                     for launch, value in enumerate(values if stage in stages else ()):
                         rows.writerow([name, arm, launch, value, stage, *([launch] if paired else [])])

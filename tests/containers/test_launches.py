@@ -11,7 +11,7 @@ from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.images import inspect_image
 from ssdbench.harness.launchers.container import ContainerLauncher
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import Failure, Measurement
@@ -29,7 +29,7 @@ def request_in(folder: Path, *, timeout_seconds: float = 900.0, ranks: int = 1, 
         workload="pace", backbone="none", pipeline="none", world_size=ranks, options=options, protocol=protocol
     )
     return LaunchRequest(
-        schema_version=SCHEMA_VERSION, case=case, launch=0, seed=1, output=str(folder / "launch"), prepared_data=None
+        schema_version=EXCHANGE_VERSION, case=case, launch=0, seed=1, output=str(folder / "launch"), prepared_data=None
     )
 
 

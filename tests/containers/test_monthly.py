@@ -57,8 +57,8 @@ def test_a_slower_container_is_found_once_and_what_broke_off_is_made_up_for(
         code, said = monthly(old)
         assert code == ExitCode.REGRESSED, said
         header = latest(tmp_path).header
-        assert header.control is not None
-        images = (header.control.image, header.options.image)
+        assert header.baseline_arm is not None
+        images = (header.baseline_arm.image, header.options.image)
         assert [image.reference for image in images if image is not None] == [old, new]
 
         code, said = monthly(old)

@@ -42,10 +42,10 @@ def test_two_images_that_differ_are_told_apart_and_what_differs_is_reported(
     done = ssdbench("containers", "compare", "26.01", "26.05", *arguments)
     assert done.returncode == ExitCode.REGRESSED, done.stdout + done.stderr
     run = latest(tmp_path)
-    assert run.header.control is not None
-    assert run.header.control.image is not None
+    assert run.header.baseline_arm is not None
+    assert run.header.baseline_arm.image is not None
     assert run.header.options.image is not None
-    images = (run.header.control.image, run.header.options.image)
+    images = (run.header.baseline_arm.image, run.header.options.image)
     assert [image.reference for image in images] == [f"{REPOSITORY}:26.01", f"{REPOSITORY}:26.05"]
     comparison = json.loads(ssdbench("compare", "latest", "--json").stdout)
     (case,) = comparison["cases"]

@@ -39,7 +39,7 @@ def measured(tmp_path: Path, *cores: float) -> Kept:
     kept = Kept()
     run = a_run((a_case(), ()))
     loop = LaunchLoop(run, None, {"candidate": BusyNeighbours(*cores)}, kept, tmp_path, kept)
-    loop.measure(a_case(), "candidate", "B", 0, "launch 1")
+    loop.measure(a_case(), "candidate", "measure", 0, "launch 1")
     return kept
 
 

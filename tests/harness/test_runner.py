@@ -101,8 +101,8 @@ def test_cases_take_turns_a_pair_each_and_the_order_within_a_pair_is_drawn(tmp_p
 
 def test_the_plan_of_stage_b_is_the_same_whatever_the_candidates_level(tmp_path: Path) -> None:
     equal, planted = paired(tmp_path / "a", EMPTY, noisy), paired(tmp_path / "b", EMPTY, slower)
-    assert [place for place in places(planted) if place[1] == "B"] == places(equal)
-    assert {place[1] for place in places(planted)} == {"B", "C"}
+    assert [place for place in places(planted) if place[1] == "measure"] == places(equal)
+    assert {place[1] for place in places(planted)} == {"measure", "confirm"}
 
 
 @pytest.mark.parametrize("measured", [1, 3, 5, 6])
@@ -200,7 +200,7 @@ def test_a_case_has_replacements_of_its_own(tmp_path: Path) -> None:
     loop, watch = loop_of(run, tmp_path, noisy)
     for case in (A, B):
         loop._launchers["candidate"].busy = MOST_REPLACEMENTS  # type: ignore[attr-defined]
-        loop.measure(case, "candidate", "B", 0, "launch 1")
+        loop.measure(case, "candidate", "measure", 0, "launch 1")
     assert [record.replacement for record in watch] == 2 * [0, 1, 2, 3]
     assert watch[-1].invalid_reason is None
 
@@ -211,8 +211,8 @@ def test_both_arms_of_a_pair_get_the_same_seed_and_each_pair_another(tmp_path: P
     run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), None)
     baseline, candidate = (loop._launchers[arm].seeds for arm in ("baseline", "candidate"))  # type: ignore[attr-defined]
     assert baseline == candidate
-    assert {stage for stage, _ in baseline} == {"B", "C"}
-    of_plan = [seed for (stage, _), seed in sorted(baseline.items()) if stage == "B"]
+    assert {stage for stage, _ in baseline} == {"measure", "confirm"}
+    of_plan = [seed for (stage, _), seed in sorted(baseline.items()) if stage == "measure"]
     assert of_plan == [run.header.plan.seed + pair for pair in range(len(of_plan))]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import Arm, Control, PhaseTimes, Record, Run, RunHeader, StageName
+from ssdbench.schema.record import Arm, BaselineArm, PhaseTimes, Record, Run, RunHeader, StageName
 from tests.builders import GPU_HARDWARE, HOST, SOFTWARE, a_case, a_failure, a_header, a_measurement, a_record
 
 HARDWARE = replace(GPU_HARDWARE, gpu_count=8)
@@ -51,7 +51,7 @@ def interleaved_run(
         created_at=created_at,
         hardware=HARDWARE,
         host=replace(HOST, driver="580.95", os="Ubuntu 24.04", gpus=(a_gpu(),), variables={"NCCL_ALGO": "Ring"}),
-        control=Control(python="/opt/release/bin/python", source="/opt/release"),
+        baseline_arm=BaselineArm(python="/opt/release/bin/python", source="/opt/release"),
     )
     records: list[Record] = []
     for number, case in enumerate(cases):
@@ -59,7 +59,7 @@ def interleaved_run(
             continue
         change = {**REGRESSED, **IMPROVED}.get(number, 0.0)
         noise = 30 * NOISE if number == NOISY else NOISE
-        stages: list[tuple[StageName, int]] = [("B", pairs), ("C", 8)] if change else [("B", pairs)]
+        stages: list[tuple[StageName, int]] = [("measure", pairs), ("confirm", 8)] if change else [("measure", pairs)]
         for stage, count in stages:
             records += _pairs(draw, run_id, case, stage, count, change, noise)
         if number == FAILED:
@@ -86,7 +86,7 @@ def plain_run(number: int, *, launches: int = 5, cases: Sequence[Case] | None = 
     )
     changes = REGRESSED if number >= 20 else {}
     records = [
-        _launch(draw, run_id, case, launch, "candidate", "B", changes.get(index, 0.0), 3 * NOISE, release)
+        _launch(draw, run_id, case, launch, "candidate", "measure", changes.get(index, 0.0), 3 * NOISE, release)
         for index, case in enumerate(chosen)
         for launch in range(launches)
     ]

@@ -34,14 +34,14 @@ def test_ticks_are_round_and_within_the_range(low: float, high: float, texts: li
 
 def test_a_value_stands_where_its_axis_says():
     plot = Plot((0, 10), (0, 1), width=360, height=210)
-    plot.dots([(0, 0), (10, 1), (5, 0.5)], "measured")
+    plot.dots([(0, 0), (10, 1), (5, 0.5)], "candidate")
     assert 'd="M54.0 168.0h0M348.0 26.0h0M201.0 97.0h0"' in plot.svg("three points")
 
 
 def test_lines_and_dots_agree_and_a_range_of_no_length_is_widened():
     plot = Plot((3, 3), (7, 7))
-    plot.dots([(3, 7)], "measured")
-    plot.line([(3, 7), (3, 7)], "measured")
+    plot.dots([(3, 7)], "candidate")
+    plot.line([(3, 7), (3, 7)], "candidate")
     assert plot.svg("one point").count("201.0 97.0") == 3
     assert padded([1.0, 2.0], 0.1) == pytest.approx((0.9, 2.1))
 
@@ -84,24 +84,26 @@ def test_without_an_interval_there_is_no_chart_of_it():
 
 def test_every_launch_is_a_dot_on_its_own_side():
     launches = [
-        LaunchValue(side=side, value=v, stage="B") for side in ("baseline", "measured") for v in (10.0, 11.0, 12.0)
+        LaunchValue(side=side, value=v, stage="measure")
+        for side in ("baseline", "candidate")
+        for v in (10.0, 11.0, 12.0)
     ]
     picture = str(launches_chart("throughput", launches))
-    for side in ("baseline", "measured"):
+    for side in ("baseline", "candidate"):
         (path,) = re.findall(rf'class="dots {side}" d="([^"]*)"', picture)
         assert path.count("h0") == 3
     assert "measured: none" in str(launches_chart("throughput", launches[:3]))
 
 
 def test_a_warm_up_that_is_slow_does_not_flatten_the_timed_steps():
-    slow_start = StepTrace(side="measured", warmup_steps=1, steps=((0, 60.0), (1, 0.100), (2, 0.102)), fetches=())
+    slow_start = StepTrace(side="candidate", warmup_steps=1, steps=((0, 60.0), (1, 0.100), (2, 0.102)), fetches=())
     shown = [float(text) for text in re.findall(r'text-anchor="end">([\d.]+)</text>', str(trace_chart([slow_start])))]
     assert max(shown) < 103
 
 
 def test_throttled_steps_are_tinted_and_the_legend_says_on_which_side_and_why():
     quiet = StepTrace(side="baseline", warmup_steps=0, steps=((0, 0.1), (10, 0.1)), fetches=())
-    capped = replace(quiet, side="measured", throttled=((2, 4),), throttle_reasons="power cap")
+    capped = replace(quiet, side="candidate", throttled=((2, 4),), throttle_reasons="power cap")
     assert throttled_sides([quiet, capped]) == "power cap (measured)"
     assert throttled_sides([quiet]) == ""
     # Ten steps are 294 wide from 54 on: the band goes from step 1.5 to step 4.5.
@@ -110,14 +112,14 @@ def test_throttled_steps_are_tinted_and_the_legend_says_on_which_side_and_why():
 
 
 def test_a_phase_has_a_bar_on_each_side_that_knows_it():
-    both = PhasePair(name="backward", baseline=0.050, measured=0.100)
-    picture = str(phases_chart([both, PhasePair(name="<new>", baseline=None, measured=0.010)]))
+    both = PhasePair(name="backward", baseline=0.050, candidate=0.100)
+    picture = str(phases_chart([both, PhasePair(name="<new>", baseline=None, candidate=0.010)]))
     ends = {
         side: [float(x) for x in re.findall(rf'class="line {side} bar" d="M104.0 [\d.]+H([\d.]+)"', picture)]
-        for side in ("baseline", "measured")
+        for side in ("baseline", "candidate")
     }
-    assert [len(ends["baseline"]), len(ends["measured"])] == [1, 2]
-    assert ends["measured"][0] - 104 == pytest.approx(2 * (ends["baseline"][0] - 104), abs=0.2)
+    assert [len(ends["baseline"]), len(ends["candidate"])] == [1, 2]
+    assert ends["candidate"][0] - 104 == pytest.approx(2 * (ends["baseline"][0] - 104), abs=0.2)
     assert "&lt;new&gt;" in picture
     assert phases_chart([both]) is None
     assert phases_chart([]) is None

@@ -36,15 +36,15 @@ HOSTILE = (
 def a_comparison(*cases: CaseVerdict) -> Comparison:
     return Comparison(
         schema_version=SCHEMA_VERSION, run_id="run-1", hardware_key="cpu-2x", baseline="main", baseline_run_id="run-0",
-        settings=Settings(), cases=cases, differences=(Difference(name="torch", baseline="2.10", measured="2.11"),),
+        settings=Settings(), cases=cases, differences=(Difference(name="torch", baseline="2.10", candidate="2.11"),),
     )  # fmt: skip
 
 
 def a_verdict(status: Status, number: int = 0, text: str = "", **changes: object) -> CaseVerdict:
     verdict = Verdict(
         status=status, metric="throughput", sentence=text or f"because of {status.value}", settings=Settings(),
-        baseline_value=20.0, measured_value=18.0, change=-0.1, low=-0.11, high=-0.09, baseline_launches=5,
-        measured_launches=5,
+        baseline_value=20.0, candidate_value=18.0, change=-0.1, low=-0.11, high=-0.09, baseline_launches=5,
+        candidate_launches=5,
     )  # fmt: skip
     key = text or f"case-{number}"
     return CaseVerdict(case_key=key, title=key, verdict=replace(verdict, **changes))  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def a_verdict(status: Status, number: int = 0, text: str = "", **changes: object
 EVERY = a_comparison(*(a_verdict(status, number) for number, status in enumerate(Status)))
 HOSTILE_COMPARISON = replace(
     a_comparison(a_verdict(Status.REGRESSED, text=HOSTILE), a_verdict(Status.FAILED, text=HOSTILE + "2")),
-    run_id=HOSTILE, baseline=HOSTILE, differences=(Difference(name=HOSTILE, baseline="|", measured="`"),),
+    run_id=HOSTILE, baseline=HOSTILE, differences=(Difference(name=HOSTILE, baseline="|", candidate="`"),),
 )  # fmt: skip
 
 

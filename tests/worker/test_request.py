@@ -8,7 +8,7 @@ import pytest
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.launchers.torchrun import write_request
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol, StepCounts
 from ssdbench.worker.exchange_files import read_request
 from tests.builders import a_case
@@ -16,7 +16,7 @@ from tests.builders import a_case
 
 def a_request(tmp_path: Path) -> LaunchRequest:
     return LaunchRequest(
-        schema_version=SCHEMA_VERSION, case=a_case(), launch=0, seed=1, output=str(tmp_path / "launch")
+        schema_version=EXCHANGE_VERSION, case=a_case(), launch=0, seed=1, output=str(tmp_path / "launch")
     )
 
 

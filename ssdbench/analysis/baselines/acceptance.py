@@ -15,7 +15,7 @@ from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.coverage import failures, unfit_cases
 from ssdbench.errors import UsageError
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.acceptance import Acceptance, LoweredBar
+from ssdbench.schema.acceptance import Acceptance, AcceptedRegression
 from ssdbench.schema.case import Plan, PlannedCase
 from ssdbench.schema.record import Record, Run, RunHeader
 from ssdbench.schema.verdict import Baseline, BaselineHeader
@@ -86,7 +86,7 @@ def accepted(
     replaced: Baseline | None,
     *,
     margin: float,
-    lowered: tuple[LoweredBar, ...] = (),
+    accepted_regressions: tuple[AcceptedRegression, ...] = (),
     dropped: tuple[str, ...] = (),
     reset_anchor: bool = False,
 ) -> Baseline:
@@ -99,7 +99,7 @@ def accepted(
         run_ids=baseline.header.sessions,
         margin=margin,
         judged_by=__version__,
-        lowered=lowered,
+        accepted_regressions=accepted_regressions,
         dropped=dropped,
         reset_anchor=reset_anchor,
     )
@@ -145,7 +145,7 @@ def _unlike(earlier: Run, newest: Run) -> str | None:
         return f"{_few(only)} in one of them only"
     for key, records in here.items():
         found += comparability_issues(there[key], records)
-    return _few([f"{item.name} {item.baseline} and {item.measured}" for item in found]) or None
+    return _few([f"{item.name} {item.baseline} and {item.candidate}" for item in found]) or None
 
 
 def _by_case(run: Run) -> dict[str, list[Record]]:
@@ -184,7 +184,7 @@ def _missing(run: Run) -> list[str]:
     # An unsupported launch ends its case: the worker found out what the plan could not know.
     ended = {record.case.key for record in run.records if record.failure and record.failure.kind == "unsupported"}
     unfit = unfit_cases(run.records)
-    if run.header.control is not None:
+    if run.header.baseline_arm is not None:
         ended |= unfit.keys()  # in pairs, the first launch without memory ends its case as well
     measured = {
         (record.case.key, record.launch)

@@ -4,8 +4,8 @@ The bar of a case is the figure of its baseline. It is *lowered* where the new l
 they support no verdict and their figure is worse than the bar by more than the margin: they are about to become the
 reference, and whether they are worse by a change of the code or by bad luck, every later run would be let off.
 
-A bar does not age: the comparisons judged here are made with `ageless` settings, so what is stale in them is of another
-version of its workload, and its figures have nothing in common with the new ones.
+A bar does not age: the comparisons judged here are made with `ignoring_age` settings, so what is stale in them is
+of another version of its workload, and its figures have nothing in common with the new ones.
 
 Bars creep: half a per cent a release is within the margin of every comparison with the baseline before. So the *anchor*
 keeps the launches with which each case was first accepted, and the same rule holds against it. What was lowered
@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from ssdbench.analysis.differences import comparability_issues
 from ssdbench.errors import UsageError
-from ssdbench.schema.acceptance import Acceptance, Against, LoweredBar
+from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
 from ssdbench.schema.record import Record
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, Direction, Status
@@ -38,12 +38,12 @@ def release_name(name: str) -> str:
     return name + _RELEASE
 
 
-def ageless(settings: Settings) -> Settings:
+def ignoring_age(settings: Settings) -> Settings:
     """For figures that are old on purpose, or about to be replaced: no age makes them stale."""
     return replace(settings, maximum_age_days=_ANY_AGE_DAYS)
 
 
-def lowered_bars(comparison: Comparison, against: Against) -> tuple[LoweredBar, ...]:
+def find_regressions(comparison: Comparison, against: Against) -> tuple[AcceptedRegression, ...]:
     """The cases that got worse than the reference of this comparison, worst first; cases without figures have none."""
     margin = math.log1p(comparison.settings.margin)
     return tuple(
@@ -54,11 +54,11 @@ def lowered_bars(comparison: Comparison, against: Against) -> tuple[LoweredBar, 
     )
 
 
-def not_yet_allowed(
-    lowered: Iterable[LoweredBar], history: Iterable[Acceptance], margin: float
-) -> tuple[LoweredBar, ...]:
+def not_yet_accepted(
+    lowered: Iterable[AcceptedRegression], history: Iterable[Acceptance], margin: float
+) -> tuple[AcceptedRegression, ...]:
     """Without those that are no worse, by more than the margin, than what `history` last allowed for their case."""
-    allowed = {bar.case_key: bar for entry in history for bar in entry.lowered}
+    allowed = {bar.case_key: bar for entry in history for bar in entry.accepted_regressions}
     return tuple(
         bar
         for bar in lowered
@@ -86,7 +86,7 @@ def gained(comparison: Comparison) -> list[str]:
     ]
 
 
-def given_up(comparison: Comparison) -> tuple[str, ...]:
+def dropped_cases(comparison: Comparison) -> tuple[str, ...]:
     """Keys of the cases whose bar is lost: no longer planned, skipped, without room, or not comparable."""
     return tuple(
         sorted(
@@ -112,7 +112,7 @@ def refuse_to_drop_cases(dropped: Sequence[str], baseline: Baseline) -> None:
         )
 
 
-def refuse_to_lower_bars(lowered: Sequence[LoweredBar], baseline: Baseline) -> None:
+def refuse_regressions(lowered: Sequence[AcceptedRegression], baseline: Baseline) -> None:
     """Every later run would pass with the worse figures.
 
     Raises:
@@ -159,10 +159,10 @@ def same_launches(one: Baseline, other: Baseline) -> bool:
     return all(_ids(there[key]) == _ids(here[key]) for key in there.keys() & here.keys())
 
 
-def _lowered(case: CaseVerdict, against: Against) -> LoweredBar:
+def _lowered(case: CaseVerdict, against: Against) -> AcceptedRegression:
     verdict = case.verdict
-    old, new = verdict.baseline_value or math.nan, verdict.measured_value or math.nan
-    return LoweredBar(
+    old, new = verdict.baseline_value or math.nan, verdict.candidate_value or math.nan
+    return AcceptedRegression(
         case_key=case.case_key,
         metric=verdict.metric,
         old_value=old,
@@ -175,9 +175,9 @@ def _lowered(case: CaseVerdict, against: Against) -> LoweredBar:
 def _log_loss(case: CaseVerdict) -> float:
     """How much worse the measured side is, as a logarithm; 0 where one side has no figure."""
     verdict = case.verdict
-    if not verdict.baseline_value or not verdict.measured_value:
+    if not verdict.baseline_value or not verdict.candidate_value:
         return 0.0
-    return _log_worsening(verdict.metric, verdict.baseline_value, verdict.measured_value)
+    return _log_worsening(verdict.metric, verdict.baseline_value, verdict.candidate_value)
 
 
 def _log_worsening(metric: str, old: float, new: float) -> float:

@@ -10,7 +10,7 @@ from ssdbench.analysis.convergence.seeds import (
     recipe_differences,
     repeated_seeds,
 )
-from ssdbench.schema.convergence import MINIMUM_SEEDS, Candidate, SeedDistribution
+from ssdbench.schema.convergence import MINIMUM_SEEDS, SeedDistribution, SeedResult
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 
@@ -20,7 +20,7 @@ COLLAPSE_FLOOR = 0.02
 Obstacle = tuple[Status, str]
 
 
-def obstacle(candidates: Sequence[Candidate], distribution: SeedDistribution, until: int | None) -> Obstacle | None:
+def obstacle(candidates: Sequence[SeedResult], distribution: SeedDistribution, until: int | None) -> Obstacle | None:
     """The first thing that decides before any figure does, as status and sentence; None where there is nothing.
 
     With `until`, only what was trained up to the end of that epoch is looked at.
@@ -42,12 +42,12 @@ def lowest_aps(distribution: SeedDistribution) -> dict[int, float]:
     return {epoch: min(curve[epoch] for curve in curves) for epoch in curves[0]}
 
 
-def _unlike(candidates: Sequence[Candidate], distribution: SeedDistribution) -> Obstacle | None:
+def _unlike(candidates: Sequence[SeedResult], distribution: SeedDistribution) -> Obstacle | None:
     for candidate in candidates:
         if candidate.recipe is None:
             continue
         if found := recipe_differences(distribution.header.recipe, candidate.recipe):
-            said = "; ".join(f"{item.name} {item.baseline} -> {item.measured}" for item in found)
+            said = "; ".join(f"{item.name} {item.baseline} -> {item.candidate}" for item in found)
             name = name_of(candidate)
             return Status.INCOMPARABLE, f"{name} was trained otherwise than baseline {distribution.header.name}: {said}"
     return None
@@ -59,7 +59,7 @@ def _unsound(distribution: SeedDistribution) -> Obstacle | None:
         had = f"baseline {name} has {len(distribution.seeds)} seeds"
         return Status.INCONCLUSIVE, f"{had}; a verdict needs {MINIMUM_SEEDS} at least, 10 or more are better"
     for seed in distribution.seeds:
-        fault = fault_of(Candidate(launch=0, training=seed))
+        fault = fault_of(SeedResult(launch=0, training=seed))
         if fault is None and not asked_evaluations(seed):
             fault = f"seed {seed.seed}: it was never evaluated"
         if fault:
@@ -69,7 +69,7 @@ def _unsound(distribution: SeedDistribution) -> Obstacle | None:
     return None
 
 
-def _collapsed(candidates: Sequence[Candidate], distribution: SeedDistribution, until: int | None) -> Obstacle | None:
+def _collapsed(candidates: Sequence[SeedResult], distribution: SeedDistribution, until: int | None) -> Obstacle | None:
     lowest = lowest_aps(distribution)
     for training in (candidate.training for candidate in candidates if candidate.training):
         for epoch, ap in aps(training).items():
@@ -80,18 +80,18 @@ def _collapsed(candidates: Sequence[Candidate], distribution: SeedDistribution, 
     return None
 
 
-def _broken(candidates: Sequence[Candidate], until: int | None) -> Obstacle | None:
+def _broken(candidates: Sequence[SeedResult], until: int | None) -> Obstacle | None:
     faults = [fault for candidate in candidates if (fault := fault_of(candidate, until))]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return (Status.FAILED, faults[0] + more) if faults else None
 
 
-def _dependent(candidates: Sequence[Candidate]) -> Obstacle | None:
+def _dependent(candidates: Sequence[SeedResult]) -> Obstacle | None:
     repeated = repeated_seeds(_trainings(candidates))
     if repeated:
         return Status.INCONCLUSIVE, f"seed {repeated[0]} was trained more than once, and is no second seed"
     return None
 
 
-def _trainings(candidates: Sequence[Candidate]) -> list[Training]:
+def _trainings(candidates: Sequence[SeedResult]) -> list[Training]:
     return [candidate.training for candidate in candidates if candidate.training is not None]

@@ -6,7 +6,7 @@ from ssdbench.analysis.convergence.judge import final_epochs
 from ssdbench.analysis.convergence.seeds import aps, asked_evaluations, candidates_of, fault_of, recipe_differences
 from ssdbench.errors import UsageError
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.convergence import MINIMUM_SEEDS, Candidate, DistributionHeader, SeedDistribution
+from ssdbench.schema.convergence import MINIMUM_SEEDS, DistributionHeader, SeedDistribution, SeedResult
 from ssdbench.schema.record import Run
 from ssdbench.schema.training import Training
 
@@ -41,7 +41,7 @@ def distribution_from(runs: Sequence[Run], *, name: str, reason: str, accepted_a
     )
 
 
-def _refuse_unsound(candidates: Sequence[Candidate]) -> None:
+def _refuse_unsound(candidates: Sequence[SeedResult]) -> None:
     for candidate in candidates:
         fault = fault_of(candidate)
         training, recipe, first = candidate.training, candidate.recipe, candidates[0].recipe
@@ -56,7 +56,7 @@ def _refuse_unsound(candidates: Sequence[Candidate]) -> None:
             item = differences[0]
             raise UsageError(
                 f"seed {training.seed} was trained otherwise than the first: {item.name} {item.baseline} -> "
-                f"{item.measured}; a baseline is of one recipe"
+                f"{item.candidate}; a baseline is of one recipe"
             )
 
 

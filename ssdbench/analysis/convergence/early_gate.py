@@ -22,10 +22,10 @@ from ssdbench.analysis.convergence.seeds import asked_evaluations
 from ssdbench.analysis.verdicts.contrast import quantile
 from ssdbench.schema.convergence import (
     DEFAULT_CONVERGENCE_SETTINGS,
-    Candidate,
     ConvergenceSettings,
     ConvergenceVerdict,
     SeedDistribution,
+    SeedResult,
 )
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
@@ -41,11 +41,11 @@ def early_gate(
 
     The recipe is taken to be the baseline's; `judge_early` checks it.
     """
-    return judge_early([Candidate(launch=0, training=training)], distribution, epoch, settings)
+    return judge_early([SeedResult(launch=0, training=training)], distribution, epoch, settings)
 
 
 def judge_early(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[SeedResult],
     distribution: SeedDistribution,
     epoch: int,
     settings: ConvergenceSettings = DEFAULT_CONVERGENCE_SETTINGS,
@@ -112,7 +112,7 @@ def _verdict(
         low=math.expm1(-shift.drop - reach),
         high=math.expm1(-shift.drop + reach),
         baseline_ap=math.exp(fmean(there)),
-        measured_ap=math.exp(fmean(there) - shift.drop),
+        candidate_ap=math.exp(fmean(there) - shift.drop),
         smallest_detectable_drop=detectable,
         detection_power=settings.gate_power,
     )

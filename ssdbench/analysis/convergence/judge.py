@@ -14,10 +14,10 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.convergence import (
     DEFAULT_CONVERGENCE_SETTINGS,
     RECOMMENDED_SEEDS,
-    Candidate,
     ConvergenceSettings,
     ConvergenceVerdict,
     SeedDistribution,
+    SeedResult,
 )
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
@@ -38,7 +38,7 @@ def mean_log_ap(training: Training, epochs: Sequence[int]) -> float:
 
 
 def judge(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[SeedResult],
     distribution: SeedDistribution,
     settings: ConvergenceSettings = DEFAULT_CONVERGENCE_SETTINGS,
 ) -> ConvergenceVerdict:
@@ -65,7 +65,7 @@ def judge(
         low=math.expm1(-shift.drop - reach),
         high=math.expm1(-shift.drop + reach),
         baseline_ap=math.exp(fmean(there)),
-        measured_ap=math.exp(fmean(here)),
+        candidate_ap=math.exp(fmean(here)),
         smallest_detectable_drop=-math.expm1(-detected),
         detection_power=settings.power,
         more_candidate_seeds=alone,
@@ -85,7 +85,7 @@ def unjudged(distribution: SeedDistribution, measured: int, settings: Convergenc
         settings=settings,
         margin=settings.margin(measured),
         baseline_seeds=len(distribution.seeds),
-        measured_seeds=measured,
+        candidate_seeds=measured,
     )
 
 

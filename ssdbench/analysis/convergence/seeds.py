@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
-from ssdbench.schema.convergence import Candidate, TrainingRecipe
+from ssdbench.schema.convergence import SeedResult, TrainingRecipe
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Difference
@@ -17,7 +17,7 @@ NOT_RUN = "it was not run"
 _MAY_DIFFER = {"protocol", "threads_per_rank"}
 
 
-def candidates_of(run: Run) -> tuple[Candidate, ...]:
+def candidates_of(run: Run) -> tuple[SeedResult, ...]:
     """The planned seeds of an accuracy run, in order; of a seed that was tried again the last attempt.
 
     Raises:
@@ -47,12 +47,12 @@ def accuracy_case(run: Run) -> Case:
     return next(iter(cases.values()))
 
 
-def _candidate(run: Run, launch: int, record: Record | None) -> Candidate:
+def _candidate(run: Run, launch: int, record: Record | None) -> SeedResult:
     if record is None:
-        return Candidate(launch=launch, training=None, failure=NOT_RUN)
+        return SeedResult(launch=launch, training=None, failure=NOT_RUN)
     failure = record.failure.message if record.failure else record.invalid_reason
     recipe = _recipe(run, record, record.training) if record.training else None
-    return Candidate(launch=launch, training=record.training, recipe=recipe, failure=failure)
+    return SeedResult(launch=launch, training=record.training, recipe=recipe, failure=failure)
 
 
 def _recipe(run: Run, record: Record, training: Training) -> TrainingRecipe:
@@ -76,7 +76,7 @@ def _recipe(run: Run, record: Record, training: Training) -> TrainingRecipe:
 def recipe_differences(baseline: TrainingRecipe, measured: TrainingRecipe) -> tuple[Difference, ...]:
     """What keeps two trainings from being compared; figures that a training did not come to are no difference."""
     return tuple(
-        Difference(name=name, baseline=_text(there), measured=_text(here))
+        Difference(name=name, baseline=_text(there), candidate=_text(here))
         for (name, there), (_, here) in zip(_facts(baseline), _facts(measured), strict=True)
         if there != here and not (name in _LEARNED_LATE and here is None)
     )
@@ -118,12 +118,12 @@ def aps(training: Training) -> dict[int, float]:
     return {result.epoch: result.evaluation.ap for result in training.results if result.evaluation is not None}
 
 
-def name_of(candidate: Candidate) -> str:
+def name_of(candidate: SeedResult) -> str:
     """How a sentence names it."""
     return f"launch {candidate.launch}" if candidate.training is None else f"seed {candidate.training.seed}"
 
 
-def fault_of(candidate: Candidate, until: int | None = None) -> str | None:
+def fault_of(candidate: SeedResult, until: int | None = None) -> str | None:
     """Why this seed cannot pass, as a sentence: it failed, is not finite, or lacks epochs; None where it is sound.
 
     With `until`, only what there should be up to the end of that epoch is asked for.

@@ -18,7 +18,7 @@ from statistics import fmean, median, stdev
 
 from ssdbench.analysis.convergence.seeds import aps, fault_of
 from ssdbench.errors import UsageError
-from ssdbench.schema.convergence import Candidate, Printed, PrintedStability, Stability
+from ssdbench.schema.convergence import Printed, PrintedStability, SeedResult, Stability
 from ssdbench.schema.training import Training
 
 
@@ -37,7 +37,7 @@ def stability(trainings: Sequence[Training]) -> Stability:
     if not trainings:
         raise UsageError("a stability table needs one training at least; there is none")
     for training in trainings:
-        fault = fault_of(Candidate(launch=0, training=training))
+        fault = fault_of(SeedResult(launch=0, training=training))
         if fault is None and not aps(training):
             fault = f"seed {training.seed}: it was never evaluated"
         if fault:

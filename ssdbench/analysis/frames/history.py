@@ -51,7 +51,7 @@ def history_frame(found: Iterable[Series]) -> pd.DataFrame:
                     "is_change_point": change is not None,
                     "level_change": change.change if change else None,
                     "differences": "; ".join(
-                        f"{item.name} {item.baseline} -> {item.measured}" for item in change.differences
+                        f"{item.name} {item.baseline} -> {item.candidate}" for item in change.differences
                     )
                     if change
                     else None,

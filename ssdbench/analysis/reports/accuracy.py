@@ -7,7 +7,7 @@ from ssdbench.analysis.convergence.judge import judge
 from ssdbench.analysis.convergence.seeds import accuracy_case, candidates_of, fault_of, name_of, recipe_differences
 from ssdbench.analysis.differences import differences
 from ssdbench.analysis.reports.run import lost, place_facts, software_facts
-from ssdbench.schema.convergence import Candidate, SeedDistribution
+from ssdbench.schema.convergence import SeedDistribution, SeedResult
 from ssdbench.schema.record import Run
 from ssdbench.schema.report import AccuracyReport, Gap, SeedRow
 from ssdbench.schema.training import Training
@@ -39,7 +39,7 @@ def accuracy_report(run: Run, distribution: SeedDistribution | None) -> Accuracy
     )
 
 
-def _row(candidate: Candidate, drawn: Sequence[Training]) -> SeedRow:
+def _row(candidate: SeedResult, drawn: Sequence[Training]) -> SeedRow:
     fault, training = fault_of(candidate), candidate.training
     blank = SeedRow(
         name=name_of(candidate),
@@ -68,11 +68,11 @@ def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole > 0 else None
 
 
-def _reason(candidate: Candidate, fault: str) -> str:
+def _reason(candidate: SeedResult, fault: str) -> str:
     return fault.removeprefix(f"{name_of(candidate)}: ")
 
 
-def _gaps(candidates: Sequence[Candidate]) -> list[Gap]:
+def _gaps(candidates: Sequence[SeedResult]) -> list[Gap]:
     gaps = []
     for candidate in candidates:
         if fault := fault_of(candidate):
@@ -115,7 +115,7 @@ def _reference(distribution: SeedDistribution | None) -> str:
     )
 
 
-def _differences(run: Run, candidates: Sequence[Candidate], distribution: SeedDistribution) -> tuple[Difference, ...]:
+def _differences(run: Run, candidates: Sequence[SeedResult], distribution: SeedDistribution) -> tuple[Difference, ...]:
     recipe = next((candidate.recipe for candidate in candidates if candidate.recipe is not None), None)
     asked = recipe_differences(distribution.header.recipe, recipe) if recipe is not None else ()
     return (*asked, *differences(distribution, run))

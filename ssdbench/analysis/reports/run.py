@@ -16,7 +16,7 @@ from ssdbench.analysis.metrics import figures
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.analysis.verdicts.coverage import failures
 from ssdbench.analysis.verdicts.explain import phase_pairs
-from ssdbench.analysis.verdicts.wording import level
+from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.environment import Software
 from ssdbench.schema.history import Series
 from ssdbench.schema.record import Failure, Measurement, Record, Run
@@ -63,7 +63,7 @@ def report_on(
     """
     sides: dict[Side, dict[str, list[Record]]] = {
         "baseline": _by_case(reference.records if reference else ()),
-        "measured": _by_case(run.records),
+        "candidate": _by_case(run.records),
     }
     cases = tuple(
         _case(
@@ -120,7 +120,7 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
         phases=phases,
         figures=tuple(pairs.values()),
         history=series,
-        failures=tuple(_failure(record, failure) for record, failure in failures(sides["measured"])),
+        failures=tuple(_failure(record, failure) for record, failure in failures(sides["candidate"])),
     )
 
 
@@ -155,9 +155,11 @@ def _trace(side: Side, measurement: Measurement) -> StepTrace:
 
 
 def _pair(metric: str, derived: Mapping[Side, Sequence[Mapping[str, float]]], trim: float) -> FigurePair:
-    there, here = (level([values[metric] for values in derived[side] if metric in values], trim) for side in SIDES)
+    there, here = (
+        trimmed_mean([values[metric] for values in derived[side] if metric in values], trim) for side in SIDES
+    )
     change = None if there is None or here is None else here / there - 1
-    return FigurePair(metric=metric, baseline=there, measured=here, change=change)
+    return FigurePair(metric=metric, baseline=there, candidate=here, change=change)
 
 
 def _spread(items: Sequence[T], most: int) -> list[T]:

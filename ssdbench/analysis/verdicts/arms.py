@@ -35,7 +35,7 @@ def split_arms(run: Run) -> tuple[Run, Run]:
         replace(run, records=tuple(record for record in last.values() if record.arm == arm))
         for arm in ("baseline", "candidate")
     )
-    image = run.header.control.image if run.header.control else None
+    image = run.header.baseline_arm.image if run.header.baseline_arm else None
     options = replace(run.header.options, image=image)
     return replace(baseline, header=replace(run.header, options=options)), candidate
 
@@ -49,14 +49,14 @@ def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record] | 
     metric = gated_metric(case)
     last = {(record.arm, record.stage, record.launch): record for record in records}
     if stored is not None:
-        last |= {("baseline", "B", number): record for number, record in enumerate(stored)}
+        last |= {("baseline", "measure", number): record for number, record in enumerate(stored)}
     # What an interruption left invalid is still to be replaced: not measured yet.
     last = {place: record for place, record in last.items() if not may_be_replaced(record, records)}
     fault = next(filter(None, map(_fault, last.values())), None)
     return CaseLaunches(
         metric=metric,
-        measured=_arms(metric, last, "B"),
-        fresh=_arms(metric, last, "C"),
+        measure=_arms(metric, last, "measure"),
+        confirm=_arms(metric, last, "confirm"),
         abandoned=fault or (None if stored is None else _exhausted(records, stored)),
     )
 

@@ -33,7 +33,7 @@ from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_la
 from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
 from ssdbench.analysis.verdicts.stored import judge_stored
-from ssdbench.analysis.verdicts.wording import level, pairs
+from ssdbench.analysis.verdicts.wording import pairs, trimmed_mean
 from ssdbench.errors import ExitCode
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import PlannedCase
@@ -182,7 +182,7 @@ def case_figures(records: Iterable[Record]) -> tuple[CaseFigure, ...]:
     for key, launches in sorted(_by_case(records).items()):
         metric = gated_metric(launches[0].case)
         values = [value for value in values_of(metric, usable(launches)) if 0 < value < math.inf]
-        value = level(values, DEFAULT_SETTINGS.trim)
+        value = trimmed_mean(values, DEFAULT_SETTINGS.trim)
         if value is not None:
             found.append(
                 CaseFigure(

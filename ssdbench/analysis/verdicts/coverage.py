@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ssdbench.analysis.differences import WORKLOAD_VERSION, age_days, comparability_issues
 from ssdbench.analysis.metrics import figure, gated_metric
-from ssdbench.analysis.verdicts.wording import level
+from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.record import Failure, FailureKind, Record, Run
 from ssdbench.schema.settings import Settings
@@ -53,10 +53,10 @@ def gap(case: Sides, run: Run, name: str, settings: Settings) -> Verdict | None:
         metric=metric.name,
         sentence=found[1],
         settings=settings,
-        baseline_value=level(values_of(metric, expected), settings.trim),
-        measured_value=level(values_of(metric, measured), settings.trim),
+        baseline_value=trimmed_mean(values_of(metric, expected), settings.trim),
+        candidate_value=trimmed_mean(values_of(metric, measured), settings.trim),
         baseline_launches=len(expected),
-        measured_launches=len(measured),
+        candidate_launches=len(measured),
     )
 
 
@@ -81,7 +81,7 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
     unlike = comparability_issues(expected, measured)
     if unlike:
         status = Status.STALE if {item.name for item in unlike} == {WORKLOAD_VERSION} else Status.INCOMPARABLE
-        listed = ", ".join(f"{item.name} {item.baseline} in {name} and {item.measured} here" for item in unlike)
+        listed = ", ".join(f"{item.name} {item.baseline} in {name} and {item.candidate} here" for item in unlike)
         return status, f"{'stale' if status is Status.STALE else 'not comparable'}: {listed}"
     days = age_days(expected, run.header.created_at)
     if days > settings.maximum_age_days:
@@ -131,7 +131,7 @@ def _failed(broken: Sequence[tuple[Record, Failure]], ended: int, name: str, ref
 def left_out(case: Sides) -> tuple[str, ...]:
     """Which launches of a case are not judged, and why; a sentence for each side and reason."""
     notes = []
-    for side, records in (("measured", case.launches), ("baseline", case.reference)):
+    for side, records in (("candidate", case.launches), ("baseline", case.reference)):
         invalid = [record.invalid_reason for record in records if record.invalid_reason]
         if invalid:
             notes.append(f"{_counted(len(invalid), f'{side} launch')} left out as invalid ({invalid[0]})")
@@ -164,7 +164,7 @@ def vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseV
         metric=metric.name,
         sentence=f"{name} has this case, the run does not plan it",
         settings=settings,
-        baseline_value=level(values_of(metric, found), settings.trim),
+        baseline_value=trimmed_mean(values_of(metric, found), settings.trim),
         baseline_launches=len(found),
     )
     return CaseVerdict(case_key=case.key, title=case.title, verdict=verdict)

@@ -11,7 +11,7 @@ from itertools import accumulate
 from statistics import median
 
 from ssdbench.analysis.metrics import figure
-from ssdbench.analysis.verdicts.wording import level
+from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.record import Measurement
 from ssdbench.schema.report import PhasePair
 
@@ -24,7 +24,7 @@ ENOUGH = 0.8
 def phase_pairs(baseline: Sequence[Measurement], measured: Sequence[Measurement]) -> tuple[PhasePair, ...]:
     """The phases of a step on both sides, in their order: medians over launches of the medians of each."""
     there, here = _medians(baseline), _medians(measured)
-    return tuple(PhasePair(name=name, baseline=there.get(name), measured=here.get(name)) for name in {**here, **there})
+    return tuple(PhasePair(name=name, baseline=there.get(name), candidate=here.get(name)) for name in {**here, **there})
 
 
 def why(baseline: Sequence[Measurement], measured: Sequence[Measurement], trim: float) -> str:
@@ -36,7 +36,7 @@ def why(baseline: Sequence[Measurement], measured: Sequence[Measurement], trim: 
 
 def explanation(phases: Sequence[PhasePair], step_change_seconds: float | None) -> str:
     """A sentence on where a change of the step time lies; empty where the phases of either side are not known."""
-    changes = {p.name: p.measured - p.baseline for p in phases if p.measured is not None and p.baseline is not None}
+    changes = {p.name: p.candidate - p.baseline for p in phases if p.candidate is not None and p.baseline is not None}
     if len(changes) < max(2, len(phases)) or not step_change_seconds:
         return ""
     total = math.fsum(changes.values())
@@ -55,7 +55,7 @@ def explanation(phases: Sequence[PhasePair], step_change_seconds: float | None) 
 
 def _step_seconds(measurements: Sequence[Measurement], trim: float) -> float | None:
     found = (figure("latency_mean", measurement) for measurement in measurements)
-    return level([value for value in found if value is not None], trim)
+    return trimmed_mean([value for value in found if value is not None], trim)
 
 
 def _medians(measurements: Sequence[Measurement]) -> dict[str, float]:

@@ -18,16 +18,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ssdbench.analysis.verdicts.contrast import Contrast, holm
-from ssdbench.analysis.verdicts.sample_size import Planned, pairs_for, plan
+from ssdbench.analysis.verdicts.sample_size import PairPlan, plan, required_pairs
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
     Evidence,
     detectable_change,
-    obstacle,
+    inconclusive_text,
     pairs,
     too_few,
-    wide,
-    within,
+    unchanged_text,
+    why_unusable,
 )
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase, Stage, Wanted
 from ssdbench.schema.settings import Settings
@@ -41,7 +41,7 @@ def next_pairs(night: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
     abandoned, or that has an impossible value, needs nothing more.
     """
     state = _State.of(night, settings)
-    return _wanted(night, Stage.MEASURE, state.measured) or _wanted(night, Stage.CONFIRM, state.fresh)
+    return _wanted(night, Stage.MEASURE, state.measure) or _wanted(night, Stage.CONFIRM, state.confirm)
 
 
 def next_launches(night: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
@@ -59,7 +59,7 @@ def judge(night: LaunchesByCase, settings: Settings) -> dict[str, Verdict]:
     state = _State.of(night, settings)
     p_values = {
         name: _towards(state.suspects[name], case.contrast).p_beyond() if case.contrast else 1.0
-        for name, case in state.fresh.items()
+        for name, case in state.confirm.items()
     }
     confirmed = holm(p_values, settings.alpha)
     return {name: _verdict(name, case, state, confirmed, settings) for name, case in night.items()}
@@ -89,9 +89,9 @@ def is_within(contrast: Contrast, settings: Settings) -> bool:
 class _State:
     """Both stages of the cases that can be judged; `suspects` holds +1 (worse) or -1 (better)."""
 
-    measured: Mapping[str, Planned]
+    measure: Mapping[str, PairPlan]
     suspects: Mapping[str, int]
-    fresh: Mapping[str, Planned]
+    confirm: Mapping[str, PairPlan]
 
     @staticmethod
     def of(night: LaunchesByCase, settings: Settings) -> "_State":
@@ -105,11 +105,11 @@ class _State:
         suspects = {name: sign for name, sign in signs.items() if sign}
         suspected = {name: sound[name] for name in suspects}
         level = settings.alpha / max(1, len(suspects))
-        fresh = _planned(suspected, Stage.CONFIRM, settings, level, settings.fresh_pair_cap)
-        return _State(measured=measured, suspects=suspects, fresh=fresh)
+        fresh = _planned(suspected, Stage.CONFIRM, settings, level, settings.confirm_pair_cap)
+        return _State(measure=measured, suspects=suspects, confirm=fresh)
 
 
-def _wanted(night: LaunchesByCase, stage: Stage, planned: Mapping[str, Planned]) -> dict[str, Wanted]:
+def _wanted(night: LaunchesByCase, stage: Stage, planned: Mapping[str, PairPlan]) -> dict[str, Wanted]:
     return {
         name: Wanted(stage=stage, pairs=case.wanted)
         for name, case in planned.items()
@@ -119,13 +119,13 @@ def _wanted(night: LaunchesByCase, stage: Stage, planned: Mapping[str, Planned])
 
 def _planned(
     cases: Mapping[str, CaseLaunches], stage: Stage, settings: Settings, alpha: float, cap: int
-) -> dict[str, Planned]:
+) -> dict[str, PairPlan]:
     found = plan([(case.metric, case.of(stage)) for case in cases.values()], settings, alpha, cap)
     return dict(zip(cases, found, strict=True))
 
 
 def _is_possible(case: CaseLaunches) -> bool:
-    values = case.measured.baseline + case.measured.candidate + case.fresh.baseline + case.fresh.candidate
+    values = case.measure.baseline + case.measure.candidate + case.confirm.baseline + case.confirm.candidate
     return all(0 < value < math.inf for value in values)
 
 
@@ -135,28 +135,28 @@ def _towards(sign: int, contrast: Contrast) -> Contrast:
 
 def _verdict(name: str, case: CaseLaunches, state: _State, confirmed: set[str], settings: Settings) -> Verdict:
     evidence = _evidence(name, case, state, settings)
-    if name not in state.measured:
+    if name not in state.measure:
         return evidence.open_verdict(_impossible(case, settings))
     if case.abandoned is not None:
         return evidence.open_verdict(case.abandoned)
-    first, fresh = state.measured[name], state.fresh.get(name)
+    first, fresh = state.measure[name], state.confirm.get(name)
     if first.contrast is None or first.used.pairs < settings.minimum_launches:
         return too_few(evidence)
     if fresh and (fresh.contrast is None or fresh.used.pairs < settings.minimum_launches):
         return _unconfirmed(evidence, first, len(state.suspects), settings)
     contrast = fresh.contrast if fresh and fresh.contrast else first.contrast
     detectable = _detectable(contrast, settings)
-    needed = pairs_for(contrast, settings, settings.alpha)
+    needed = required_pairs(contrast, settings, settings.alpha)
     status, because = _status(name, contrast, state, confirmed, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:
-        because += wide(settings, detectable, needed)
+        because += inconclusive_text(settings, detectable, needed)
     return evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
 
 
 def _status(
     name: str, contrast: Contrast, state: _State, confirmed: set[str], settings: Settings
 ) -> tuple[Status, str]:
-    fresh = state.fresh[name].used.pairs if name in state.suspects else 0
+    fresh = state.confirm[name].used.pairs if name in state.suspects else 0
     if not contrast.varies:
         return Status.INCONCLUSIVE, f": {EQUAL_LAUNCHES}"
     if name in confirmed:
@@ -167,15 +167,15 @@ def _status(
             return status, f", confirmed by {pairs(fresh, 'fresh ')}"
     if is_within(contrast, settings):
         is_real = abs(contrast.estimate) > contrast.half_width(1 - settings.alpha)
-        return Status.UNCHANGED, within(settings, is_real=is_real)
+        return Status.UNCHANGED, unchanged_text(settings, is_real=is_real)
     doubt = f" in {pairs(fresh, 'fresh ')}, which do not confirm the change seen first" if fresh else ""
     return Status.INCONCLUSIVE, doubt
 
 
-def _unconfirmed(evidence: Evidence, first: Planned, suspects: int, settings: Settings) -> Verdict:
+def _unconfirmed(evidence: Evidence, first: PairPlan, suspects: int, settings: Settings) -> Verdict:
     assert first.contrast
-    enough = pairs_for(first.contrast, settings, settings.alpha / suspects) or settings.fresh_pair_cap
-    needed = min(settings.fresh_pair_cap, max(settings.pilot_pairs, enough))
+    enough = required_pairs(first.contrast, settings, settings.alpha / suspects) or settings.confirm_pair_cap
+    needed = min(settings.confirm_pair_cap, max(settings.pilot_pairs, enough))
     return replace(evidence, used=first.used).verdict(
         Status.INCONCLUSIVE,
         first.contrast,
@@ -191,24 +191,25 @@ def _detectable(contrast: Contrast, settings: Settings) -> float:
 
 
 def _evidence(name: str, case: CaseLaunches, state: _State, settings: Settings) -> Evidence:
-    planned, fresh = state.measured.get(name), state.fresh.get(name)
-    fresh_pairs = fresh.used.pairs if fresh else 0
-    first = planned.used if planned and planned.contrast else case.measured
+    planned, fresh = state.measure.get(name), state.confirm.get(name)
+    confirm_pairs = fresh.used.pairs if fresh else 0
+    first = planned.used if planned and planned.contrast else case.measure
     used = fresh.used if fresh and fresh.contrast else first
     return Evidence(
         metric=case.metric,
         mode=Mode.INTERLEAVED,
         settings=settings,
         used=used,
-        baseline_launches=len(first.baseline) + fresh_pairs,
-        measured_launches=len(first.candidate) + fresh_pairs,
-        fresh_pairs=fresh_pairs,
+        baseline_launches=len(first.baseline) + confirm_pairs,
+        candidate_launches=len(first.candidate) + confirm_pairs,
+        confirm_pairs=confirm_pairs,
     )
 
 
 def _impossible(case: CaseLaunches, settings: Settings) -> str:
     # Of both stages at once: the reason is about a value, and the number of launches is no obstacle then.
     both = Arms(
-        baseline=case.measured.baseline + case.fresh.baseline, candidate=case.measured.candidate + case.fresh.candidate
+        baseline=case.measure.baseline + case.confirm.baseline,
+        candidate=case.measure.candidate + case.confirm.candidate,
     )
-    return obstacle(case.metric, both, settings) or ""
+    return why_unusable(case.metric, both, settings) or ""

@@ -25,7 +25,7 @@ MOST_PAIRS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PairPlan:
     """A stage of a case: the pairs its plan asks for, those used of what was measured, and their contrast.
 
     `contrast` is None below two pairs.
@@ -46,7 +46,7 @@ def pairs_wanted(metric: Metric, arms: Arms, settings: Settings) -> int:
     return plan([(metric, arms)], settings, settings.alpha, settings.pair_cap)[0].pairs
 
 
-def plan(cases: Sequence[tuple[Metric, Arms]], settings: Settings, alpha: float, cap: int) -> list[Planned]:
+def plan(cases: Sequence[tuple[Metric, Arms]], settings: Settings, alpha: float, cap: int) -> list[PairPlan]:
     """The plan of each case, replayed from its first pairs: whoever has these launches finds the same plan.
 
     `alpha` is the level of the stage, `cap` the most pairs it may take; all values are positive and finite.
@@ -67,12 +67,12 @@ def plan(cases: Sequence[tuple[Metric, Arms]], settings: Settings, alpha: float,
     used = {case: min(pairs[case], arms.pairs) for case, (_, arms) in enumerate(cases)}
     _contrast(cases, {case: number for case, number in used.items() if number >= 2}, found, settings)
     return [
-        Planned(pairs=pairs[case], used=arms.first(used[case]), contrast=found.get((case, used[case])))
+        PairPlan(pairs=pairs[case], used=arms.first(used[case]), contrast=found.get((case, used[case])))
         for case, (_, arms) in enumerate(cases)
     ]
 
 
-def pairs_for(contrast: Contrast, settings: Settings, alpha: float) -> int | None:
+def required_pairs(contrast: Contrast, settings: Settings, alpha: float) -> int | None:
     """The least number of pairs at which this spread decides on a change of the margin; None beyond `MOST_PAIRS`."""
     numbers = range(settings.pilot_pairs, MOST_PAIRS + 1)
     place = bisect_left(numbers, True, key=lambda number: _will_suffice(contrast, number, settings, alpha))

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, holm
 from ssdbench.analysis.verdicts.interleaved import is_within
-from ssdbench.analysis.verdicts.sample_size import pairs_for
+from ssdbench.analysis.verdicts.sample_size import required_pairs
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
     Evidence,
     detectable_change,
+    inconclusive_text,
     launches,
-    obstacle,
     too_few,
-    wide,
-    within,
+    unchanged_text,
+    why_unusable,
 )
 from ssdbench.schema.launch_values import CaseLaunches, LaunchesByCase
 from ssdbench.schema.settings import Settings
@@ -33,9 +33,9 @@ def judge_single_shot(night: LaunchesByCase, settings: Settings) -> dict[str, Ve
     sound = {
         name: case
         for name, case in night.items()
-        if case.abandoned is None and obstacle(case.metric, case.measured, settings) is None
+        if case.abandoned is None and why_unusable(case.metric, case.measure, settings) is None
     }
-    found = contrasts([(case.metric, case.measured) for case in sound.values()], settings)
+    found = contrasts([(case.metric, case.measure) for case in sound.values()], settings)
     seen = dict(zip(sound, found, strict=True))
     p_values = {name: two_sided(contrast) for name, contrast in seen.items() if contrast.varies}
     family = _Family(cases=len(p_values), rejected=holm(p_values, settings.alpha))
@@ -60,9 +60,9 @@ def _verdict(
         metric=case.metric,
         mode=Mode.SINGLE_SHOT,
         settings=settings,
-        used=case.measured,
-        baseline_launches=len(case.measured.baseline),
-        measured_launches=len(case.measured.candidate),
+        used=case.measure,
+        baseline_launches=len(case.measure.baseline),
+        candidate_launches=len(case.measure.candidate),
     )
     if case.abandoned is not None:
         return evidence.open_verdict(case.abandoned)
@@ -71,10 +71,10 @@ def _verdict(
     contrast = seen[name]
     level = settings.alpha / (2 * max(1, family.cases))
     detectable = detectable_change(contrast, level, settings.power)
-    needed = pairs_for(contrast, settings, level)
+    needed = required_pairs(contrast, settings, level)
     status, because = _status(name, contrast, family, evidence)
     if status is Status.INCONCLUSIVE and contrast.varies:
-        because += wide(settings, detectable, needed)
+        because += inconclusive_text(settings, detectable, needed)
     return evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
 
 
@@ -85,9 +85,9 @@ def _status(name: str, contrast: Contrast, family: _Family, evidence: Evidence) 
     far = abs(contrast.estimate) + contrast.half_width(1 - settings.alpha)
     if name in family.rejected and far >= math.log1p(settings.margin):
         status = Status.REGRESSED if contrast.estimate > 0 else Status.IMPROVED
-        seen = f"{launches(evidence.measured_launches)} against {evidence.baseline_launches}"
+        seen = f"{launches(evidence.candidate_launches)} against {evidence.baseline_launches}"
         return status, f", by {seen} in one shot (Holm over {family.cases} {'case' if family.cases == 1 else 'cases'})"
     if is_within(contrast, settings):
         is_real = abs(contrast.estimate) > contrast.half_width(1 - settings.alpha)
-        return Status.UNCHANGED, within(settings, is_real=is_real)
+        return Status.UNCHANGED, unchanged_text(settings, is_real=is_real)
     return Status.INCONCLUSIVE, ""

@@ -23,15 +23,15 @@ from statistics import fmean, stdev
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, f_tail, holm, of_units, worse
 from ssdbench.analysis.verdicts.interleaved import is_within
-from ssdbench.analysis.verdicts.sample_size import pairs_for
+from ssdbench.analysis.verdicts.sample_size import required_pairs
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
     Evidence,
     detectable_change,
-    obstacle,
     percent,
     too_few,
-    within,
+    unchanged_text,
+    why_unusable,
 )
 from ssdbench.schema.launch_values import Arms, CaseSessions
 from ssdbench.schema.settings import Settings
@@ -40,7 +40,7 @@ from ssdbench.schema.verdict import Mode, Status, Verdict
 
 def judge_stored(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[str, Verdict]:
     """The verdict on each case by its sessions."""
-    sound = {name: case for name, case in cases.items() if obstacle(case.metric, _arms(case), settings) is None}
+    sound = {name: case for name, case in cases.items() if why_unusable(case.metric, _arms(case), settings) is None}
     of_launches = contrasts([(case.metric, _arms(case)) for case in sound.values()], settings)
     seen = {
         name: _Seen(launches=contrast, judged=_of_sessions(case, settings) if _is_known(case, settings) else contrast)
@@ -68,7 +68,7 @@ def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: 
         settings=settings,
         used=arms,
         baseline_launches=len(arms.baseline),
-        measured_launches=len(arms.candidate),
+        candidate_launches=len(arms.candidate),
     )
     if seen is None:
         return too_few(evidence)
@@ -76,7 +76,7 @@ def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: 
     # The first step of Holm, and the interval: both have to lie beyond the drift.
     level = min(settings.alpha / 2, settings.alpha / tested)
     reach = detectable_change(contrast, level, settings.power)
-    needed = pairs_for(seen.launches, settings, settings.alpha)
+    needed = required_pairs(seen.launches, settings, settings.alpha)
     status, because = _status(case, contrast, is_rejected, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:
         because += _remedy(case, needed, settings)
@@ -85,7 +85,7 @@ def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: 
     if not _is_known(case, settings):
         return found
     # The change is one of session means: the values beside it are those means, not the trimmed ones of all launches.
-    return replace(found, baseline_value=_mean_of(case.baseline), measured_value=_mean_of(case.candidate))
+    return replace(found, baseline_value=_mean_of(case.baseline), candidate_value=_mean_of(case.candidate))
 
 
 def _status(case: CaseSessions, contrast: Contrast, is_rejected: bool, settings: Settings) -> tuple[Status, str]:
@@ -93,7 +93,7 @@ def _status(case: CaseSessions, contrast: Contrast, is_rejected: bool, settings:
         return Status.INCONCLUSIVE, f": {EQUAL_LAUNCHES}"
     size, reach = abs(contrast.estimate), contrast.half_width(1 - settings.alpha)
     if _is_known(case, settings) and is_within(contrast, settings):
-        return Status.UNCHANGED, within(settings, is_real=size > reach)
+        return Status.UNCHANGED, unchanged_text(settings, is_real=size > reach)
     is_beyond_drift = is_rejected and size - reach > math.log1p(settings.drift_cap)
     if is_beyond_drift and size + reach >= math.log1p(settings.margin):
         status = Status.REGRESSED if contrast.estimate > 0 else Status.IMPROVED

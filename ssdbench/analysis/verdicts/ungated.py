@@ -56,7 +56,7 @@ def _values(records: Iterable[Record], cases: Iterable[str]) -> dict[_Key, dict[
 def _in_one_shot(both: Mapping[_Key, tuple[_Sessions, _Sessions]], comparison: Comparison) -> dict[str, Verdict]:
     night = {
         f"{case} {metric}": CaseLaunches(
-            metric=METRICS[metric], measured=Arms(baseline=_all(there), candidate=_all(here))
+            metric=METRICS[metric], measure=Arms(baseline=_all(there), candidate=_all(here))
         )
         for (case, metric), (there, here) in both.items()
     }
@@ -85,7 +85,7 @@ def _change(title: str, case_key: str, metric: str, verdict: Verdict) -> MetricC
         title=title,
         metric=metric,
         baseline_value=verdict.baseline_value,
-        measured_value=verdict.measured_value,
+        candidate_value=verdict.candidate_value,
         change=verdict.change,
         low=verdict.low,
         high=verdict.high,

@@ -24,12 +24,12 @@ class Evidence:
     settings: Settings
     used: Arms
     baseline_launches: int
-    measured_launches: int
-    fresh_pairs: int = 0
+    candidate_launches: int
+    confirm_pairs: int = 0
 
     def open_verdict(self, reason: str, launches_needed: int | None = None) -> Verdict:
         """Inconclusive, without bounds."""
-        there, here = (level(side, self.settings.trim) for side in (self.used.baseline, self.used.candidate))
+        there, here = (trimmed_mean(side, self.settings.trim) for side in (self.used.baseline, self.used.candidate))
         return Verdict(
             status=Status.INCONCLUSIVE,
             metric=self.metric.name,
@@ -37,11 +37,11 @@ class Evidence:
             settings=self.settings,
             mode=self.mode,
             baseline_value=there,
-            measured_value=here,
+            candidate_value=here,
             change=None if there is None or here is None else _relative(math.log(here) - math.log(there)),
             baseline_launches=self.baseline_launches,
-            measured_launches=self.measured_launches,
-            fresh_pairs=self.fresh_pairs,
+            candidate_launches=self.candidate_launches,
+            confirm_pairs=self.confirm_pairs,
             launches_needed=launches_needed,
         )
 
@@ -76,7 +76,7 @@ def bounds(metric: Metric, contrast: Contrast, settings: Settings) -> tuple[floa
     return _relative(centre - reach), _relative(centre + reach)
 
 
-def level(values: Sequence[float], trim: float) -> float | None:
+def trimmed_mean(values: Sequence[float], trim: float) -> float | None:
     """Geometric trimmed mean of the positive finite values; None without any."""
     logs = sorted(math.log(value) for value in values if 0 < value < math.inf)
     cut = int(trim * len(logs))
@@ -89,9 +89,9 @@ def detectable_change(contrast: Contrast, alpha: float, power: float) -> float:
     return (quantile(1 - alpha, contrast.freedom) + quantile(power, contrast.freedom)) * contrast.error
 
 
-def obstacle(metric: Metric, sides: Arms, settings: Settings) -> str | None:
+def why_unusable(metric: Metric, sides: Arms, settings: Settings) -> str | None:
     """Why these launches allow no verdict, whatever their values say; None where they may."""
-    for side, values in (("measured", sides.candidate), ("baseline", sides.baseline)):
+    for side, values in (("candidate", sides.candidate), ("baseline", sides.baseline)):
         for value in values:
             if not 0 < value < math.inf:
                 unit = f" {metric.unit}" if metric.unit else ""
@@ -111,7 +111,7 @@ def obstacle(metric: Metric, sides: Arms, settings: Settings) -> str | None:
 def too_few(evidence: Evidence) -> Verdict:
     """The answer where `obstacle` found something: one launch against three or more still has its interval."""
     metric, settings, used = evidence.metric, evidence.settings, evidence.used
-    answer = evidence.open_verdict(obstacle(metric, used, settings) or "", settings.minimum_launches)
+    answer = evidence.open_verdict(why_unusable(metric, used, settings) or "", settings.minimum_launches)
     possible = all(0 < value < math.inf for value in used.baseline + used.candidate)
     few, many = sorted((len(used.baseline), len(used.candidate)))
     if not possible or few != 1 or many < 3:
@@ -124,7 +124,7 @@ def too_few(evidence: Evidence) -> Verdict:
     return replace(answer, change=change, low=low, high=high, smallest_detectable_change=detectable)
 
 
-def wide(settings: Settings, detectable: float, needed: int | None) -> str:
+def inconclusive_text(settings: Settings, detectable: float, needed: int | None) -> str:
     """The clause of an interval that decides nothing."""
     margin = f"{100 * settings.margin:g}%"
     more = "no number of launches" if needed is None else f"about {pairs(needed)} of launches"
@@ -134,7 +134,7 @@ def wide(settings: Settings, detectable: float, needed: int | None) -> str:
     )
 
 
-def within(settings: Settings, *, is_real: bool) -> str:
+def unchanged_text(settings: Settings, *, is_real: bool) -> str:
     """The clause of "unchanged"."""
     small = "a real change, but " if is_real else ""
     return f": {small}within the margin of {100 * settings.margin:g}%"

@@ -22,6 +22,7 @@ from ssdbench.schema.verdict import Metric, Mode
 REQUIRED = ("case", "arm", "launch", "value")
 OPTIONAL = ("pair", "stage", "session")
 ARMS = ("baseline", "candidate")
+_STAGES_OF_0_1 = {"b": "measure", "c": "confirm"}
 _COLUMNS = f"{','.join(REQUIRED)}[,{','.join(OPTIONAL)}]"
 
 
@@ -81,8 +82,8 @@ def parse_rows(
 def detect_mode(rows: Iterable[Row]) -> Mode:
     """What a table allows.
 
-    Stored where it has sessions, no pairs, and no session of both arms; interleaved where it has stage C; else a single
-    shot.
+    Stored where it has sessions, no pairs, and no session of both arms; interleaved where it has a
+    stage `confirm`; else a single shot.
     """
     rows = list(rows)
     arms: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -100,8 +101,8 @@ def launches_by_case(rows: Iterable[Row], metric: Metric, mode: Mode) -> dict[st
     return {
         case: CaseLaunches(
             metric=metric,
-            measured=order([row for row in launches if row.stage is Stage.MEASURE]),
-            fresh=order([row for row in launches if row.stage is Stage.CONFIRM]),
+            measure=order([row for row in launches if row.stage is Stage.MEASURE]),
+            confirm=order([row for row in launches if row.stage is Stage.CONFIRM]),
         )
         for case, launches in _by_case(rows).items()
     }
@@ -157,11 +158,12 @@ def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
         raise UsageError(f"{place}: {len(cells)} cells; the header has {len(columns)} columns")
     if not cell("case"):
         raise wrong("case", "is no name; name the case of this launch")
-    arm, stage = cell("arm").lower(), cell("stage").upper() or Stage.MEASURE.value
+    arm, stage = cell("arm").lower(), cell("stage").lower() or Stage.MEASURE.value
     if arm not in ARMS:
         raise wrong("arm", "is no arm; write baseline or candidate")
-    if stage not in ("B", "C"):
-        raise wrong("stage", "is no stage; write B (first measurement) or C (fresh pairs)")
+    stage = _STAGES_OF_0_1.get(stage, stage)
+    if stage not in [known.value for known in Stage]:
+        raise wrong("stage", "is no stage; write measure (every case), or confirm (new pairs of those flagged)")
     try:
         value = float(cell("value") or "nan")
     except ValueError:

@@ -5,8 +5,9 @@ in silence. Writing is canonical: keys sorted, no spaces, floats as the shortest
 so that equal records are equal lines. A figure that is not finite is written as `NaN`, `Infinity` or `-Infinity`, as
 Python's own json does.
 
-Every top-level object says its `schema_version`. An older one is raised step by step by `RAISERS`, a newer one is
-refused. The history of the versions stands in results/README.md.
+Every top-level object has a `schema_version`. An older one is migrated step by step by `MIGRATIONS`, a newer one is
+refused. results/README.md has the history of the versions. Files and databases keep the lines as they were written:
+a migration is applied to what is read, so it needs none of the tables of a database.
 
     python -m ssdbench.harness.stores.codec    # export the JSON schemas
 """
@@ -21,7 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.resources import resource
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
@@ -34,11 +35,42 @@ from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
 Document = dict[str, Any]
-Raiser = Callable[[Document], Document]
+Migration = Callable[[Document], Document]
+
+VERSIONS: Mapping[type, int] = dict.fromkeys(
+    (LaunchRequest, Measurement, Training, CheckpointEvaluation), EXCHANGE_VERSION
+)
+"""The versions of what host and worker exchange; everything else is of `SCHEMA_VERSION`."""
+
+_STAGES = {"B": "measure", "C": "confirm"}
+
+
+def _renamed(document: Document, old: str, new: str) -> Document:
+    return {new if key == old else key: value for key, value in document.items()}
+
+
+def _name_the_stage(record: Document) -> Document:
+    return {**record, "stage": _STAGES.get(record["stage"], record["stage"])} if "stage" in record else record
+
+
+def _name_the_baseline_arm(header: Document) -> Document:
+    header = _renamed(header, "control", "baseline_arm")
+    if isinstance(header.get("settings"), dict):
+        header["settings"] = _renamed(header["settings"], "fresh_pair_cap", "confirm_pair_cap")
+    return header
+
+
+def _name_the_accepted_regressions(acceptance: Document) -> Document:
+    return _renamed(acceptance, "lowered", "accepted_regressions")
+
 
 # (kind, version it reads) -> the document as the next version writes it; a kind without a row did not change in that
-# step. `schema_version` itself is raised by the caller, and nested documents (`_NESTED`) before the one around them.
-RAISERS: Mapping[tuple[type, int], Raiser] = {}
+# step. The caller counts `schema_version` up, and migrates nested documents (`_NESTED`) before the one around them.
+MIGRATIONS: Mapping[tuple[type, int], Migration] = {
+    (Record, 1): _name_the_stage,
+    (RunHeader, 1): _name_the_baseline_arm,
+    (Acceptance, 1): _name_the_accepted_regressions,
+}
 
 _NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement, "training": Training}}
 
@@ -93,7 +125,7 @@ def read(kind: type[T], text: str | bytes, source: str) -> T:
     except ValueError as error:
         raise StoreError(f"{source}: not a line of JSON ({error}); repair or remove it") from None
     try:
-        value: T = _adapter(kind).validate_json(json.dumps(raised(kind, document, source)))
+        value: T = _adapter(kind).validate_json(json.dumps(migrated(kind, document, source)))
     except ValidationError as error:
         raise StoreError(f"{source}: {_first_fault(error)}; repair or remove it") from None
     return value
@@ -107,9 +139,13 @@ def _read_current(kind: type[T], text: str | bytes) -> T | None:
         return None
     if not isinstance(value, kind):
         return None
-    parts = [value, *(getattr(value, key) for key in _NESTED.get(kind, {}))]
-    is_current = all(part is None or getattr(part, "schema_version", None) == SCHEMA_VERSION for part in parts)
+    parts = [(kind, value), *((inner, getattr(value, key)) for key, inner in _NESTED.get(kind, {}).items())]
+    is_current = all(part is None or getattr(part, "schema_version", None) == _version(of) for of, part in parts)
     return value if is_current else None
+
+
+def _version(kind: type) -> int:
+    return VERSIONS.get(kind, SCHEMA_VERSION)
 
 
 def is_whole(line: bytes) -> bool:
@@ -136,8 +172,8 @@ def read_evaluation(text: str | bytes, source: str = "evaluation.json") -> Check
     return read(CheckpointEvaluation, text, source)
 
 
-def raised(kind: type, found: Any, source: str) -> Document:
-    """The document that was found, in the current schema version: the same object where it already is.
+def migrated(kind: type, found: Any, source: str) -> Document:
+    """The document in the current schema version: the same object where it already is.
 
     Raises:
         StoreError: no version, or a version that this program does not know.
@@ -146,23 +182,24 @@ def raised(kind: type, found: Any, source: str) -> Document:
     version = document.get("schema_version")
     if type(version) is not int or version < 1:
         raise StoreError(f"{source}: no schema_version, so this is not a {kind.__name__} of ssdbench; check the path")
-    if version > SCHEMA_VERSION:
+    current = _version(kind)
+    if version > current:
         raise StoreError(
-            f"{source}: written in schema version {version} by a newer ssdbench, this one reads up to "
-            f"{SCHEMA_VERSION}; update ssdbench"
+            f"{source}: written in schema version {version} by a newer ssdbench, this one reads up to {current}; "
+            "update ssdbench"
         )
     for key, inner_kind in _NESTED.get(kind, {}).items():
         inner = document.get(key)
-        if inner is not None and (current := raised(inner_kind, inner, f"{source}: {key}")) is not inner:
-            document = {**document, key: current}
-    for step in range(version, SCHEMA_VERSION):
-        raiser = RAISERS.get((kind, step))
-        document = {**(raiser(document) if raiser else document), "schema_version": step + 1}
+        if inner is not None and (newer := migrated(inner_kind, inner, f"{source}: {key}")) is not inner:
+            document = {**document, key: newer}
+    for step in range(version, current):
+        migration = MIGRATIONS.get((kind, step))
+        document = {**(migration(document) if migration else document), "schema_version": step + 1}
     return document
 
 
 def json_schemas() -> dict[str, str]:
-    """File name -> JSON schema of everything that is stored, crosses the door or is printed by `--json`."""
+    """File name -> JSON schema of everything that is stored, exchanged with a worker or printed by `--json`."""
     return {f"{name}.schema.json": _json_schema(kind) for name, kind in _EXPORTED.items()}
 
 

@@ -28,7 +28,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     if comparison.differences:
         lines += ["", "| what else changed | baseline | measured |", "|---|---|---|"]
         for item in comparison.differences:
-            lines.append(f"| {markdown(item.name)} | {markdown(item.baseline)} | {markdown(item.measured)} |")
+            lines.append(f"| {markdown(item.name)} | {markdown(item.baseline)} | {markdown(item.candidate)} |")
     return "\n".join(lines) + "\n"
 
 

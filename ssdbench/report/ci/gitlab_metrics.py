@@ -22,9 +22,9 @@ def render(comparison: Comparison, code: ExitCode) -> str:
             METRICS[name],
             "",
             [
-                ({"case": key}, verdict.measured_value)
+                ({"case": key}, verdict.candidate_value)
                 for key, verdict in cases
-                if verdict.metric == name and verdict.measured_value is not None
+                if verdict.metric == name and verdict.candidate_value is not None
             ],
         )
         for name in dict.fromkeys(verdict.metric for _, verdict in cases)

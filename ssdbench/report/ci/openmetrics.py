@@ -21,7 +21,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
 
     families = []
     for name in dict.fromkeys(case.verdict.metric for case in comparison.cases):
-        families.append(family(METRICS[name], "", samples(name, lambda verdict: verdict.measured_value)))
+        families.append(family(METRICS[name], "", samples(name, lambda verdict: verdict.candidate_value)))
         families.append(family(METRICS[name], "baseline", samples(name, lambda verdict: verdict.baseline_value)))
     changes = [(labels(case), case.verdict.change) for case in comparison.cases]
     families += [

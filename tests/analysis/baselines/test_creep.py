@@ -4,19 +4,19 @@ import pytest
 
 from ssdbench.analysis.baselines.acceptance import accepted
 from ssdbench.analysis.baselines.creep import (
-    ageless,
-    given_up,
-    lowered_bars,
+    dropped_cases,
+    find_regressions,
+    ignoring_age,
     next_anchor,
-    not_yet_allowed,
+    not_yet_accepted,
+    refuse_regressions,
     refuse_to_drop_cases,
-    refuse_to_lower_bars,
     same_launches,
     since_anchor,
 )
 from ssdbench.analysis.verdicts.compare import compare
 from ssdbench.errors import UsageError
-from ssdbench.schema.acceptance import LoweredBar
+from ssdbench.schema.acceptance import AcceptedRegression
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
@@ -33,11 +33,11 @@ def times(seconds: float, spread: float = 0.0) -> tuple[float, float, float]:
 
 
 def against(old: Baseline, run: Run) -> Comparison:
-    return compare(run, old, "main", ageless(Settings(margin=MARGIN)))
+    return compare(run, old, "main", ignoring_age(Settings(margin=MARGIN)))
 
 
-def a_bar(case_key: str, old: float, new: float) -> LoweredBar:
-    return LoweredBar(
+def a_bar(case_key: str, old: float, new: float) -> AcceptedRegression:
+    return AcceptedRegression(
         case_key=case_key, metric="throughput", old_value=old, new_value=new, change=new / old - 1, against="baseline"
     )
 
@@ -57,13 +57,13 @@ def a_bar(case_key: str, old: float, new: float) -> LoweredBar:
 def test_a_bar_is_lowered_where_it_is_judged_or_where_nothing_can_be_judged_and_the_middle_is_worse(
     seconds: float, spread: float, lowered: bool
 ):
-    found = lowered_bars(against(a_baseline(), a_run((A, times(seconds, spread)))), "baseline")
+    found = find_regressions(against(a_baseline(), a_run((A, times(seconds, spread)))), "baseline")
     assert [bar.case_key for bar in found] == ([A.key] if lowered else [])
 
 
 def test_a_lowered_bar_has_old_new_and_change_in_the_direction_of_its_metric():
     old = a_baseline(a_run((A, SAME), (B, SAME)))
-    throughput, latency = lowered_bars(against(old, a_run((A, times(0.125)), (B, times(0.12)))), "anchor")
+    throughput, latency = find_regressions(against(old, a_run((A, times(0.125)), (B, times(0.12)))), "anchor")
     assert (throughput.old_value, throughput.new_value) == (pytest.approx(20), pytest.approx(16))
     assert throughput.change == pytest.approx(-0.2)
     assert (latency.metric, latency.change, latency.against) == ("latency_p50", pytest.approx(0.2), "anchor")
@@ -71,56 +71,56 @@ def test_a_lowered_bar_has_old_new_and_change_in_the_direction_of_its_metric():
 
 def test_a_failed_case_lowers_no_bar():
     run = a_run((A, (0.2, 0.2, a_failure())))
-    assert lowered_bars(against(a_baseline(), run), "baseline") == ()
+    assert find_regressions(against(a_baseline(), run), "baseline") == ()
 
 
 def test_what_was_allowed_is_not_asked_about_again_until_it_gets_worse_still():
     first = accepted(a_baseline(), None, margin=MARGIN, reset_anchor=True)
-    history = accepted(a_baseline(), first, margin=MARGIN, lowered=(a_bar(A.key, 20, 16),)).history
-    assert not_yet_allowed([a_bar(A.key, 20, 15.9)], since_anchor(history), MARGIN) == ()
+    history = accepted(a_baseline(), first, margin=MARGIN, accepted_regressions=(a_bar(A.key, 20, 16),)).history
+    assert not_yet_accepted([a_bar(A.key, 20, 15.9)], since_anchor(history), MARGIN) == ()
     worse = a_bar(A.key, 20, 15)
-    assert not_yet_allowed([worse], history, MARGIN) == (worse,)
-    assert not_yet_allowed([a_bar(B.key, 20, 15.9)], history, MARGIN) != ()
+    assert not_yet_accepted([worse], history, MARGIN) == (worse,)
+    assert not_yet_accepted([a_bar(B.key, 20, 15.9)], history, MARGIN) != ()
 
 
 def test_what_was_allowed_before_the_anchor_was_reset_counts_no_more():
-    first = accepted(a_baseline(), None, margin=MARGIN, lowered=(a_bar(A.key, 20, 16),))
+    first = accepted(a_baseline(), None, margin=MARGIN, accepted_regressions=(a_bar(A.key, 20, 16),))
     history = accepted(a_baseline(), first, margin=MARGIN, reset_anchor=True).history
-    assert not_yet_allowed([a_bar(A.key, 20, 16)], since_anchor(history), MARGIN) != ()
+    assert not_yet_accepted([a_bar(A.key, 20, 16)], since_anchor(history), MARGIN) != ()
 
 
 def test_cases_that_vanished_are_skipped_or_measured_otherwise_are_given_up():
     old = a_baseline(a_run((A, SAME), (B, SAME)))
-    assert given_up(against(old, a_run((A, SAME)))) == (B.key,)
-    assert given_up(against(old, a_run((A, SAME), (PlannedCase(case=B, skip_reason="no GPU"), ())))) == (B.key,)
+    assert dropped_cases(against(old, a_run((A, SAME)))) == (B.key,)
+    assert dropped_cases(against(old, a_run((A, SAME), (PlannedCase(case=B, skip_reason="no GPU"), ())))) == (B.key,)
     run = a_run((A, SAME), (B, SAME))
     newer = [
         replace(r, measurement=a_measurement(case=B, workload_version=2)) if r.case == B else r for r in run.records
     ]
-    assert given_up(against(old, replace(run, records=tuple(newer)))) == (B.key,)
-    assert given_up(against(old, run)) == ()
+    assert dropped_cases(against(old, replace(run, records=tuple(newer)))) == (B.key,)
+    assert dropped_cases(against(old, run)) == ()
 
 
 def test_figures_of_another_workload_version_lower_no_bar():
     run = a_run()
     newer = tuple(replace(r, measurement=a_measurement(step_seconds=0.2, workload_version=2)) for r in run.records)
-    assert lowered_bars(against(a_baseline(), replace(run, records=newer)), "anchor") == ()
+    assert find_regressions(against(a_baseline(), replace(run, records=newer)), "anchor") == ()
 
 
 def test_a_bar_does_not_age():
     late = a_run((A, times(0.125)), created_at="2027-01-05T12:00:00+00:00")
     comparison = against(a_baseline(), late)
-    assert [bar.case_key for bar in lowered_bars(comparison, "baseline")] == [A.key]
-    assert given_up(comparison) == ()
+    assert [bar.case_key for bar in find_regressions(comparison, "baseline")] == [A.key]
+    assert dropped_cases(comparison) == ()
 
 
 def test_refusals_name_run_case_and_remedy():
     refuse_to_drop_cases((), a_baseline())
-    refuse_to_lower_bars((), a_baseline())
+    refuse_regressions((), a_baseline())
     with pytest.raises(UsageError, match=r"run run-0 lacks infer-.*drop them with --drop-cases"):
         refuse_to_drop_cases((B.key,), a_baseline())
     with pytest.raises(UsageError, match=r"lowers the bar of train-.*\(-20.0% against the baseline\).*--allow-regress"):
-        refuse_to_lower_bars((a_bar(A.key, 20, 16),), a_baseline())
+        refuse_regressions((a_bar(A.key, 20, 16),), a_baseline())
 
 
 def test_the_first_accepted_launches_are_the_anchor():

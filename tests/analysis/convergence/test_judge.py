@@ -12,7 +12,7 @@ from ssdbench.analysis.convergence.judge import final_epochs, judge
 from ssdbench.analysis.convergence.rule import Shift, seeds_needed, shift_of, status_of
 from ssdbench.errors import UsageError
 from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS as SETTINGS
-from ssdbench.schema.convergence import Candidate, ConvergenceSettings
+from ssdbench.schema.convergence import ConvergenceSettings, SeedResult
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 from tests.trainings import a_distribution, a_training, candidates, some_seeds
@@ -68,7 +68,7 @@ def test_the_interval_is_that_of_the_rule():
     reach = T9 * stdev(logs) * math.sqrt(1.1)
     assert math.log1p(verdict.high) - math.log1p(verdict.low) == pytest.approx(2 * reach, rel=1e-3)
     assert verdict.baseline_ap == pytest.approx(math.exp(fmean(logs)))
-    assert verdict.measured_ap == pytest.approx(0.24)
+    assert verdict.candidate_ap == pytest.approx(0.24)
 
 
 def test_three_seeds_have_the_finer_margin():
@@ -175,7 +175,7 @@ def test_a_failure_is_no_pass_even_with_a_whole_curve():
     verdict = judge([replace(sound, failure="the disk was full")], a_distribution())
     assert verdict.status is Status.FAILED
     assert "seed 99: the disk was full" in verdict.sentence
-    nothing = Candidate(launch=3, training=None, failure="the worker ended with exit code 9")
+    nothing = SeedResult(launch=3, training=None, failure="the worker ended with exit code 9")
     assert judge([nothing], a_distribution()).status is Status.FAILED
 
 

@@ -10,7 +10,7 @@ from ssdbench.analysis.frames.comparable import refuse_mixed
 from ssdbench.analysis.frames.launches import COLUMNS, figure_column, launches_frame
 from ssdbench.analysis.metrics import figure
 from ssdbench.errors import UsageError
-from ssdbench.schema.record import ContainerImage, Control, Run
+from ssdbench.schema.record import BaselineArm, ContainerImage, Run
 from ssdbench.schema.verdict import METRICS
 from tests.builders import GPU_HARDWARE, a_case, a_failure, a_measurement, a_record, a_run
 from tests.trainings import a_training, a_training_run
@@ -57,7 +57,7 @@ def test_both_arms_are_there_each_with_its_image() -> None:
     header = replace(
         run.header,
         options=replace(run.header.options, image=IMAGE),
-        control=Control(python="python", source="/src", image=BASELINE_IMAGE),
+        baseline_arm=BaselineArm(python="python", source="/src", image=BASELINE_IMAGE),
     )
     baseline = tuple(replace(record, id=f"b/{record.id}", arm="baseline") for record in run.records)
     frame = launches_frame([Run(header=header, records=(*run.records, *baseline))])

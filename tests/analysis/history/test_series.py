@@ -39,7 +39,9 @@ def test_a_change_point_says_how_much_and_what_else_changed():
     (series,) = series_of(before + after, A.key)
     (change,) = series.change_points
     assert (change.index, change.change) == (10, pytest.approx(-0.2, abs=0.001))
-    assert [(item.name, item.baseline, item.measured) for item in change.differences] == [("torch", "2.10.0", "2.11.0")]
+    assert [(item.name, item.baseline, item.candidate) for item in change.differences] == [
+        ("torch", "2.10.0", "2.11.0")
+    ]
     assert [point.segment for point in series.points] == [0] * 10 + [1] * 10
     assert series.points[0].change is None
     assert series.points[15].change == pytest.approx(-0.2, abs=0.003)

@@ -52,7 +52,7 @@ def test_what_else_changed_is_of_recipe_software_and_host():
     here = a_training(99, workload_version=2, software=replace(SOFTWARE, torch="99.0"))
     run = a_training_run([here], host=replace(HOST, driver="580.95"))
     said = accuracy_report(run, a_distribution(there))
-    found = {item.name: (item.baseline, item.measured) for item in said.differences}
+    found = {item.name: (item.baseline, item.candidate) for item in said.differences}
     assert found["workload version"] == ("1", "2")
     assert found["torch"] == (SOFTWARE.torch, "99.0")
     assert found["driver"] == ("-", "580.95")

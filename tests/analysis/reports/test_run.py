@@ -10,7 +10,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.report.page import render_report
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.environment import Network
-from ssdbench.schema.record import ContainerImage, Control, RunOptions, SlurmOptions
+from ssdbench.schema.record import BaselineArm, ContainerImage, RunOptions, SlurmOptions
 from ssdbench.schema.report import Report
 from ssdbench.schema.verdict import Baseline, Status
 from tests.builders import a_baseline, a_case, a_failure, a_measurement, a_record, a_run, gpu_samples
@@ -35,8 +35,11 @@ def test_a_case_has_the_launches_of_both_sides_in_the_order_of_measurement():
     run, baseline = a_run((a_case(), (0.1, 0.125, 0.2))), a_baseline(a_run((a_case(), (0.1,)), run_id="run-0"))
     (case,) = report_of(run, baseline).cases
     values = [(launch.side, launch.value) for launch in case.launches]
-    assert values == [("baseline", pytest.approx(20)), *(("measured", pytest.approx(2 / s)) for s in (0.1, 0.125, 0.2))]
-    assert [trace.side for trace in case.traces] == ["baseline", "measured", "measured"]
+    assert values == [
+        ("baseline", pytest.approx(20)),
+        *(("candidate", pytest.approx(2 / s)) for s in (0.1, 0.125, 0.2)),
+    ]
+    assert [trace.side for trace in case.traces] == ["baseline", "candidate", "candidate"]
     assert case.traces[0].warmup_steps == 2
     assert case.traces[0].fetches[0] == (0, pytest.approx(0.1))
 
@@ -54,7 +57,7 @@ def test_figures_are_the_means_that_verdicts_take_with_their_change():
     (case,) = report_of(run, baseline).cases
     found = {pair.metric: pair for pair in case.figures}
     assert found["throughput"].baseline == pytest.approx(20)
-    assert found["throughput"].measured == pytest.approx(16)
+    assert found["throughput"].candidate == pytest.approx(16)
     assert found["throughput"].change == pytest.approx(-0.2)
     assert found["fetch_share"].change == pytest.approx(-0.2)
     assert "latency_p99" not in found, "10 steps support no 99th percentile"
@@ -64,12 +67,12 @@ def test_failed_and_invalid_launches_are_told_and_not_drawn():
     failure = replace(a_failure("crash", "the worker ended with exit code 9"), log="logs/1.log")
     run = a_run((a_case(), (0.1, failure)))
     (case,) = report_of(run, a_baseline()).cases
-    assert len([launch for launch in case.launches if launch.side == "measured"]) == 1
+    assert len([launch for launch in case.launches if launch.side == "candidate"]) == 1
     assert case.failures == ("launch 1, crash: the worker ended with exit code 9 (log: logs/1.log)",)
     invalid = a_run((a_case(), (0.1, 0.1, 0.1)))
     records = (replace(invalid.records[0], invalid_reason="other processes kept 2 cores busy"), *invalid.records[1:])
     said = report_of(replace(invalid, records=records), a_baseline())
-    assert len([launch for launch in said.cases[0].launches if launch.side == "measured"]) == 2
+    assert len([launch for launch in said.cases[0].launches if launch.side == "candidate"]) == 2
     assert any("other processes kept 2 cores busy" in gap.why for gap in said.gaps)
 
 
@@ -89,7 +92,7 @@ def test_what_was_not_measured_or_not_judged_says_why():
 
 def test_without_a_baseline_the_measured_side_is_still_shown():
     (case,) = report_of(a_run(), None).cases
-    assert {launch.side for launch in case.launches} == {"measured"}
+    assert {launch.side for launch in case.launches} == {"candidate"}
     assert all(pair.baseline is None and pair.change is None for pair in case.figures)
     assert report_of(a_run(), None).reference.startswith("no baseline main for this hardware yet")
 
@@ -105,8 +108,8 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
     assert report_of(a_run(), None).places == ()
 
     night = interleaved_run()
-    control = Control(python="python", source="/ssdbench", image=replace(image, reference="bench:24.08"))
-    baseline, candidate = split_arms(replace(night, header=replace(night.header, control=control)))
+    baseline_arm = BaselineArm(python="python", source="/ssdbench", image=replace(image, reference="bench:24.08"))
+    baseline, candidate = split_arms(replace(night, header=replace(night.header, baseline_arm=baseline_arm)))
     said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
     assert said.reference == "bench:24.08, measured beside it, launch by launch in turns"
 
@@ -118,7 +121,7 @@ def test_an_interleaved_night_is_told_by_its_arms_and_stages():
     assert said.code is ExitCode.REGRESSED
     worst = said.cases[0]
     assert [len([x for x in worst.launches if (x.side, x.stage) == key]) for key in (
-        ("baseline", "B"), ("measured", "B"), ("baseline", "C"), ("measured", "C")
+        ("baseline", "measure"), ("candidate", "measure"), ("baseline", "confirm"), ("candidate", "confirm")
     )] == [5, 5, 8, 8]  # fmt: skip
     assert said.reference == "the baseline measured beside it, launch by launch in turns"
     assert " a step, backward has +" in worst.judged.explanation

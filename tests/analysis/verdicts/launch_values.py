@@ -25,7 +25,7 @@ def a_case(
     measured, fresh = (
         some_arms(seed=1000 * stage + seed, pairs=pairs, noise=noise, change=change, metric=metric) for stage in (1, 2)
     )
-    return CaseLaunches(metric=metric, measured=measured, fresh=fresh)
+    return CaseLaunches(metric=metric, measure=measured, confirm=fresh)
 
 
 def some_launches(

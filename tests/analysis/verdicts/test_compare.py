@@ -47,7 +47,7 @@ def test_a_run_like_its_baseline_is_unchanged_and_passes():
     comparison = against(a_run(), a_run(run_id="run-0"))
     assert [case.verdict.status for case in comparison.cases] == [Status.UNCHANGED]
     assert comparison.cases[0].verdict.baseline_value == pytest.approx(20.0)
-    assert comparison.cases[0].verdict.measured_value == pytest.approx(20.0)
+    assert comparison.cases[0].verdict.candidate_value == pytest.approx(20.0)
     assert exit_code(comparison) is ExitCode.OK
 
 
@@ -117,7 +117,7 @@ def test_without_any_baseline_every_case_is_shown_with_its_measured_value():
     comparison = against(a_run(), None)
     assert comparison.baseline_run_id is None
     assert comparison.cases[0].verdict.status is Status.NO_BASELINE
-    assert comparison.cases[0].verdict.measured_value == pytest.approx(20.0)
+    assert comparison.cases[0].verdict.candidate_value == pytest.approx(20.0)
     assert exit_code(comparison) is ExitCode.NOT_COVERED
 
 
@@ -131,7 +131,7 @@ def test_invalid_launches_are_left_out_and_said_so():
     run = a_run((A, (0.1, 0.1, 5.0)))
     spoiled = replace(run.records[2], invalid_reason="a foreign process used the GPU")
     found = judge(with_records(run, *run.records[:2], spoiled))
-    assert (found.verdict.status, found.verdict.measured_launches) == (Status.UNCHANGED, 2)
+    assert (found.verdict.status, found.verdict.candidate_launches) == (Status.UNCHANGED, 2)
     assert found.notes == ("1 measured launch left out as invalid (a foreign process used the GPU)",)
 
 

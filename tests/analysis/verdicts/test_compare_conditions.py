@@ -10,7 +10,7 @@ from ssdbench.analysis.verdicts.compare import compare, compare_arms, exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.environment import Network
-from ssdbench.schema.record import ContainerImage, Control, Dataset, Run, RunOptions
+from ssdbench.schema.record import BaselineArm, ContainerImage, Dataset, Run, RunOptions
 from ssdbench.schema.verdict import Status
 from tests.analysis.verdicts.test_compare import SETTINGS, against, judge, with_records
 from tests.builders import (
@@ -106,7 +106,7 @@ def test_what_else_changed_is_listed_and_forbids_nothing():
     records = [replace(record, measurement=a_measurement(software=newer)) for record in run.records]
     comparison = against(with_records(run, *records), a_run(run_id="run-0"))
     assert comparison.cases[0].verdict.status is Status.UNCHANGED
-    assert {(item.name, item.baseline, item.measured) for item in comparison.differences} == {
+    assert {(item.name, item.baseline, item.candidate) for item in comparison.differences} == {
         ("torch", "2.11.0", "2.12.0"),
         ("nccl", "-", "2.28"),
         ("driver", "-", "580.1"),
@@ -120,7 +120,7 @@ def test_links_and_the_settings_of_their_libraries_are_listed_and_those_of_befor
     records = [replace(record, measurement=a_measurement(network=network)) for record in run.records]
     comparison = against(with_records(run, *records), a_run(run_id="run-0"))
     assert comparison.cases[0].verdict.status is Status.UNCHANGED
-    assert {(item.name, item.baseline, item.measured) for item in comparison.differences} == {
+    assert {(item.name, item.baseline, item.candidate) for item in comparison.differences} == {
         ("interconnect", "-", "NVLinks of a GPU: 18; 8 × InfiniBand 400 Gb/sec (4X NDR)"),
         ("network interface", "-", "ib0"),
         ("$NCCL_ALGO", "-", "Ring"),
@@ -135,9 +135,9 @@ def test_the_images_of_both_arms_are_told_apart_by_content_label_and_version():
         a_record(arm=arm, measurement=a_measurement(software=replace(software, torch=torch)), id=arm)
         for arm, torch in (("baseline", "2.4.0"), ("candidate", "2.5.0"))
     ]
-    control = Control(python="python", source="/ssdbench", image=old)
-    run = with_records(a_run(options=RunOptions(image=new), control=control), *records)
-    found = {item.name: (item.baseline, item.measured) for item in compare_arms(run, SETTINGS).differences}
+    baseline_arm = BaselineArm(python="python", source="/ssdbench", image=old)
+    run = with_records(a_run(options=RunOptions(image=new), baseline_arm=baseline_arm), *records)
+    found = {item.name: (item.baseline, item.candidate) for item in compare_arms(run, SETTINGS).differences}
     assert found == {
         "torch": ("2.4.0", "2.5.0"),
         "image": ("bench:24.08", "bench:24.09"),
@@ -147,4 +147,4 @@ def test_the_images_of_both_arms_are_told_apart_by_content_label_and_version():
     }
     # Beside a baseline that was measured on the machine itself, the image is a difference as a whole.
     alone = compare(with_records(a_run(options=RunOptions(image=new)), records[1]), a_baseline(), "main", SETTINGS)
-    assert ("image", "-", "bench:24.09") in [(item.name, item.baseline, item.measured) for item in alone.differences]
+    assert ("image", "-", "bench:24.09") in [(item.name, item.baseline, item.candidate) for item in alone.differences]

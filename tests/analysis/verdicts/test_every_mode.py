@@ -21,11 +21,11 @@ few = settings(max_examples=5, deadline=None)
 
 
 def interleaved(metric: Metric, arms: Arms) -> Verdict:
-    return judge({"case": CaseLaunches(metric=metric, measured=arms, fresh=arms)}, SETTINGS)["case"]
+    return judge({"case": CaseLaunches(metric=metric, measure=arms, confirm=arms)}, SETTINGS)["case"]
 
 
 def single_shot(metric: Metric, arms: Arms) -> Verdict:
-    return judge_single_shot({"case": CaseLaunches(metric=metric, measured=arms)}, SETTINGS)["case"]
+    return judge_single_shot({"case": CaseLaunches(metric=metric, measure=arms)}, SETTINGS)["case"]
 
 
 def in_sessions(sessions: int) -> Callable[[Metric, Arms], Verdict]:

@@ -15,21 +15,21 @@ def launch(**seconds: tuple[float, ...]) -> Measurement:
 
 
 def pairs(**milliseconds: tuple[float, float]) -> list[PhasePair]:
-    return [PhasePair(name=name, baseline=a / 1e3, measured=b / 1e3) for name, (a, b) in milliseconds.items()]
+    return [PhasePair(name=name, baseline=a / 1e3, candidate=b / 1e3) for name, (a, b) in milliseconds.items()]
 
 
 def test_a_phase_is_the_median_launch_of_median_steps_and_one_slow_step_is_none():
     there = [launch(fetch=(0.1, 0.1, 9.0), forward=(0.2,)), launch(fetch=(0.3,), forward=(0.4,))]
     here = [launch(fetch=(0.1,), forward=(0.5,)), launch(fetch=(0.2,), forward=(0.5,)), launch(fetch=(8.0,))]
     assert phase_pairs(there, here) == (
-        PhasePair(name="fetch", baseline=cast(float, pytest.approx(0.2)), measured=0.2),
-        PhasePair(name="forward", baseline=cast(float, pytest.approx(0.3)), measured=0.5),
+        PhasePair(name="fetch", baseline=cast(float, pytest.approx(0.2)), candidate=0.2),
+        PhasePair(name="forward", baseline=cast(float, pytest.approx(0.3)), candidate=0.5),
     )
 
 
 def test_a_phase_of_one_side_stays_and_is_blamed_for_nothing():
     found = phase_pairs([a_measurement()], [launch(fetch=(0.1,), forward=(0.2,))])
-    assert [(pair.baseline, pair.measured) for pair in found] == [(None, 0.1), (None, 0.2)]
+    assert [(pair.baseline, pair.candidate) for pair in found] == [(None, 0.1), (None, 0.2)]
     assert explanation(found, 0.1) == ""
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from ssdbench.analysis.baselines.acceptance import as_run, baseline_from, sessions_of_one_build
-from ssdbench.analysis.baselines.creep import given_up, lowered_bars, next_anchor
+from ssdbench.analysis.baselines.creep import dropped_cases, find_regressions, next_anchor
 from ssdbench.analysis.baselines.verification import findings
 from ssdbench.analysis.reports.export import exported
 from ssdbench.analysis.reports.run import report_on
 from ssdbench.analysis.tables.measured import measured_sheets
 from ssdbench.analysis.verdicts.compare import compare, compare_arms, exit_code
 from ssdbench.errors import ExitCode, UsageError
-from ssdbench.schema.record import Control, Failure, Run
+from ssdbench.schema.record import BaselineArm, Failure, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline, CaseVerdict, Comparison, Status
 from tests.builders import GPU_HARDWARE, HARDWARE, a_baseline, a_case, a_failure, a_run, no_memory, stored_sessions
@@ -95,8 +95,8 @@ def test_sessions_that_disagree_about_what_fits_are_refused():
 
 
 def test_in_pairs_the_first_launch_without_memory_is_the_last_of_its_case():
-    control = Control(python="python", source="/release")
-    assert len(accept(run_of(NONE[:1], control=control)).records) == 4
+    baseline_arm = BaselineArm(python="python", source="/release")
+    assert len(accept(run_of(NONE[:1], baseline_arm=baseline_arm)).records) == 4
 
 
 def test_what_was_accepted_as_not_fitting_and_still_does_not_is_no_failure():
@@ -110,7 +110,7 @@ def test_what_fits_now_is_a_finding_and_no_regression():
     found, comparison = judged(run_of(SAME), sessions(run_of(NONE, "run-0")))
     assert found.verdict.status is Status.FITS_NOW
     assert "it did not in main; accept this run" in found.verdict.sentence
-    assert found.verdict.measured_value == pytest.approx(640, rel=0.01)
+    assert found.verdict.candidate_value == pytest.approx(640, rel=0.01)
     assert exit_code(comparison) is ExitCode.OK
 
 
@@ -176,8 +176,8 @@ def test_a_case_that_the_plan_skips_now_is_no_gap_where_it_did_not_fit():
     ],
 )
 def test_the_arms_of_a_pair_are_judged_alike(baseline, candidate, status):
-    control = Control(python="python", source="/release")
-    run = run_of((candidate, baseline), control=control)
+    baseline_arm = BaselineArm(python="python", source="/release")
+    run = run_of((candidate, baseline), baseline_arm=baseline_arm)
     arms: dict[int, Any] = {0: "candidate", 1: "baseline"}
     placed = [
         replace(record, arm=arms[record.launch], launch=0) if record.case == LARGE else record for record in run.records
@@ -188,10 +188,10 @@ def test_the_arms_of_a_pair_are_judged_alike(baseline, candidate, status):
 
 def test_a_bar_without_room_is_given_up_and_not_lowered():
     _, comparison = judged(run_of(NONE), sessions(run_of(SAME, "run-0")))
-    assert given_up(comparison) == (LARGE.key,)
-    assert lowered_bars(comparison, "baseline") == ()
+    assert dropped_cases(comparison) == (LARGE.key,)
+    assert find_regressions(comparison, "baseline") == ()
     _, comparison = judged(run_of(SAME), sessions(run_of(NONE, "run-0")))
-    assert given_up(comparison) == ()
+    assert dropped_cases(comparison) == ()
 
 
 def test_the_anchor_keeps_figures_only():

@@ -22,13 +22,13 @@ arms = st.builds(Arms, baseline=launch_values, candidate=launch_values)
 cases = st.builds(
     CaseLaunches,
     metric=st.sampled_from([LATENCY, THROUGHPUT]),
-    measured=arms,
-    fresh=arms,
+    measure=arms,
+    confirm=arms,
 )
 nights = st.dictionaries(st.sampled_from("abcd"), cases, min_size=1, max_size=3)
 any_values = st.lists(st.floats(), max_size=5).map(tuple)
 any_arms = st.builds(Arms, baseline=any_values, candidate=any_values)
-any_case = st.builds(CaseLaunches, metric=st.sampled_from([LATENCY, THROUGHPUT]), measured=any_arms, fresh=any_arms)
+any_case = st.builds(CaseLaunches, metric=st.sampled_from([LATENCY, THROUGHPUT]), measure=any_arms, confirm=any_arms)
 seeded = st.builds(
     a_case,
     seed=st.integers(0, 10**6),
@@ -44,7 +44,7 @@ def verdict(case: CaseLaunches) -> Verdict:
 
 
 def mapped(case: CaseLaunches, change) -> CaseLaunches:
-    return replace(case, measured=change(case.measured), fresh=change(case.fresh))
+    return replace(case, measure=change(case.measure), confirm=change(case.confirm))
 
 
 def swapped(arms: Arms) -> Arms:
@@ -64,14 +64,14 @@ def test_a_verdict_carries_what_it_rests_on():
     found = verdict(a_case(change=0.02, noise=2e-3))
     assert found.change == pytest.approx(0.02, abs=0.004)
     assert found.low < found.change < found.high
-    assert found.measured_value / found.baseline_value - 1 == pytest.approx(found.change)
+    assert found.candidate_value / found.baseline_value - 1 == pytest.approx(found.change)
     assert (found.mode, found.settings) == (Mode.INTERLEAVED, SETTINGS)
-    assert found.baseline_launches == found.measured_launches > found.fresh_pairs >= 3
+    assert found.baseline_launches == found.candidate_launches > found.confirm_pairs >= 3
     assert 0 < found.smallest_detectable_change < 0.02
     assert found.launches_needed is not None
     assert found.sentence == (
         f"median step time {100 * found.change:.1f}% higher (99% interval {100 * found.low:+.1f} to "
-        f"{100 * found.high:+.1f}%), confirmed by {found.fresh_pairs} fresh pairs"
+        f"{100 * found.high:+.1f}%), confirmed by {found.confirm_pairs} fresh pairs"
     )
 
 
@@ -100,23 +100,23 @@ def test_the_smallest_detectable_change_is_that_of_the_formula():
     from scipy.stats import t
 
     case = a_case(noise=0.08)
-    (contrast,) = contrasts([(case.metric, case.measured.first(15))], SETTINGS)
+    (contrast,) = contrasts([(case.metric, case.measure.first(15))], SETTINGS)
     reach = (t.ppf(0.99, contrast.freedom) + t.ppf(math.sqrt(0.95), contrast.freedom)) * contrast.error
     assert verdict(case).smallest_detectable_change == pytest.approx(math.expm1(reach))
 
 
 def test_a_suspect_without_fresh_pairs_is_inconclusive_and_says_how_many_are_needed():
-    found = verdict(replace(a_case(change=0.03), fresh=Arms()))
+    found = verdict(replace(a_case(change=0.03), confirm=Arms()))
     assert found.status is Status.INCONCLUSIVE
     assert "suspected in 3 pairs; 3 fresh pairs are needed to confirm it" in found.sentence
 
 
 def test_what_was_seen_first_and_not_again_is_no_regression():
     there, back = a_case(change=0.03), a_case(seed=2)
-    found = verdict(replace(there, fresh=back.measured))
+    found = verdict(replace(there, confirm=back.measure))
     assert found.status is Status.UNCHANGED
     assert abs(found.change) < 0.01
-    opposite = verdict(replace(there, fresh=a_case(change=-0.03).fresh))
+    opposite = verdict(replace(there, confirm=a_case(change=-0.03).confirm))
     assert opposite.status is Status.INCONCLUSIVE
     assert "which do not confirm the change seen first" in opposite.sentence
 
@@ -124,20 +124,20 @@ def test_what_was_seen_first_and_not_again_is_no_regression():
 @pytest.mark.parametrize("change", [0.004, -0.004])
 def test_a_sure_change_that_does_not_reach_the_margin_is_not_flagged_and_not_measured_afresh(change: float):
     night = {"case": a_case(change=change, noise=3e-4)}
-    (planned,) = plan([(LATENCY, night["case"].measured)], SETTINGS, SETTINGS.alpha, SETTINGS.pair_cap)
+    (planned,) = plan([(LATENCY, night["case"].measure)], SETTINGS, SETTINGS.alpha, SETTINGS.pair_cap)
     assert planned.contrast is not None
     assert min(planned.contrast.p_beyond(), planned.contrast.mirrored().p_beyond()) < SETTINGS.alpha
     assert suspects(night, SETTINGS) == frozenset()
-    assert next_pairs({"case": replace(night["case"], fresh=Arms())}, SETTINGS) == {}
+    assert next_pairs({"case": replace(night["case"], confirm=Arms())}, SETTINGS) == {}
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_suspect_whose_fresh_pairs_show_a_sure_change_within_the_margin_is_unchanged(sign: int):
     seen_first, fresh = a_case(change=sign * 0.02), a_case(change=sign * 0.004, noise=3e-4)
-    found = verdict(replace(seen_first, fresh=fresh.fresh))
+    found = verdict(replace(seen_first, confirm=fresh.confirm))
     assert found.status is Status.UNCHANGED
     assert "a real change, but within the margin of 1%" in found.sentence
-    assert found.fresh_pairs > 0
+    assert found.confirm_pairs > 0
 
 
 def test_fresh_pairs_are_planned_at_alpha_divided_among_the_suspects():
@@ -146,19 +146,19 @@ def test_fresh_pairs_are_planned_at_alpha_divided_among_the_suspects():
     assert count == 8
 
     def planned(level: float) -> dict[str, int]:
-        arms = [(case.metric, case.fresh) for case in night.values()]
-        found = plan(arms, SETTINGS, level, SETTINGS.fresh_pair_cap)
+        arms = [(case.metric, case.confirm) for case in night.values()]
+        found = plan(arms, SETTINGS, level, SETTINGS.confirm_pair_cap)
         return {name: case.pairs for name, case in zip(night, found, strict=True)}
 
     measured, _ = measured_step_by_step(night)
-    fresh = {name: case.fresh.pairs for name, case in measured.items()}
+    fresh = {name: case.confirm.pairs for name, case in measured.items()}
     assert fresh == planned(SETTINGS.alpha / count)
     assert sum(fresh.values()) > sum(planned(SETTINGS.alpha).values())
 
 
 def test_a_suspect_without_fresh_pairs_is_told_how_many_its_share_of_alpha_needs():
     night = some_launches(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
-    first = {name: replace(case, fresh=Arms()) for name, case in night.items()}
+    first = {name: replace(case, confirm=Arms()) for name, case in night.items()}
     together = sum(found.launches_needed or 0 for found in judge(first, SETTINGS).values())
     alone = sum(verdict(case).launches_needed or 0 for case in first.values())
     assert together > alone
@@ -172,7 +172,7 @@ def test_holm_over_the_suspects_bounds_the_chance_of_any_false_alarm():
     )
     (contrast,) = contrasts([(LATENCY, fresh)], SETTINGS)
     assert SETTINGS.alpha / 5 < contrast.p_beyond() < SETTINGS.alpha
-    night = {str(number): replace(a_case(seed=number, change=0.03), fresh=fresh) for number in range(5)}
+    night = {str(number): replace(a_case(seed=number, change=0.03), confirm=fresh) for number in range(5)}
     assert suspects(night, SETTINGS) == night.keys()
     assert judge({"0": night["0"]}, SETTINGS)["0"].status is Status.REGRESSED
     assert {found.status for found in judge(night, SETTINGS).values()} == {Status.INCONCLUSIVE}
@@ -181,21 +181,21 @@ def test_holm_over_the_suspects_bounds_the_chance_of_any_false_alarm():
 def test_only_suspects_have_fresh_pairs_planned_and_looked_at():
     night = some_launches(cases=5, changes={0: 0.02})
     for name, found in judge(night, SETTINGS).items():
-        assert (found.fresh_pairs > 0) is (name == "0")
+        assert (found.confirm_pairs > 0) is (name == "0")
 
 
 def test_pairs_beyond_the_plan_are_not_looked_at():
     case = a_case()
-    used = verdict(case).measured_launches
+    used = verdict(case).candidate_launches
     spoiled = Arms(
-        baseline=case.measured.baseline[:used] + (0.2,) * 9, candidate=case.measured.candidate[:used] + (9.0,) * 9
+        baseline=case.measure.baseline[:used] + (0.2,) * 9, candidate=case.measure.candidate[:used] + (9.0,) * 9
     )
-    assert verdict(replace(case, measured=spoiled)) == verdict(case)
+    assert verdict(replace(case, measure=spoiled)) == verdict(case)
 
 
 def measured_step_by_step(night: LaunchesByCase) -> tuple[LaunchesByCase, list[dict[str, Wanted]]]:
     so_far: dict[str, CaseLaunches] = {
-        name: replace(case, measured=Arms(), fresh=Arms()) for name, case in night.items()
+        name: replace(case, measure=Arms(), confirm=Arms()) for name, case in night.items()
     }
     asked = []
     while wanted := next_pairs(so_far, SETTINGS):
@@ -229,7 +229,7 @@ def test_an_abandoned_case_asks_for_nothing_and_is_inconclusive_for_its_reason()
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: float):
-    case = replace(a_case(), measured=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
+    case = replace(a_case(), measure=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
     found = verdict(case)
     assert found.status is Status.INCONCLUSIVE
     assert f"a measured launch has a median step time of {bad:g} s, which cannot be" in found.sentence
@@ -243,7 +243,7 @@ def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: f
 def test_fewer_than_two_launches_on_a_side_are_always_inconclusive(
     baseline: tuple[float, ...], candidate: tuple[float, ...], has_bounds: bool
 ):
-    found = verdict(CaseLaunches(metric=LATENCY, measured=Arms(baseline=baseline, candidate=candidate)))
+    found = verdict(CaseLaunches(metric=LATENCY, measure=Arms(baseline=baseline, candidate=candidate)))
     assert found.status is Status.INCONCLUSIVE
     assert "a verdict needs at least 2 on each side" in found.sentence
     assert (found.low is not None) is has_bounds
@@ -252,13 +252,13 @@ def test_fewer_than_two_launches_on_a_side_are_always_inconclusive(
 
 def test_two_pairs_can_be_judged_where_no_more_were_had():
     case = a_case(noise=2e-4, change=0.05)
-    assert verdict(replace(case, measured=case.measured.first(2))).status is Status.REGRESSED
+    assert verdict(replace(case, measure=case.measure.first(2))).status is Status.REGRESSED
 
 
 @pytest.mark.parametrize("candidate", [0.1, 0.11])
 def test_identical_timings_give_no_certainty(candidate: float):
     same = Arms(baseline=(0.1,) * 5, candidate=(candidate,) * 5)
-    found = verdict(CaseLaunches(metric=LATENCY, measured=same, fresh=same))
+    found = verdict(CaseLaunches(metric=LATENCY, measure=same, confirm=same))
     assert found.status is Status.INCONCLUSIVE
     assert found.low < found.change < found.high
     assert "exactly equal, which real launches are not" in found.sentence
@@ -267,8 +267,8 @@ def test_identical_timings_give_no_certainty(candidate: float):
 def test_more_launches_can_be_required_by_settings():
     case = a_case()
     strict = Settings(minimum_launches=4)
-    assert next_pairs({"case": replace(case, measured=Arms())}, strict)["case"].pairs == 4
-    found = judge({"case": replace(case, measured=case.measured.first(3))}, strict)["case"]
+    assert next_pairs({"case": replace(case, measure=Arms())}, strict)["case"].pairs == 4
+    found = judge({"case": replace(case, measure=case.measure.first(3))}, strict)["case"]
     assert (found.status, found.launches_needed) == (Status.INCONCLUSIVE, 4)
 
 
@@ -294,10 +294,10 @@ def test_the_unit_means_nothing(case: CaseLaunches, factor: float):
         )
 
     there, here = verdict(case), verdict(mapped(case, in_other_unit))
-    assert (there.status, there.measured_launches, there.fresh_pairs) == (
+    assert (there.status, there.candidate_launches, there.confirm_pairs) == (
         here.status,
-        here.measured_launches,
-        here.fresh_pairs,
+        here.candidate_launches,
+        here.confirm_pairs,
     )
     assert here.change == pytest.approx(there.change, abs=1e-9)
 
@@ -314,7 +314,7 @@ def test_the_order_of_the_launches_that_were_used_means_nothing(case: CaseLaunch
         ),
     )
     there, here = verdict(case), verdict(shuffled)
-    assert (there.status, there.fresh_pairs) == (here.status, here.fresh_pairs)
+    assert (there.status, there.confirm_pairs) == (here.status, here.confirm_pairs)
     assert here.low == pytest.approx(there.low, abs=1e-9)
 
 
@@ -336,7 +336,7 @@ def test_any_numbers_get_an_answer_in_words(night: LaunchesByCase):
     for name, found in judge(night, SETTINGS).items():
         assert found.sentence
         case = night[name]
-        values = case.measured.baseline + case.measured.candidate + case.fresh.baseline + case.fresh.candidate
+        values = case.measure.baseline + case.measure.candidate + case.confirm.baseline + case.confirm.candidate
         if not all(0 < value < math.inf for value in values):
             assert found.status is Status.INCONCLUSIVE
 

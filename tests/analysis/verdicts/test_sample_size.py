@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ssdbench.analysis.verdicts.contrast import contrasts
-from ssdbench.analysis.verdicts.sample_size import pairs_for, pairs_wanted, plan
+from ssdbench.analysis.verdicts.sample_size import pairs_wanted, plan, required_pairs
 from ssdbench.schema.launch_values import Arms
 from ssdbench.schema.settings import Settings
 from tests.analysis.verdicts.launch_values import LATENCY, some_arms
@@ -73,8 +73,11 @@ def test_a_stricter_level_asks_for_more():
 
 def test_needed_pairs_grow_with_the_square_of_the_noise_and_end_somewhere():
     quiet, loud = contrasts([(LATENCY, some_arms(seed=1, pairs=15, noise=noise)) for noise in (0.01, 0.02)], SETTINGS)
-    few, many = pairs_for(quiet, SETTINGS, 0.01), pairs_for(loud, SETTINGS, 0.01)
+    few, many = required_pairs(quiet, SETTINGS, 0.01), required_pairs(loud, SETTINGS, 0.01)
     assert few is not None
     assert many is not None
     assert many / few == pytest.approx(4, rel=0.2)
-    assert pairs_for(contrasts([(LATENCY, some_arms(seed=1, pairs=3, noise=3.0))], SETTINGS)[0], SETTINGS, 0.01) is None
+    assert (
+        required_pairs(contrasts([(LATENCY, some_arms(seed=1, pairs=3, noise=3.0))], SETTINGS)[0], SETTINGS, 0.01)
+        is None
+    )

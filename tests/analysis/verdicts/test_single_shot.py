@@ -39,16 +39,16 @@ def test_a_sure_change_within_the_margin_is_unchanged(change: float):
 
 def test_uneven_arms_are_all_used():
     case = a_case(change=0.02, pairs=10)
-    uneven = replace(case, measured=Arms(baseline=case.measured.baseline, candidate=case.measured.candidate[:3]))
+    uneven = replace(case, measure=Arms(baseline=case.measure.baseline, candidate=case.measure.candidate[:3]))
     found = judge_single_shot({"case": uneven}, SETTINGS)["case"]
-    assert (found.status, found.baseline_launches, found.measured_launches) == (Status.REGRESSED, 10, 3)
+    assert (found.status, found.baseline_launches, found.candidate_launches) == (Status.REGRESSED, 10, 3)
 
 
 @pytest.mark.parametrize(
     ("baseline", "candidate"), [((), ()), ((0.1,), (0.2,)), ((0.1,) * 3, (0.1,) * 3), ((0.0, 1), (1, 1))]
 )
 def test_what_allows_no_verdict_is_inconclusive(baseline: tuple[float, ...], candidate: tuple[float, ...]):
-    case = CaseLaunches(metric=LATENCY, measured=Arms(baseline=baseline, candidate=candidate))
+    case = CaseLaunches(metric=LATENCY, measure=Arms(baseline=baseline, candidate=candidate))
     assert judge_single_shot({"case": case}, SETTINGS)["case"].status is Status.INCONCLUSIVE
 
 

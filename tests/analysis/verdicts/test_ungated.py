@@ -6,7 +6,7 @@ import pytest
 from ssdbench.analysis.verdicts.arms import split_arms
 from ssdbench.analysis.verdicts.compare import compare, compare_arms
 from ssdbench.analysis.verdicts.ungated import ungated_changes
-from ssdbench.schema.record import Control, Record, Run
+from ssdbench.schema.record import BaselineArm, Record, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import MetricChange
 from tests.builders import a_baseline, a_case, a_header, a_measurement, a_record, stored_sessions
@@ -36,7 +36,7 @@ def changes_of(run: Run) -> dict[str, MetricChange]:
 
 
 def an_interleaved_run(steps: int = 10) -> Run:
-    header = a_header(control=Control(python="python", source="old"))
+    header = a_header(baseline_arm=BaselineArm(python="python", source="old"))
     records = [a_launch(arm, launch, steps) for launch in range(4) for arm in ("baseline", "candidate")]
     return Run(header=header, records=tuple(records))
 

@@ -18,7 +18,7 @@ from ssdbench.harness.containers.images import require_image_name
 from ssdbench.harness.launchers.container import ContainerLauncher
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import GpuState
@@ -32,7 +32,7 @@ GPUS = [GpuState(index=index, uuid=f"GPU-{name}", model="GPU", memory_bytes=None
 
 def request_of(**changes: object) -> LaunchRequest:
     request = LaunchRequest(
-        schema_version=SCHEMA_VERSION, case=a_case(), launch=0, seed=1, output="/scratch/launch", prepared_data=None
+        schema_version=EXCHANGE_VERSION, case=a_case(), launch=0, seed=1, output="/scratch/launch", prepared_data=None
     )
     return replace(request, **changes)  # type: ignore[arg-type]
 

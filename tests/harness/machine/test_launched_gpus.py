@@ -10,7 +10,7 @@ from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.torchrun import write_request
 from ssdbench.harness.machine.node import read_node
 from ssdbench.harness.process import SOURCE
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Failure
@@ -33,7 +33,7 @@ def python(tmp_path: Path) -> str:
 
 def a_request(tmp_path: Path, **case: object) -> LaunchRequest:
     folder = tmp_path / "launch"
-    return LaunchRequest(schema_version=SCHEMA_VERSION, case=a_case(**case), launch=0, seed=1, output=str(folder))
+    return LaunchRequest(schema_version=EXCHANGE_VERSION, case=a_case(**case), launch=0, seed=1, output=str(folder))
 
 
 def variables(request: LaunchRequest) -> dict[str, str]:

@@ -112,7 +112,7 @@ def a_loop(folder: Path, case: Case, launcher: object, gpus: tuple[GpuState, ...
 def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[GpuState, ...]) -> tuple[str | None, int]:
     """Why the launch was invalid, and of how many GPUs its measurement tells."""
     loop, _ = a_loop(folder, case, launcher, gpus)
-    record = loop._measure(case, "candidate", "B", 0, 0)
+    record = loop._measure(case, "candidate", "measure", 0, 0)
     assert record.measurement is not None
     return record.invalid_reason, len(record.measurement.gpus)
 
@@ -122,8 +122,8 @@ def lost(folder: Path, gpus: tuple[GpuState, ...], end: FailureKind | None, worl
     launcher = Loses(end)
     loop, kept = a_loop(folder, CASE, launcher, gpus)
     try:
-        loop.measure(replace(CASE, world_size=world_size), "candidate", "B", 0, "launch 1")
-        loop.measure(replace(CASE, world_size=1), "candidate", "B", 1, "launch 2")
+        loop.measure(replace(CASE, world_size=world_size), "candidate", "measure", 0, "launch 1")
+        loop.measure(replace(CASE, world_size=1), "candidate", "measure", 1, "launch 2")
     finally:
         del os.environ["NVML_STUB_LOST"]
     told = [
@@ -142,7 +142,7 @@ def locked(folder: Path, gpus: tuple[GpuState, ...], variable: str) -> list[str 
     """Why launches are invalid of which somebody has set a clock after the second, on GPU 0 or on both."""
     loop, kept = a_loop(folder, CASE, Locks(variable, launch=2), gpus)
     for launch in range(2):
-        loop.measure(CASE, "candidate", "B", launch, f"launch {launch + 1}")
+        loop.measure(CASE, "candidate", "measure", launch, f"launch {launch + 1}")
     del os.environ[variable]
     return [record.invalid_reason for record in kept]
 
@@ -152,7 +152,7 @@ def asked(folder: Path, gpus: tuple[GpuState, ...]) -> list[str]:
     log = folder / "questions"
     loop, _ = a_loop(folder / "one", replace(CASE, world_size=1), Launcher(), gpus)
     os.environ["NVML_STUB_LOG"] = str(log)
-    loop._measure(replace(CASE, world_size=1), "candidate", "B", 0, 0)
+    loop._measure(replace(CASE, world_size=1), "candidate", "measure", 0, 0)
     del os.environ["NVML_STUB_LOG"]
     return sorted({line.split()[1] for line in log.read_text().splitlines()})
 

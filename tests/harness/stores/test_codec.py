@@ -190,7 +190,7 @@ def test_a_newer_measurement_inside_a_record_is_refused_as_well():
         codec.read(Record, changed(measurement=asdict(a_measurement()) | {"schema_version": 99}), "x")
 
 
-def test_an_older_document_is_raised_step_by_step_and_inside_out(monkeypatch: pytest.MonkeyPatch):
+def test_an_older_document_is_migrated_step_by_step_and_inside_out(monkeypatch: pytest.MonkeyPatch):
     steps: list[str] = []
 
     def name_the_timer(document: codec.Document) -> codec.Document:
@@ -208,13 +208,14 @@ def test_an_older_document_is_raised_step_by_step_and_inside_out(monkeypatch: py
         return document | {"launch": document["launch"] - 1}
 
     monkeypatch.setattr(codec, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(codec, "VERSIONS", {})
     table = {
         (Measurement, 1): name_the_timer,
         (Measurement, 2): spell_the_timer_out,
         (Record, 2): count_launches_from_zero,
     }
-    monkeypatch.setattr(codec, "RAISERS", table)
-    old = asdict(a_record(launch=1))
+    monkeypatch.setattr(codec, "MIGRATIONS", table)
+    old = asdict(a_record(launch=1)) | {"schema_version": 1}
     old["measurement"]["clock"] = "perf"
     del old["measurement"]["timer"]
     record = codec.read(Record, json.dumps(old), "x")
@@ -226,7 +227,7 @@ def test_an_older_document_is_raised_step_by_step_and_inside_out(monkeypatch: py
 
 def test_a_current_document_is_not_touched():
     document = json.loads(codec.dump(a_record()))
-    assert codec.raised(Record, document, "x") is document
+    assert codec.migrated(Record, document, "x") is document
 
 
 def test_the_committed_schemas_are_those_of_the_code():

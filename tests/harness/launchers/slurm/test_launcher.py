@@ -16,10 +16,10 @@ from ssdbench.harness.launchers.slurm.probe import probe_cluster
 from ssdbench.harness.machine.node import Node, node_mismatch
 from ssdbench.harness.run_setup import new_setup
 from ssdbench.harness.suite import parse_suite
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest, Protocol
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import Control, Failure, RunOptions, SlurmOptions
+from ssdbench.schema.record import BaselineArm, Failure, RunOptions, SlurmOptions
 from tests.builders import HARDWARE, HOST, a_case
 from tests.slurm_cluster import jobs
 
@@ -67,7 +67,7 @@ def until(condition: Callable[[], object]) -> None:
 def a_request(folder: Path, **changes: object) -> LaunchRequest:
     case = replace(a_case(), workload="pace", protocol=Protocol(warmup_steps=1, steps=5, timeout_seconds=300))
     case = replace(case, **changes)  # type: ignore[arg-type]
-    return LaunchRequest(schema_version=SCHEMA_VERSION, case=case, launch=0, seed=1, output=str(folder))
+    return LaunchRequest(schema_version=EXCHANGE_VERSION, case=case, launch=0, seed=1, output=str(folder))
 
 
 def a_launcher() -> SlurmLauncher:
@@ -127,8 +127,8 @@ def test_cases_are_planned_for_the_nodes_and_pairs_for_one_of_them(
     monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path))
     matrix = {"workload": "pace", "world_size": 2, "nodes": [1, 2, 3]}
     suite = parse_suite({"name": "spread", "device": "cpu", "matrix": [matrix]}, "here")
-    control = Control(python=sys.executable, source=str(tmp_path))
-    setup = new_setup(suite, RunOptions(slurm=SlurmOptions()), 1, control)
+    baseline_arm = BaselineArm(python=sys.executable, source=str(tmp_path))
+    setup = new_setup(suite, RunOptions(slurm=SlurmOptions()), 1, baseline_arm)
     reasons = [planned.skip_reason for planned in setup.plan.cases]
     assert reasons == [None, None, "2 ranks cannot be spread evenly over 3 nodes"]
     assert setup.options.slurm is not None

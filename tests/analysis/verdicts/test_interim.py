@@ -1,7 +1,7 @@
 from dataclasses import replace
 
+from ssdbench.analysis.verdicts.interim import interim_state
 from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
-from ssdbench.analysis.verdicts.outlook import outlook
 from ssdbench.schema.launch_values import Arms, LaunchesByCase, Stage
 from ssdbench.schema.settings import Settings
 from tests.analysis.verdicts.launch_values import some_launches
@@ -12,19 +12,23 @@ WHOLE = some_launches(cases=4, noise=5e-4, changes={0: 0.02, 1: 0.05})
 
 def first(night: LaunchesByCase, measured: int, fresh: dict[str, int] | None = None) -> LaunchesByCase:
     return {
-        name: replace(case, measured=case.measured.first(measured), fresh=case.fresh.first((fresh or {}).get(name, 0)))
+        name: replace(
+            case, measure=case.measure.first(measured), confirm=case.confirm.first((fresh or {}).get(name, 0))
+        )
         for name, case in night.items()
     }
 
 
 def test_at_the_beginning_nothing_is_said_and_every_case_may_take_both_stages():
-    found = outlook({name: replace(case, measured=Arms(), fresh=Arms()) for name, case in WHOLE.items()}, SETTINGS)
+    found = interim_state(
+        {name: replace(case, measure=Arms(), confirm=Arms()) for name, case in WHOLE.items()}, SETTINGS
+    )
     assert (found.said, found.cases_left, found.most_pairs) == ({}, 4, 4 * (15 + 18))
 
 
 def test_after_the_pilot_the_quiet_cases_are_decided_and_the_suspects_wait():
     night = first(WHOLE, 3)
-    found = outlook(night, SETTINGS)
+    found = interim_state(night, SETTINGS)
     verdicts = judge(night, SETTINGS)
     assert found.said["2"] == f"decided, unchanged ({verdicts['2'].sentence})"
     assert found.said["0"] == found.said["1"] == "suspected of a change, to be measured again on fresh pairs"
@@ -32,8 +36,8 @@ def test_after_the_pilot_the_quiet_cases_are_decided_and_the_suspects_wait():
 
 
 def test_while_others_are_in_their_first_stage_a_suspect_waits():
-    night = {**first(WHOLE, 3), "3": replace(WHOLE["3"], measured=WHOLE["3"].measured.first(1), fresh=Arms())}
-    found = outlook(night, SETTINGS)
+    night = {**first(WHOLE, 3), "3": replace(WHOLE["3"], measure=WHOLE["3"].measure.first(1), confirm=Arms())}
+    found = interim_state(night, SETTINGS)
     assert set(found.said) == {"0", "1", "2"}
     assert (found.cases_left, found.most_pairs) == (3, 36 + 14 + 18)
 
@@ -41,14 +45,14 @@ def test_while_others_are_in_their_first_stage_a_suspect_waits():
 def test_no_suspect_is_judged_before_all_are_measured_again():
     night = first(WHOLE, 3, {"0": 9})
     assert {name: more.stage for name, more in next_pairs(night, SETTINGS).items()} == {"1": Stage.CONFIRM}
-    found = outlook(night, SETTINGS)
+    found = interim_state(night, SETTINGS)
     assert found.said["0"] == "measured again, to be judged together with the other suspects"
     assert found.said["1"].startswith("suspected of a change")
     assert (found.cases_left, found.most_pairs) == (1, 18)
 
 
 def test_at_the_end_everything_is_decided():
-    found = outlook(WHOLE, SETTINGS)
+    found = interim_state(WHOLE, SETTINGS)
     assert [text.split(" (")[0] for text in found.said.values()] == ["decided, regressed"] * 2 + [
         "decided, unchanged"
     ] * 2
@@ -57,6 +61,6 @@ def test_at_the_end_everything_is_decided():
 
 def test_a_case_that_was_given_up_is_not_left():
     night = {**first(WHOLE, 3), "0": replace(first(WHOLE, 3)["0"], abandoned="candidate launch 2 failed: it fell")}
-    found = outlook(night, SETTINGS)
+    found = interim_state(night, SETTINGS)
     assert found.said["0"] == "decided, inconclusive (candidate launch 2 failed: it fell)"
     assert found.cases_left == 1

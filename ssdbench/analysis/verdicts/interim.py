@@ -8,7 +8,7 @@ from ssdbench.schema.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class InterimState:
     """`said` holds a sentence for each case that needs nothing more in its stage, by case key.
 
     `cases_left` still need launches, or will as suspects; together they take at most `most_pairs` more.
@@ -19,7 +19,7 @@ class Outlook:
     most_pairs: int
 
 
-def outlook(night: LaunchesByCase, settings: Settings) -> Outlook:
+def interim_state(night: LaunchesByCase, settings: Settings) -> InterimState:
     """How far a night is.
 
     What became of a suspect is said of none before all are measured, because Holm's correction looks at all at once.
@@ -30,12 +30,12 @@ def outlook(night: LaunchesByCase, settings: Settings) -> Outlook:
     for name, verdict in judge(night, settings).items():
         case, more = night[name], wanted.get(name)
         if more and more.stage is Stage.MEASURE:
-            left, most = left + 1, most + settings.pair_cap - case.measured.pairs + settings.fresh_pair_cap
-        elif more or (name in suspected and not verdict.fresh_pairs and case.abandoned is None):
-            left, most = left + 1, most + settings.fresh_pair_cap - case.fresh.pairs
+            left, most = left + 1, most + settings.pair_cap - case.measure.pairs + settings.confirm_pair_cap
+        elif more or (name in suspected and not verdict.confirm_pairs and case.abandoned is None):
+            left, most = left + 1, most + settings.confirm_pair_cap - case.confirm.pairs
             said[name] = "suspected of a change, to be measured again on fresh pairs"
-        elif wanted and verdict.fresh_pairs:
+        elif wanted and verdict.confirm_pairs:
             said[name] = "measured again, to be judged together with the other suspects"
         else:
             said[name] = f"decided, {verdict.status.value} ({verdict.sentence})"
-    return Outlook(said=said, cases_left=left, most_pairs=most)
+    return InterimState(said=said, cases_left=left, most_pairs=most)
