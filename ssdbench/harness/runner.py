@@ -54,7 +54,7 @@ def run_pairs(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: floa
             stage: StageName = more.stage.value
             pair = _first_open_pair(loop, key, stage)
             for arm in _order(plan.seed, key, stage, pair):
-                name = f"{'confirm ' if stage == 'confirm' else ''}pair {pair + 1}, {arm}"
+                name = f"{'fresh ' if stage == 'confirm' else ''}pair {pair + 1}, {arm}"
                 loop.measure(plan.case(key), arm, stage, pair, name)
     loop.observer.remaining_changed([])
 

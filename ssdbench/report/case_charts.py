@@ -37,7 +37,7 @@ def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
             chosen = [(n, launch) for n, launch in enumerate(of_side) if launch.stage == stage]
             places = [(values[launch], row + 0.68 - 0.6 * (n + 0.5) / len(of_side)) for n, launch in chosen]
             plot.dots(places, f"{side} faint" if stage == "measure" and has_fresh else side)
-    return plot.svg(f"{metric.title} of every launch, baseline and measured")
+    return plot.svg(f"{metric.title} of every launch, baseline and candidate")
 
 
 def interval_chart(verdict: Verdict) -> Markup | None:
@@ -51,8 +51,8 @@ def interval_chart(verdict: Verdict) -> Markup | None:
     sure = f"{100 * (1 - verdict.settings.alpha):g}%"
     plot.axes("change against the baseline, %", f"change with its {sure} interval; shaded: the margin", y_ticks=[])
     plot.upright(0, (0, 1), "zero")
-    plot.across(0.5, (100 * verdict.low, 100 * verdict.high), "measured thick")
-    plot.dots([(100 * verdict.change, 0.5)], "measured large")
+    plot.across(0.5, (100 * verdict.low, 100 * verdict.high), "candidate thick")
+    plot.dots([(100 * verdict.change, 0.5)], "candidate large")
     return plot.svg(f"Change {_percent(verdict.change)}, from {_percent(verdict.low)} to {_percent(verdict.high)}")
 
 
@@ -75,7 +75,7 @@ def trace_chart(traces: Sequence[StepTrace]) -> Markup | None:
     plot.axes("step", f"step time, {shown_unit(metric)}")
     for trace in traces:
         plot.line([(n, in_shown_unit(metric, seconds)) for n, seconds in trace.steps], f"{trace.side} thin")
-    return plot.svg("Time of each step of some launches, baseline and measured")
+    return plot.svg("Time of each step of some launches, baseline and candidate")
 
 
 def throttled_sides(traces: Sequence[StepTrace]) -> str:
@@ -108,7 +108,7 @@ def phases_chart(phases: Sequence[PhasePair]) -> Markup | None:
     for side, place in zip(SIDES, (0.18, -0.18), strict=True):
         for name, value in sides[side].items():
             plot.across(rows[name] + place, (0.0, value), f"{side} bar")
-    return plot.svg("Time of each phase of a step, baseline and measured")
+    return plot.svg("Time of each phase of a step, baseline and candidate")
 
 
 def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:
@@ -124,7 +124,7 @@ def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:
     plot.axes("step", "waiting for the batch, % of the step")
     for trace in traces:
         plot.line([(n, 100 * share) for n, share in trace.fetches], f"{trace.side} thin")
-    return plot.svg("Share of each step spent waiting for its batch, baseline and measured")
+    return plot.svg("Share of each step spent waiting for its batch, baseline and candidate")
 
 
 def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", width: int = 360) -> Markup:
@@ -144,7 +144,7 @@ def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", widt
     for number in range(points[-1].segment + 1):
         part = [n for n, point in enumerate(points) if point.segment == number]
         plot.across(median(values[n] for n in part), (part[0] - 0.4, part[-1] + 0.4), "level")
-    plot.whiskers(((n, low, high) for n, (low, high) in enumerate(extremes)), "measured thin")
+    plot.whiskers(((n, low, high) for n, (low, high) in enumerate(extremes)), "candidate thin")
     plot.dots(enumerate(values), "candidate")
     low, high = padded(all_values, 0.15)
     for number, change in enumerate(series.change_points):
@@ -178,8 +178,8 @@ def sparkline(series: Series) -> Markup:
     )
     return Markup(
         f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" width="{_SPARK_WIDTH}" '
-        f'height="{_SPARK_HEIGHT}" aria-hidden="true">{marks}<path class="line measured" d="M{line}"/>'
-        f'<path class="dots measured" d="M{x(len(values) - 1):.1f} {y(values[-1]):.1f}h0"/></svg>'
+        f'height="{_SPARK_HEIGHT}" aria-hidden="true">{marks}<path class="line candidate" d="M{line}"/>'
+        f'<path class="dots candidate" d="M{x(len(values) - 1):.1f} {y(values[-1]):.1f}h0"/></svg>'
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.container import ContainerOptions
@@ -19,6 +19,8 @@ Memory = Literal["gpu", "host"]
 
 Arm = Literal["candidate", "baseline"]
 StageName = Literal["measure", "confirm"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
+"""In their order."""
 
 MOST_REPLACEMENTS = 3
 """Invalid launches of a case that are measured again, per arm; then its environment is what it is."""

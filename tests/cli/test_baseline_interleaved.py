@@ -39,7 +39,7 @@ def test_the_candidates_launches_of_both_stages_are_accepted(tmp_path: Path):
     records = the_baseline(tmp_path).records
     assert [(record.case.backbone, record.stage, record.launch) for record in records] == [
         *(("resnet18", "measure", launch) for launch in range(3)),
-        *(("resnet50", stage, launch) for stage in "BC" for launch in range(3)),
+        *(("resnet50", stage, launch) for stage in ("measure", "confirm") for launch in range(3)),
     ]
     assert {record.arm for record in records} == {"candidate"}
     assert len({record.id for record in records}) == 9

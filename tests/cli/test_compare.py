@@ -115,7 +115,7 @@ def test_what_else_changed_is_listed(results: Path):
     keep(results, a_run((A, SAME), (B, SAME), host=replace(HOST, driver="580.1")))
     outcome = ssdbench("compare", "latest", "--results", results)
     assert outcome.code == 0
-    assert "what else changed baseline measured" in outcome.words
+    assert "what else changed baseline candidate" in outcome.words
     assert outcome.words.endswith("driver - 580.1")
 
 

@@ -92,7 +92,7 @@ def test_every_launch_is_a_dot_on_its_own_side():
     for side in ("baseline", "candidate"):
         (path,) = re.findall(rf'class="dots {side}" d="([^"]*)"', picture)
         assert path.count("h0") == 3
-    assert "measured: none" in str(launches_chart("throughput", launches[:3]))
+    assert "candidate: none" in str(launches_chart("throughput", launches[:3]))
 
 
 def test_a_warm_up_that_is_slow_does_not_flatten_the_timed_steps():
@@ -104,7 +104,7 @@ def test_a_warm_up_that_is_slow_does_not_flatten_the_timed_steps():
 def test_throttled_steps_are_tinted_and_the_legend_says_on_which_side_and_why():
     quiet = StepTrace(side="baseline", warmup_steps=0, steps=((0, 0.1), (10, 0.1)), fetches=())
     capped = replace(quiet, side="candidate", throttled=((2, 4),), throttle_reasons="power cap")
-    assert throttled_sides([quiet, capped]) == "power cap (measured)"
+    assert throttled_sides([quiet, capped]) == "power cap (candidate)"
     assert throttled_sides([quiet]) == ""
     # Ten steps are 294 wide from 54 on: the band goes from step 1.5 to step 4.5.
     assert '<rect class="throttled" x="98.1" y="26" width="88.2"' in str(trace_chart([quiet, capped]))

@@ -12,7 +12,7 @@ from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, checked_place, is_name
 from ssdbench.harness.stores.lines import read_all
 from ssdbench.schema.acceptance import Acceptance
-from ssdbench.schema.record import Record, Run, RunHeader
+from ssdbench.schema.record import STAGES, Record, Run, RunHeader
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
 LATEST = "latest"
@@ -174,7 +174,8 @@ class Store:
         place = _place(kind, header.hardware.key, header.name)
         sessions = {run_id: number for number, run_id in enumerate(_sessions(header))}
         records = sorted(
-            baseline.records, key=lambda item: (item.case.key, sessions.get(item.run_id, -1), item.stage, item.launch)
+            baseline.records,
+            key=lambda item: (item.case.key, sessions.get(item.run_id, -1), STAGES.index(item.stage), item.launch),
         )
         self.archive.write(place, [codec.dump(line) for line in (header, *baseline.history, *records)])
         return self.archive.where(place)

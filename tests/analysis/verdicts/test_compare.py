@@ -132,7 +132,7 @@ def test_invalid_launches_are_left_out_and_said_so():
     spoiled = replace(run.records[2], invalid_reason="a foreign process used the GPU")
     found = judge(with_records(run, *run.records[:2], spoiled))
     assert (found.verdict.status, found.verdict.candidate_launches) == (Status.UNCHANGED, 2)
-    assert found.notes == ("1 measured launch left out as invalid (a foreign process used the GPU)",)
+    assert found.notes == ("1 candidate launch left out as invalid (a foreign process used the GPU)",)
 
 
 def test_a_case_whose_every_launch_is_invalid_is_inconclusive():

@@ -232,7 +232,7 @@ def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: f
     case = replace(a_case(), measure=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
     found = verdict(case)
     assert found.status is Status.INCONCLUSIVE
-    assert f"a measured launch has a median step time of {bad:g} s, which cannot be" in found.sentence
+    assert f"a candidate launch has a median step time of {bad:g} s, which cannot be" in found.sentence
     assert next_pairs({"case": case}, SETTINGS) == {}
 
 
