@@ -18,6 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each room and the rooms it may import besides itself.
 ROOMS = {
     "errors": set(),
+    "resources": set(),
     "schema": {"errors"},
     "harness": {"errors", "schema"},
     "analysis": {"errors", "schema"},
@@ -39,6 +40,7 @@ HOST = {
 }
 ALLOWED = {
     "errors": set(),
+    "resources": set(),
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
     "workflows": set(),

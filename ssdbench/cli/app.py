@@ -24,13 +24,23 @@ app = typer.Typer(
 
 def _print_version(value: bool) -> None:
     if value:
-        typer.echo(__version__)
+        from ssdbench.harness.process import SOURCE  # here, as help loads nothing that it does not need
+        from ssdbench.harness.version import source_commit
+
+        commit = source_commit(SOURCE)
+        typer.echo(f"{__version__} (commit {commit})" if commit else __version__)
         raise typer.Exit
 
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print it."),
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print version and commit.",
+    ),
 ) -> None:
     """Measure SSD300 v1.1 (PyTorch, DALI) and judge the figures against a baseline."""
 

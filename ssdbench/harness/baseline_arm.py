@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.machine.worker_python import inspect_python
-from ssdbench.harness.process import SOURCE, source_commit
+from ssdbench.harness.process import SOURCE
+from ssdbench.harness.version import source_commit
 from ssdbench.schema.record import BaselineArm, Run
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

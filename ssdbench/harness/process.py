@@ -28,14 +28,18 @@ class WorkerError(SsdbenchError):
 
 
 def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> dict[str, str]:
-    """This process's environment with a source tree of ssdbench in front of the import path.
+    """This process's environment with the ssdbench of `source` first on the import path, and nothing beside it.
 
+    `source` may be a site-packages folder, whose other packages are not for a worker of another interpreter; an
+    ssdbench before 0.2.0 has no stand-in (`resources/import_path`), and was always a checkout.
     PYTHONSAFEPATH (Python 3.11) keeps the working directory off it: in a checkout, its ssdbench would be found first.
     The store and its password are not for workers.
     """
     inherited = os.environ.get("PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if name not in opening.SECRETS}
-    path = os.pathsep.join([str(source), *([inherited] if inherited else [])])
+    alone = source / "ssdbench" / "resources" / "import_path"
+    first = alone if alone.is_dir() else source
+    path = os.pathsep.join([str(first), *([inherited] if inherited else [])])
     return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
 
 
@@ -84,16 +88,6 @@ def run_in_foreground(command: Sequence[str], environment: Mapping[str, str]) ->
         signal.signal(number, lambda *_: None)  # not ignored, which the program would inherit
     with subprocess.Popen(command, env=environment) as process:
         return process.wait()
-
-
-def source_commit(source: Path) -> str | None:
-    """Commit of a source tree, "+dirty" with local changes; None outside a checkout."""
-    return (
-        output_or_none(
-            ["git", "-C", str(source), "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]
-        )
-        or None
-    )
 
 
 def run_module(

@@ -63,7 +63,10 @@ def test_what_cannot_be_had_or_run_is_a_failure_with_its_sentence(docker: Bench,
     assert missing.failure.message.startswith("127.0.0.1:1/none:1 cannot be pulled: ")
     no_torch = launch(docker.options, BARE, request_in(tmp_path / "bare"))
     assert isinstance(no_torch, Failure)
-    assert (no_torch.kind, no_torch.message) == ("unsupported", f"torch is not installed for python in {BARE}")
+    assert (no_torch.kind, no_torch.message) == (
+        "unsupported",
+        f"torch is not installed for python in {BARE} (extra worker)",
+    )
     no_python = inspect_image(replace(docker.options, python="python9"), SOUND).failure
     assert no_python is not None
     assert no_python.kind == "unsupported"

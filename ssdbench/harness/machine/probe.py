@@ -13,7 +13,8 @@ import psutil
 from ssdbench import __version__
 from ssdbench.harness.machine import nvml
 from ssdbench.harness.machine.gpus import Card, Gpu, VisibleGpus, installed_cards, of_one_model, visible_gpus
-from ssdbench.harness.process import SOURCE, source_commit
+from ssdbench.harness.process import SOURCE
+from ssdbench.harness.version import source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
 
 # Variables that change what is measured; recorded by value, so nothing that could hold a secret belongs here.

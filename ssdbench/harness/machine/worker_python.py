@@ -51,9 +51,9 @@ def inspect_python(executable: str | None = None, *, with_gpu_code: bool = False
 def missing_software(case: Case, worker: WorkerPython) -> str | None:
     """What the case needs that this interpreter does not have: a sentence, or None."""
     if "torch" not in worker.packages:
-        return f"torch is not installed for {worker.executable}"
+        return f"torch is not installed for {worker.executable} (extra worker)"
     if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
-        return f"torchvision is not installed for {worker.executable}"
+        return f"torchvision is not installed for {worker.executable} (extra worker)"
     if case.pipeline == "dali" and "dali" not in worker.packages:
         return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
     if case.pipeline == "dali" and version_numbers(worker.packages["dali"]) < OLDEST_DALI:

@@ -11,7 +11,8 @@ from ssdbench.harness.launchers.diagnosis import end_of_log
 from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, count_nodes, submit
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.machine.node import Node, read_node
-from ssdbench.harness.process import SOURCE, last_line, source_commit, worker_environment
+from ssdbench.harness.process import SOURCE, last_line, worker_environment
+from ssdbench.harness.version import source_commit
 from ssdbench.schema.record import SlurmOptions
 
 _POLL_SECONDS = 0.5
