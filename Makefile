@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests engine-tests mutants old-dali-tests demo converge-demo benchmark performance verdicts gpu-check format clean
+.PHONY: environment test lint types tests engine-tests package package-tests mutants old-dali-tests demo converge-demo benchmark performance verdicts gpu-check format clean
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -63,11 +63,22 @@ types: environment
 WORKERS := $(shell expr $$(nproc) + 1)
 
 tests: environment
-	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm)) and not more_dali"
+	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm)) and not more_dali and not packages"
 
 # Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
 engine-tests: environment
 	$(RUN)/pytest -m "slow and (containers or slurm)"
+
+# The wheel and the source distribution installed by pip on every supported Python that is found, and the suite `smoke`
+# measured by an installed wheel: some ten minutes, and a download for each Python.
+package-tests: environment
+	$(RUN)/pytest -m packages tests/packaging
+
+# What a release publishes, in dist/ (CONTRIBUTING.md, "Release").
+package: environment
+	rm -rf dist
+	$(RUN)/python -m build --no-isolation
+	$(RUN)/check-wheel-contents dist/*.whl
 
 # Plants the faults of tests/mutants.toml one at a time and runs the tests that have to see them: some minutes.
 mutants: environment
