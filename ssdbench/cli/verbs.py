@@ -22,6 +22,7 @@ class Verb(NamedTuple):
 
 VERBS: Mapping[str, Verb] = {
     "env": Verb("env", "env", "Say in plain words what can be measured on this machine, and what is missing."),
+    "init": Verb("init", "init", "Write files to start from: a suite, a list of container images, CI pipelines."),
     "plan": Verb("plan", "plan", "Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."),
     "run": Verb(
         "run",

@@ -104,6 +104,12 @@ def test_in_an_empty_folder_suites_and_published_tables_are_there(installation: 
     assert not list(installation.folder.iterdir())
 
 
+def test_the_templates_are_there_too(installation: Installation, tmp_path: Path) -> None:
+    outcome = installation.ssdbench("init", tmp_path, "--ci", "github", "--containers", "--suite", "smoke")
+    assert outcome.returncode == ExitCode.OK, outcome.stderr
+    assert outcome.stdout.count("wrote") == 6
+
+
 def test_without_torch_a_run_says_so_in_one_sentence(installation: Installation) -> None:
     outcome = installation.ssdbench("run", "smoke")
     assert outcome.returncode == ExitCode.ENVIRONMENT

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# One month: each container that is new in a repository against the one of the last release, in turns on this machine.
+# Compare each new container of a repository with that of the last release, interleaved on this machine.
 #
 #   ci/monthly.sh OLD        as in: ci/monthly.sh nvcr.io/nvidia/pytorch:25.01-py3
 #
 # SSDBENCH_SUITE (default: monthly) is the suite, SSDBENCH_DATA the folder of images (default: synthetic ones),
 # SSDBENCH_TAGS the regular expression of the tags that count. SSDBENCH_SEEN is the file of the tags seen before, which
-# must outlive the job; the first time all tags count as seen. ci/containers.toml says how images are run.
-# The exit code is that of the worst comparison: an inconclusive one (5) gives way to any other.
+# must outlive the job; the first time, all tags are marked as seen. ci/containers.toml says how images are run.
+# The exit code is that of the worst comparison; any other failure goes before an inconclusive one (5).
 set -euo pipefail
 
 old=${1:?name the container of the last release}
@@ -18,11 +18,11 @@ data=()
 
 if [[ ! -e "$seen" ]]; then
   ssdbench containers new "$repository" --match "$tags" --state "$seen" > /dev/null
-  echo "$repository was looked at for the first time: what comes from now on is new"
+  echo "$repository was looked at for the first time: tags that appear from now on are new"
   exit 0
 fi
 
-# What is new counts as seen when it was compared, so that a month that broke off is made up for.
+# Tags are marked as seen only after the comparison, so an interrupted month is repeated.
 cp "$seen" "$seen.next"
 code=0
 news=$(ssdbench containers new "$repository" --match "$tags" --state "$seen.next") || code=$?
@@ -35,7 +35,7 @@ esac
 
 while read -r new _; do
   if [[ "$new" == "$old" ]]; then
-    echo "the container of the last release was published anew; give OLD another tag, or measure it by hand" >&2
+    echo "the container of the last release was published again: give OLD another tag, or measure it by hand" >&2
     continue
   fi
   answer=0

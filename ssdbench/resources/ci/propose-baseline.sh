@@ -5,7 +5,7 @@
 #
 # SSDBENCH_ACCEPT_OPTIONS are further options of `ssdbench baseline accept`, as `--release --allow-regression`.
 # Where SSDBENCH_STORE names a database, the run is copied from it; the baseline is a file under results/ all the same.
-# Nothing is pushed: what opens the request for the review differs between systems and stands in their templates.
+# Nothing is pushed: each CI system opens the request for review in its own way, which is in its template.
 # Ends with the exit code of `ssdbench baseline accept`, 2 where it refuses.
 set -euo pipefail
 

@@ -1,0 +1,61 @@
+"""`ssdbench init`: write a suite, a list of containers and CI templates to start from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdbench.workflows.initialising import (
+    CI_SYSTEMS,
+    Starter,
+    ci_starter,
+    containers_starter,
+    suite_starter,
+    together,
+)
+
+_DEFAULT_SUITE = "nightly"
+_SYSTEMS = ", ".join(CI_SYSTEMS)
+_SOURCE = "set SSDBENCH_SOURCE (what pip installs) and SSDBENCH_DATA"
+_CI_STEPS = {
+    "github": f"{_SOURCE} in .github/workflows/ssdbench.yml, then commit these files",
+    "gitlab": f"{_SOURCE} in .gitlab-ci.yml, commit these files, and add two schedules as it says",
+    "jenkins": f"{_SOURCE} in Jenkinsfile, then commit these files",
+    "slurm": "sbatch ci/slurm.sbatch nightly",
+}
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made if it does not exist.")] = Path(),
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Copy this suite of ssdbench to benchmarks/suites; can be repeated.")
+    ] = None,
+    containers: Annotated[bool, typer.Option("--containers", help="Write ci/containers.toml.")] = False,
+    ci: Annotated[
+        list[str] | None, typer.Option(help=f"Write the pipeline of a CI system and its scripts: {_SYSTEMS}.")
+    ] = None,
+) -> None:
+    """Write files to start from: a suite, a list of container images, CI pipelines.
+
+    Without options: the suite nightly and ci/containers.toml. Existing files are never overwritten.
+    """
+    if not (suite or containers or ci):
+        suite, containers = [_DEFAULT_SUITE], True
+    starter = together([*_starters(suite or [], containers), *(ci_starter(system) for system in ci or ())])
+    written = starter.write(folder)
+    for path in starter.files:
+        typer.echo(f"{'wrote' if path in written else 'unchanged'}  {folder / path}")
+    for line in _next_steps(suite or [], containers, ci or []):
+        typer.echo(f"next:  {line}")
+
+
+def _starters(suites: list[str], containers: bool) -> list[Starter]:
+    return [suite_starter(suites), *([containers_starter()] if containers else [])]
+
+
+def _next_steps(suites: list[str], containers: bool, systems: list[str]) -> list[str]:
+    steps = [f"ssdbench plan {name}" for name in suites]
+    if containers:
+        steps.append("ssdbench containers compare OLD NEW, with two tags of ci/containers.toml")
+    steps += [_CI_STEPS[system] for system in systems]
+    return steps
