@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests engine-tests package package-tests mutants old-dali-tests demo converge-demo benchmark performance verdicts gpu-check format clean
+.PHONY: environment test lint types tests engine-tests package package-tests mutants old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -106,6 +106,16 @@ verdicts: environment
 # The check of a GPU machine (benchmarks/gpu/README.md), all its code tried on a CPU: some ten minutes.
 gpu-check: environment
 	$(RUN)/python -m benchmarks.gpu --cpu --deadline 3600 --out gpu-check-results
+
+# The documentation as a website in build/site, every link and page checked. Needs Python 3.11 and no torch.
+docs: .environments/docs/.complete
+	.environments/docs/bin/python -m docs.site.build build/site
+
+.environments/docs/.complete: pyproject.toml $(CONSTRAINTS)
+	@echo "making $(@D)"
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ".[docs]"
+	@touch $@
 
 # The whole job on a fresh machine: measure, accept as the baseline, measure again, compare. One stored session clears
 # nothing, so the comparison is inconclusive; its exit code says so and is not an error of the demo.
