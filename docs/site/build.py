@@ -27,18 +27,21 @@ SECTIONS = {
     "Tutorial": ["tutorial.md"],
     "How-to guides": [
         *("running.md", "report.md", "ci.md", "containers.md", "tables.md", "convergence.md", "stores.md", "slurm.md"),
-        *("pytest.md", "formats.md", "gpu-check.md"),
+        *("examples.md", "pytest.md", "formats.md", "gpu-check.md"),
     ],
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],
-    "Explanation": ["verdicts.md", "method.md", "performance.md", "architecture.md", "changelog.md"],
+    "Explanation": ["verdicts.md", "method.md", "performance.md", "architecture.md", "contributing.md", "changelog.md"],
 }
-OUTSIDE = {
+_OUTSIDE = {
     "index.md": "README.md",
     "files.md": "results/README.md",
     "method.md": "benchmarks/METHOD.md",
     "gpu-check.md": "benchmarks/gpu/README.md",
+    "examples.md": "examples/README.md",
+    "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }
+OUTSIDE = {page: path for page, path in _OUTSIDE.items() if (ROOT / path).is_file()}
 """Pages whose files are not below docs/."""
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)([^)\s]*)\)")
 COMMANDS = "<!-- commands -->"
@@ -76,7 +79,9 @@ def collect(folder: Path) -> None:
 
 def _completed(page: str, text: str, found: dict[str, Path]) -> str:
     if page == "index.md":
-        return text + "".join(_contents(title, names) for title, names in SECTIONS.items())
+        return text + "".join(
+            _contents(title, [name for name in names if name in found]) for title, names in SECTIONS.items()
+        )
     if page == "architecture.md":
         return text + _contents("", sorted(name for name in found if name.startswith("decisions/")))
     return text.replace(COMMANDS, commands()) if COMMANDS in text else text

@@ -31,7 +31,7 @@ def export(
 ) -> None:
     """Write the figures of a run in the format of another tool; cases without a figure are named on stderr.
 
-    docs/tables.md says what each format holds and loses.
+    docs/formats.md says what each format holds and loses.
     """
     from ssdbench.analysis.reports.export import exported
 
