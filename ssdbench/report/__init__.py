@@ -1,1 +1,1 @@
-"""The shelf of report formats: one file per format."""
+"""Everything people and other tools read: terminal output, HTML, Markdown, files for CI, exports. It judges nothing."""

@@ -1,4 +1,4 @@
-"""An acceptance as Markdown, for the commit or the merge request in which it is reviewed: why, old, new, change."""
+"""The acceptance of a baseline as Markdown for its reviewer: the reason, old and new values, changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,9 +12,9 @@ from ssdbench.schema.verdict import METRICS, Baseline, CaseFigure, Comparison
 def render_note(
     baseline: Baseline, comparison: Comparison | None, figures: Sequence[CaseFigure], unfit: Mapping[str, str]
 ) -> str:
-    """The note on the last acceptance of `baseline`; `comparison` is with what it replaced, None where nothing was.
+    """The note on the last acceptance of `baseline`; `comparison` is with the one it replaced, None if there was none.
 
-    `unfit` holds the titles of cases that it keeps as not fitting into the GPU's memory, by case key.
+    `unfit` has the titles of cases that are kept as not fitting into the GPU's memory, by case key.
     """
     header, entry = baseline.header, baseline.history[-1]
     titles = {figure.case_key: figure.title for figure in figures}
@@ -33,18 +33,18 @@ def render_note(
         f"{_title(titles, bar.case_key)}: {markdown(accepted_regression_text(bar))}"
         for bar in entry.accepted_regressions
     ]
-    lines += _listed("Bars lowered, knowingly (--allow-regression)", lowered)
+    lines += _listed("Regressions allowed (--allow-regression)", lowered)
     lines += _listed("Cases that do not fit into the GPU's memory", map(markdown, unfit.values()))
-    lines += _listed("Cases given up (--drop-cases)", [_title(titles, key) for key in entry.dropped])
+    lines += _listed("Cases dropped (--drop-cases)", [_title(titles, key) for key in entry.dropped])
     if entry.reset_anchor:
-        lines += ["", "Creep is measured from these figures on: they are the anchor."]
+        lines += ["", "These launches are the new anchor: creep is measured from them."]
     return "\n".join(lines) + "\n"
 
 
 def _runs(baseline: Baseline, comparison: Comparison | None) -> str:
     new = f"Runs: {markdown(', '.join(baseline.header.sessions))}."
     if comparison is None or comparison.baseline_run_id is None:
-        return f"{new} They are the first under this name."
+        return f"{new} There was no baseline of this name before."
     return f"{new} They replace run {markdown(comparison.baseline_run_id)}."
 
 

@@ -1,4 +1,4 @@
-"""The twelve COCO figures of a checkpoint, for a terminal."""
+"""The twelve COCO metrics of a checkpoint, for a terminal."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -9,7 +9,7 @@ from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.text import pluralize
 from ssdbench.schema.training import Evaluation
 
-# Field of `Evaluation`, name, IoU, objects, detections an image.
+# Field of `Evaluation`, name, IoU, objects, detections per image.
 _FIGURES = (
     ("ap", "AP", ".50:.95", "all", 100),
     ("ap_50", "AP", ".50", "all", 100),
@@ -27,8 +27,8 @@ _FIGURES = (
 
 
 def render_evaluation(found: CheckpointEvaluation, data: str) -> RenderableType:
-    """The figures and how they came about; `data` is what to call the data set."""
-    table = new_table("figure", "IoU", "objects", "detections an image", "value")
+    """The metrics and how they were computed; `data` names the data set."""
+    table = new_table("metric", "IoU", "objects", "detections per image", "value")
     for field, name, iou, objects, most in _FIGURES:
         table.add_row(name, iou, objects, f"at most {most}", _value(found.evaluation, field))
     return Group(_headline(found, data), Text(), table, Text(), _footer(found))
@@ -45,15 +45,15 @@ def _headline(found: CheckpointEvaluation, data: str) -> Text:
 def _footer(found: CheckpointEvaluation) -> Text:
     evaluation = found.evaluation
     if evaluation.protocol == "published":
-        protocol = "published: detections on images without annotation are not counted"
+        protocol = "published: detections on images without annotations are not counted"
     else:
         protocol = "every-image: detections count on all images"
     return Text(
         f"protocol {protocol}\n"
-        f"{pluralize(evaluation.images, 'image')}, {pluralize(evaluation.detections, 'detection')} judged by "
+        f"{pluralize(evaluation.images, 'image')}, {pluralize(evaluation.detections, 'detection')} evaluated by "
         f"{found.case.options['engine']}\n"
         f"{rounded(found.detect_seconds, 3)} s to detect ({rounded(found.images_per_second, 3)} images/s over all "
-        f"ranks), {rounded(found.judge_seconds, 3)} s to judge",
+        f"ranks), {rounded(found.judge_seconds, 3)} s to evaluate",
         "dim",
     )
 

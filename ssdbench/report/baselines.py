@@ -1,4 +1,4 @@
-"""Baselines for a terminal: what was accepted, why, what it cost, and how far it has come from its anchor."""
+"""Baselines for a terminal: what was accepted and why, allowed regressions, and the change since the anchor."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
 from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
-_KEPT: Mapping[Against, str] = {"anchor": "the oldest figures kept", "release": "the last release"}
+_KEPT: Mapping[Against, str] = {"anchor": "the anchor", "release": "the last release"}
 _DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.SKIPPED: "dropped"}
 
 
@@ -33,10 +33,10 @@ def render_baseline(
     anchor_figures: Sequence[CaseFigure] = (),
     unfit: Mapping[str, str] = MappingProxyType({}),
 ) -> RenderableType:
-    """One baseline: why it was accepted, the figure of each case, and all acceptances before it.
+    """One baseline: why it was accepted, the value of each case, and all acceptances before it.
 
-    `anchor_figures` are the oldest ones kept; the last column says how far each case has come from them. `unfit` holds
-    the titles of cases that do not fit into the GPU's memory, by case key.
+    `anchor_figures` are the oldest values kept; the last column has the change of each case since. `unfit` has the
+    titles of cases that do not fit into the GPU's memory, by case key.
     """
     header = baseline.header
     about = Text.assemble(
@@ -75,14 +75,14 @@ def render_baselines(headers: Iterable[BaselineHeader]) -> RenderableType:
 def render_creep(
     comparison: Comparison, kept: BaselineHeader, against: Against, worse: Sequence[str], allowed: int
 ) -> RenderableType:
-    """How a run stands against figures that are kept so that creep is noticed.
+    """How much a run has crept away from the anchor or the last release.
 
     Args:
-        comparison: the run against them.
-        kept: the header of the anchor, or of the last release.
-        against: which of both it is.
-        worse: keys of the cases that are worse by more than the margin and were not allowed to.
-        allowed: how many more are worse, and were allowed to when a baseline was accepted.
+        comparison: the run compared with the anchor or the release.
+        kept: the header of the anchor or the release.
+        against: which of the two it is.
+        worse: keys of the cases that are worse by more than the margin, without having been allowed.
+        allowed: how many other cases are worse but were allowed when a baseline was accepted.
     """
     margin = f"{100 * comparison.settings.margin:g}%"
     since = f"since {kept.measured_at[:10]} (run {kept.run_id}, {_KEPT[against]})"
@@ -97,7 +97,7 @@ def render_creep(
 
 
 def render_diff(comparison: Comparison, left: str, right: str) -> RenderableType:
-    """Two baselines, or a baseline and a run: figures of both sides, what was added and dropped, what else differs."""
+    """Two baselines, or a baseline and a run: the values of both, cases added and dropped, what else differs."""
     changed = Text.assemble((left, "bold"), " -> ", (right, "bold"), f"\non {comparison.hardware_key}")
     parts: list[RenderableType] = [changed, Text(), _changes(comparison.cases, left, right, _DIFF_WORDS)]
     if comparison.cases:
@@ -138,11 +138,11 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
 
 
 def accepted_regression_text(bar: AcceptedRegression) -> str:
-    """Old value, new value and what was undercut."""
+    """Old value, new value, and the change from what was undercut."""
     metric = METRICS[bar.metric]
     digits = max(3, significant_digits(abs(bar.change)))
     old, new = (value_text(metric, value, digits) for value in (bar.old_value, bar.new_value))
-    return f"{old} -> {new} {shown_unit(metric)} ({100 * bar.change:+.1f}% against the {bar.against})"
+    return f"{old} -> {new} {shown_unit(metric)} ({percent(bar.change, sign='+')} from the {bar.against})"
 
 
 def _since(value: float, oldest: float | None) -> Text:

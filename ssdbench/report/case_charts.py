@@ -1,6 +1,5 @@
-"""The charts of one case: its launches, the change with its interval, its steps, its history."""
+"""The charts of one case: its launches, its steps and their phases, its history."""
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -10,21 +9,19 @@ from ssdbench.report.numbers import in_shown_unit, shown_unit
 from ssdbench.report.svg import Plot, Tick, padded
 from ssdbench.schema.history import Series
 from ssdbench.schema.report import SIDES, LaunchValue, PhasePair, Side, StepTrace
-from ssdbench.schema.text import percent
-from ssdbench.schema.verdict import METRICS, Direction, Verdict
+from ssdbench.schema.text import percent, pluralize
+from ssdbench.schema.verdict import METRICS, Direction
 
-_FOREST_WIDTH, _FOREST_HEIGHT = 132, 22
 _SPARK_WIDTH, _SPARK_HEIGHT = 132, 30
-_LARGEST_SHOWN_CHANGE = 0.3
 _PHASE_NAMES_WIDTH = 104
 
 
 def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
-    """A dot a launch, the baseline's above the run's, in the order of measurement from top to bottom."""
+    """A dot for each launch, baseline above candidate, in the order of measurement from top to bottom."""
     metric = METRICS[metric_name]
     values = {launch: in_shown_unit(metric, launch.value) for launch in launches}
     plot = Plot(padded(values.values()), (0.0, 2.0), height=190, left=12)
-    plot.axes(f"{metric.title}, {shown_unit(metric)}", "each dot a launch, the line its side's median", y_ticks=[])
+    plot.axes(f"{metric.title}, {shown_unit(metric)}", "a dot is a launch, the line the median", y_ticks=[])
     has_fresh = any(launch.stage == "confirm" for launch in launches)
     for row, side in zip((1, 0), SIDES, strict=True):
         of_side = [launch for launch in launches if launch.side == side]
@@ -40,24 +37,8 @@ def launches_chart(metric_name: str, launches: Sequence[LaunchValue]) -> Markup:
     return plot.svg(f"{metric.title} of every launch, baseline and candidate")
 
 
-def interval_chart(verdict: Verdict) -> Markup | None:
-    """The change of a verdict with its interval, beside the margin; None where there is no interval."""
-    if verdict.change is None or verdict.low is None or verdict.high is None:
-        return None
-    margin = verdict.settings.margin
-    shown = [100 * value for value in (verdict.low, verdict.high, -2 * margin, 2 * margin)]
-    plot = Plot(padded(shown, 0.05), (0.0, 1.0), height=120, left=12)
-    plot.band((-100 * margin, 100 * margin), "margin")
-    sure = f"{100 * (1 - verdict.settings.alpha):g}%"
-    plot.axes("change against the baseline, %", f"change with its {sure} interval; shaded: the margin", y_ticks=[])
-    plot.upright(0, (0, 1), "zero")
-    plot.across(0.5, (100 * verdict.low, 100 * verdict.high), "candidate thick")
-    plot.dots([(100 * verdict.change, 0.5)], "candidate large")
-    return plot.svg(f"Change {_percent(verdict.change)}, from {_percent(verdict.low)} to {_percent(verdict.high)}")
-
-
 def trace_chart(traces: Sequence[StepTrace]) -> Markup | None:
-    """Step times over the number of the step; warm-up is shaded, and cut off where it would flatten the rest.
+    """Step times by step number; warm-up steps are shaded, and cut off where they would flatten the rest.
 
     Steps during which a GPU of any of these launches was throttled are tinted.
     """
@@ -79,7 +60,7 @@ def trace_chart(traces: Sequence[StepTrace]) -> Markup | None:
 
 
 def throttled_sides(traces: Sequence[StepTrace]) -> str:
-    """Which of these launches were throttled and by what, for a legend; empty where none was."""
+    """Why launches were throttled and in which arm, for a legend; empty if none was."""
     reasons = {
         side: ", ".join(
             dict.fromkeys(trace.throttle_reasons for trace in traces if trace.side == side and trace.throttled)
@@ -90,7 +71,7 @@ def throttled_sides(traces: Sequence[StepTrace]) -> str:
 
 
 def phases_chart(phases: Sequence[PhasePair]) -> Markup | None:
-    """A bar for each phase and side, the baseline's above the run's; None where a step has fewer than two phases."""
+    """A bar for each phase and arm, baseline above candidate; None if a step has fewer than two phases."""
     if len(phases) < 2:
         return None
     metric = METRICS["latency_p50"]
@@ -102,7 +83,7 @@ def phases_chart(phases: Sequence[PhasePair]) -> Markup | None:
     rows = {phase.name: float(len(phases) - n) for n, phase in enumerate(phases)}
     plot = Plot((0.0, 1.06 * most), (0.4, len(phases) + 0.6), height=80 + 26 * len(phases), left=_PHASE_NAMES_WIDTH)
     plot.axes(
-        f"median of a phase by itself, {shown_unit(metric)}", "phases of a step, the baseline's bars above",
+        f"median of the phase alone, {shown_unit(metric)}", "phases of a step, baseline above candidate",
         y_ticks=[(row, name) for name, row in rows.items()],
     )  # fmt: skip
     for side, place in zip(SIDES, (0.18, -0.18), strict=True):
@@ -112,7 +93,7 @@ def phases_chart(phases: Sequence[PhasePair]) -> Markup | None:
 
 
 def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:
-    """The share of each step that was spent waiting for its batch; None where nothing noteworthy was."""
+    """The share of each step spent waiting for its batch; None if it never reaches 1 %."""
     timed = [100 * share for trace in traces for n, share in trace.fetches if n >= trace.warmup_steps]
     if not timed or max(timed) < 1:
         return None
@@ -128,7 +109,7 @@ def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:
 
 
 def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", width: int = 360) -> Markup:
-    """A series over its runs or containers: middle and extreme launches, levels, change points; one run is marked."""
+    """A series over its runs or containers: median and range of launches, levels, change points; `run_id` is marked."""
     metric = METRICS[series.metric]
     points = series.points
     values = [in_shown_unit(metric, point.value) for point in points]
@@ -150,16 +131,16 @@ def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", widt
     for number, change in enumerate(series.change_points):
         style = change_style(series.metric, change.change)
         plot.upright(change.index - 0.5, (low, high), f"{style} dashed")
-        plot.note(change.index - 0.5, _percent(change.change), f"{style}-text", line=number % 3)
+        plot.note(change.index - 0.5, percent(change.change, sign="+"), f"{style}-text", line=number % 3)
     own = [(n, values[n]) for n, point in enumerate(points) if run_id in point.run_ids]
     plot.dots(own, "ring")
     plot.dots(own, "candidate")
-    changes = len(series.change_points)
-    return plot.svg(f"{metric.title} over {len(points)} points, {changes} change point{'' if changes == 1 else 's'}")
+    described = f"{pluralize(len(points), 'point')}, {pluralize(len(series.change_points), 'change point')}"
+    return plot.svg(f"{metric.title} over {described}")
 
 
 def sparkline(series: Series) -> Markup:
-    """The course of a series without axes; its change points are marked."""
+    """The trend of a series without axes; its change points are marked."""
     values = [point.value for point in series.points]
     low, high = padded(values, 0.0)
     across = _SPARK_WIDTH - 10
@@ -183,33 +164,6 @@ def sparkline(series: Series) -> Markup:
     )
 
 
-def forest_reach(verdicts: Sequence[Verdict]) -> float:
-    """The largest change that the intervals of a table show, in whole hundredths; what lies beyond it is cut."""
-    bounds = [abs(bound) for v in verdicts if v.low is not None and v.high is not None for bound in (v.low, v.high)]
-    margin = max((verdict.settings.margin for verdict in verdicts), default=0.01)
-    reach = min(max([2 * margin, *bounds]), max(_LARGEST_SHOWN_CHANGE, 2 * margin))
-    return math.ceil(100 * reach - 1e-9) / 100
-
-
-def forest_row(verdict: Verdict, reach: float, style: str) -> Markup | None:
-    """The interval of one case on the scale of all cases, -reach to +reach; None where there is none."""
-    if verdict.change is None or verdict.low is None or verdict.high is None:
-        return None
-
-    def x(change: float) -> float:
-        return _FOREST_WIDTH / 2 + max(-1.0, min(1.0, change / reach)) * (_FOREST_WIDTH / 2 - 4)
-
-    middle, left, right = _FOREST_HEIGHT / 2, x(-verdict.settings.margin), x(verdict.settings.margin)
-    return Markup(
-        f'<svg class="forest" viewBox="0 0 {_FOREST_WIDTH} {_FOREST_HEIGHT}" width="{_FOREST_WIDTH}" '
-        f'height="{_FOREST_HEIGHT}" aria-hidden="true">'
-        f'<rect class="margin" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_FOREST_HEIGHT}"/>'
-        f'<path class="line zero" d="M{x(0):.1f} 0v{_FOREST_HEIGHT}"/>'
-        f'<path class="line {style} thick" d="M{x(verdict.low):.1f} {middle}H{x(verdict.high):.1f}"/>'
-        f'<path class="dots {style} large" d="M{x(verdict.change):.1f} {middle}h0"/></svg>'
-    )
-
-
 def change_style(metric: str, change: float) -> str:
     """`good` or `bad`, by the direction of the metric."""
     return "good" if (change > 0) == (METRICS[metric].direction is Direction.HIGHER_IS_BETTER) else "bad"
@@ -222,7 +176,3 @@ def _some(labels: Sequence[str], width: int) -> list[Tick]:
         return [(float(index), label) for index, label in enumerate(labels)]
     stride = max(1, -(-(len(labels) - 1) // (most - 1)))
     return [(float(index), labels[index]) for index in range(len(labels) - 1, -1, -stride)][::-1]
-
-
-def _percent(change: float) -> str:
-    return percent(change, 1, sign="+")

@@ -1,4 +1,4 @@
-"""Trainings for a terminal: verdicts, distributions over seeds, stability tables and the published accuracies."""
+"""Trainings for a terminal: verdicts, seed distributions, stability tables and published accuracies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from ssdbench.schema.text import interval, percent, pluralize
 
 
 def render_convergence(verdict: ConvergenceVerdict) -> RenderableType:
-    """The verdict in one word and one sentence, its figures, and what was found beside it."""
+    """The verdict in one word and one sentence, its values, and further findings."""
     what = f"early gate after epoch {verdict.epoch}" if verdict.epoch is not None else "end of training"
     head = Text.assemble(
         (f"{status_word(verdict.status).upper()}", status_style(verdict.status)),
@@ -27,7 +27,7 @@ def render_convergence(verdict: ConvergenceVerdict) -> RenderableType:
 
 
 def render_stability(rows: Mapping[str, Stability], conditions: str) -> RenderableType:
-    """The table of the published model card, one row a precision, computed from final AP."""
+    """The table of the published model card: one row for each precision, computed from final AP."""
     table = new_table("precision", "seeds", "average mAP", "standard deviation", "minimum", "maximum", "median")
     for precision, row in rows.items():
         values = (row.mean, row.sd, row.minimum, row.maximum, row.median)
@@ -37,10 +37,10 @@ def render_stability(rows: Mapping[str, Stability], conditions: str) -> Renderab
 
 
 def render_distribution(header: DistributionHeader, row: Stability) -> RenderableType:
-    """One distribution: why it was accepted, what was trained, and its stability."""
+    """One seed distribution: why it was accepted, what was trained, and its stability."""
     recipe = header.recipe
     about = Text.assemble(
-        (f"distribution {header.name}", "bold"),
+        (f"seed distribution {header.name}", "bold"),
         f": {pluralize(header.seeds, 'seed')} of {recipe.case.title}\n",
         f"accepted {header.accepted_at} from {', '.join(header.run_ids)}\n",
         f"because: {header.reason}\n",
@@ -50,19 +50,19 @@ def render_distribution(header: DistributionHeader, row: Stability) -> Renderabl
 
 
 def render_replaced(old: Stability, new: Stability) -> RenderableType:
-    """The distribution that is replaced, and the one in its place."""
+    """The seed distribution that is replaced, and the new one."""
     change = f"mean {percent(new.mean / old.mean - 1, 2, sign='+')}"
     return render_stability({"replaced": old, "new": new}, f"{change}; {conditions_of(new)}")
 
 
 def conditions_of(row: Stability) -> str:
-    """What a stability table says of itself."""
-    divisor = "seeds - 1" if row.seeds > 1 else "nothing: one seed has none"
+    """How the values of a stability table are computed."""
+    divisor = "seeds - 1" if row.seeds > 1 else "nothing: one seed has no SD"
     return f"mAP: AP@[.50:.95] of the last evaluation, computed from the curves; SD divides by {divisor}"
 
 
 def render_distributions(headers: Iterable[DistributionHeader]) -> RenderableType:
-    """All distributions by name."""
+    """All seed distributions by name."""
     table = new_table("name", "seeds", "what was trained", "accepted", "because", number_columns=False)
     for header in headers:
         table.add_row(
@@ -72,7 +72,7 @@ def render_distributions(headers: Iterable[DistributionHeader]) -> RenderableTyp
 
 
 def render_published(trainings: Sequence[PublishedTraining]) -> RenderableType:
-    """NVIDIA's accuracies: single trainings, then their tables over seeds, each with its faults."""
+    """NVIDIA's published accuracies: single trainings, then tables over seeds, with what is wrong in each."""
     single = new_table("container", "GPU", "GPUs", "batch per GPU", "precision", "mAP")
     over_seeds = new_table("container", "GPU", "precision", "average", "SD", "minimum", "maximum", "median")
     for training in trainings:
@@ -88,7 +88,7 @@ def render_published(trainings: Sequence[PublishedTraining]) -> RenderableType:
 
 
 def _published_parts(single: Table, over_seeds: Table, trainings: Sequence[PublishedTraining]) -> list[RenderableType]:
-    reference = "published by NVIDIA: a reference to read; no run is judged against it"
+    reference = "published by NVIDIA, for reference; no run is judged against these"
     parts: list[RenderableType] = [Text(reference, "bold"), Text(), single, Text(), over_seeds]
     for training in trainings:
         name = f"{training.container} {training.gpu} {training.precision}"

@@ -1,8 +1,8 @@
-"""Loss and AP over the epochs of trainings, against the band of a distribution over seeds: the one door to matplotlib.
+"""Loss and AP over the epochs of trainings, with the band of a seed distribution. Only this module imports matplotlib.
 
-`draw_curves` makes a file, SVG or PNG, `page_charts` the charts of a page, which take their colours from its style
-sheet. Equal trainings give equal bytes. The colours of a file are those of Okabe and Ito, which the colour-blind can
-tell apart; those of a page are near them.
+`draw_curves` makes a file, SVG or PNG; `page_charts` makes the charts of a page, which take their colours from its
+style sheet. Equal trainings give equal bytes. The colours of a file are those of Okabe and Ito, which colour-blind
+readers can tell apart; those of a page are close to them.
 """
 
 import io
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup
 
 from ssdbench.schema.convergence import SeedDistribution
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.training import Training
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _FILE = _Palette(
     seeds=("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
     paper="#ffffff",
 )
-# Placeholders, each of which becomes a variable of the page.
+# Placeholders, replaced by variables of the page.
 _PAGE = _Palette(
     text="#010101",
     grid="#010102",
@@ -80,9 +81,9 @@ def draw_curves(
 ) -> bytes:
     """A file with two panels, loss (left, logarithmic) and AP (right), over the number of epochs trained.
 
-    One line a training. The band of the distribution is the range of its seeds, and around it mean -+ 2.58 SD *
-    sqrt(1 + 1/N) of its logarithms: where 99 of 100 more seeds would lie, were the spread known. Seeds not finished
-    are drawn as far as they came; values that no logarithm has are left out.
+    A line is a training. The band of the distribution is the range of its seeds; the wider one is mean -+ 2.58 SD *
+    sqrt(1 + 1/N) of the logarithms, which would hold 99 of 100 further seeds if the spread were known. Unfinished
+    seeds end where they stopped; values without a logarithm are omitted.
     """
     with _figure(_FILE, (10.0, 4.6), form) as (figure, save):
         both = figure.subplots(1, 2)
@@ -95,19 +96,21 @@ def draw_curves(
 
 
 def page_charts(trainings: Sequence[Training], distribution: SeedDistribution | None = None) -> list[Markup]:
-    """The same panels as pictures for a page, AP first; a page's table of seeds is their legend (`seed_style`)."""
+    """The same panels for a page, AP first; the table of seeds on the page is their legend (`seed_style`)."""
     pictures = []
+    against = ""
+    if distribution is not None:
+        against = f", compared with {pluralize(len(distribution.seeds), 'seed')} of {distribution.header.name}"
     for panel in reversed(_PANELS):
         with _figure(_PAGE, (5.0, 3.3), "svg") as (figure, save):
             _draw(figure.subplots(), panel, trainings, distribution, _PAGE)
-            against = f", against {len(distribution.seeds)} seeds of {distribution.header.name}" if distribution else ""
-            title = f"{panel.title} of {len(trainings)} {'seed' if len(trainings) == 1 else 'seeds'}{against}"
+            title = f"{panel.title} of {pluralize(len(trainings), 'seed')}{against}"
             pictures.append(_embedded(save().decode(), title))
     return pictures
 
 
 def seed_style(number: int) -> str:
-    """The classes of a seed's line on a page, by its place among the trainings."""
+    """The CSS classes of a seed's line on a page, by its position among the trainings."""
     return f"seed-{number % SEED_COLOURS + 1} dash-{number // SEED_COLOURS % len(_DASHES)}"
 
 
@@ -115,7 +118,7 @@ def seed_style(number: int) -> str:
 def _figure(
     palette: _Palette, inches: tuple[float, float], form: Form
 ) -> Iterator[tuple["Figure", Callable[[], bytes]]]:
-    # Imported here: matplotlib takes a second, which only a report with curves should wait for.
+    # Imported here: matplotlib takes a second, and only a report with curves should wait for it.
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -137,7 +140,7 @@ def _figure(
             ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), palette.text
         ),
     }
-    # A user's own style would change the bytes.
+    # The user's own matplotlib style would change the bytes.
     with mpl.rc_context(mpl.rcParamsDefault), mpl.rc_context(style):
         figure = Figure(figsize=inches, layout="constrained")
         (FigureCanvasSVG if form == "svg" else FigureCanvasAgg)(figure)
@@ -223,7 +226,7 @@ def _loss_curve(training: Training) -> Curve:
 
 def _ap_curve(training: Training) -> Curve:
     values = {result.epoch + 1: result.evaluation.ap for result in training.results if result.evaluation is not None}
-    # AP 0 is drawn for seeds; the band is of logarithms, and begins where every seed is above 0.
+    # Seeds are drawn from AP 0; the band, being of logarithms, begins where every seed is above 0.
     return {epoch: ap for epoch, ap in values.items() if 0 <= ap <= 1}
 
 
@@ -248,7 +251,7 @@ _PANELS = (
 def _embedded(svg: str, title: str) -> Markup:
     picture = svg[svg.index("<svg") :]
     picture = re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)
-    # Ids of groups repeat from figure to figure; those of clips and markers name their content and may.
+    # Ids of groups repeat from figure to figure; those of clips and markers are digests and may stay.
     picture = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", picture)
     picture = re.sub(r' (width|height)="[\d.]+pt"', "", picture, count=2)
     for colour, name in _VARIABLES.items():

@@ -1,8 +1,8 @@
-"""Text from records made harmless: it stays text, whatever it holds, in every format that is written."""
+"""Escapes text from records, so that it stays text in every format, whatever it holds."""
 
 import re
 
-# Control characters, lone surrogates, and what turns the direction of reading: each is shown as U+FFFD.
+# Control characters, lone surrogates and changes of the reading direction: each becomes U+FFFD.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$@&!])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
@@ -29,17 +29,17 @@ _LATEX = {
 
 
 def visible(text: str) -> str:
-    """The text without characters that cannot be seen or may not be written; line breaks and tabs stay."""
+    """The text with invisible or forbidden characters replaced by U+FFFD; line breaks and tabs stay."""
     return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line."""
+    """`visible` text on one line."""
     return " ".join(visible(text).split())
 
 
 def shortened(text: str, letters: int) -> str:
-    """One line of at most so many letters; an ellipsis ends one that was cut."""
+    """One line of at most `letters` characters; an ellipsis marks a cut."""
     line = one_line(text)
     return line if len(line) <= letters else f"{line[: letters - 1]}…"
 

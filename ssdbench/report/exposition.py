@@ -1,4 +1,4 @@
-"""The text format of OpenMetrics 1.0: families of gauges, each with its samples, closed by `# EOF`."""
+"""The text format of OpenMetrics 1.0: families of gauges with their samples, ended by `# EOF`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A gauge of one unit (its name ends in it) with samples: labels and a value."""
+    """A gauge of one unit, which ends its name, with samples: labels and a value."""
 
     name: str
     unit: str
@@ -27,14 +27,14 @@ class Family:
 
 
 def family(metric: Metric, kind: str, samples: Sequence[tuple[Mapping[str, str], float]]) -> Family:
-    """The family of a metric; `kind` ("baseline", or empty) tells apart what it is a figure of."""
+    """The family of a metric; `kind` is "baseline" for values of the baseline, else empty."""
     unit = _UNITS[metric.unit]
     name = "_".join(part for part in ("ssdbench", kind, metric.name, unit) if part)
     return Family(name=name, unit=unit, help=f"{kind} {metric.description}".strip(), samples=samples)
 
 
 def exposition(families: Sequence[Family]) -> str:
-    """The whole text; families without a sample are left out."""
+    """The whole text; families without samples are omitted."""
     lines = []
     for item in families:
         if not item.samples:
@@ -43,8 +43,8 @@ def exposition(families: Sequence[Family]) -> str:
         lines += [f"# UNIT {item.name} {item.unit}"] if item.unit else []
         lines += [f"# HELP {item.name} {_escaped(item.help)}"]
         for labels, value in item.samples:
-            told = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-            lines.append(f"{item.name}{f'{{{told}}}' if told else ''} {_number(value)}")
+            joined = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
+            lines.append(f"{item.name}{f'{{{joined}}}' if joined else ''} {_number(value)}")
     return "\n".join([*lines, "# EOF"]) + "\n"
 
 

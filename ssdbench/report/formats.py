@@ -1,4 +1,4 @@
-"""Formats by name: each is one file of a folder, and its name is the file's with hyphens."""
+"""Formats by name. Each format is one module of a package; its name is that of the module, with hyphens."""
 
 import importlib
 import pkgutil
@@ -8,7 +8,7 @@ from ssdbench.errors import UsageError
 
 
 def formats(package: ModuleType) -> tuple[str, ...]:
-    """The names of all formats on a shelf."""
+    """The names of all formats in a package."""
     return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__)))
 
 

@@ -1,4 +1,4 @@
-"""The answer in one sentence, of a comparison or of trainings: regressed or not, where, how much, and how sure."""
+"""The result of a comparison or of trainings in one sentence: what regressed, by how much, and how certain that is."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,39 +6,39 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ssdbench.errors import ExitCode
-from ssdbench.report.numbers import change_text, interval_text
+from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.tables import Tone, status_word, tone_of
 from ssdbench.schema.report import AccuracyReport, SeedRow
-from ssdbench.schema.text import pluralize
+from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import METRICS, Comparison, Status
 
 _TRAINED = {Status.UNCHANGED: "No regression", Status.NOT_RUN: "Not covered", Status.INCOMPARABLE: "Not covered"}
 
-_OPEN = "What was not judged may have changed."
+_OPEN = "Anything that was not judged may have changed."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """`word` is the answer, `sentence` goes on with where and how much, `sureness` says how sure that is."""
+    """`word` is the result, `sentence` says where and how much, `certainty` how certain that is."""
 
     tone: Tone
     word: str
     sentence: str
-    sureness: str
+    certainty: str
 
     @property
     def short(self) -> str:
-        """Without how sure it is: for a title."""
+        """Word and sentence, for a title."""
         return f"{self.word}: {self.sentence}"
 
     @property
     def text(self) -> str:
-        """All of it on one line."""
-        return f"{self.short}. {self.sureness}"
+        """Everything on one line."""
+        return f"{self.short}. {self.certainty}"
 
 
 def headline(comparison: Comparison, code: ExitCode) -> Headline:
-    """The answer; `code` is the comparison's exit code, which decides what comes first."""
+    """The result; `code`, the exit code of the comparison, decides what is mentioned first."""
     settings = comparison.settings
     counts = Counter(case.verdict.status for case in comparison.cases)
     of_all = f"of {pluralize(len(comparison.cases), 'case')}"
@@ -48,27 +48,30 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
     passed = counts[Status.UNCHANGED] + counts[Status.IMPROVED]
     if code is ExitCode.OK:
         better = f" ({counts[Status.IMPROVED]} improved)" if counts[Status.IMPROVED] else ""
-        within = f"{passed} {of_all} stayed within {margin} or got better{better}" if passed else ""
+        within = f"{passed} {of_all} stayed within {margin} or improved{better}" if passed else ""
         return Headline(
             tone="good",
             word="No regression",
             sentence="; ".join(filter(None, [within, *_of_memory(counts)])),
-            sureness=f"Of each unchanged case the whole {sure} interval lies within the margin of {margin}."
+            certainty=f"The whole {sure} interval of every unchanged case is within the margin of {margin}."
             if passed
-            else "No figures were compared.",
+            else "No values were compared.",
         )
-    seen = f"no regression among the {passed} judged" if passed else "no case could be judged"
+    seen = f"no regression in the {passed} judged" if passed else "no case could be judged"
     if code is ExitCode.CASE_FAILED:
-        where = f"{counts[Status.FAILED]} {of_all} did not run to the end, first {comparison.cases[0].title}; {seen}"
-        return Headline(tone="bad", word="Failed", sentence=where, sureness=_OPEN)
+        where = f"{counts[Status.FAILED]} {of_all} did not finish, first {comparison.cases[0].title}; {seen}"
+        return Headline(tone="bad", word="Failed", sentence=where, certainty=_OPEN)
     if code is ExitCode.INCONCLUSIVE:
-        where = f"{counts[Status.INCONCLUSIVE]} {of_all} without a verdict; {seen}"
-        sureness = f"The {sure} intervals of these are neither within the margin of {margin} nor surely beyond it."
-        return Headline(tone="open", word="Inconclusive", sentence=where, sureness=sureness)
+        count = counts[Status.INCONCLUSIVE]
+        where = f"{count} {of_all} {'has' if count == 1 else 'have'} no clear result; {seen}"
+        intervals = f"The {sure} interval is" if count == 1 else f"Their {sure} intervals are"
+        certainty = f"{intervals} neither inside the margin of {margin} nor clearly outside it."
+        return Headline(tone="open", word="Inconclusive", sentence=where, certainty=certainty)
     gaps = {status: count for status, count in counts.items() if tone_of(status) in ("gap", "quiet")}
     listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
-    where = f"{sum(gaps.values())} {of_all} without a verdict ({listed}); {seen}"
-    return Headline(tone="gap", word="Not covered", sentence=where, sureness=_OPEN)
+    count = sum(gaps.values())
+    where = f"{count} {of_all} {'was' if count == 1 else 'were'} not judged ({listed}); {seen}"
+    return Headline(tone="gap", word="Not covered", sentence=where, certainty=_OPEN)
 
 
 def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline:
@@ -79,20 +82,21 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
         where = (
             f"{unfit} {of_all} no longer {'fits' if unfit == 1 else 'fit'} into the GPU's memory, first {worst.title}"
         )
-        return Headline(tone="bad", word="Regressed", sentence=where, sureness="Every launch of it ran out of memory.")
+        return Headline(tone="bad", word="Regressed", sentence=where, certainty="Every launch ran out of memory.")
     many = slower > 1
-    where = f"{slower} {of_all} got worse, {'most ' if many else ''}{worst.title}"
+    where = f"{slower} {of_all} got worse, {'worst ' if many else ''}{worst.title}"
     much = f"{METRICS[worst.verdict.metric].title} {change_text(worst.verdict)}"
-    between = interval_text(worst.verdict).replace("..", "% to ")
+    between = interval_words(worst.verdict)
     sure = f"{100 * (1 - settings.alpha):g}%"
-    interval = f"With {sure} confidence {'the largest' if many else 'the'} change is {between}%. " if between else ""
-    alarm = f"The chance of any false alarm among all cases is at most {100 * settings.alpha:g}%."
+    of_worst = " of the largest change" if many else ""
+    interval = f"The {sure} interval{of_worst} is {between}. " if between else ""
+    alarm = f"The chance of any false alarm in this run is at most {100 * settings.alpha:g}%."
     sentence = "; ".join([f"{where}: {much}", *_of_memory(counts)])
-    return Headline(tone="bad", word="Regressed", sentence=sentence, sureness=f"{interval}{alarm}")
+    return Headline(tone="bad", word="Regressed", sentence=sentence, certainty=f"{interval}{alarm}")
 
 
 def _of_memory(counts: Mapping[Status, int]) -> list[str]:
-    """What is said of cases that do not fit into the GPU's memory, now or before."""
+    """One clause for each kind of case that does not fit into the GPU's memory, now or before."""
     words = {
         Status.NO_LONGER_FITS: ("no longer fits", "no longer fit", ""),
         Status.FITS_NOW: ("fits", "fit", " now"),
@@ -106,18 +110,18 @@ def _of_memory(counts: Mapping[Status, int]) -> list[str]:
 
 
 def accuracy_headline(report: AccuracyReport) -> Headline:
-    """The answer about trainings, in the words of their verdict; without one, what was trained and how it ended."""
+    """The result of trainings in the words of their verdict; without one, what was trained and how it ended."""
     verdict = report.verdict
     if verdict is None:
         return _not_judged(report)
     word = _TRAINED.get(verdict.status, status_word(verdict.status).capitalize())
-    sure = _OPEN
+    certainty = _OPEN
     if verdict.change is not None:
-        sure = f"Each bound holds with {100 * verdict.settings.confidence:g}% confidence."
+        certainty = f"Each bound holds with {100 * verdict.settings.confidence:g}% confidence."
     if verdict.smallest_detectable_drop is not None and verdict.detection_power is not None:
-        found = f"{100 * verdict.smallest_detectable_drop:.2f}%"
-        sure += f" A drop of {found} would have been found in {100 * verdict.detection_power:.0f} of 100 such runs."
-    return Headline(tone=tone_of(verdict.status), word=word, sentence=verdict.sentence, sureness=sure)
+        drop = percent(verdict.smallest_detectable_drop, 2)
+        certainty += f" A drop of {drop} would be found in {100 * verdict.detection_power:.0f} of 100 such runs."
+    return Headline(tone=tone_of(verdict.status), word=word, sentence=verdict.sentence, certainty=certainty)
 
 
 def _not_judged(report: AccuracyReport) -> Headline:
@@ -127,14 +131,14 @@ def _not_judged(report: AccuracyReport) -> Headline:
     trained = f"{pluralize(len(sound), 'seed')} of {what} trained{_final(sound)}"
     why = f"Nothing was judged: there is {report.reference}."
     if broken:
-        first = f"{len(broken)} of {pluralize(len(report.seeds), 'seed')} did not end well, first {broken[0].name}"
+        first = f"{len(broken)} of {pluralize(len(report.seeds), 'seed')} failed, first {broken[0].name}"
         others = f"; {trained}" if sound else ""
-        return Headline(tone="bad", word="Failed", sentence=f"{first}: {broken[0].outcome}{others}", sureness=why)
-    return Headline(tone="gap", word="Not judged", sentence=trained, sureness=why)
+        return Headline(tone="bad", word="Failed", sentence=f"{first}: {broken[0].outcome}{others}", certainty=why)
+    return Headline(tone="gap", word="Not judged", sentence=trained, certainty=why)
 
 
 def _final(seeds: Sequence[SeedRow]) -> str:
     finals = [seed.ap for seed in seeds if seed.ap is not None]
     if len(finals) < 2:
         return f", final AP {finals[0]:.4f}" if finals else ", never evaluated"
-    return f", final AP {fmean(finals):.4f} in the mean ({min(finals):.4f} to {max(finals):.4f})"
+    return f", final AP {fmean(finals):.4f} on average ({min(finals):.4f} to {max(finals):.4f})"

@@ -1,4 +1,4 @@
-"""The series of a case for a terminal (sparkline and table) and as CSV for other tools."""
+"""The history of a case, for a terminal (sparkline and table) and as CSV for other tools."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 def render_series(series: Series, width: int) -> RenderableType:
-    """One series: the case and its conditions, a sparkline with its change points marked, a table, and notes."""
+    """One series: the case and its conditions, a sparkline with the change points marked, a table, and notes."""
     metric = METRICS[series.metric]
     conditions = " · ".join(f"{name} {value}" for name, value in series.conditions)
     about = Text.assemble((series.title, "bold"), f", {metric.title}\n", (f"on {series.hardware_key}\n", "dim"))
@@ -87,7 +87,7 @@ def _csv_row(series: Series, point: HistoryPoint, change: ChangePoint | None) ->
         point.segment,
         int(change is not None),
         "" if change is None else repr(change.change),
-        "" if change is None else _in_words(change.differences),
+        "" if change is None else _joined(change.differences),
     ]
 
 
@@ -114,9 +114,9 @@ def _table(series: Series) -> RenderableType:
     metric = METRICS[series.metric]
     labels = short_labels([point.label for point in series.points])
     table = new_table(
-        "container" if labels == [p.label for p in series.points] else "date", "value", "launches", "vs before"
+        "container" if labels == [p.label for p in series.points] else "date", "value", "launches", "vs level"
     )
-    table.add_column("level", ratio=1)
+    table.add_column("change point", ratio=1)
     changes = {change.index: change for change in series.change_points}
     digits = series_digits(series)
     for index, point in enumerate(series.points):
@@ -144,7 +144,7 @@ def _style(metric: str, change: float) -> str:
 
 
 def short_labels(labels: Sequence[str]) -> list[str]:
-    """Dates without the time of day where a day has one point only; other labels as they are."""
+    """Dates, without the time of day where no day has two points; other labels are returned as they are."""
     if not all(len(label) >= 16 and label[10:11] == "T" for label in labels):
         return list(labels)
     days = [label[:10] for label in labels]
@@ -152,10 +152,10 @@ def short_labels(labels: Sequence[str]) -> list[str]:
 
 
 def series_digits(series: Series) -> int:
-    """Significant digits that the spread of the launches supports, by the middle point."""
+    """Significant digits that the median spread of the launches supports."""
     spreads = [(point.high - point.low) / point.value for point in series.points if point.launches > 1]
     return significant_digits(median(spreads) if spreads else None)
 
 
-def _in_words(differences: Iterable[Difference]) -> str:
+def _joined(differences: Iterable[Difference]) -> str:
     return "; ".join(f"{item.name} {item.baseline} -> {item.candidate}" for item in differences)

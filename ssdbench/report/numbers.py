@@ -1,4 +1,4 @@
-"""Figures as text: in the unit a reader knows, with no more digits than the spread of the launches supports."""
+"""Values as text: in a familiar unit, with no more digits than the spread of the launches supports."""
 
 import math
 
@@ -9,7 +9,7 @@ _DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%")}
 
 
 def significant_digits(relative_spread: float | None) -> int:
-    """Digits down to one below the first uncertain one, from 2 to 5; 3 where the spread is not known."""
+    """Significant digits, 2 to 5: one more than those that are certain; 3 where the spread is unknown."""
     if relative_spread is None or not math.isfinite(relative_spread):
         return 3
     if relative_spread <= 0:
@@ -18,12 +18,12 @@ def significant_digits(relative_spread: float | None) -> int:
 
 
 def in_shown_unit(metric: Metric, value: float) -> float:
-    """A value of the metric's unit in `shown_unit`."""
+    """`value`, given in the metric's unit, in `shown_unit`."""
     return value * _DISPLAY.get(metric.unit, (1.0, metric.unit))[0]
 
 
 def value_text(metric: Metric, value: float, digits: int) -> str:
-    """A value of the metric's unit as a number of `shown_unit`."""
+    """`value`, given in the metric's unit, as a number in `shown_unit`."""
     return rounded(in_shown_unit(metric, value), digits)
 
 
@@ -33,7 +33,7 @@ def shown_unit(metric: Metric) -> str:
 
 
 def rounded(value: float, digits: int) -> str:
-    """`value` with so many significant digits, never in powers of ten."""
+    """`value` with this many significant digits, never in scientific notation."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
@@ -41,20 +41,27 @@ def rounded(value: float, digits: int) -> str:
 
 
 def change_text(verdict: Verdict | MetricChange) -> str:
-    """The change in per cent with its sign; empty where there is none."""
+    """The change in per cent with its sign; empty without one."""
     return "" if verdict.change is None else percent(verdict.change, _decimals(verdict), sign="+")
 
 
 def interval_text(verdict: Verdict | MetricChange) -> str:
-    """The bounds of the change in per cent, without the unit; empty where there are none."""
+    """The bounds of the change in per cent for a table cell, without the unit: `-0.5..+1.2`; empty without them."""
     if verdict.low is None or verdict.high is None:
         return ""
     low, high = interval(verdict.low, verdict.high, _decimals(verdict))
     return f"{low[:-1]}..{high[:-1]}"
 
 
+def interval_words(verdict: Verdict | MetricChange) -> str:
+    """The bounds of the change for a sentence: `-0.5% to +1.2%`; empty without them."""
+    if verdict.low is None or verdict.high is None:
+        return ""
+    return " to ".join(interval(verdict.low, verdict.high, _decimals(verdict))).replace(">", "more than ")
+
+
 def spread(verdict: Verdict | MetricChange) -> float | None:
-    """Half the width of the change's interval, relative to the baseline; None where it is not known."""
+    """Half the width of the interval of the change, relative to the baseline; None if unknown."""
     return None if verdict.low is None or verdict.high is None else (verdict.high - verdict.low) / 2
 
 
@@ -66,10 +73,10 @@ def _decimals(verdict: Verdict | MetricChange) -> int:
 
 
 def supported_decimals(value: float, half_width: float | None) -> int:
-    """Digits behind the point that the half width of an interval supports; negative ones are places before it.
+    """Decimal places that the half width of an interval supports; negative means tens, hundreds and so on.
 
-    The last digit has the place of the first digit of the half width, and one place more where that digit is a 1, so
-    that rounding adds less than half of the uncertainty. Five significant digits at most; three where nothing is known.
+    The last digit is at the place of the first digit of the half width, or one place further if that digit is a 1, so
+    that rounding adds less than half of the uncertainty. At most five significant digits; three if nothing is known.
     """
     place = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     most = 4 - place
@@ -82,12 +89,12 @@ def supported_decimals(value: float, half_width: float | None) -> int:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """`value` rounded to so many digits behind the point (negative: to tens, hundreds), never in powers of ten."""
+    """`value` rounded to `decimals` decimal places (negative: tens, hundreds), never in scientific notation."""
     return f"{round(value, decimals):.{max(0, decimals)}f}" if math.isfinite(value) else f"{value:g}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 3 min 20 s, 2 h 05 min."""
+    """Seconds for people: 45 s, 3 min 20 s, 2 h 05 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -97,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count_bytes: float) -> str:
-    """Bytes in binary units with three digits."""
+    """Bytes in binary units, three significant digits."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count_bytes < 1024:
             return f"{count_bytes:.3g} {unit}" if unit != "B" else f"{count_bytes:.0f} B"

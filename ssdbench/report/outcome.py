@@ -1,10 +1,10 @@
-"""A verdict in the words of test reports, which know four: nothing undecided may look like a pass.
+"""Verdicts as the four results of test reports. Nothing undecided may look like a pass.
 
 passed   unchanged, improved, fits now
-failed   regressed, no longer fits; inconclusive, no baseline, stale, incomparable, not run, vanished; skipped where
-         the baseline has the case: all that keeps the exit code of `compare` from being 0
+failed   everything else that keeps the exit code of `compare` from being 0: regressed, no longer fits, inconclusive,
+         no baseline, stale, incomparable, not run, vanished; skipped if the baseline has the case
 error    failed (crash, out of memory, timeout, ...)
-skipped  skipped with a reason, where the baseline does not have the case either; does not fit, as was accepted
+skipped  skipped with a reason, if the baseline does not have the case either; does not fit, as accepted
 """
 
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from ssdbench.schema.verdict import CaseVerdict, Status, Verdict
 
 
 class Outcome(str, Enum):
-    """The words of JUnit and pytest."""
+    """The results of JUnit and pytest."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -32,7 +32,7 @@ _PLAIN = {
 
 
 def outcome(verdict: Verdict, allowed: Collection[str] = ()) -> Outcome:
-    """What a test report says of a verdict; failures whose status is in `allowed` are skipped."""
+    """The result for a verdict; a failure whose status is in `allowed` is skipped."""
     if verdict.status.value in allowed:
         return Outcome.SKIPPED
     if verdict.status is Status.SKIPPED and not verdict.baseline_launches:
@@ -41,5 +41,5 @@ def outcome(verdict: Verdict, allowed: Collection[str] = ()) -> Outcome:
 
 
 def because(case: CaseVerdict) -> str:
-    """The sentence of a verdict, the phase that a change lies in, and the notes."""
+    """The sentence of a verdict, the phase that explains a change, and the notes."""
     return "; ".join(filter(None, [case.verdict.sentence, case.explanation, *case.notes]))

@@ -1,13 +1,13 @@
-"""A report as one HTML file that needs nothing else: style, script and charts are in it, and nothing is fetched.
+"""A report as one self-contained HTML file: style, script and charts are inside, and nothing is fetched.
 
-The templates escape every text; charts escape theirs (`svg`). A content security policy allows the page's own script
-and no other, so that even a text which slipped through could not run.
+The templates escape every text, and so do the charts (`svg`). As a second line of defence, a content security policy
+allows only the page's own script.
 """
 
 import hashlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,9 +16,6 @@ from ssdbench import __version__
 from ssdbench.report.case_charts import (
     change_style,
     fetch_chart,
-    forest_reach,
-    forest_row,
-    interval_chart,
     launches_chart,
     phases_chart,
     sparkline,
@@ -26,7 +23,9 @@ from ssdbench.report.case_charts import (
     trace_chart,
     trend_chart,
 )
+from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
 from ssdbench.report.curves import page_charts, seed_style
+from ssdbench.report.glossary import GLOSSARY, SEED_TERMS, STATUS_MEANINGS, TERMS
 from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.report.history import series_digits, short_labels
 from ssdbench.report.numbers import (
@@ -41,18 +40,19 @@ from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import status_word, tone_of
 from ssdbench.schema.history import Series
 from ssdbench.schema.report import AccuracyReport, Picture, Report
-from ssdbench.schema.text import percent, pluralize
+from ssdbench.schema.text import LARGEST_OPEN_CHANGE, percent, pluralize
 from ssdbench.schema.verdict import METRICS, Verdict
 
 OPEN_AT_FIRST = 3
-"""Cases whose details are open when the page is: the worst ones, if they regressed or failed."""
+"""How many of the worst cases have their details open at first, if they regressed or failed."""
 
 
 def render_report(report: Report, *, home: str = "", pages: Mapping[str, str] | None = None) -> str:
-    """The report as HTML; within a site `home` is the address of its index, `pages` has those of cases by key."""
+    """The report as HTML; on a site, `home` is the address of its index and `pages` has those of the cases by key."""
     verdicts = [case.verdict for case in report.comparison.cases]
     return page(
         "report.html",
+        {**TERMS, **_statuses_in_words(verdicts)},
         report=report,
         header=report.header,
         comparison=report.comparison,
@@ -67,13 +67,19 @@ def render_report(report: Report, *, home: str = "", pages: Mapping[str, str] | 
 
 
 def render_accuracy(report: AccuracyReport, *, home: str = "") -> str:
-    """The report of trainings as HTML; within a site `home` is the address of its index."""
-    return page("accuracy.html", report=report, header=report.header, answer=accuracy_headline(report), home=home)
+    """The report of trainings as HTML; on a site, `home` is the address of its index."""
+    answer = accuracy_headline(report)
+    return page("accuracy.html", SEED_TERMS, report=report, header=report.header, answer=answer, home=home)
 
 
-def page(template: str, **content: object) -> str:
-    """A page of the templates' folder; every string in `content` is escaped where it stands."""
-    return _environment().get_template(template).render(content)
+def page(template: str, terms: Mapping[str, str], **content: object) -> str:
+    """A page from a template; every string in `content` is escaped where it is used. `terms` are explained below."""
+    return _environment().get_template(template).render(content, terms=terms)
+
+
+def _statuses_in_words(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    found = {verdict.status for verdict in verdicts}
+    return {status_word(s).capitalize(): f"{m}." for s, m in STATUS_MEANINGS.items() if s in found}
 
 
 @cache
@@ -92,6 +98,8 @@ def _environment() -> Environment:
         "script": script,
         "script_digest": digest,
         "METRICS": METRICS,
+        "GLOSSARY": GLOSSARY,
+        "STATUS_MEANINGS": STATUS_MEANINGS,
         "tone": tone_of,
         "status_word": status_word,
         "pluralize": pluralize,
@@ -100,7 +108,8 @@ def _environment() -> Environment:
         "interval_text": interval_text,
         "verdict_value": _verdict_value,
         "figure_value": _figure_value,
-        "percent": _percent,
+        "percent": _signed_percent,
+        "size_of_change": _size_of_change,
         "case_parts": lambda title: title.partition(" · ")[::2],
         "change_style": change_style,
         "launches_chart": launches_chart,
@@ -136,8 +145,12 @@ def _series_value(series: Series, value: float) -> str:
     return value_text(METRICS[series.metric], value, series_digits(series))
 
 
-def _percent(change: float | None, decimals: int = 1) -> str:
-    return "" if change is None else percent(change, decimals, sign="+")
+def _signed_percent(change: float | None) -> str:
+    return "" if change is None else percent(change, sign="+")
+
+
+def _size_of_change(change: float) -> str:
+    return percent(change, largest=LARGEST_OPEN_CHANGE).replace(">", "more than ")
 
 
 def _data_address(picture: Picture) -> str:

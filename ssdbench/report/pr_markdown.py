@@ -1,6 +1,6 @@
-"""A report as Markdown for an issue or a pull request: the same answer, in at most `MOST_LINES` lines.
+"""A report as Markdown for an issue or a pull request, in at most `MOST_LINES` lines.
 
-Every text of a record is escaped and cut: no name makes a table cell, a tag or a reference, or fills the page.
+Every text of a record is escaped and shortened, so that no name can make a table cell, a tag or a mention.
 """
 
 from collections import Counter
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from ssdbench.report.escape import markdown, shortened
 from ssdbench.report.figures import values
+from ssdbench.report.glossary import GLOSSARY, unclear_meanings
 from ssdbench.report.headline import Headline, accuracy_headline, headline
-from ssdbench.report.numbers import change_text, interval_text
+from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import status_word
 from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
@@ -17,12 +18,12 @@ from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import CaseVerdict, Difference, Status
 
 MOST_LINES = 60
-_CASES, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 15, 10, 10, 6, 3, 160
+_CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 13, 15, 10, 10, 6, 3, 160
 _QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
 
 
 def render_markdown(report: Report) -> str:
-    """The answer, the cases that are not unchanged, what else changed, and what was not measured."""
+    """The result, the cases that are not unchanged, what else changed, and what was not measured."""
     comparison = report.comparison
     lines = [
         *_answer(headline(comparison, report.code)),
@@ -40,7 +41,7 @@ def render_markdown(report: Report) -> str:
 
 
 def render_accuracy_markdown(report: AccuracyReport) -> str:
-    """The same of trainings: the answer, the seeds, what else changed, and what was not trained to its end."""
+    """The same for trainings: the result, the seeds, what else changed, and what did not finish."""
     header = report.header
     findings = report.verdict.findings[:_FINDINGS] if report.verdict else ()
     lines = [
@@ -58,50 +59,55 @@ def render_accuracy_markdown(report: AccuracyReport) -> str:
 
 
 def _answer(answer: Headline) -> list[str]:
-    return [f"**{answer.word}:** {_safe(answer.sentence, 400)}. {_safe(answer.sureness, 400)}", ""]
+    return [f"**{answer.word}:** {_safe(answer.sentence, 400)}. {_safe(answer.certainty, 400)}", ""]
 
 
 def _seeds(seeds: Sequence[SeedRow]) -> list[str]:
-    # Those that did not end well come first, so that none of them is left out for want of room.
+    # Failed seeds come first, so that none of them is cut for lack of room.
     ordered = sorted(seeds, key=lambda seed: seed.is_sound)
     lines = [f"| seed | outcome | {' | '.join(SEED_COLUMNS)} |", f"|---|---|{'--:|' * len(SEED_COLUMNS)}"]
-    for seed in ordered[:_CASES]:
+    for seed in ordered[:_SEEDS]:
         lines.append(f"| {' | '.join((_safe(seed.name), _safe(seed.outcome), *map(_safe, seed_cells(seed))))} |")
-    more = _more(len(seeds) - _CASES, "seed", "besides")
+    more = _more(len(seeds) - _SEEDS, "seed")
     return [*lines, "", *([*more, ""] if more else [])]
 
 
 def _cases(cases: Sequence[CaseVerdict]) -> list[str]:
-    telling = [case for case in cases if case.verdict.status not in _QUIET]
+    notable = [case for case in cases if case.verdict.status not in _QUIET]
     counts = Counter(case.verdict.status for case in cases)
     total = ", ".join(f"{count} {status_word(status)}" for status, count in counts.items())
     lines = [f"{pluralize(len(cases), 'case')}: {total}.", ""]
-    if not telling:
+    if not notable:
         return lines
-    lines += ["| case | verdict | change | 99% interval | baseline | measured |", "|---|---|--:|--:|--:|--:|"]
-    lines[-2] = lines[-2].replace("99%", f"{100 * (1 - telling[0].verdict.settings.alpha):g}%")
-    lines += [_row(case) for case in telling[:_CASES]]
-    more = _more(len(telling) - _CASES, "case", "not unchanged")
-    return [*lines, "", *([*more, ""] if more else [])]
+    lines += ["| case | verdict | change | 99% interval | baseline | candidate |", "|---|---|--:|--:|--:|--:|"]
+    lines[-2] = lines[-2].replace("99%", f"{100 * (1 - notable[0].verdict.settings.alpha):g}%")
+    lines += [_row(case) for case in notable[:_CASES]]
+    more = _more(len(notable) - _CASES, "case")
+    return [*lines, "", *([*more, ""] if more else []), *_meanings(notable)]
+
+
+def _meanings(cases: Sequence[CaseVerdict]) -> list[str]:
+    meanings = unclear_meanings(case.verdict.status for case in cases)
+    listed = "; ".join(f"{status_word(status)}: {meaning}" for status, meaning in meanings)
+    return [f"{listed}. All terms: {GLOSSARY}.", ""] if listed else []
 
 
 def _row(case: CaseVerdict) -> str:
     verdict = case.verdict
-    bounds = interval_text(verdict).replace("..", " to ")
     cells = [
         _safe(case.title),
         status_word(verdict.status),
         change_text(verdict),
-        f"{bounds}%" if bounds else "",
+        interval_words(verdict).replace("more than ", ">"),
         *values(case),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def _explained(cases: Sequence[CaseReport]) -> list[str]:
-    """In which phase of a step the worst changes lie."""
-    told = [case for case in cases if case.judged.explanation and case.judged.verdict.status is Status.REGRESSED]
-    listed = [f"- {_safe(case.judged.title)}: {_safe(case.judged.explanation, 250)}" for case in told[:_EXPLAINED]]
+    """Which phases of a step account for the worst changes."""
+    explained = [case for case in cases if case.judged.explanation and case.judged.verdict.status is Status.REGRESSED]
+    listed = [f"- {_safe(case.judged.title)}: {_safe(case.judged.explanation, 250)}" for case in explained[:_EXPLAINED]]
     return ["Where the time goes:", "", *listed, ""] if listed else []
 
 
@@ -111,18 +117,18 @@ def _differences(differences: Sequence[Difference]) -> list[str]:
     listed = [
         f"- {_safe(item.name)}: {_safe(item.baseline)} → {_safe(item.candidate)}" for item in differences[:_DIFFERENCES]
     ]
-    return ["What else changed:", "", *listed, *_more(len(differences) - _DIFFERENCES, "difference", "besides"), ""]
+    return ["What else changed:", "", *listed, *_more(len(differences) - _DIFFERENCES, "difference"), ""]
 
 
 def _gaps(gaps: Sequence[Gap]) -> list[str]:
     if not gaps:
         return []
     listed = [f"- {_safe(gap.title)}: {_safe(gap.what)}: {_safe(gap.why)}" for gap in gaps[:_GAPS]]
-    return ["Not measured, or not judged:", "", *listed, *_more(len(gaps) - _GAPS, "such line", "besides")]
+    return ["Not measured or not judged:", "", *listed, *_more(len(gaps) - _GAPS, "entry", "entries")]
 
 
-def _more(count: int, what: str, how: str) -> list[str]:
-    return [f"- and {pluralize(count, what)} {how}"] if count > 0 else []
+def _more(count: int, noun: str, plural: str = "") -> list[str]:
+    return [f"- and {pluralize(count, f'more {noun}', plural and f'more {plural}')}"] if count > 0 else []
 
 
 def _safe(text: str, letters: int = _LETTERS) -> str:

@@ -1,4 +1,4 @@
-"""Predicted steps for a terminal: by case beside what was measured, and by groups of operations."""
+"""Predicted step times for a terminal: each case next to its measurement, and by group of operations."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _NAMES = {"batch_norm": "BatchNorm", "relu": "ReLU", "optimizer": "optimiser"}
 
 
 def render_roofline(roofline: Roofline, *, groups: bool) -> RenderableType:
-    """The ceilings, a row for each case, and with `groups` a table of the groups of each case."""
+    """The ceilings, a row for each case, and with `groups` a table of operation groups for each case."""
     parts: list[RenderableType] = [_ceilings(roofline), Text()]
     if roofline.cases:
         parts.append(_cases(roofline.cases))
@@ -31,7 +31,7 @@ def _ceilings(roofline: Roofline) -> Text:
     rates = [f"{name} {rounded(rate / 1e12, 3)} TFLOP/s" for name, rate in found.matmul_flop_per_second.items()]
     parts = [*rates, f"copy {rounded(found.copy_bytes_per_second / 1e12, 3)} TB/s"]
     if found.host_seconds_per_operation is not None:
-        parts.append(f"host {rounded(found.host_seconds_per_operation * 1e6, 3)} µs an operation")
+        parts.append(f"host {rounded(found.host_seconds_per_operation * 1e6, 3)} µs per operation")
     return Text(f"ceilings: {', '.join(parts)}\n({found.source})", "dim")
 
 
@@ -50,11 +50,11 @@ def _cases(cases: Sequence[CasePrediction]) -> Table:
 
 
 def _limit(case: CasePrediction) -> str:
-    return "the host" if case.bound == "host" else _name(max(case.groups, key=lambda group: group.seconds).group)
+    return "host" if case.bound == "host" else _name(max(case.groups, key=lambda group: group.seconds).group)
 
 
 def _groups(case: CasePrediction) -> Table:
-    table = new_table("group", "time", "share", "GFLOP", "GB", "launches")
+    table = new_table("group", "time", "share", "GFLOP", "GB", "operations")
     for group in case.groups:
         table.add_row(
             _name(group.group),
@@ -64,9 +64,9 @@ def _groups(case: CasePrediction) -> Table:
             rounded(group.bytes / 1e9, 3),
             str(group.launches),
         )
-    table.add_row("together", _milliseconds(case.device_seconds), "", *_sums(case), str(case.launches), style="bold")
+    table.add_row("total", _milliseconds(case.device_seconds), "", *_sums(case), str(case.launches), style="bold")
     if case.host_seconds is not None:
-        table.add_row("the host, submitting", _milliseconds(case.host_seconds), "", "", "", "")
+        table.add_row("host, submitting", _milliseconds(case.host_seconds), "", "", "", "")
     return table
 
 
@@ -77,11 +77,11 @@ def _sums(case: CasePrediction) -> tuple[str, str]:
 def _notes(cases: Sequence[CasePrediction]) -> list[str]:
     notes = []
     if any(case.case.compile for case in cases):
-        notes.append("Compiled cases are put beside the eager step: they fuse operations and may be faster.")
+        notes.append("Compiled cases are compared with the eager step: they fuse operations and may be faster.")
     if any(case.case.world_size > 1 for case in cases):
-        notes.append("A step of several GPUs is put beside that of one: the average of gradients is not in it.")
+        notes.append("Steps on several GPUs are compared with one GPU: averaging gradients is not in the prediction.")
     if any(case.case.pipeline != "resident" and case.measured_step_seconds is not None for case in cases):
-        notes.append("Measured steps wait for their batches too, which is not in the prediction.")
+        notes.append("Measured steps include waiting for batches, the prediction does not.")
     return notes
 
 
@@ -94,4 +94,4 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{rounded(100 * share, 3)} %"
+    return "-" if share is None else f"{rounded(100 * share, 3)}%"

@@ -1,14 +1,14 @@
-"""The table of seeds, the same on a page and in Markdown."""
+"""The columns of the table of seeds, on a page and in Markdown."""
 
 from ssdbench.report.numbers import duration, rounded
 from ssdbench.schema.report import SeedRow
 
 SEED_COLUMNS = ("Epochs", "AP", "AP@.50", "Time to train", "Evaluation", "images/s (global)")
-"""What stands behind the name of a seed and how it ended."""
+"""The columns after the name of a seed and its outcome."""
 
 
 def seed_cells(seed: SeedRow) -> tuple[str, ...]:
-    """The figures of one seed as text; a hyphen for what it did not come to."""
+    """The values of one seed as text; a hyphen for what it did not reach."""
     return (
         str(seed.epochs),
         "-" if seed.ap is None else f"{seed.ap:.4f}",

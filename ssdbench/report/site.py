@@ -1,7 +1,7 @@
 """The history of all cases as a folder of pages for any static host: relative links only, nothing is fetched.
 
-index.html          hardware x case: latest value, last change of level, course
-cases/<name>.html   a case over its runs or containers, with change points
+index.html          every case on every hardware: latest value, last change point, trend
+cases/<name>.html   one case over its runs or containers, with change points
 runs/<run id>.html  the report of each run
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ssdbench.report.glossary import HISTORY_TERMS
 from ssdbench.report.headline import accuracy_headline
 from ssdbench.report.page import page, render_accuracy, render_report
 from ssdbench.schema.history import Grouping, Series
@@ -24,27 +25,35 @@ def render_site(
     trainings: Sequence[AccuracyReport],
     by: Grouping,
 ) -> Iterator[tuple[str, str]]:
-    """(path, HTML) of every page; `history` has the series of each case by key, `report_of` makes a run's report."""
+    """(path, HTML) of every page; `history` has the series of each case by key, `report_of` builds a run's report."""
     rows = [(series, file_name(key)) for key, found in history.items() for series in found]
     rows.sort(key=lambda row: (row[0].hardware_key, _natural(row[0].title)))
-    trained = [(said, accuracy_headline(said), file_name(said.header.run_id)) for said in trainings]
+    trained = [(report, accuracy_headline(report), file_name(report.header.run_id)) for report in trainings]
     yield (
         "index.html",
-        page("history_index.html", rows=rows, runs=len(run_ids), cases=len(history), trained=trained, by=by),
+        page(
+            "history_index.html",
+            HISTORY_TERMS,
+            rows=rows,
+            runs=len(run_ids),
+            cases=len(history),
+            trained=trained,
+            by=by,
+        ),
     )
     reports = {run_id: f"../runs/{file_name(run_id)}" for run_id in run_ids}
     for key, found in history.items():
-        case_page = page("history_case.html", key=key, all_series=found, reports=reports, by=by)
+        case_page = page("history_case.html", HISTORY_TERMS, key=key, all_series=found, reports=reports, by=by)
         yield f"cases/{file_name(key)}", case_page
     pages = {key: f"../cases/{file_name(key)}" for key in history}
     for run_id in run_ids:
         yield f"runs/{file_name(run_id)}", render_report(report_of(run_id), home="../index.html", pages=pages)
-    for said, _, file in trained:
-        yield f"runs/{file}", render_accuracy(said, home="../index.html")
+    for report, _, file in trained:
+        yield f"runs/{file}", render_accuracy(report, home="../index.html")
 
 
 def file_name(name: str) -> str:
-    """The file of a page about anything: the name's letters where they are safe, made unique where some are not."""
+    """The file name of a page: safe characters only, with a digest of `name` where some had to go."""
     safe = re.sub(r"[^A-Za-z0-9._=-]+", "_", name).lstrip(".")
     if safe == name and 0 < len(name) <= _LONGEST_NAME:
         return f"{name}.html"

@@ -1,7 +1,7 @@
-"""Axes and marks of small charts, as SVG for a page: hundreds in a second (docs/decisions/0004-report-charts.md).
+"""Axes and marks of small charts, as SVG for a page: hundreds per second (docs/decisions/0004-report-charts.md).
 
 Colours are classes of the page's style sheet, so that a chart follows light, dark and print. One unit of a chart is
-one pixel of the page on a phone; on a desktop charts stand beside each other at about the same size.
+about one pixel of the page, on a phone as on a desktop, where several charts share a row.
 """
 
 import math
@@ -19,7 +19,7 @@ _TOP, _RIGHT, _BOTTOM, _LEFT = 26, 12, 42, 54
 class Plot:
     """One pair of axes; marks are clipped to the area between them.
 
-    `x` and `y` are the ranges of values, in the unit that the labels name; a range of no length is widened.
+    `x` and `y` are the ranges of values, in the unit of the labels; an empty range is widened.
     """
 
     def __init__(self, x: Point, y: Point, *, width: int = WIDTH, height: int = HEIGHT, left: int = _LEFT) -> None:
@@ -40,7 +40,7 @@ class Plot:
         x_ticks: Sequence[Tick] | None = None,
         y_ticks: Sequence[Tick] | None = None,
     ) -> None:
-        """Grid, ticks and labels; ticks are round numbers unless they are given as (value, text)."""
+        """Grid, ticks and labels; ticks are round numbers unless given as (value, text)."""
         for value, text in ticks(*self._y, most=5) if y_ticks is None else y_ticks:
             y = self._at_y(value)
             self._frame.append(f'<path class="grid" d="M{self._left} {y:.1f}H{self._right}"/>')
@@ -54,7 +54,7 @@ class Plot:
         self._frame.append(_text(2, 13, y_label, "start", "label"))
 
     def line(self, points: Iterable[Point], style: str) -> None:
-        """Points joined in their order."""
+        """A line through the points in the given order."""
         # Most of a report's time goes here: two multiplications a point, no calls.
         left, across, low, up = self._left, self._across, self._bottom, self._up
         (x_low, _), (y_low, _) = self._x, self._y
@@ -86,8 +86,16 @@ class Plot:
             f'<path class="line {style}" d="M{self._at_x(x):.1f} {self._at_y(y[0]):.1f}V{self._at_y(y[1]):.1f}"/>'
         )
 
+    def arrow(self, point: Point, style: str, *, to_right: bool) -> None:
+        """The head of a horizontal arrow with its tip at the point."""
+        way = 6 if to_right else -6
+        tip_x, tip_y = self._at_x(point[0]), self._at_y(point[1])
+        self._marks.append(
+            f'<path class="line {style} thick" d="M{tip_x - way:.1f} {tip_y - 6:.1f}l{way} 6l{-way} 6"/>'
+        )
+
     def band(self, x: Point, style: str) -> None:
-        """The area between two values of x, behind all marks."""
+        """A shaded area between two values of x, below all marks."""
         start, end = (min(max(self._at_x(value), self._left), self._right) for value in x)
         height = self._bottom - self._top
         self._frame.append(
@@ -95,7 +103,7 @@ class Plot:
         )
 
     def note(self, x: float, text: str, style: str, line: int = 0) -> None:
-        """A word at the top of the area, beside x; `line` counts from the top."""
+        """Text at the top of the area, next to x; `line` counts from the top."""
         at = self._at_x(x)
         right = at > (self._left + self._right) / 2
         self._marks.append(
@@ -103,12 +111,12 @@ class Plot:
         )
 
     def words(self, y: float, text: str, style: str) -> None:
-        """A word on the left of the area, at y."""
+        """Text at the left of the area, at y."""
         self._marks.append(_text(self._left + 4, self._at_y(y), text, "start", style))
 
     def svg(self, title: str) -> Markup:
-        """The chart; `title` is what a screen reader says in its place."""
-        # The clip is a nested svg: it needs no id, which would have to be unique on the page.
+        """The chart; `title` is its text alternative."""
+        # A nested svg clips without an id, which would have to be unique on the page.
         inner = "".join(self._marks)
         width, height = self._right - self._left + 12, self._bottom - self._top + 6
         x, y = self._left - 6, self._top - 3
@@ -127,7 +135,7 @@ class Plot:
 
 
 def ticks(low: float, high: float, most: int) -> list[Tick]:
-    """At most so many round values (1, 2 or 5 times a power of ten apart) within the range, with their texts."""
+    """Up to about `most` round values (steps of 1, 2 or 5 times a power of ten) within the range, with their texts."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
@@ -137,7 +145,7 @@ def ticks(low: float, high: float, most: int) -> list[Tick]:
 
 
 def padded(values: Iterable[float], share: float = 0.08) -> Point:
-    """The range of the values, widened at both ends by a share of it."""
+    """The range of the values, widened at both ends by `share` of its length."""
     found = list(values)
     low, high = min(found), max(found)
     reach = share * (high - low)
@@ -153,7 +161,7 @@ def _widened(values: Point) -> Point:
 
 
 def _anchor(x: float, text: str, width: float) -> str:
-    # A label at the edge stays within the picture: a letter of 12 pixels height is about 7.4 wide.
+    # A label at the edge stays within the picture: at a font size of 12 a letter is about 7.4 wide.
     return "end" if x + 3.7 * len(text) > width else "middle"
 
 

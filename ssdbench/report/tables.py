@@ -1,4 +1,4 @@
-"""Parts that the tables of the terminal are made of."""
+"""Building blocks of the tables for a terminal."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -28,7 +28,7 @@ _TONES: dict[Status, Tone] = {
 
 
 def new_table(first: str, *others: str, number_columns: bool = True) -> Table:
-    """An empty table without a frame; all columns but the first hold numbers, or none does."""
+    """An empty table without a frame; with `number_columns`, all columns but the first are right-aligned."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column(first, overflow="fold")
     for name in others:
@@ -37,20 +37,20 @@ def new_table(first: str, *others: str, number_columns: bool = True) -> Table:
 
 
 def case_cell(title: str) -> Text:
-    """What is measured on one line, under which conditions on the next."""
+    """What is measured on the first line, under which conditions on the second."""
     name, _, conditions = title.partition(" · ")
     return Text.assemble(name, "\n", (conditions, "dim"))
 
 
 def value_cell(metric: Metric, value: float | None, digits: int) -> Text:
-    """A value of the metric's unit with so many significant digits, its shown unit below."""
+    """`value`, given in the metric's unit, with this many significant digits; the unit it is shown in is below."""
     if value is None:
         return Text("-", "dim")
     return Text.assemble(value_text(metric, value, digits), "\n", (shown_unit(metric), "dim"))
 
 
 def change_cells(change: Verdict | MetricChange) -> list[Text]:
-    """The value of both sides, and the change above its interval."""
+    """The values of baseline and candidate, and the change above its interval."""
     metric, digits = METRICS[change.metric], significant_digits(spread(change))
     return [
         value_cell(metric, change.baseline_value, digits),
@@ -59,27 +59,27 @@ def change_cells(change: Verdict | MetricChange) -> list[Text]:
     ]
 
 
-def difference_table(differences: Iterable[Difference], there: str = "baseline", here: str = "candidate") -> Table:
-    """What else is not the same on both sides."""
-    table = new_table("what else changed", there, here, number_columns=False)
+def difference_table(differences: Iterable[Difference], left: str = "baseline", right: str = "candidate") -> Table:
+    """What else differs between both sides."""
+    table = new_table("what else changed", left, right, number_columns=False)
     for difference in differences:
         table.add_row(difference.name, Text(difference.baseline), Text(difference.candidate))
     return table
 
 
 def units(names: Iterable[str]) -> Text:
-    """The unit and the meaning of these metrics, each once."""
+    """The unit and the meaning of each of these metrics, once."""
     metrics = [METRICS[name] for name in dict.fromkeys(names)]
     return Text("\n".join(f"{shown_unit(metric)}: {metric.description}" for metric in metrics), "dim")
 
 
 def status_word(status: Status) -> str:
-    """A status as it is read aloud."""
+    """A status in words."""
     return status.value.replace("_", " ")
 
 
 def tone_of(status: Status) -> Tone:
-    """How a status sounds; gaps in the coverage have one tone in common."""
+    """The tone of a status; everything that was not covered has the tone "gap"."""
     return _TONES.get(status, "gap")
 
 

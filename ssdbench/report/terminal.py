@@ -1,7 +1,7 @@
-"""Comparisons for a terminal: readable from 80 columns on, in words as well as in colours.
+"""Comparisons for a terminal of 80 columns or more; every colour has a word as well.
 
-On top stands in one sentence whether something regressed, where, and by how much; the table below has the worst case
-first. Values are rounded to what the spread of the launches supports.
+The first sentence says whether something regressed, where and by how much. The table has the worst case first; values
+are rounded to what the spread of the launches supports.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.glossary import GLOSSARY, unclear_meanings
 from ssdbench.report.headline import headline
 from ssdbench.report.outcome import because
 from ssdbench.report.tables import (
@@ -26,17 +27,19 @@ from ssdbench.report.tables import (
 from ssdbench.schema.verdict import OWN_BASELINE_ARM, CaseVerdict, Comparison, Status
 
 WIDE = 120
-"""Columns from which a verdict's sentence fits into its row; in narrower terminals the sentences follow the table."""
+"""Columns from which the sentence of a verdict has room in its row; in narrower terminals it follows the table."""
 
 _PASSES = (Status.UNCHANGED, Status.IMPROVED)
 
 
 def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> RenderableType:
-    """The sentence, the table and the reasons; `width` is the terminal's columns."""
+    """The sentence, the table and the reasons; `width` is in columns."""
     wide = width >= WIDE
     cases = comparison.cases
     parts: list[RenderableType] = [_answer(comparison, code), _context(comparison), Text(), _table(cases, wide)]
     parts += [Text(), units(case.verdict.metric for case in cases)] if cases else []
+    meanings = unclear_meanings(case.verdict.status for case in cases)
+    parts += [_meanings(meanings)] if meanings else []
     unexplained = [case for case in cases if _needs_words(case, comparison)]
     if unexplained and not wide:
         parts += [Text(), _reasons(unexplained)]
@@ -49,7 +52,7 @@ def _answer(comparison: Comparison, code: ExitCode) -> Text:
     answer = headline(comparison, code)
     style = TONE_STYLES[answer.tone]
     return Text.assemble(
-        (f"{answer.word.upper()}: ", f"bold {style}"), (f"{answer.sentence}. ", style), (answer.sureness, "dim")
+        (f"{answer.word.upper()}: ", f"bold {style}"), (f"{answer.sentence}. ", style), (answer.certainty, "dim")
     )
 
 
@@ -58,7 +61,7 @@ def _context(comparison: Comparison) -> Text:
     if comparison.baseline_run_id is None:
         against = f"no baseline {comparison.baseline} for this hardware yet: see `ssdbench baseline accept --help`"
     elif comparison.baseline != OWN_BASELINE_ARM and comparison.baseline_run_id == comparison.run_id:
-        against += ", which is this very run"
+        against += ", which is this run itself"
     elif comparison.baseline_run_id not in (comparison.baseline, comparison.run_id):
         against += f" (run {comparison.baseline_run_id})"
     return Text(f"run {comparison.run_id}, {against}\non {comparison.hardware_key}", "dim")
@@ -78,8 +81,13 @@ def _table(cases: Sequence[CaseVerdict], wide: bool) -> Table:
 
 
 def _needs_words(case: CaseVerdict, comparison: Comparison) -> bool:
-    said_above = case.verdict.status is Status.NO_BASELINE and comparison.baseline_run_id is None
-    return bool(case.notes) or not (said_above or case.verdict.status in _PASSES)
+    is_said_above = case.verdict.status is Status.NO_BASELINE and comparison.baseline_run_id is None
+    return bool(case.notes) or not (is_said_above or case.verdict.status in _PASSES)
+
+
+def _meanings(meanings: Iterable[tuple[Status, str]]) -> Text:
+    lines = [f"{status_word(status)}: {meaning}" for status, meaning in meanings]
+    return Text("\n".join([*lines, f"(all terms: {GLOSSARY})"]), "dim")
 
 
 def _reasons(cases: Iterable[CaseVerdict]) -> Table:

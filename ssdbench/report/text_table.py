@@ -1,4 +1,4 @@
-"""The cells of a table as text, the same in every layout; notes get numbers in the order of the cells."""
+"""The cells of a table as text, the same in every format; notes are numbered in the order of the cells."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from ssdbench.schema.table import LABELS, Cell, Column, Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTable:
-    """A table as text: `headings` of all columns, labels first; `rows` beneath; numbered `notes`, the table's own last.
+    """A table as text: `headings` of all columns, labels first, then `rows`, numbered `notes`, and `remarks`.
 
-    Each cell is its text and the number of its note, 0 without one.
+    A cell is its text and the number of its note, 0 without one. The first `labels` cells of a row are its labels.
     """
 
     headings: tuple[str, ...]
@@ -22,7 +22,7 @@ class TextTable:
 
 
 def as_text(table: Table, *, uncertainty: bool) -> TextTable:
-    """The text of every cell; with `uncertainty` the bounds of each figure behind it."""
+    """The text of every cell; with `uncertainty`, each value is followed by its bounds."""
     notes: dict[str, int] = {}
     rows = []
     for row in table.rows:
@@ -46,7 +46,7 @@ def heading(column: Column) -> str:
 
 
 def cell_text(cell: Cell, *, uncertainty: bool) -> str:
-    """A figure rounded to what its bounds support, or the word in its place."""
+    """A value rounded to what its bounds support, or the word that replaces it."""
     if cell.value is None:
         return cell.word
     half_width = None if cell.low is None or cell.high is None else (cell.high - cell.low) / 2
@@ -60,5 +60,5 @@ def cell_text(cell: Cell, *, uncertainty: bool) -> str:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Documents one after the other, an empty line between two."""
+    """Documents one after the other, separated by an empty line."""
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)

@@ -1,4 +1,4 @@
-"""Metrics that are not gated, for a terminal: values and the interval of the change, without a verdict."""
+"""Metrics that are not gated, for a terminal: values and the change with its interval, without a verdict."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from ssdbench.schema.verdict import METRICS, MetricChange
 
 
 def render_ungated(changes: Sequence[MetricChange]) -> RenderableType:
-    """One row a metric, below the case that it is of; changes are as measured, whichever way is better."""
-    table = new_table("not gated, not judged", "baseline", "candidate", "change")
+    """A row for each metric, below its case; a change is of the value as measured, whichever direction is better."""
+    table = new_table("not gated", "baseline", "candidate", "change")
     case = None
     for change in changes:
         if change.case_key != case:

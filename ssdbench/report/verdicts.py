@@ -1,4 +1,4 @@
-"""Verdicts on a table of launches, for a terminal: the count in one sentence, then one row a case, worst first."""
+"""Verdicts on a table of launches, for a terminal: the counts in a sentence, then a row for each case, worst first."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ _WORST_FIRST = (Status.REGRESSED, Status.INCONCLUSIVE, Status.UNCHANGED, Status.
 
 
 def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode) -> RenderableType:
-    """The sentence, the table, and a sentence for each case that did not pass or has a note."""
+    """The sentence, the table, and a sentence for each case that is not unchanged or has a note."""
     counts = Counter(case.verdict.status for case in cases)
     ordered = sorted(cases, key=lambda case: _WORST_FIRST.index(case.verdict.status))
-    said = ", ".join(f"{counts[status]} {status.value}" for status in _WORST_FIRST if counts[status])
+    listed = ", ".join(f"{counts[status]} {status.value}" for status in _WORST_FIRST if counts[status])
     worst = ordered[0].verdict.status
-    head = Text.assemble((f"{worst.value.upper()}: ", f"bold {status_style(worst)}"), f"{said} ({mode.value})")
+    head = Text.assemble((f"{worst.value.upper()}: ", f"bold {status_style(worst)}"), f"{listed} ({mode.value})")
     table = new_table("case", "baseline", "candidate", "change", "launches", "verdict")
     table.columns[-1].justify = "left"
     for case in ordered:

@@ -16,7 +16,7 @@ SIDES: tuple[Side, ...] = ("baseline", "candidate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchValue:
-    """One launch in the distribution of its side: `value` of the gated metric, in its unit."""
+    """One launch of an arm: `value` of the gated metric, in its unit."""
 
     side: Side
     value: float
@@ -41,7 +41,7 @@ class StepTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhasePair:
-    """A phase of a step by itself on each side, median seconds; None where a side has no such phase."""
+    """A phase of a step alone, in each arm, median seconds; None if an arm has no such phase."""
 
     name: str
     baseline: float | None
@@ -50,7 +50,7 @@ class PhasePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigurePair:
-    """The trimmed mean of each side by one metric, in its unit; `change` is relative to the baseline."""
+    """The trimmed mean of one metric in each arm, in its unit; `change` is relative to the baseline."""
 
     metric: str
     baseline: float | None

@@ -130,7 +130,7 @@ def test_creep_after_a_gain_is_noticed_against_the_last_release(tmp_path: Path):
     assert accept(tmp_path, "release-2").code == 0
     compared = ssdbench("compare", "release-3", "--results", tmp_path)
     assert "CREEP: 1 case worse by more than 1% since 2026-01-05 (run release-1, the last release)" in compared.words
-    assert "no creep: no case is worse by more than 1% since 2026-01-05 (run release-0, the oldest" in compared.words
+    assert "no creep: no case is worse by more than 1% since 2026-01-05 (run release-0, the anchor)" in compared.words
     outcome = accept(tmp_path, "release-3")
     assert outcome.code == 2
     assert "(-1.7% against the release)" in outcome.err

@@ -28,12 +28,12 @@ def results(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("train", "infer", "code", "headline"),
     [
-        (SAME, SAME, 0, "NO REGRESSION: 2 of 2 cases stayed within 1% or got better"),
+        (SAME, SAME, 0, "NO REGRESSION: 2 of 2 cases stayed within 1% or improved"),
         (SAME, FASTER, 0, "NO REGRESSION: 2 of 2 cases"),
         (SLOWER, SAME, 3, "REGRESSED: 1 of 2 cases got worse, train resnet18 resident fp32"),
-        (SAME, (a_failure(),), 4, "FAILED: 1 of 2 cases did not run to the end, first infer resnet50"),
-        (SAME, NOISY, 5, "INCONCLUSIVE: 1 of 2 cases without a verdict; no regression among the 1 judged"),
-        (SAME, (), 6, "NOT COVERED: 1 of 2 cases without a verdict (1 not run); no regression among the 1 judged"),
+        (SAME, (a_failure(),), 4, "FAILED: 1 of 2 cases did not finish, first infer resnet50"),
+        (SAME, NOISY, 5, "INCONCLUSIVE: 1 of 2 cases has no clear result; no regression in the 1 judged"),
+        (SAME, (), 6, "NOT COVERED: 1 of 2 cases was not judged (1 not run); no regression in the 1 judged"),
         (SLOWER, (a_failure(),), 3, "REGRESSED: 1 of 2 cases"),
     ],
 )
@@ -108,7 +108,7 @@ def test_another_run_serves_as_baseline(results: Path):
 def test_comparing_a_run_with_itself_is_said(results: Path):
     keep(results, a_run())
     outcome = ssdbench("compare", "run-1", "--baseline", "run-1", "--results", results)
-    assert "which is this very run" in outcome.words
+    assert "which is this run itself" in outcome.words
 
 
 def test_what_else_changed_is_listed(results: Path):

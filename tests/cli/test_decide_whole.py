@@ -142,7 +142,7 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
     assert ssdbench("baseline", "accept", "latest", "--reason", "measured in pairs").returncode == 0
     assert ssdbench("baseline", "verify").returncode == 0
     again = ssdbench("compare", "latest", "--baseline", "main")
-    assert "which is this very run" in again.stdout
+    assert "which is this run itself" in again.stdout
 
 
 def test_options_that_do_not_go_together_are_refused_in_one_sentence(ssdbench: Ssdbench, paced: str) -> None:

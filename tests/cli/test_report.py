@@ -37,12 +37,12 @@ def links(path: Path) -> _Links:
 
 
 def test_a_report_of_a_stored_run_has_its_history(tmp_path: Path):
-    nights = [a_run(run_id=f"night-{n}", created_at=f"2026-01-0{n}T02:00:00+00:00") for n in range(1, 6)]
+    nights = [a_run(run_id=f"run-{n}", created_at=f"2026-01-0{n}T02:00:00+00:00") for n in range(1, 6)]
     keep(tmp_path, *nights)
-    accept(tmp_path, "night-1")
-    outcome = ssdbench("report", "night-4", "-o", tmp_path / "out" / "r.html", "--results", tmp_path)
+    accept(tmp_path, "run-1")
+    outcome = ssdbench("report", "run-4", "-o", tmp_path / "out" / "r.html", "--results", tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.words.startswith("Inconclusive: 1 of 1 case without a verdict")
+    assert outcome.words.startswith("Inconclusive: 1 of 1 case has no clear result")
     text = (tmp_path / "out" / "r.html").read_text(encoding="utf-8")
     assert "global throughput over 4 points" in text, "the run itself and those before it, none after it"
     assert "baseline main, accepted" in text
@@ -114,7 +114,7 @@ def site(tmp_path: Path) -> Path:
     odd = a_case(options={"note": "<b>../../x y</b>"})
     nights = [plain_run(n, launches=2, cases=sixty_cases()[:6]) for n in range(15, 25)]
     keep(tmp_path, *nights, a_run((odd, (0.1, 0.1)), run_id="elsewhere", hardware=GPU_HARDWARE))
-    accept(tmp_path, "night-015")
+    accept(tmp_path, "run-015")
     outcome = ssdbench("history", "--html", tmp_path / "site", "--results", tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == f"written: 19 pages, begin with {tmp_path / 'site' / 'index.html'}\n"
@@ -140,8 +140,8 @@ def test_every_link_of_the_site_is_relative_and_leads_somewhere(site: Path):
 def test_a_case_has_its_change_point_and_every_run_its_report(site: Path):
     text = (site / "cases" / file_name(sixty_cases()[3].key)).read_text(encoding="utf-8")
     assert "1 change point among 10 points" in text
-    assert text.count('href="../runs/night-') == 10
-    report = (site / "runs" / "night-020.html").read_text(encoding="utf-8")
+    assert text.count('href="../runs/run-') == 10
+    report = (site / "runs" / "run-020.html").read_text(encoding="utf-8")
     assert 'href="../index.html"' in report
 
 
@@ -173,13 +173,13 @@ def test_the_site_works_in_a_browser(site: Path):
         page = opened(browser, site / "index.html")
         page.page.get_by_role("searchbox").fill("batch 64 amp")
         assert page.texts("output")[0].endswith("of 7 shown")
-        page.page.get_by_role("button", name="Last change of level").click()
+        page.page.get_by_role("button", name="Last change point").click()
         page.page.get_by_role("searchbox").fill("")
         assert "-" in page.texts("table.cases tbody tr td:nth-child(3)")[0]
         page.page.locator("table.cases tbody th a").first.click()
-        page.page.get_by_role("link", name="night-020").click()
+        page.page.get_by_role("link", name="run-020").click()
         assert page.page.get_by_role("heading", level=1).inner_text()
-        assert page.page.url.endswith("/runs/night-020.html")
+        assert page.page.url.endswith("/runs/run-020.html")
         assert (page.complaints, page.requests) == ([], [])
         phone = opened(browser, site / "index.html", viewport=PHONE)
         assert phone.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -198,14 +198,12 @@ def test_the_report_of_a_real_run_opens_without_a_complaint(ssdbench: Ssdbench, 
         assert (
             page.page.get_by_role("heading", level=1)
             .inner_text()
-            .startswith("Not covered: 1 of 1 case without a verdict (1 no baseline)")
+            .startswith("Not covered: 1 of 1 case was not judged (1 no baseline)")
         )
         assert run.header.hardware.key in page.page.locator("dl.facts").inner_text()
         page.page.locator("details.case summary").first.click()
         assert page.page.locator("details svg.chart:visible").count() >= 2
         assert (page.complaints, page.requests) == ([], [])
     assert (
-        (tmp_path / "report.md")
-        .read_text(encoding="utf-8")
-        .startswith("**Not covered:** 1 of 1 case without a verdict")
+        (tmp_path / "report.md").read_text(encoding="utf-8").startswith("**Not covered:** 1 of 1 case was not judged")
     )

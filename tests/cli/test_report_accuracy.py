@@ -60,7 +60,7 @@ def test_the_answer_is_that_of_converge_check(results: Path):
     assert sentence
     assert done.out.startswith(f"Regressed: {sentence[0].strip()}. Each bound holds with 99% confidence.")
     text = (results / "r.html").read_text(encoding="utf-8")
-    assert 'aria-label="Validation AP of 3 seeds, against 10 seeds of main"' in text
+    assert 'aria-label="Validation AP of 3 seeds, compared with 10 seeds of main"' in text
     assert "var(--band)" in text
 
 
@@ -68,12 +68,12 @@ def test_without_a_distribution_it_says_what_was_trained_and_that_nothing_was_ju
     keep(results, a_training_run([a_training(1, 0.25), a_training(2, 0.26)], run_id="fine"))
     done = ssdbench("report", "fine", "-o", results / "r.html", "--results", results)
     answer = (
-        "Not judged: 2 seeds of accuracy resnet50 resident amp trained, final AP 0.2550 in the mean (0.2500 to 0.2600)"
+        "Not judged: 2 seeds of accuracy resnet50 resident amp trained, final AP 0.2550 on average (0.2500 to 0.2600)"
     )
     assert done.out.startswith(f"{answer}. Nothing was judged: there is no distribution over seeds")
     assert "There is nothing to compare with" in (results / "r.html").read_text(encoding="utf-8")
     broken = ssdbench("report", "broken", "--markdown", results / "r.md", "--results", results)
-    assert broken.out.startswith("Failed: 2 of 4 seeds did not end well, first seed 30: 6 of 10 epochs are there")
+    assert broken.out.startswith("Failed: 2 of 4 seeds failed, first seed 30: 6 of 10 epochs are there")
 
 
 def test_the_markdown_has_the_same_in_sixty_lines(results: Path):
@@ -85,9 +85,9 @@ def test_the_markdown_has_the_same_in_sixty_lines(results: Path):
     lines = (results / "r.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MOST_LINES
     assert lines[0].startswith("**Failed:** seed 200: 3 of 10 epochs are there")
-    assert "- and 26 seeds besides" in lines
+    assert "- and 26 more seeds" in lines
     rows = [line for line in lines if line.startswith("| seed 2")]
-    assert len(rows) == 15, "those that did not end well come first"
+    assert len(rows) == 15, "failed seeds come first"
 
 
 def test_the_sheets_of_the_seeds_are_shown_as_far_as_there_is_room(results: Path):

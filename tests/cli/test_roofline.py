@@ -18,7 +18,7 @@ def test_a_step_on_a_gpu_that_is_not_here_is_predicted_by_groups() -> None:
     found = ssdbench("roofline", *AD_HOC, "--batch-size", "64", "--gpu", "h100 80gb", columns=120)
     assert found.code == 0, found.err
     assert "infer resnet18 resident amp" in found.out
-    for words in ("copy 3.02 TB/s", "results/gpu/20261126-h100-80gb.json", "BatchNorm", "convolutions", "together"):
+    for words in ("copy 3.02 TB/s", "results/gpu/20261126-h100-80gb.json", "BatchNorm", "convolutions", "total"):
         assert words in found.out
 
 

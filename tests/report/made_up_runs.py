@@ -74,7 +74,7 @@ def interleaved_run(
 def plain_run(number: int, *, launches: int = 5, cases: Sequence[Case] | None = None) -> Run:
     """A night without a baseline arm; from the 20th on a new container, and the cases of `REGRESSED` are slower."""
     draw = random.Random(number)
-    run_id = f"night-{number:03d}"
+    run_id = f"run-{number:03d}"
     chosen = sixty_cases() if cases is None else cases
     release = f"26.{1 + number // 10:02d}"
     header = a_header(

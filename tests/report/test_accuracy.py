@@ -28,12 +28,12 @@ def test_protocol_counts_and_times_are_said() -> None:
     text = " ".join(" ".join(printed(FOUND)).split())
     assert "AP 0.0100: epoch_64.pt, after 65 epochs on coco (val)" in text
     assert "protocol every-image" in text
-    assert "5000 images, 123456 detections judged by pycocotools" in text
-    assert "20.0 s to detect (250 images/s over all ranks), 3.00 s to judge" in text
+    assert "5000 images, 123456 detections evaluated by pycocotools" in text
+    assert "20.0 s to detect (250 images/s over all ranks), 3.00 s to evaluate" in text
 
 
 def test_a_size_without_objects_has_no_figure_and_the_published_protocol_is_explained() -> None:
     found = replace(FOUND, evaluation=replace(FOUND.evaluation, ap_small=-1.0, protocol="published"))
     text = "\n".join(printed(found))
     assert "no such object" in text
-    assert "images without annotation are not counted" in text
+    assert "images without annotations are not counted" in text

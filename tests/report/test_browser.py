@@ -58,7 +58,7 @@ def test_the_answer_is_on_top_and_nothing_is_fetched(browser: Browser, night: Pa
     page = opened(browser, night)
     heading = page.page.get_by_role("heading", level=1).inner_text()
     worst = sixty_cases()[max(REGRESSED, key=REGRESSED.__getitem__)].title
-    assert heading == f"Regressed: 4 of 60 cases got worse, most {worst}: global throughput -10.6%."
+    assert heading == f"Regressed: 4 of 60 cases got worse, worst {worst}: global throughput -10.6%."
     assert len(page.shown_cases()) == 60
     assert page.page.locator("svg.chart").count() > 200
     assert night.stat().st_size < 2_000_000

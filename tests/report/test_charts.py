@@ -5,14 +5,12 @@ from dataclasses import replace
 import pytest
 
 from ssdbench.report.case_charts import (
-    forest_reach,
-    forest_row,
-    interval_chart,
     launches_chart,
     phases_chart,
     throttled_sides,
     trace_chart,
 )
+from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
 from ssdbench.report.svg import Plot, padded, ticks
 from ssdbench.schema.report import LaunchValue, PhasePair, StepTrace
 from ssdbench.schema.settings import Settings
@@ -123,3 +121,22 @@ def test_a_phase_has_a_bar_on_each_side_that_knows_it():
     assert "&lt;new&gt;" in picture
     assert phases_chart([both]) is None
     assert phases_chart([]) is None
+
+
+def test_an_interval_that_leaves_the_axis_ends_in_an_arrow_and_the_axis_stays():
+    noisy = replace(a_verdict(-0.91, 8.30), change=-0.04)
+    picture = str(interval_chart(noisy))
+    shown = [float(text) for text in re.findall(r'text-anchor="(?:middle|end)">(-?\d+)</text>', picture)]
+    assert max(map(abs, shown)) <= 33, "the margin would be invisible on an axis to 830%"
+    assert picture.count("l6 6l-6 6") == 1, "an arrow to the right"
+    assert picture.count("l-6 6l6 6") == 1, "and one to the left"
+    assert 'aria-label="Change -4%, interval -91% to more than +100%"' in picture
+    assert "l6 6" not in str(interval_chart(a_verdict(1.48, 1.52))), "a doubled latency is on the axis"
+
+
+def test_in_the_table_an_interval_beyond_the_scale_ends_in_an_arrow_without_a_dot_where_there_is_no_value():
+    row = str(forest_row(a_verdict(0.2, 0.8), 0.3, "bad"))
+    assert "l5 5l-5 5" in row
+    assert "l-5 5l5 5" not in row
+    assert "dots" not in row, "the change of +50% is not on the scale"
+    assert "dots" in str(forest_row(a_verdict(0.1, 0.2), 0.3, "bad"))

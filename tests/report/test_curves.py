@@ -43,8 +43,8 @@ def test_the_charts_of_a_page_take_their_colours_from_it_and_are_the_same_each_t
     charts = page_charts(some_seeds(2), a_distribution())
     assert charts == page_charts(some_seeds(2), a_distribution())
     assert [ElementTree.fromstring(chart).get("aria-label") for chart in charts] == [
-        "Validation AP of 2 seeds, against 10 seeds of main",
-        "Training loss of 2 seeds, against 10 seeds of main",
+        "Validation AP of 2 seeds, compared with 10 seeds of main",
+        "Training loss of 2 seeds, compared with 10 seeds of main",
     ]
     for chart, label in zip(charts, ("COCO AP@[.50:.95] (share)", "mean loss of the epoch (log scale)"), strict=True):
         assert set(re.findall(r"#[0-9a-f]{6}", chart)) <= {"#000000"}

@@ -36,63 +36,63 @@ SAME, WORSE, OPEN = Status.UNCHANGED, Status.REGRESSED, Status.INCONCLUSIVE
         (
             (WORSE, SAME),
             ExitCode.REGRESSED,
-            "Regressed: 1 of 2 cases got worse, case 0: median step time +8.1%. With 99% confidence the change is "
-            "+7.2% to +9.0%. The chance of any false alarm among all cases is at most 1%.",
+            "Regressed: 1 of 2 cases got worse, case 0: median step time +8.1%. The 99% interval is +7.2% to "
+            "+9.0%. The chance of any false alarm in this run is at most 1%.",
         ),
         (
             (WORSE, WORSE, SAME),
             ExitCode.REGRESSED,
-            "Regressed: 2 of 3 cases got worse, most case 0: median step time +8.1%. With 99% confidence the largest "
-            "change is +7.2% to +9.0%. The chance of any false alarm among all cases is at most 1%.",
+            "Regressed: 2 of 3 cases got worse, worst case 0: median step time +8.1%. The 99% interval of the "
+            "largest change is +7.2% to +9.0%. The chance of any false alarm in this run is at most 1%.",
         ),
         (
             (SAME, Status.IMPROVED, Status.SKIPPED),
             ExitCode.OK,
-            "No regression: 2 of 3 cases stayed within 1% or got better (1 improved). Of each unchanged case the whole "
-            "99% interval lies within the margin of 1%.",
+            "No regression: 2 of 3 cases stayed within 1% or improved (1 improved). The whole 99% interval of every "
+            "unchanged case is within the margin of 1%.",
         ),
         (
             (WORSE, Status.NO_LONGER_FITS, Status.DOES_NOT_FIT, Status.DOES_NOT_FIT),
             ExitCode.REGRESSED,
             "Regressed: 1 of 4 cases got worse, case 0: median step time +8.1%; 1 no longer fits into the GPU's "
-            "memory; 2 do not fit into the GPU's memory, as before. With 99% confidence the change is +7.2% to +9.0%. "
-            "The chance of any false alarm among all cases is at most 1%.",
+            "memory; 2 do not fit into the GPU's memory, as before. The 99% interval is +7.2% to +9.0%. The "
+            "chance of any false alarm in this run is at most 1%.",
         ),
         (
             (Status.NO_LONGER_FITS, Status.NO_LONGER_FITS, SAME),
             ExitCode.REGRESSED,
-            "Regressed: 2 of 3 cases no longer fit into the GPU's memory, first case 0. Every launch of it ran out of "
+            "Regressed: 2 of 3 cases no longer fit into the GPU's memory, first case 0. Every launch ran out of "
             "memory.",
         ),
         (
             (Status.FITS_NOW, SAME, Status.DOES_NOT_FIT),
             ExitCode.OK,
-            "No regression: 1 of 3 cases stayed within 1% or got better; 1 fits into the GPU's memory now; 1 does "
-            "not fit into the GPU's memory, as before. Of each unchanged case the whole 99% interval lies within the "
-            "margin of 1%.",
+            "No regression: 1 of 3 cases stayed within 1% or improved; 1 fits into the GPU's memory now; 1 does "
+            "not fit into the GPU's memory, as before. The whole 99% interval of every unchanged case is within "
+            "the margin of 1%.",
         ),
         (
             (Status.FITS_NOW, Status.SKIPPED),
             ExitCode.OK,
-            "No regression: 1 fits into the GPU's memory now. No figures were compared.",
+            "No regression: 1 fits into the GPU's memory now. No values were compared.",
         ),
         (
             (OPEN, SAME),
             ExitCode.INCONCLUSIVE,
-            "Inconclusive: 1 of 2 cases without a verdict; no regression among the 1 judged. The 99% intervals of "
-            "these are neither within the margin of 1% nor surely beyond it.",
+            "Inconclusive: 1 of 2 cases has no clear result; no regression in the 1 judged. The 99% interval is "
+            "neither inside the margin of 1% nor clearly outside it.",
         ),
         (
             (Status.FAILED, OPEN),
             ExitCode.CASE_FAILED,
-            "Failed: 1 of 2 cases did not run to the end, first case 0; no case could be judged. What was not judged "
+            "Failed: 1 of 2 cases did not finish, first case 0; no case could be judged. Anything that was not judged "
             "may have changed.",
         ),
         (
             (Status.NOT_RUN, Status.NO_BASELINE, Status.NO_BASELINE, SAME),
             ExitCode.NOT_COVERED,
-            "Not covered: 3 of 4 cases without a verdict (1 not run, 2 no baseline); no regression among the 1 judged. "
-            "What was not judged may have changed.",
+            "Not covered: 3 of 4 cases were not judged (1 not run, 2 no baseline); no regression in the 1 judged. "
+            "Anything that was not judged may have changed.",
         ),
     ],
 )

@@ -175,7 +175,7 @@ def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
         return f"no baseline {name} for this hardware yet: see `ssdbench baseline accept --help`"
     header = reference.header
     if isinstance(reference, Baseline):
-        itself = ", which is this very run" if header.run_id == comparison.run_id else ""
+        itself = ", which is this run itself" if header.run_id == comparison.run_id else ""
         sessions = len(reference.header.sessions) or 1
         return (
             f"baseline {name}, accepted {reference.header.accepted_at[:10]} ({reference.header.reason}): "

@@ -1,1 +1,1 @@
-"""The shelf of files for CI systems: one file a format, each with `render(comparison, code) -> str`."""
+"""Files for CI systems: one module for each format, each with `render(comparison, code) -> str`."""

@@ -1,7 +1,7 @@
-"""Workflow commands for GitHub actions: annotations on the run, worst first.
+"""Workflow commands for GitHub Actions: annotations of the run, worst first.
 
-GitHub shows ten errors and ten warnings of a step at most: the tenth of each says how many more there are. Regressed
-and failed cases, and those that no longer fit, are errors, what is undecided or not covered are warnings.
+GitHub shows at most ten errors and ten warnings for a step: the tenth of each says how many more there are. Cases that
+regressed, failed or no longer fit are errors; those that are inconclusive or not covered are warnings.
 """
 
 from ssdbench.errors import ExitCode
@@ -16,7 +16,7 @@ _ERRORS = (Status.REGRESSED, Status.NO_LONGER_FITS, Status.FAILED)
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
-    """One command a line, the headline first."""
+    """One command for each line, the headline first."""
     blamed = [case for case in comparison.cases if outcome(case.verdict) in (Outcome.FAILED, Outcome.ERROR)]
     errors = [case for case in blamed if case.verdict.status in _ERRORS]
     warnings = [case for case in blamed if case.verdict.status not in _ERRORS]

@@ -1,6 +1,6 @@
-"""The summary of a step of GitHub actions, in Markdown: the answer, the table worst first, what else changed.
+"""The step summary of GitHub Actions, in Markdown: the result, the cases worst first, what else changed.
 
-GitHub refuses summaries above 1 MiB: the table ends after the worst 200 cases and says how many more there are.
+GitHub refuses summaries above 1 MiB, so the table has the worst 200 cases and says how many more there are.
 """
 
 from ssdbench.errors import ExitCode
@@ -18,15 +18,15 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     """The whole summary."""
     cases = comparison.cases
     answer = headline(comparison, code)
-    lines = [f"## {markdown(answer.short)}", "", markdown(answer.sureness), ""]
+    lines = [f"## {markdown(answer.short)}", "", markdown(answer.certainty), ""]
     lines.append(markdown(f"run {comparison.run_id} against {comparison.baseline}, on {comparison.hardware_key}"))
     if cases:
-        lines += ["", "| verdict | case | baseline | measured | change | because |", "|---|---|---:|---:|---:|---|"]
+        lines += ["", "| verdict | case | baseline | candidate | change | because |", "|---|---|---:|---:|---:|---|"]
         lines += map(_row, cases[:MOST])
     if len(cases) > MOST:
         lines += ["", f"{len(cases) - MOST} more cases, none of them worse."]
     if comparison.differences:
-        lines += ["", "| what else changed | baseline | measured |", "|---|---|---|"]
+        lines += ["", "| what else changed | baseline | candidate |", "|---|---|---|"]
         for item in comparison.differences:
             lines.append(f"| {markdown(item.name)} | {markdown(item.baseline)} | {markdown(item.candidate)} |")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
-"""A metrics report of GitLab: the measured values, which GitLab compares with those of the target branch.
+"""A metrics report for GitLab: the values of the candidate, which GitLab compares with those of the target branch.
 
-Labels hold the case alone: a label that differs from run to run would make every metric a new one. GitLab cuts a line
-at `#` and splits the rest as a shell does, so those characters that a shell takes for its own are replaced.
+The case is the only label: one that changes from run to run would make every metric a new one. GitLab cuts a line at
+`#` and splits the rest like a shell, so characters that are special to a shell are replaced.
 """
 
 import re
@@ -15,7 +15,7 @@ _SHELL = re.compile(r"[^A-Za-z0-9._=,:/+-]")
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
-    """Gauges with the label case; the gated metric of each case and whether it passed."""
+    """Gauges with the label `case`: the gated metric of each case, and whether it passed."""
     cases = [(_SHELL.sub("_", case.case_key), case.verdict) for case in comparison.cases]
     families = [
         family(
@@ -30,8 +30,10 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         for name in dict.fromkeys(verdict.metric for _, verdict in cases)
     ]
     passed = [({"case": key}, float(outcome(verdict) is Outcome.PASSED)) for key, verdict in cases]
-    families.append(
-        Family(name="ssdbench_passed", unit="", help="1 unchanged, improved or fits now, else 0", samples=passed)
-    )
-    families.append(Family(name="ssdbench_exit_code", unit="", help="of the comparison", samples=[({}, float(code))]))
+    meaning = "1: unchanged, improved or fits now; 0: every other verdict"
+    exit_code: list[tuple[dict[str, str], float]] = [({}, float(code))]
+    families += [
+        Family(name="ssdbench_passed", unit="", help=meaning, samples=passed),
+        Family(name="ssdbench_exit_code", unit="", help="exit code of the comparison", samples=exit_code),
+    ]
     return exposition(families)

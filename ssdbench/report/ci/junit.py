@@ -1,7 +1,7 @@
-"""JUnit XML: a test case for each case and its metric, as Jenkins, GitLab and GitHub actions read it.
+"""JUnit XML, as Jenkins, GitLab and GitHub Actions read it: a test case for each case and its metric.
 
-`report.outcome` maps verdicts to results. Where the exit code is not 0 although no case is to blame (nothing was
-judged at all), a test case of its own says so: the file has failures or errors exactly where the exit code is not 0.
+`report.outcome` maps verdicts to results. If the exit code is not 0 but no case is to blame (nothing was judged), an
+extra test case fails: the file has failures or errors if and only if the exit code is not 0.
 """
 
 from collections import Counter

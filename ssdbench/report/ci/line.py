@@ -1,4 +1,4 @@
-"""One line for a chat."""
+"""One line, for a chat message."""
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.escape import one_line
@@ -7,6 +7,6 @@ from ssdbench.schema.verdict import Comparison
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
-    """The answer, the run and the machine."""
+    """The result, the run and the machine."""
     answer = headline(comparison, code).short
     return one_line(f"ssdbench: {answer} (run {comparison.run_id}, {comparison.hardware_key})") + "\n"

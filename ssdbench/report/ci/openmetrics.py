@@ -1,4 +1,4 @@
-"""A comparison as OpenMetrics text: values, changes and verdicts of all cases, for Prometheus and what reads it."""
+"""A comparison as OpenMetrics text, for Prometheus: values, changes and verdicts of all cases."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Verdict
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
-    """Gauges with the labels case, hardware and run."""
+    """Gauges with the labels `case`, `hardware`, `run` and `baseline`."""
     shared = {"hardware": comparison.hardware_key, "run": comparison.run_id, "baseline": comparison.baseline}
 
     def labels(case: CaseVerdict, **more: str) -> dict[str, str]:
@@ -17,7 +17,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
 
     def samples(name: str, value: Callable[[Verdict], float | None]) -> list[tuple[dict[str, str], float]]:
         found = [(labels(case), value(case.verdict)) for case in comparison.cases if case.verdict.metric == name]
-        return [(told, number) for told, number in found if number is not None]
+        return [(names, number) for names, number in found if number is not None]
 
     families = []
     for name in dict.fromkeys(case.verdict.metric for case in comparison.cases):
@@ -29,12 +29,12 @@ def render(comparison: Comparison, code: ExitCode) -> str:
             name="ssdbench_change_ratio",
             unit="ratio",
             help="change of the gated metric relative to the baseline",
-            samples=[(told, value) for told, value in changes if value is not None],
+            samples=[(names, value) for names, value in changes if value is not None],
         ),
         Family(
             name="ssdbench_passed",
             unit="",
-            help="1 for unchanged, improved and fits now, 0 for every other verdict, which stands in the label",
+            help="1: unchanged, improved or fits now; 0: every other verdict, see the label",
             samples=[
                 (labels(case, verdict=case.verdict.status.value), float(outcome(case.verdict) is Outcome.PASSED))
                 for case in comparison.cases

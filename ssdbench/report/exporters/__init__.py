@@ -1,1 +1,1 @@
-"""The shelf of neighbours' formats: one file a format, each with `render(exported) -> str`."""
+"""Formats of other tools: one module for each, each with `render(run) -> str`."""

@@ -1,4 +1,4 @@
-"""Bencher's metric format: benchmark -> measure -> the middle launch and the extreme ones."""
+"""Bencher's metric format: benchmark -> measure -> median, lowest and highest launch."""
 
 import json
 import statistics
@@ -9,7 +9,7 @@ _MOST_CHARACTERS = 1024
 
 
 def render(run: ExportedRun) -> str:
-    """The whole document, each figure in the unit of its metric."""
+    """The whole document, each value in the unit of its metric."""
     cases = {case.case.key[:_MOST_CHARACTERS]: _measures(case) for case in run.cases if case.launches}
     return json.dumps(cases, indent=1, ensure_ascii=False) + "\n"
 

@@ -1,7 +1,7 @@
-"""MLPerf's log lines: `:::MLLOG` and a JSON object, one for each fact.
+"""MLPerf's log lines: `:::MLLOG` and a JSON object, one for each event.
 
-A launch is one `tracked_stats` with all its figures; an accuracy case has `global_batch_size`, `seed` and
-`eval_accuracy` after each evaluated epoch. These are logs in the form of MLPerf, no MLPerf results.
+A launch is one `tracked_stats` event with all its metrics; an accuracy case has `global_batch_size`, `seed`, and
+`eval_accuracy` after each evaluated epoch. These logs have MLPerf's form; they are not MLPerf results.
 """
 
 import json
@@ -16,7 +16,7 @@ _NAMESPACE = "ssdbench"
 
 
 def render(run: ExportedRun) -> str:
-    """All lines, by case and launch."""
+    """All lines, ordered by case and launch."""
     shared = {"run_id": run.header.run_id, "hardware": run.header.hardware.key}
     lines = [_line(run.header.created_at, "submission_benchmark", "ssd", shared)]
     for case in run.cases:
@@ -36,12 +36,12 @@ def _of_training(training: Training, about: Mapping[str, object]) -> Iterator[st
     yield _line(training.started_at, "seed", training.seed, about)
     for result in training.results:
         if result.evaluation is not None:
-            told = {**about, "seed": training.seed, "epoch_num": result.epoch + 1}
-            yield _line(training.started_at, "eval_accuracy", result.evaluation.ap, told)
+            where = {**about, "seed": training.seed, "epoch_num": result.epoch + 1}
+            yield _line(training.started_at, "eval_accuracy", result.evaluation.ap, where)
 
 
 def _line(moment: str, key: str, value: object, metadata: Mapping[str, object]) -> str:
-    told = {
+    entry = {
         "namespace": _NAMESPACE,
         "time_ms": round(1000 * datetime.fromisoformat(moment).timestamp()),
         "event_type": "POINT_IN_TIME",
@@ -49,5 +49,5 @@ def _line(moment: str, key: str, value: object, metadata: Mapping[str, object]) 
         "value": value,
         "metadata": {"file": "ssdbench", "lineno": 0, **metadata},
     }
-    # The readers of these logs take the file for Latin-1.
-    return TOKEN + json.dumps(told, ensure_ascii=True)
+    # The readers of these logs decode the file as Latin-1.
+    return TOKEN + json.dumps(entry, ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""A run as OpenMetrics text: every figure of every launch as a gauge."""
+"""A run as OpenMetrics text: every metric of every launch as a gauge."""
 
 from ssdbench.report.exposition import exposition, family
 from ssdbench.schema.exchange import ExportedRun
@@ -6,7 +6,7 @@ from ssdbench.schema.verdict import METRICS
 
 
 def render(run: ExportedRun) -> str:
-    """Gauges with the labels case, hardware, run and launch."""
+    """Gauges with the labels `case`, `hardware`, `run` and `launch`."""
     shared = {"hardware": run.header.hardware.key, "run": run.header.run_id}
     return exposition(
         [

@@ -1,6 +1,6 @@
-"""pytest-benchmark's JSON: a benchmark for each case, a round for each launch, in seconds a step.
+"""pytest-benchmark's JSON: a benchmark for each case, a round for each launch, in seconds per step.
 
-`extra_info.unit` is "launch", so that reading it back tells these rounds from the iterations of one process.
+`extra_info.unit` is "launch", so that a reader can distinguish these rounds from the iterations of one process.
 """
 
 import json

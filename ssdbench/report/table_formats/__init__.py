@@ -1,1 +1,1 @@
-"""The shelf of table layouts: one file a format, each with `render(tables, *, uncertainty) -> str`."""
+"""Formats of tables: one module for each, each with `render(tables, *, uncertainty) -> str`."""

@@ -1,4 +1,4 @@
-"""Tables as CSV for other tools: one row a cell, figures with all their digits, bounds and notes beside them."""
+"""Tables as CSV for other tools: a row for each cell, with all digits, bounds and notes."""
 
 import csv
 import io
@@ -12,8 +12,8 @@ LABELS = ("workload", "gpus", "batch_size_per_gpu", "precision")
 COLUMNS = ("table", *CONTEXT, *LABELS, "metric", "unit", "value", "low", "high", "word", "note")
 
 
-def render(tables: Sequence[Table], *, uncertainty: bool) -> str:  # noqa: ARG001  # a layout's signature
-    """All cells of all tables; bounds are always there, `uncertainty` or not."""
+def render(tables: Sequence[Table], *, uncertainty: bool) -> str:  # noqa: ARG001  # the signature of a format
+    """All cells of all tables; bounds are always included."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -42,5 +42,5 @@ def _cell(table: Table, row: Row, column: Column, cell: Cell) -> dict[str, str]:
 
 
 def _guarded(text: str) -> str:
-    # A spreadsheet would take such a cell for a formula.
+    # A spreadsheet would evaluate such a cell as a formula.
     return f"'{text}" if text[:1] in ("=", "+", "@") else text

@@ -1,4 +1,4 @@
-"""Tables in HTML: one page, light or dark as the reader's system, without script; each section can stand alone."""
+"""Tables in HTML: one page without script, light or dark as the system; each section can be copied by itself."""
 
 from collections.abc import Sequence
 

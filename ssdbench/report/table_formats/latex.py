@@ -1,4 +1,4 @@
-"""Tables in LaTeX: `table` environments of standard LaTeX, no package needed but an input encoding of UTF-8."""
+"""Tables in LaTeX: standard `table` environments; they need no package, only UTF-8 as input encoding."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from ssdbench.schema.table import Table
 
 
 def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
-    """A floating table for each table."""
+    """A float for each table."""
     return joined(_float(table, uncertainty) for table in tables)
 
 

@@ -1,4 +1,4 @@
-"""Tables in Markdown, as GitHub and GitLab show it."""
+"""Tables in Markdown, as GitHub and GitLab render it."""
 
 from collections.abc import Sequence
 

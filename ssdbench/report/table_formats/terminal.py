@@ -1,4 +1,4 @@
-"""Tables for a terminal, as plain text of any width: columns are as wide as their longest word."""
+"""Tables as plain text for a terminal; columns are as wide as their longest cell."""
 
 from collections.abc import Sequence
 

@@ -5,7 +5,7 @@ for (const box of document.querySelectorAll("[data-list]")) {
   const rows = Array.from(body.rows);
   const search = box.querySelector("input[type=search]");
   const boxes = Array.from(box.querySelectorAll("input[name=status]"));
-  const told = box.querySelector("output");
+  const output = box.querySelector("output");
 
   const show = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -19,7 +19,7 @@ for (const box of document.querySelectorAll("[data-list]")) {
       if (detail) detail.hidden = !fits;
       shown += fits;
     }
-    told.textContent = `${shown} of ${rows.length} shown`;
+    output.textContent = `${shown} of ${rows.length} shown`;
   };
 
   const key = (row, column) => {
@@ -62,7 +62,7 @@ const openTarget = () => {
 addEventListener("hashchange", openTarget);
 openTarget();
 
-// What is printed is what is open.
+// Printing shows what is open.
 for (const bar of document.querySelectorAll(".actions")) {
   bar.hidden = false;
   for (const button of bar.querySelectorAll("button")) {

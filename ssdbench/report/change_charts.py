@@ -1,0 +1,70 @@
+"""The change of a case with its interval: a chart for its details, and a small one for the table of all cases.
+
+An interval that leaves the axis ends in an arrow: an axis that held it would hide the margin.
+"""
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from ssdbench.report.numbers import change_text, interval_words
+from ssdbench.report.svg import Plot, padded
+from ssdbench.schema.verdict import Verdict
+
+_FOREST_WIDTH, _FOREST_HEIGHT = 132, 22
+_LARGEST_SHOWN_CHANGE = 0.3
+
+
+def interval_chart(verdict: Verdict) -> Markup | None:
+    """The change with its interval, compared with the margin; None without an interval."""
+    if verdict.change is None or verdict.low is None or verdict.high is None:
+        return None
+    margin = verdict.settings.margin
+    reach = max(_LARGEST_SHOWN_CHANGE, 2 * margin, 2 * abs(verdict.change))
+    low, high = max(verdict.low, -reach), min(verdict.high, reach)
+    plot = Plot(padded([100 * value for value in (low, high, -2 * margin, 2 * margin)], 0.05), (0.0, 1.0),
+                height=120, left=12)  # fmt: skip
+    plot.band((-100 * margin, 100 * margin), "margin")
+    confidence = f"{100 * (1 - verdict.settings.alpha):g}%"
+    plot.axes("change from the baseline, %", f"change with its {confidence} interval; shaded: margin", y_ticks=[])
+    plot.upright(0, (0, 1), "zero")
+    plot.across(0.5, (100 * low, 100 * high), "candidate thick")
+    for end, shown in ((verdict.low, low), (verdict.high, high)):
+        if end != shown:
+            plot.arrow((100 * shown, 0.5), "candidate", to_right=end > shown)
+    plot.dots([(100 * verdict.change, 0.5)], "candidate large")
+    return plot.svg(f"Change {change_text(verdict)}, interval {interval_words(verdict)}")
+
+
+def forest_reach(verdicts: Sequence[Verdict]) -> float:
+    """The largest change on the scale of the table, in whole hundredths; intervals beyond it are cut."""
+    bounds = [abs(bound) for v in verdicts if v.low is not None and v.high is not None for bound in (v.low, v.high)]
+    margin = max((verdict.settings.margin for verdict in verdicts), default=0.01)
+    reach = min(max([2 * margin, *bounds]), max(_LARGEST_SHOWN_CHANGE, 2 * margin))
+    return math.ceil(100 * reach - 1e-9) / 100
+
+
+def forest_row(verdict: Verdict, reach: float, style: str) -> Markup | None:
+    """The interval of one case on the scale of all cases, -reach to +reach; None without an interval."""
+    if verdict.change is None or verdict.low is None or verdict.high is None:
+        return None
+
+    def x(change: float) -> float:
+        return _FOREST_WIDTH / 2 + max(-1.0, min(1.0, change / reach)) * (_FOREST_WIDTH / 2 - 4)
+
+    middle, left, right = _FOREST_HEIGHT / 2, x(-verdict.settings.margin), x(verdict.settings.margin)
+    arrows = "".join(
+        f'<path class="line {style} thick" d="M{x(end) - 5 * way:.1f} {middle - 5}l{5 * way} 5l{-5 * way} 5"/>'
+        for end, way in ((verdict.low, -1), (verdict.high, 1))
+        if way * end > reach
+    )
+    dot = f'<path class="dots {style} large" d="M{x(verdict.change):.1f} {middle}h0"/>'
+    return Markup(
+        f'<svg class="forest" viewBox="0 0 {_FOREST_WIDTH} {_FOREST_HEIGHT}" width="{_FOREST_WIDTH}" '
+        f'height="{_FOREST_HEIGHT}" aria-hidden="true">'
+        f'<rect class="margin" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_FOREST_HEIGHT}"/>'
+        f'<path class="line zero" d="M{x(0):.1f} 0v{_FOREST_HEIGHT}"/>'
+        f'<path class="line {style} thick" d="M{x(verdict.low):.1f} {middle}H{x(verdict.high):.1f}"/>'
+        f"{arrows}{dot if abs(verdict.change) <= reach else ''}</svg>"
+    )

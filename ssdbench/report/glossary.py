@@ -1,0 +1,61 @@
+"""The words of a report, one sentence each: a report must explain itself where docs/glossary.md is out of reach."""
+
+from collections.abc import Iterable, Mapping
+
+from ssdbench.schema.verdict import Status
+
+GLOSSARY = "docs/glossary.md"
+
+TERMS: Mapping[str, str] = {
+    "Case": "One thing to measure: a workload with its number of GPUs, batch size, precision, model and options.",
+    "Launch": "One fresh process group that measures one case once; it gives one value.",
+    "Baseline": "The build or the stored launches that the candidate is compared with.",
+    "Candidate": "The build under test.",
+    "Pair": "One launch of the baseline and one of the candidate, measured right after each other in random order.",
+    "Margin": "The smallest relative change that matters; a change that is certainly smaller counts as unchanged.",
+    "Interval": "The range that holds the true change with the stated confidence.",
+    "Smallest detectable change": "The change that measurements like these would find in 95 of 100 runs.",
+}
+"""Terms of a comparison."""
+
+SEED_TERMS: Mapping[str, str] = {
+    "Seed": "One training of the recipe; seeds differ only in their random numbers.",
+    "Seed distribution": "The baseline of accuracy: several trainings of one recipe that differ only in their seed.",
+    "AP": "COCO's average precision, averaged over IoU .50 to .95; from 0 to 1, higher is better.",
+    "AP@.50": "The same at an IoU of .50.",
+}
+"""Terms of a report of trainings."""
+
+HISTORY_TERMS: Mapping[str, str] = {
+    "Case": TERMS["Case"],
+    "Launch": TERMS["Launch"],
+    "Level": "The median of the points between two change points.",
+    "Change point": "A place in the history where the level moved; it is found by statistics and judges nothing.",
+}
+"""Terms of the pages of a history."""
+
+STATUS_MEANINGS: Mapping[Status, str] = {
+    Status.REGRESSED: "worse than the baseline, confirmed by the rule",
+    Status.NO_LONGER_FITS: "every launch runs out of GPU memory; the baseline did not",
+    Status.FAILED: "a launch crashed, ran out of memory or timed out",
+    Status.INCONCLUSIVE: "the launches can neither show a change nor rule one out",
+    Status.UNCHANGED: "the whole interval is within the margin",
+    Status.IMPROVED: "better than the baseline, confirmed by the rule",
+    Status.FITS_NOW: "runs now; the baseline ran out of GPU memory",
+    Status.NO_BASELINE: "the baseline has no usable launch of this case",
+    Status.STALE: "the baseline is too old, or of another version of the workload",
+    Status.INCOMPARABLE: "measured under conditions that differ from the baseline's",
+    Status.NOT_RUN: "planned, but not measured",
+    Status.VANISHED: "the baseline has this case, the run does not plan it",
+    Status.SKIPPED: "cannot run on this machine",
+    Status.DOES_NOT_FIT: "runs out of GPU memory, and was accepted as such",
+}
+"""What each status means, as the rest of a sentence after its word."""
+
+_CLEAR = (Status.REGRESSED, Status.UNCHANGED, Status.IMPROVED)
+
+
+def unclear_meanings(statuses: Iterable[Status]) -> list[tuple[Status, str]]:
+    """The meaning of each of these statuses that does not explain itself, in the order of `STATUS_MEANINGS`."""
+    found = set(statuses)
+    return [(status, text) for status, text in STATUS_MEANINGS.items() if status in found and status not in _CLEAR]
