@@ -1,0 +1,62 @@
+"""The verdict rule on any DataFrame of launches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+
+from ssdbench.analysis.frames.verdicts import judged_frame
+from ssdbench.errors import UsageError
+from ssdbench.harness.readers.launch_csv import parse_rows
+from ssdbench.schema.verdict import Mode
+from ssdbench.workflows.judging_tables import judge_rows
+
+Better = Literal["lower", "higher"]
+JudgeMode = Literal["auto", "interleaved", "single-shot", "stored"]
+
+
+def judge(
+    launches: pd.DataFrame, margin: float = 0.01, *, better: Better = "lower", mode: JudgeMode = "auto"
+) -> pd.DataFrame:
+    """Judge launches of two arms, as `ssdbench verdict --csv` judges a file: a row for each case, in their order.
+
+    Args:
+        launches: a row for each launch, in the order of measurement: columns `case`, `arm` (`baseline` or
+            `candidate`), `launch`, `value`, and where they apply `pair`, `stage`, `session`; others are not read.
+            A missing value is a launch without a figure.
+        margin: relative change that matters, 0.01 for 1 %.
+        better: whether lower or higher values are better.
+        mode: how to judge; `auto` goes by the columns.
+
+    Raises:
+        UsageError: a column is missing, a cell cannot be what it should be, or no such margin or mode; the sentence
+            names row (from 0) and column.
+
+    >>> import pandas as pd, ssdbench
+    >>> times = {"baseline": [1.000, 1.001, 0.999, 1.000], "candidate": [1.100, 1.101, 1.100, 1.099]}
+    >>> launches = pd.DataFrame(times).rename_axis("launch").reset_index()
+    >>> launches = launches.melt("launch", var_name="arm").assign(case="train")
+    >>> ssdbench.judge(launches)[["case", "status", "change"]].round(3)
+        case     status  change
+    0  train  regressed     0.1
+    """
+    if better not in ("lower", "higher"):
+        raise UsageError(f"better = {better!r} is not known: choose lower or higher")
+    if mode != "auto" and mode not in [item.value for item in Mode]:
+        raise UsageError(f"mode = {mode!r} is not known: choose auto, {', '.join(item.value for item in Mode)}")
+    rows = parse_rows("the DataFrame", "the DataFrame", [str(name) for name in launches.columns], _lines(launches))
+    chosen = None if mode == "auto" else Mode(mode)
+    return judged_frame(judge_rows(rows, margin=margin, higher_is_better=better == "higher", mode=chosen).verdicts)
+
+
+def _lines(launches: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    columns = [[_text(value) for value in launches.iloc[:, number]] for number in range(launches.shape[1])]
+    return [(f"row {number}", list(cells)) for number, cells in enumerate(zip(*columns, strict=True))]
+
+
+def _text(value: object) -> str:
+    # A missing value of any dtype is an empty cell; repr keeps every bit of a float.
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)
