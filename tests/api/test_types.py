@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = '''
+SCRIPT = """
 from collections.abc import Iterable
 
 import pandas as pd
@@ -32,7 +32,7 @@ def everything(results: str) -> Iterable[pd.DataFrame]:
 
 def again() -> str:
     return ssdbench.measure("smoke", results="results", progress=print).header.run_id
-'''
+"""
 WRONG = """
 import ssdbench
 
