@@ -25,6 +25,7 @@ ROOMS = {
     "report": {"errors", "schema"},
     "workflows": {"errors", "schema", "harness", "analysis", "report"},
     "cli": {"errors", "schema", "harness", "analysis", "report", "workflows"},
+    "api": {"errors", "schema", "harness", "analysis", "workflows"},
     "pytest_plugin": {"errors", "schema", "report", "workflows"},
     "runtime": {"errors", "schema"},
     "ssd": {"errors"},
@@ -44,6 +45,7 @@ ALLOWED = {
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
     "workflows": set(),
+    "api": {"pandas"},
     "pytest_plugin": {"pytest"},
     **dict.fromkeys(("runtime", "ssd", "workloads", "worker"), CONTAINER),
     "ssd": CONTAINER | {"faster_coco_eval"},  # an extra, imported when it is asked for

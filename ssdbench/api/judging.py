@@ -51,12 +51,12 @@ def judge(
 
 
 def _lines(launches: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    columns = [[_text(value) for value in launches.iloc[:, number]] for number in range(launches.shape[1])]
-    return [(f"row {number}", list(cells)) for number, cells in enumerate(zip(*columns, strict=True))]
+    # A missing value of any dtype is an empty cell.
+    cells = launches.astype("object").where(launches.notna(), None)
+    return [(f"row {number}", [_text(value) for value in row]) for number, row in enumerate(cells.to_numpy())]
 
 
 def _text(value: object) -> str:
-    # A missing value of any dtype is an empty cell; repr keeps every bit of a float.
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if value is None:
         return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)  # repr keeps every bit of a float

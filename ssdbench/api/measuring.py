@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from ssdbench.analysis.metrics import figure, gated_metric
-from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.run_setup import require_speed
 from ssdbench.harness.stores.opening import open_store
-from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, Run
-from ssdbench.workflows.display import Quiet
+from ssdbench.workflows.display import NoObserver, Quiet
 from ssdbench.workflows.measuring import measure as measure_run
 from ssdbench.workflows.measuring import setup_suite
 
@@ -60,7 +58,7 @@ def measure(
     return measure_run(opened, setup, Quiet(_Sentences(say, len(setup.plan.order)))).run
 
 
-class _Sentences:
+class _Sentences(NoObserver):
     """Watches a run, and says how each launch ended."""
 
     def __init__(self, say: Callable[[str], None], planned: int) -> None:
@@ -68,21 +66,9 @@ class _Sentences:
         self._planned = planned
         self._ended = 0
 
-    def remaining_changed(self, case_keys: Sequence[str]) -> None:
-        pass
-
-    def launch_started(self, case: Case, name: str) -> None:
-        pass
-
-    def event(self, event: Event) -> None:
-        pass
-
     def launch_finished(self, record: Record, name: str) -> None:  # noqa: ARG002  # an observer's signature
         self._ended += 1
         self._say(f"launch {self._ended} of {self._planned}: {record.case.title}: {_outcome(record)}")
-
-    def round_finished(self, records: Sequence[Record]) -> None:
-        pass
 
 
 def _outcome(record: Record) -> str:
@@ -90,9 +76,9 @@ def _outcome(record: Record) -> str:
         return f"failed ({record.failure.kind.replace('_', ' ')}): {record.failure.message}"
     if record.invalid_reason is not None:
         return f"invalid: {record.invalid_reason}"
-    assert record.measurement is not None
     metric = gated_metric(record.case)
-    return f"{metric.title} {figure(metric.name, record.measurement):.4g} {metric.unit}"
+    value = figure(metric.name, record.measurement) if record.measurement else None
+    return "no figure" if value is None else f"{metric.title} {value:.4g} {metric.unit}"
 
 
 def _nothing(_sentence: str) -> None:

@@ -10,14 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ssdbench.analysis.verdicts.interleaved import judge
-from ssdbench.analysis.verdicts.single_shot import judge_single_shot
-from ssdbench.analysis.verdicts.stored import judge_stored
-from ssdbench.errors import ExitCode
-from ssdbench.harness.readers import launch_csv as launch_table
+from ssdbench.harness.readers.launch_csv import read_rows
 from ssdbench.report.verdicts import render_verdicts
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import CaseVerdict, Direction, Metric, Mode, Status, Verdict
+from ssdbench.schema.verdict import CaseVerdict, Mode, Verdict
+from ssdbench.workflows.judging_tables import judge_rows
 
 
 class Better(str, Enum):
@@ -59,25 +56,14 @@ def verdict(
 
     Exit code: 3 a case regressed, 5 a case is inconclusive, 0 none of both, 2 the file is wrong.
     """
-    settings = Settings(margin=margin)
-    rows = launch_table.read_rows(csv)
-    better = Direction.HIGHER_IS_BETTER if direction is Better.HIGHER else Direction.LOWER_IS_BETTER
-    metric = Metric(name="value", title="value", unit="", direction=better, description="the column `value`")
-    chosen = launch_table.detect_mode(rows) if mode is AskedMode.AUTO else Mode(mode.value)
-    verdicts = _judged(rows, metric, chosen, settings)
+    chosen = None if mode is AskedMode.AUTO else Mode(mode.value)
+    judged = judge_rows(read_rows(csv), margin=margin, higher_is_better=direction is Better.HIGHER, mode=chosen)
     if as_json:
-        print(json.dumps({"cases": [_as_json(case, found) for case, found in verdicts.items()]}))
+        print(json.dumps({"cases": [_as_json(case, found) for case, found in judged.verdicts.items()]}))
     else:
-        lonely = launch_table.count_unpaired(rows) if chosen is Mode.INTERLEAVED else {}
-        Console().print(render_verdicts([_case(name, found, lonely) for name, found in verdicts.items()], chosen))
-    raise typer.Exit(_exit_code(verdicts))
-
-
-def _judged(rows: list[launch_table.Row], metric: Metric, mode: Mode, settings: Settings) -> dict[str, Verdict]:
-    if mode is Mode.STORED:
-        return judge_stored(launch_table.group_sessions(rows, metric), settings)
-    night = launch_table.launches_by_case(rows, metric, mode)
-    return judge(night, settings) if mode is Mode.INTERLEAVED else judge_single_shot(night, settings)
+        cases = [_case(name, found, judged.unpaired) for name, found in judged.verdicts.items()]
+        Console().print(render_verdicts(cases, judged.mode))
+    raise typer.Exit(judged.exit_code)
 
 
 def _case(name: str, found: Verdict, lonely: Mapping[str, int]) -> CaseVerdict:
@@ -104,10 +90,3 @@ def _as_json(case: str, found: Verdict) -> dict[str, Any]:
         "sentence": found.sentence,
         "settings": asdict(found.settings),
     }
-
-
-def _exit_code(verdicts: Mapping[str, Verdict]) -> ExitCode:
-    statuses = {found.status for found in verdicts.values()}
-    if Status.REGRESSED in statuses:
-        return ExitCode.REGRESSED
-    return ExitCode.INCONCLUSIVE if Status.INCONCLUSIVE in statuses else ExitCode.OK

@@ -40,7 +40,7 @@ class Quiet:
     """A display that shows nothing; an `observer` sees the launches all the same."""
 
     def __init__(self, observer: Observer | None = None) -> None:
-        self._observer = observer or _Blind()
+        self._observer = observer or NoObserver()
 
     def message(self, text: str) -> None:
         pass
@@ -55,8 +55,8 @@ class Quiet:
         pass
 
 
-class _Blind:
-    """An observer that sees nothing."""
+class NoObserver:
+    """An observer that ignores everything."""
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         pass

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,9 @@ def some_launches(**columns: object) -> pd.DataFrame:
     ids=["plain", "pairs", "sessions", "nullable", "category", "missing", "shuffled", "index", "more columns"],
 )
 @pytest.mark.parametrize("better", ["lower", "higher"])
-def test_the_verdicts_are_those_of_the_command(tmp_path: Path, launches: pd.DataFrame, better: str) -> None:
+def test_the_verdicts_are_those_of_the_command(
+    tmp_path: Path, launches: pd.DataFrame, better: Literal["lower", "higher"]
+) -> None:
     launches.to_csv(tmp_path / "launches.csv", index=False)
     said = json.loads(
         command("verdict", "--csv", tmp_path / "launches.csv", "--direction", better, "--margin", "0.02", "--json").out
@@ -84,6 +87,6 @@ def test_a_wrong_frame_is_one_sentence_with_row_and_column(change, sentence: str
      ({"mode": "paired"}, "mode = 'paired' is not known: choose auto, interleaved"),
      ({"margin": 5.0}, "margin 5 is no relative change between 0 and 1")],
 )  # fmt: skip
-def test_a_wrong_option_is_one_sentence(options: dict[str, object], sentence: str) -> None:
+def test_a_wrong_option_is_one_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
         ssdbench.judge(some_launches(), **options)
