@@ -1,10 +1,12 @@
 """The files of the repository: each has a place and a name that says what it is."""
 
+import re
 from pathlib import PurePosixPath
 
 import pytest
 import yaml
 
+from ssdbench import __version__
 from tests.packaging.building import ROOT, run
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a checkout")
@@ -58,3 +60,15 @@ def test_hooks_run_the_pinned_tools_of_the_environment() -> None:
              for hook in local["hooks"]}  # fmt: skip
     assert local["repo"] == "local"
     assert tools <= pinned
+
+
+def test_the_changelog_has_a_dated_section_for_each_version_and_a_line_for_each_entry() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    sections = [line for line in lines if line.startswith("## ")]
+    assert sections[0] == "## [Unreleased]"
+    assert sections[1].startswith(f"## [{__version__}] - ")
+    assert all(re.fullmatch(r"## \[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", section) for section in sections[1:])
+    kinds = {line for line in lines if line.startswith("### ")}
+    assert kinds <= {"### Added", "### Changed", "### Fixed", "### Numbers"}
+    entries = lines[lines.index(sections[0]) :]
+    assert not [line for line in entries if line.startswith("  ") or len(line) > 120]
