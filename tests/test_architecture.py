@@ -19,18 +19,19 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = {
     "errors": set(),
     "resources": set(),
+    "atomic": set(),
     "schema": {"errors"},
-    "harness": {"errors", "schema"},
+    "harness": {"errors", "atomic", "schema"},
     "analysis": {"errors", "schema"},
     "report": {"errors", "schema"},
-    "workflows": {"errors", "schema", "harness", "analysis", "report"},
+    "workflows": {"errors", "atomic", "schema", "harness", "analysis", "report"},
     "cli": {"errors", "schema", "harness", "analysis", "report", "workflows"},
     "api": {"errors", "schema", "harness", "analysis", "workflows"},
     "pytest_plugin": {"errors", "schema", "report", "workflows"},
     "runtime": {"errors", "schema"},
-    "ssd": {"errors"},
-    "workloads": {"errors", "schema", "runtime", "ssd"},
-    "worker": {"errors", "schema", "runtime", "workloads"},
+    "ssd": {"errors", "atomic"},
+    "workloads": {"errors", "atomic", "schema", "runtime", "ssd"},
+    "worker": {"errors", "atomic", "schema", "runtime", "workloads"},
 }
 STANDARD_LIBRARY = set(sys.stdlib_module_names)
 # What an NVIDIA PyTorch container has; PIL comes with its torchvision.
@@ -42,6 +43,7 @@ HOST = {
 ALLOWED = {
     "errors": set(),
     "resources": set(),
+    "atomic": set(),
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
     "workflows": set(),

@@ -1,1 +1,1 @@
-"""Device: torch plumbing that knows nothing of measuring."""
+"""The device side's access to torch, CUDA and the operating system; knows nothing about measuring."""

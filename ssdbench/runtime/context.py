@@ -1,4 +1,4 @@
-"""What a workload is given: the case, and this rank's place to measure it."""
+"""What a workload gets to run with: its case, and the device, precision and process group of this rank."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,10 @@ from ssdbench.schema.case import Case
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankContext:
-    """One rank of one launch, ready to measure."""
+    """One rank of one launch, ready to measure.
+
+    `seed` is the same on all ranks. `prepared_data` is the prepared.json of a data set, None for cases without one.
+    """
 
     case: Case
     device: Device

@@ -1,6 +1,6 @@
-"""The accelerator or the CPU behind one face; no other file names CUDA but `graph`.
+"""One interface for GPUs and the CPU; besides `graph`, this is the only file that mentions CUDA.
 
-Nothing here synchronises unless it says so: a timed region may contain `Clock.mark` and nothing else of this file.
+Nothing here synchronises unless its docstring says so. In a timed region use only `Clock.mark`.
 """
 
 import ctypes
@@ -17,20 +17,20 @@ from ssdbench.schema.case import DeviceKind
 
 
 class Clock(Protocol):
-    """Marks on a device's own time line."""
+    """Takes time stamps (marks) on a device's own time line."""
 
     def mark(self) -> None:
-        """Place a mark behind the work submitted so far; does not wait for it."""
+        """Place a mark after the work submitted so far; does not wait for it."""
 
     def wait(self) -> None:
-        """Wait for the work before the last mark, and for no other (a pipeline works ahead in streams of its own)."""
+        """Wait for the work before the last mark only, not for what a pipeline reads ahead on other streams."""
 
     def seconds(self) -> list[float]:
         """Seconds between neighbouring marks (one less than there are marks); waits for the last one."""
 
 
 class HostClock:
-    """Marks taken from the host's monotonic clock: exact where work is done when the call returns."""
+    """Takes marks from the host's monotonic clock: exact for devices whose work is done when a call returns."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -47,7 +47,7 @@ class HostClock:
 
 
 class EventClock:
-    """Marks as CUDA events in the current stream."""
+    """Records marks as CUDA events in the current stream."""
 
     def __init__(self) -> None:
         self._marks: list[torch.cuda.Event] = []
@@ -67,39 +67,39 @@ class EventClock:
 
 
 class Device(Protocol):
-    """What a rank computes on."""
+    """The device that a rank computes on."""
 
     kind: DeviceKind
     timer: Literal["cuda_event", "perf_counter"]
     torch_device: torch.device
 
     def synchronize(self) -> None:
-        """Wait until all submitted work is done, on every stream of the device: DALI's reading ahead as well."""
+        """Wait until all submitted work is done on every stream of the device, including what DALI reads ahead."""
 
     def synchronize_stream(self) -> None:
-        """Wait until what was submitted to the current stream is done: a batch that was fetched is whole.
+        """Wait until the work submitted to the current stream is done, so that a fetched batch is complete.
 
-        Work on other streams goes on, and is waited for only as far as the current one waits for it.
+        Work on other streams continues; it is waited for only as far as the current stream waits for it.
         """
 
     def clock(self) -> Clock:
-        """A fresh clock."""
+        """A new clock."""
 
     def allow_tf32(self, allowed: bool) -> None:
         """Let float32 matrix products and convolutions round their operands to TF32, or forbid it."""
 
     def reset_peak_memory(self) -> None:
-        """Begin to watch the peak anew, where the device can."""
+        """Reset the peak memory counter, if the device has one."""
 
     def peak_memory_bytes(self) -> int:
-        """Most memory in use at once since the last reset: allocated on a GPU, resident in the process on a CPU."""
+        """Peak memory in bytes since the last reset: allocated on a GPU, resident in the process on a CPU."""
 
     def capability(self) -> tuple[int, int] | None:
         """CUDA compute capability, None on a CPU."""
 
 
 class Cpu:
-    """The host's processor, `threads` of it."""
+    """The host's processor, using `threads` threads."""
 
     kind: DeviceKind = "cpu"
     timer: Literal["cuda_event", "perf_counter"] = "perf_counter"
@@ -118,7 +118,7 @@ class Cpu:
     def clock(self) -> Clock:
         return HostClock(self._now)
 
-    def allow_tf32(self, allowed: bool) -> None:  # noqa: ARG002  a CPU has none: bf16's other half stays float32
+    def allow_tf32(self, allowed: bool) -> None:  # noqa: ARG002  no TF32 on a CPU: under bf16 the rest stays float32
         _set_float32_rounding(tf32=False)
 
     def reset_peak_memory(self) -> None:
@@ -132,7 +132,7 @@ class Cpu:
 
 
 class CudaGpu:
-    """One NVIDIA GPU, chosen by local rank."""
+    """The NVIDIA GPU of a local rank."""
 
     kind: DeviceKind = "cuda"
     timer: Literal["cuda_event", "perf_counter"] = "cuda_event"
@@ -146,7 +146,7 @@ class CudaGpu:
             )
         self.torch_device = torch.device("cuda", local_rank)
         torch.cuda.set_device(self.torch_device)
-        torch.backends.cudnn.benchmark = True  # shapes never change, so the search ends within the warm-up
+        torch.backends.cudnn.benchmark = True  # shapes never change, so the search ends during the warm-up
 
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.torch_device)
@@ -171,17 +171,17 @@ class CudaGpu:
 
 
 def _set_float32_rounding(*, tf32: bool) -> None:
-    """Set every switch that torch has for the rounding of float32 operands, whatever the environment preset.
+    """Set every switch that torch has for the rounding of float32 operands, whatever the environment has set.
 
-    torch 2.9 added switches by backend and operation beside the old ones; where the two disagree, reading the old ones
-    raises, and torch.compile of 2.9 and 2.10 reads them. The order matters: the new switches of cuDNN come last, for
-    the old one of torch 2.9 leaves them unset where it forbids TF32.
+    torch 2.9 added switches per backend and operation next to the old ones. If the two disagree, reading the old ones
+    raises an error, and torch.compile of 2.9 and 2.10 reads them. The order matters: the new cuDNN switches come last,
+    because in torch 2.9 the old one leaves them unset when it forbids TF32.
     """
     backends: Any = torch.backends
     cudnn = backends.cudnn
     precision = "tf32" if tf32 else "ieee"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*TF32", category=UserWarning)  # 2.9 calls the old ones deprecated
+        warnings.filterwarnings("ignore", message=".*TF32", category=UserWarning)  # 2.9 deprecates the old ones
         has_new_switches = hasattr(cudnn, "conv")
         if has_new_switches:
             backends.fp32_precision = precision
@@ -195,7 +195,7 @@ def _set_float32_rounding(*, tf32: bool) -> None:
 
 
 def open_device(kind: DeviceKind, local_rank: int, threads: int, now: Callable[[], float]) -> Device:
-    """The device of this rank; `now` is the host clock in seconds (monotonic).
+    """Open the device of this rank; `now` is a monotonic host clock in seconds.
 
     Raises:
         EnvironmentLacksError: there is no such GPU.
@@ -204,7 +204,7 @@ def open_device(kind: DeviceKind, local_rank: int, threads: int, now: Callable[[
 
 
 def supports_bf16(device: Device) -> bool:
-    """Whether bfloat16 is computed by the hardware and not imitated in float32."""
+    """Whether the hardware computes in bfloat16, instead of emulating it in float32."""
     capability = device.capability()
     if capability is not None:
         return capability >= (8, 0)
@@ -212,13 +212,13 @@ def supports_bf16(device: Device) -> bool:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's and torch's generators, those of the GPUs included."""
+    """Seed Python's and torch's generators, including those of the GPUs."""
     random.seed(seed)
     torch.manual_seed(seed)
 
 
 def random_state(device: Device) -> torch.Tensor:
-    """torch's random numbers on this rank, of the CPU and then of its GPU: where they stand, as bytes (uint8)."""
+    """The state of torch's generators on this rank, CPU first, then its GPU, as one uint8 tensor."""
     states = [torch.get_rng_state()]
     if device.kind == "cuda":
         states.append(torch.cuda.get_rng_state(device.torch_device))
@@ -226,7 +226,7 @@ def random_state(device: Device) -> torch.Tensor:
 
 
 def restore_random_state(device: Device, state: torch.Tensor) -> None:
-    """Go on with the random numbers of `random_state`."""
+    """Restore the generators to a state from `random_state`."""
     size = torch.get_rng_state().numel()
     torch.set_rng_state(state[:size])
     if device.kind == "cuda":
@@ -234,23 +234,23 @@ def restore_random_state(device: Device, state: torch.Tensor) -> None:
 
 
 def is_gpu_allocator_error(error: BaseException) -> bool:
-    """Whether torch's allocator of GPU memory gave up; see `out_of_memory` for all others."""
+    """Whether torch's GPU memory allocator failed; see `out_of_memory` for all other allocators."""
     return isinstance(error, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError))
 
 
 def free_gpu_memory_bytes() -> int | None:
-    """Free memory of this rank's GPU, whoever uses the rest; None without a GPU that answers."""
+    """Free memory of this rank's GPU in bytes, counting all processes; None if no GPU answers."""
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return None
     try:
         free: int = torch.cuda.mem_get_info()[0]
-    except RuntimeError:  # after some faults the GPU answers nothing any more
+    except RuntimeError:  # after some faults the GPU no longer answers
         return None
     return free
 
 
 def cuda_versions() -> tuple[str | None, str | None, str | None]:
-    """CUDA, cuDNN and NCCL as torch was built with them or loads them; None where it has none."""
+    """Versions of CUDA, cuDNN and NCCL that torch was built with or loads; None for each that it lacks."""
     cudnn = torch.backends.cudnn.version() if torch.version.cuda else None  # type: ignore[no-untyped-call]
     nccl: tuple[int, ...] | None = None
     if torch.version.cuda and torch.distributed.is_nccl_available():
@@ -259,7 +259,7 @@ def cuda_versions() -> tuple[str | None, str | None, str | None]:
 
 
 def pci_bus_id(local_rank: int) -> str:
-    """Where the GPU of this rank is on the machine's buses ("0000:3B:00.0"), by the driver; makes no context on it.
+    """PCI bus id of the GPU of a local rank ("0000:3B:00.0"), from the driver; creates no CUDA context.
 
     Raises:
         EnvironmentLacksError: there is no driver, or no such GPU.
@@ -267,9 +267,7 @@ def pci_bus_id(local_rank: int) -> str:
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        raise EnvironmentLacksError(
-            "bind = numa: there is no NVIDIA driver (libcuda.so.1): leave bind out here"
-        ) from None
+        raise EnvironmentLacksError("bind = numa: there is no NVIDIA driver (libcuda.so.1): omit bind here") from None
     device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
     for name, *arguments in (
         ("cuInit", 0),
@@ -278,13 +276,13 @@ def pci_bus_id(local_rank: int) -> str:
     ):
         if error := getattr(driver, name)(*arguments):
             raise EnvironmentLacksError(
-                f"bind = numa: the driver does not tell where GPU {local_rank} is ({name}: {error})"
+                f"bind = numa: the driver does not say where GPU {local_rank} is ({name}: {error})"
             )
     return text.value.decode()
 
 
 def cublas_version() -> str | None:
-    """Version of the cuBLAS that torch has loaded, by the library itself; None where it has none."""
+    """Version of the cuBLAS that torch has loaded, as the library reports it; None without cuBLAS."""
     if torch.version.cuda is None:
         return None
     try:

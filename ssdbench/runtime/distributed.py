@@ -1,6 +1,6 @@
-"""The ranks of a launch; the only file that names torch.distributed.
+"""Communication between the ranks of a launch; the only file of the device side that uses torch.distributed.
 
-A world of one takes the same road as a world of eight, up to the gradient average, of which it has none.
+One rank runs the same code as eight, except that it has no gradients to average.
 """
 
 import os
@@ -26,10 +26,10 @@ _LOST_PEER = re.compile(
 
 
 class ProcessGroup:
-    """The process group that torchrun laid out in the environment."""
+    """The process group that torchrun describes in the environment."""
 
     def __init__(self, device: Device, timeout_seconds: float) -> None:
-        # Samples and objects travel by gloo on the CPU, so that collecting them puts nothing on the GPU.
+        # Samples and objects go through gloo on the CPU, so that collecting them puts no work on the GPU.
         self.backend = "cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo"
         dist.init_process_group(self.backend, timeout=timedelta(seconds=timeout_seconds))
         self.rank = dist.get_rank()
@@ -37,19 +37,19 @@ class ProcessGroup:
         self._device = device
 
     def barrier(self) -> None:
-        """Wait for all ranks (on the CPU; does not wait for a GPU)."""
+        """Wait for all ranks, on the CPU; does not wait for work on a GPU."""
         dist.all_reduce(torch.zeros(1))
 
     def gather(self, value: T | None) -> list[T]:
-        """Every rank's value, in rank order, on every rank; a rank that gives None has none."""
+        """The values of all ranks in rank order, on every rank; a rank that passes None is omitted."""
         values: list[T | None] = [None] * self.world_size
         dist.all_gather_object(values, value)
         return [value for value in values if value is not None]
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
-        """Every rank's rows (n, ...) in rank order on rank 0, None elsewhere; tensors on the CPU, n of each rank's own.
+        """The rows (n, ...) of all ranks in rank order on rank 0, None elsewhere.
 
-        They travel as they are, without padding to the longest.
+        Tensors are on the CPU; n may differ between ranks, and no padding is sent.
         """
         counts = self.gather(len(rows))
         if self.rank > 0:
@@ -64,25 +64,25 @@ class ProcessGroup:
         return torch.cat(parts)
 
     def share(self, value: T | None) -> T:
-        """Rank 0's value on every rank; the others give None."""
+        """Rank 0's value on every rank; the other ranks pass None."""
         values = [value]
         dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
         assert values[0] is not None
         return values[0]
 
     def share_buffers(self, model: torch.nn.Module) -> None:
-        """Give every rank the buffers of rank 0's model: in training, BatchNorm's statistics are each rank's own."""
+        """Copy the buffers of rank 0's model to all ranks: in training, each rank has its own BatchNorm statistics."""
         if self.world_size == 1:
             return
         for buffer in model.buffers():
             dist.broadcast(buffer, src=0)
 
     def data_parallel(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The model with gradients averaged over ranks in its backward pass.
+        """Wrap a model so that its backward pass averages the gradients over ranks.
 
         A single rank has nothing to average: it trains the bare model, as the published one-GPU figures do. Weights and
-        buffers begin as rank 0's. Buffers are not sent before each forward pass: BatchNorm's statistics stay each
-        rank's own, as in the published model, until `share_buffers`.
+        buffers start as rank 0's. Buffers are not sent before each forward pass: each rank keeps its own BatchNorm
+        statistics, as in the published model, until `share_buffers`.
         """
         if self.world_size == 1:
             return model
@@ -95,7 +95,7 @@ class ProcessGroup:
 
 
 class SingleProcess(ProcessGroup):
-    """This process by itself, without torchrun: for a step that is looked at and not measured."""
+    """A single process without torchrun: for a step that is traced, not measured."""
 
     def __init__(self, device: Device) -> None:
         self.backend, self.rank, self.world_size, self._device = "none", 0, 1, device
@@ -121,7 +121,7 @@ class SingleProcess(ProcessGroup):
 
 
 def local_rank() -> int:
-    """This process's rank on its machine, as torchrun says.
+    """This process's rank on its machine, set by torchrun.
 
     Raises:
         UsageError: not started by torchrun.
@@ -130,7 +130,7 @@ def local_rank() -> int:
 
 
 def global_rank() -> int:
-    """This process's rank among all, as torchrun says."""
+    """This process's rank among all ranks, set by torchrun."""
     return _from_torchrun("RANK")
 
 
@@ -142,10 +142,10 @@ def _from_torchrun(name: str) -> int:
 
 
 def is_peer_lost(error: BaseException) -> bool:
-    """Whether a collective failed because another rank went away, so that the cause is to be looked for there.
+    """Whether a collective failed because another rank disappeared, so that the cause is on that rank.
 
-    NCCL names this rank's own faults (invalid usage, a CUDA error). It reports a lost peer as ncclRemoteError, and
-    some versions report it as an internal or a system error: there the text of the connection tells
+    NCCL names faults of this rank (invalid usage, a CUDA error). It reports a lost peer as ncclRemoteError; some
+    versions report an internal or system error instead, and only the text about the connection shows the cause
     (NVIDIA/nccl issues 795 and 1092).
     """
     text = str(error)

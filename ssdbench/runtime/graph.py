@@ -1,7 +1,7 @@
-"""A CUDA graph of a piece of work: submitted once, then replayed by one call of the host.
+"""CUDA graphs: work that is recorded once and then replayed by a single call from the host.
 
-At small batches the host needs longer to submit a network's hundreds of kernels than the GPU to run them; a graph takes
-that away. A graph repeats the same kernels on the same addresses, so every input is copied into tensors that stay.
+With small batches the host takes longer to submit a network's hundreds of kernels than the GPU takes to run them; a
+graph avoids that. It repeats the same kernels on the same addresses, so each input is copied into a fixed tensor.
 
 Sources: NVIDIA, CUDA C++ Programming Guide ("CUDA Graphs"); PyTorch, "CUDA semantics" ("CUDA Graphs").
 """
@@ -15,21 +15,21 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-_WARM_UPS = 3  # cuDNN's search for the fastest kernels, workspaces of cuBLAS and lazy initialisation end within them
+_WARM_UPS = 3  # enough for cuDNN's search for the fastest kernels, cuBLAS workspaces and lazy initialisation
 
 
 class Recorder(Protocol):
-    """What records and replays."""
+    """Records and replays work."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Submit what is within to a stream of its own, behind the current one's work; that one then waits for it."""
+        """Submit the block's work to a separate stream, after the current one's work; the current one waits for it."""
 
     def record(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
-        """Record what `work` submits, without running it: what replays it in the current stream, and its output."""
+        """Record what `work` submits, without running it; returns a function that replays it, and its output."""
 
 
 class CudaRecorder:
-    """Records the current GPU's work."""
+    """Records work of the current GPU."""
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -42,17 +42,17 @@ class CudaRecorder:
 
     def record(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
         graph = torch.cuda.CUDAGraph()
-        # The threads of DALI, of a DataLoader and of NCCL go on beside the recording; what they do shall not end it.
+        # Threads of DALI, a DataLoader and NCCL keep running during the recording and must not abort it.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             output = work()
         return graph.replay, output
 
 
 class Graph(Generic[T]):
-    """`work(*inputs)` as a graph, recorded for inputs of these shapes, types and memory layouts.
+    """`work(*inputs)` as a graph, recorded for the shapes, types and memory layouts of these inputs.
 
-    The work runs three times before it is recorded. `restored` are the tensors that these runs must not change, such as
-    the statistics of BatchNorm: their content is put back.
+    The work runs three times before it is recorded. Tensors in `restored`, such as BatchNorm statistics, get their
+    content back after these runs.
     """
 
     def __init__(

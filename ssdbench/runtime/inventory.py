@@ -1,7 +1,7 @@
-"""Installed versions without importing anything: `python -m ssdbench.runtime.inventory` prints them as JSON.
+"""Lists installed versions without importing the packages: `python -m ssdbench.runtime.inventory` prints JSON.
 
-With `--gpu-code` torch is imported, to say for which GPUs it has code. Old interpreters run it as well, so that they
-can be refused in a sentence.
+With `--gpu-code` it imports torch to report the GPUs that torch has code for. It also runs on Pythons that are too old
+for ssdbench, so that these can be rejected with a clear message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DISTRIBUTIONS = {
 
 
 def packages() -> dict[str, str]:
-    """Versions of the packages that a measurement may use, by our name for them; absent ones are left out."""
+    """Versions of the packages that a measurement may use, by our name for them; packages not installed are omitted."""
     found = {name: next(filter(None, map(_version, names)), None) for name, names in _DISTRIBUTIONS.items()}
     return {name: version for name, version in found.items() if version is not None}
 
@@ -38,14 +38,14 @@ def _version(distribution: str) -> str | None:
 
 
 def gpu_code() -> list[str] | None:
-    """What torch was compiled for, as "sm_80" (a GPU's own code) or "compute_90" (for GPUs to come); None if unknown.
+    """Architectures that torch was compiled for, such as "sm_80" (binary code) or "compute_90" (PTX for later GPUs).
 
-    Needs no GPU. Empty for a torch without CUDA.
+    Needs no GPU. Empty for a torch without CUDA, None if unknown.
     """
     try:
         import torch
     except (ImportError, OSError):
-        return None  # not installed, or broken: a launch says how
+        return None  # not installed, or broken: a launch reports the details
     if torch.version.cuda is None:
         return []
     flags = getattr(torch._C, "_cuda_getArchFlags", None)
@@ -59,4 +59,4 @@ if __name__ == "__main__":
         "cpp_compiler": shutil.which("g++"),
         "gpu_code": gpu_code() if "--gpu-code" in sys.argv[1:] else None,
     }
-    print(json.dumps({"event": "result", **facts}))  # noqa: T201  the host reads it from here
+    print(json.dumps({"event": "result", **facts}))  # noqa: T201  the host reads standard output

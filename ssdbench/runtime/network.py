@@ -1,4 +1,4 @@
-"""Where the ranks are and over what they talk, as far as a process can see without asking other programs."""
+"""The hosts of the ranks and the network between them, as far as a process can tell without running other programs."""
 
 import fcntl
 import os
@@ -9,17 +9,17 @@ from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.schema.environment import Network
 
 _SIOCGIFADDR = 0x8915
-# What these libraries read; only their own names, so nothing that could hold a secret.
+# Settings that these libraries read; nothing else is recorded, so no secret can be.
 _PREFIXES = ("NCCL_", "GLOO_", "TORCH_NCCL_")
 
 
 def host_name() -> str:
-    """This machine's name; within Slurm, by which a node is asked for, the node's."""
+    """Host name; inside a Slurm job the node name, which is what sbatch accepts."""
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def describe_network(group: ProcessGroup) -> Network:
-    """The ranks' hosts and the settings of their libraries; every rank of the group has to ask."""
+    """The ranks' hosts and their library settings; all ranks of the group must call."""
     return Network(
         rank_hosts=tuple(group.gather(host_name())),
         backend=group.backend,
@@ -29,20 +29,20 @@ def describe_network(group: ProcessGroup) -> Network:
 
 
 def _interface_of(host: str) -> str | None:
-    """The interface that has this host's address: gloo's choice where nothing is set."""
+    """The interface with this host's address, which gloo uses by default."""
     try:
         address = socket.gethostbyname(host)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as socket_:
             names = [name for _, name in socket.if_nameindex()]
-            return next((name for name in names if _address(asking, name) == address), None)
+            return next((name for name in names if _address(socket_, name) == address), None)
     except OSError:
         return None
 
 
-def _address(asking: socket.socket, interface: str) -> str | None:
-    """The IPv4 address of an interface; None where it has none (Linux: netdevice(7))."""
+def _address(socket_: socket.socket, interface: str) -> str | None:
+    """The IPv4 address of an interface, None if it has none (Linux: netdevice(7))."""
     try:
-        answer = fcntl.ioctl(asking.fileno(), _SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))
+        answer = fcntl.ioctl(socket_.fileno(), _SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))
     except OSError:
         return None
     return socket.inet_ntoa(answer[20:24])

@@ -1,6 +1,6 @@
-"""Out of memory in the words of all who allocate: torch, CUDA, cuDNN, cuBLAS, NCCL, DALI, and the host's own.
+"""Recognises out-of-memory errors of torch, CUDA, cuDNN, cuBLAS, NCCL, DALI and the host.
 
-Most of them raise a plain RuntimeError: the text alone tells what happened, and to which memory.
+Most libraries raise a plain RuntimeError: only its text shows what happened, and which memory ran out.
 """
 
 import errno
@@ -19,16 +19,16 @@ _HOST = re.compile(
     r"DefaultCPUAllocator: (can't allocate|not enough) memory|std::bad_alloc|Can't allocate \d+ bytes on host"
     r"|HOST_ALLOCATION_FAILED|Cannot allocate memory"
 )
-# Also raised for other reasons (a driver that does not fit, an invalid argument): believed where memory is short.
+# Also raised for other reasons (a wrong driver, an invalid argument): counts only if GPU memory is nearly full.
 _GPU_WHERE_SHORT = re.compile(
     r"CUBLAS_STATUS_NOT_INITIALIZED|CUDNN_STATUS_NOT_INITIALIZED|Failed to CUDA (host )?(m|c)alloc"
 )
 SHORT_BYTES = 256 * 2**20
-"""Free GPU memory below which a library that cannot begin its work is taken to lack memory for it."""
+"""With less free GPU memory than this, a library that fails to initialise is assumed to have run out of memory."""
 
 
 def memory_exhausted(error: BaseException) -> Memory | None:
-    """Which memory ran out: that of the GPU or the host's; None for an error of any other kind."""
+    """Which memory ran out, the GPU's or the host's; None for any other kind of error."""
     text = str(error)
     if is_gpu_allocator_error(error) or _GPU.search(text):
         return "gpu"

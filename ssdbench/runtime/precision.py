@@ -1,4 +1,4 @@
-"""Precision of the network's arithmetic: autocast and gradient scaling, as `schema.case.PRECISIONS` defines them."""
+"""Numeric precision of the network: autocast, gradient scaling and TF32, as `schema.case.PRECISIONS` defines them."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ class PrecisionPolicy:
     """Applies one precision to one device.
 
     Raises:
-        EnvironmentLacksError: the device cannot compute in it; measuring something else instead would be a lie.
+        EnvironmentLacksError: the device does not support this precision; another one is never used in its place.
     """
 
     def __init__(self, precision: str, device: Device) -> None:
@@ -33,13 +33,13 @@ class PrecisionPolicy:
         device.allow_tf32(self._rule.allow_tf32)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Context for the network's forward pass."""
+        """Context manager for the network's forward pass."""
         if self._rule.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self._device.kind, dtype=getattr(torch, self._rule.autocast_dtype))
 
     def scaler(self) -> "GradScaler | None":
-        """A fresh gradient scaler, None where gradients need none."""
+        """A new gradient scaler, None if gradients need no scaling."""
         if not self._rule.scale_gradients:
             return None
         make = getattr(torch.amp, "GradScaler", None)

@@ -1,4 +1,4 @@
-"""Facts of the operating system about this process and its neighbours (Linux; None elsewhere)."""
+"""What the operating system knows about this process and the others on the machine (Linux; None elsewhere)."""
 
 import ctypes
 import os
@@ -19,10 +19,10 @@ _PROC = Path("/proc")
 def die_with_parent(parent_variable: str) -> None:
     """Ask the kernel to kill this process when its parent ends.
 
-    torchrun's workers are session leaders, so neither its death by SIGKILL nor a killpg would reach them, and an
-    orphan would go on to disturb the next measurement. A parent may end before its child gets here: the environment
-    variable holds the parent's pid, where the parent has set it, and a process with another parent ends at once. Where
-    it holds this process's own pid, this process has replaced the program that set it.
+    torchrun's workers are session leaders: killing torchrun with SIGKILL or killpg does not reach them, and an orphan
+    would disturb the next measurement. A parent may end before its child gets here. So `parent_variable` names an
+    environment variable with the parent's pid, if the parent set it, and a process with another parent ends at once. If
+    it holds this process's own pid, this process has replaced (exec) the program that set it.
     """
     if sys.platform != "linux":
         return
@@ -34,21 +34,21 @@ def die_with_parent(parent_variable: str) -> None:
 
 
 def name_to_children(parent_variable: str) -> None:
-    """Give the processes that this one starts its pid, for their `die_with_parent`."""
+    """Put this process's pid into the environment of its children, for their `die_with_parent`."""
     os.environ[parent_variable] = str(os.getpid())
 
 
 def stderr_file() -> str | None:
-    """The file that this process writes its errors to; None where it is no file, or not on Linux."""
+    """The file that standard error is redirected to; None if it is not a file, or not on Linux."""
     link = Path("/proc/self/fd/2")
     target = link.resolve() if link.exists() else None
     return str(target) if target is not None and target.is_file() else None
 
 
 def busy_cpu_seconds(cpus: Collection[int] | None = None, proc: Path = _PROC) -> float | None:
-    """CPU seconds spent on these CPUs since boot (None: on all), time stolen by a hypervisor included.
+    """CPU seconds spent on these CPUs since boot (None: on all CPUs), including time stolen by a hypervisor.
 
-    Where the system does not list each of them, as in a container that is shown CPUs of its own, all that it lists.
+    If the system does not list each of them, as in a container with virtual CPU numbers, all listed CPUs count.
     """
     try:
         lines = [line.split() for line in (proc / "stat").read_text().splitlines() if line.startswith("cpu")]
@@ -60,14 +60,14 @@ def busy_cpu_seconds(cpus: Collection[int] | None = None, proc: Path = _PROC) ->
 
 
 def _busy(ticks: list[int]) -> float:
-    # What guests got is in `user` as well (proc(5)).
+    # `user` already contains the time of guests (proc(5)).
     user, nice, system, _idle, _iowait, irq, softirq, steal = ticks[:8]
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Process:
-    """Times in ticks: of the process itself, and of the children that it has waited for."""
+    """Times in clock ticks: of the process itself, and of the children it has waited for."""
 
     parent: int
     own: int
@@ -75,9 +75,9 @@ class _Process:
 
 
 def own_cpu_seconds(root: int, host: int | None = None, proc: Path = _PROC) -> float | None:
-    """CPU seconds spent by the process `root`, its living descendants and all that they have reaped.
+    """CPU seconds spent by the process `root`, its living descendants and all children they have waited for.
 
-    And by the process `host` alone, without what it has reaped, where it is an ancestor of `root`.
+    Plus those of the process `host` itself, without its children, if it is an ancestor of `root`.
     """
     processes = _processes(proc)
     if processes is None:
@@ -106,7 +106,7 @@ def _processes(proc: Path) -> dict[int, _Process] | None:
         return None
     for entry in entries:
         try:
-            # The command's name, in brackets, may itself hold blanks and brackets.
+            # The command name, in parentheses, may itself contain blanks and parentheses.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # ended between the listing and the reading
@@ -118,10 +118,10 @@ def _processes(proc: Path) -> dict[int, _Process] | None:
 
 
 class OtherCpuUsage:
-    """CPU use of everything but a launch, on the CPUs that it may use, between `begin` and `cores`.
+    """CPU use of all processes outside a launch, on the CPUs that the launch may use, from `begin` to `cores`.
 
-    The launch is the process tree of `root`, and the process `host` that follows it. `cpus` are those it may use, None
-    where the system does not tell. To be asked once on a machine: every rank would find the same.
+    The launch is the process tree of `root` and the process `host` that monitors it. `cpus` are the CPUs it may use,
+    None if the system does not say. Use one per machine: every rank would get the same answer.
     """
 
     def __init__(
@@ -140,26 +140,26 @@ class OtherCpuUsage:
 
     @property
     def cpu_count(self) -> int | None:
-        """How many CPUs the launch may use; None where the system does not tell."""
+        """How many CPUs the launch may use; None if the system does not say."""
         return None if self._cpus is None else len(self._cpus)
 
     def begin(self) -> None:
-        """Start to count."""
-        self._at_begin, self._began = self._foreign_seconds(), self._now()
+        """Start counting."""
+        self._at_begin, self._began = self._other_seconds(), self._now()
 
     def cores(self) -> float | None:
-        """Mean number of cores that others have kept busy since `begin`; None where the system does not tell."""
-        at_end, seconds = self._foreign_seconds(), self._now() - self._began
+        """Mean number of cores that other processes kept busy since `begin`; None if the system does not say."""
+        at_end, seconds = self._other_seconds(), self._now() - self._began
         if self._at_begin is None or at_end is None or seconds <= 0:
             return None
         return max(0.0, at_end - self._at_begin) / seconds
 
-    def _foreign_seconds(self) -> float | None:
+    def _other_seconds(self) -> float | None:
         busy, own = busy_cpu_seconds(self._cpus, self._proc), own_cpu_seconds(self._root, self._host, self._proc)
         return None if busy is None or own is None else busy - own
 
 
 def open_other_cpu_usage() -> OtherCpuUsage:
-    """For a rank of a launch: its torchrun and all below are the launch, and the host process that started it."""
+    """For a rank: the launch is its torchrun with all descendants, plus the host process that started torchrun."""
     root, host = os.getppid(), os.environ.get(HOST_PROCESS)
     return OtherCpuUsage(root, cpus=usable_cpus(root), host=int(host) if host else None)

@@ -1,4 +1,4 @@
-"""Versions of everything that may change a figure, as seen from inside the process that is measured."""
+"""Versions of all software that may affect a result, as seen inside the measured process."""
 
 import os
 import platform
@@ -12,9 +12,9 @@ from ssdbench.schema.environment import Software
 
 
 def software() -> Software:
-    """What is installed here."""
+    """Collect the installed versions."""
     installed = packages()
-    # Where several DALI wheels are installed only the imported module knows which one was measured.
+    # With several DALI wheels installed, only the imported module knows which one is used.
     dali = getattr(sys.modules.get("nvidia.dali"), "__version__", installed.get("dali"))
     cuda, cudnn, nccl = cuda_versions()
     return Software(

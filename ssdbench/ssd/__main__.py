@@ -1,7 +1,7 @@
 """`python -m ssdbench.ssd synth|verify|prepare`: the data commands, run in the worker's interpreter.
 
-Events go to stdout, one JSON object a line: `progress` (phase, done, total) while it works, then one `result`. A
-user's mistake is one `error` event (message, exit_code) and that exit code.
+Events go to stdout, one JSON object per line: `progress` (phase, done, total), then one `result`. A user's mistake
+gives one `error` event (message, exit_code) and that exit code.
 """
 
 import argparse
@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: dict[str, Any]
         result, code = options.run(options)
     except SsdbenchError as error:
-        return _refuse(str(error), error.exit_code)
+        return _report_error(str(error), error.exit_code)
     except OSError as error:
-        return _refuse(f"{error.filename} cannot be used: {error.strerror}.", ExitCode.ENVIRONMENT)
+        return _report_error(f"{error.filename} cannot be used: {error.strerror}.", ExitCode.ENVIRONMENT)
     _emit({"event": "result", "command": options.command, **result})
     return int(code)
 
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--train-images", type=int, required=True)
     synth.add_argument("--val-images", type=int, required=True)
     synth.add_argument("--seed", type=int, default=0)
-    synth.add_argument("--easy", action="store_true", help="few large objects told apart by colour")
+    synth.add_argument("--easy", action="store_true", help="few large objects that differ in colour")
     synth.set_defaults(run=_synth)
     check = commands.add_parser("verify", help="check every annotation and decode every image")
     check.add_argument("directory", type=Path)
@@ -56,23 +56,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _synth(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    recipe = SyntheticSpec(
+    spec = SyntheticSpec(
         train_images=options.train_images,
         val_images=options.val_images,
         seed=options.seed,
         easy=options.easy,
     )
-    created = synthesise(options.directory, recipe, _Announcer())
-    return {"directory": str(options.directory.resolve()), "created": created, **asdict(recipe)}, ExitCode.OK
+    created = synthesise(options.directory, spec, _Progress())
+    return {"directory": str(options.directory.resolve()), "created": created, **asdict(spec)}, ExitCode.OK
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    report: VerificationReport = verify(options.directory, _Announcer())
+    report: VerificationReport = verify(options.directory, _Progress())
     return asdict(report), ExitCode.BAD_DATA if report.errors else ExitCode.OK
 
 
 def _prepare(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    prepared: Prepared = prepare(options.directory, options.cache, _Announcer())
+    prepared: Prepared = prepare(options.directory, options.cache, _Progress())
     return {
         "prepared": str(prepared.path),
         "cache_hit": prepared.cache_hit,
@@ -85,8 +85,8 @@ def _split_as_json(split: PreparedSplit) -> dict[str, Any]:
     return {key: str(v) if isinstance(v, Path) else v for key, v in asdict(split).items()}
 
 
-class _Announcer:
-    """Emits progress, at most five times a second and at the end of a phase."""
+class _Progress:
+    """Emits progress at most five times per second, and at the end of a phase."""
 
     def __init__(self) -> None:
         self._last = 0.0
@@ -98,7 +98,7 @@ class _Announcer:
             _emit({"event": "progress", "phase": phase, "done": done, "total": total})
 
 
-def _refuse(message: str, code: ExitCode) -> int:
+def _report_error(message: str, code: ExitCode) -> int:
     _emit({"event": "error", "message": message, "exit_code": int(code)})
     return int(code)
 

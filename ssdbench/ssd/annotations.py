@@ -1,8 +1,8 @@
-"""A COCO annotation file in columns.
+"""Reads a COCO annotation file into columns.
 
-DALI's COCO reader passes most faults of such a file in silence: a cut-off file makes the epoch shorter, a box of an
-unknown category becomes background, a duplicate image makes the epoch longer. So the file is read and judged here,
-before DALI sees a clean copy of it.
+DALI's COCO reader silently accepts most faults of such a file: a truncated file makes the epoch shorter, a box with an
+unknown category becomes background, a duplicate image makes the epoch longer. So the file is read and checked here, and
+DALI gets a clean copy of it.
 """
 
 import json
@@ -23,7 +23,7 @@ Float64Array = npt.NDArray[np.float64]
 
 
 class AnnotationFileError(DataError):
-    """An annotation file that cannot be read at all."""
+    """Raised for an annotation file that cannot be read at all."""
 
     def __init__(self, fault: str, remedy: str) -> None:
         super().__init__(f"{fault}: {remedy}.")
@@ -45,12 +45,12 @@ class AnnotationTable:
     box_image_ids: Int64Array  # (B,)
     box_category_ids: Int64Array  # (B,)
     boxes_xywh: Float64Array  # (B, 4) pixels
-    areas: Float64Array  # (B,) square pixels of the object, of its box where the file does not say
+    areas: Float64Array  # (B,) square pixels of the object, or of its box if the file has no area
     crowd: BoolArray  # (B,)
 
 
 def read_annotations(path: Path) -> AnnotationTable:
-    """The table of a COCO instances file; `AnnotationFileError` if it is missing, cut off, or of another form."""
+    """Read a COCO instances file; `AnnotationFileError` if it is missing, truncated or not such a file."""
     document = _read_json(path)
     images = _Section(path, document, "images")
     categories = _Section(path, document, "categories")
@@ -82,7 +82,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
         document = json.loads(content)
     except ValueError as error:
         raise AnnotationFileError(
-            f"{path} of {len(content)} bytes is cut off or damaged ({error})", "download or write it again"
+            f"{path} with {len(content)} bytes is truncated or damaged ({error})", "download or write it again"
         ) from error
     if not isinstance(document, dict):
         raise AnnotationFileError(f"{path} is not a COCO instances file", "download it again")
@@ -90,7 +90,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 class _Section:
-    """One list of the file, whose entries are turned into columns."""
+    """One list of the file, whose entries become columns."""
 
     def __init__(self, path: Path, document: Mapping[str, Any], name: str) -> None:
         rows = document.get(name)

@@ -1,6 +1,6 @@
-"""ResNet backbones of SSD300 v1.1: torchvision's, cut after `layer3` (conv4_x), with conv4_x at stride 1.
+"""ResNet backbones of SSD300 v1.1: torchvision's, truncated after `layer3` (conv4_x), with conv4_x at stride 1.
 
-So 300x300 images give a 38x38 map. Source: NVIDIA, "SSD v1.1 for PyTorch" (NGC); Huang et al. (arXiv:1611.10012).
+A 300x300 image gives a 38x38 map. Source: NVIDIA, "SSD v1.1 for PyTorch" (NGC); Huang et al. (arXiv:1611.10012).
 """
 
 import http.client
@@ -23,9 +23,9 @@ _DROPPED = ("layer4.", "fc.")  # conv5_x and the classifier; avgpool holds no st
 
 
 class ResNetFeatures(nn.Module):
-    """Normalised RGB images (N, 3, 300, 300) to the 38x38 map, (N, 256 or 1024, 38, 38).
+    """Maps normalised RGB images (N, 3, 300, 300) to features (N, 256 or 1024, 38, 38).
 
-    `weights` as for `ssdbench.ssd.model.SSD300`. The nested name is that of the published checkpoints.
+    `weights` as for `ssdbench.ssd.model.SSD300`. The name of the nested module is that of the published checkpoints.
     """
 
     def __init__(self, backbone: str, weights: str | os.PathLike[str] | None, *, download: bool) -> None:
@@ -47,7 +47,7 @@ class ResNetFeatures(nn.Module):
 
 
 def _load(resnet: nn.Module, path: Path, backbone: str) -> None:
-    """Load a file into a whole ResNet; what is dropped afterwards need not be in the file."""
+    """Load a file into a complete ResNet; the file need not contain the layers that are dropped afterwards."""
     found = state.read(path)
     if not state.is_state_dict(found):
         raise DataError(f"{path}: not a state dict of torchvision's {backbone}")
@@ -63,7 +63,7 @@ def _used(state_dict: Any) -> dict[str, Tensor]:
 
 
 def _locate(backbone: str, weights: str, *, download: bool) -> Path:
-    """The file behind a name from torchvision's enum of weights, or behind a path."""
+    """The file for a name from torchvision's enum of weights, or for a path."""
     names = torchvision.models.get_model_weights(backbone)
     family, _, member = weights.rpartition(".")
     if family in ("", names.__name__) and member in names.__members__:
@@ -77,7 +77,7 @@ def _locate(backbone: str, weights: str, *, download: bool) -> Path:
 
 
 def _cached(weights: Any, *, download: bool) -> Path:
-    """The file of torchvision weights in torch hub's cache, fetched only where that was asked for."""
+    """The file of torchvision weights in torch hub's cache; downloaded only if `download` allows it."""
     name = Path(urlsplit(weights.url).path).name
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if path.exists():

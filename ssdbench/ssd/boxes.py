@@ -1,7 +1,7 @@
 """Default boxes, box coder, matcher and decoder of SSD300 v1.1.
 
 Coordinates are fractions of the image side. A name ends in its format: `_cxcywh` (centre, width, height) or `_ltrb`
-(left, top, right, bottom). Label 0 is background, 1..80 are the classes. All arithmetic is float32, whatever comes in.
+(left, top, right, bottom). Label 0 is background, 1..80 are the classes. All arithmetic is in float32.
 
 Sources: Liu et al., SSD (arXiv:1512.02325); NVIDIA, "SSD v1.1 for PyTorch" (NGC).
 """
@@ -34,7 +34,7 @@ SIZE_VARIANCE = 0.2
 
 
 class Detections(NamedTuple):
-    """What was found in one image, best first: boxes (D, 4), labels (D,) int64 in 1..80, scores (D,) in (0, 1]."""
+    """Detections in one image, best first: boxes (D, 4), labels (D,) int64 in 1..80, scores (D,) in (0, 1]."""
 
     boxes_ltrb: Tensor
     labels: Tensor
@@ -67,10 +67,10 @@ def match(boxes_ltrb: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Assign the ground truth of one image, boxes (G, 4) and labels (G,), to the default boxes; G may be 0.
 
     Returns boxes_cxcywh (8732, 4) float32 and labels (8732,) int64; an unmatched row holds its default box and 0.
-    A default box takes its best ground truth if their IoU is above 0.5; besides, each ground truth takes its best
-    default box whatever the IoU. Ties are settled as DALI's BoxEncoder does, so that every input pipeline gives the
-    same targets: of equal ground truths, and of equal default boxes, the last; of two ground truths that want the
-    same default box, the later.
+    A default box takes its best ground truth if their IoU is above 0.5. In addition, each ground truth takes its best
+    default box whatever the IoU. Ties are resolved as in DALI's BoxEncoder, so that every input pipeline gives the same
+    targets: among equal ground truths and among equal default boxes, the last one wins; if two ground truths have the
+    same best default box, the later one wins.
     """
     device = boxes_ltrb.device
     matched_cxcywh = _default_boxes("cxcywh", device).clone()
@@ -79,14 +79,14 @@ def match(boxes_ltrb: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if len(boxes_ltrb) == 0:
         return matched_cxcywh, matched_labels
 
-    # `max` gives the first of equals: with truths and default boxes in reverse, the last.
+    # `max` returns the first of equal values: in reverse order that is the last.
     boxes_ltrb, labels = boxes_ltrb.flip(0), labels.flip(0).to(torch.int64)
     boxes_cxcywh = _to_cxcywh(boxes_ltrb)
     iou = _iou(boxes_ltrb, *_reversed_defaults(device))
     overlapping = (iou.amax(0) > MATCH_IOU).nonzero()[:, 0]
     best_truth = iou[:, overlapping].max(0).indices
     best_default = iou.max(1).indices
-    # Assignment through duplicate indices has no defined winner: all that want a default box write the winner there.
+    # Assignment through duplicate indices has no defined winner, so all that claim a default box write the same value.
     truths = torch.arange(len(iou), device=device)
     winner = torch.where(best_default[:, None] == best_default, truths, len(iou)).amin(1)
     for rows, owner in ((overlapping, best_truth), (best_default, winner)):
@@ -101,13 +101,13 @@ def decode(
 ) -> list[Detections]:
     """Detections of a batch from the model's output, box regression (N, 4, 8732) and class logits (N, 81, 8732).
 
-    Per class but background: scores above `score_threshold`, the best `top_k` of them, greedy NMS that keeps a box
-    while its IoU with every kept one is below `iou_threshold`; then the best `top_k` of the image over all classes.
-    Best first; of equal scores the lower class, then the lower default box. Boxes are not clipped to the image. A
-    default box whose regression or logits are not finite gives no detection and disturbs no other; whoever must know
-    of it looks at the model's output.
+    For each class except background: take scores above `score_threshold`, of these the best `top_k`, then greedy NMS,
+    which keeps a box if its IoU with every kept box is below `iou_threshold`. Then take the best `top_k` of the image
+    over all classes, best first; equal scores are ordered by class, then by default box. Boxes are not clipped to the
+    image. A default box whose regression or logits are not finite gives no detection and does not affect others; check
+    the model's output to notice it.
     """
-    # One image at a time stays in a CPU's cache; a GPU takes them all at once.
+    # A single image stays in a CPU's cache; a GPU processes all images at once.
     images = 1 if loc.device.type == "cpu" else max(1, len(loc))
     found: list[Detections] = []
     for part in zip(torch.split(loc, images), torch.split(logits, images), strict=True):
@@ -129,11 +129,11 @@ class _Candidates(NamedTuple):
 
 
 def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: float, top_k: int) -> list[Detections]:
-    """`decode`, for as many images at once as there are.
+    """`decode` for all images of the batch at once.
 
-    On a GPU the number of operations does not depend on the images, and the host waits some eight times: for the
-    default boxes with candidates, the candidates, the sizes of their groups, the cut if there is one, twice and more in
-    NMS, and for the detections of each image.
+    On a GPU the number of operations does not depend on the number of images, and the host waits about eight times: for
+    the default boxes with candidates, the candidates, their group sizes, the cut to `top_k` if needed, at least twice
+    in NMS, and for the number of detections per image.
     """
     candidates = _candidates(loc, logits, score_threshold)
     groups = torch.arange((CLASS_COUNT - 1) * len(loc) + 1, device=loc.device)
@@ -144,7 +144,7 @@ def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: 
         sizes = sizes.clip(max=top_k)
 
     found = candidates.take(suppress(candidates.boxes_ltrb, candidates.scores, candidates.group, sizes, iou_threshold))
-    # Stable: of equal scores the lower class comes first, then the lower default box, as among the candidates.
+    # Stable: equal scores keep the order of the candidates, by class, then by default box.
     order = found.scores.argsort(descending=True, stable=True)
     found = found.take(order[found.image[order].argsort(stable=True)])
     ends: list[int] = torch.searchsorted(found.image, groups[: len(loc) + 1]).tolist()
@@ -156,9 +156,9 @@ def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: 
 
 
 def _candidates(loc: Tensor, logits: Tensor, score_threshold: float) -> _Candidates:
-    """All scores above the threshold with finite boxes, in the order of classes, images and default boxes."""
+    """All scores above the threshold with finite boxes, ordered by class, image and default box."""
     scores = logits.float().softmax(1)[:, 1:]
-    # Few default boxes have a score above the threshold at all: only these are looked at closely.
+    # Few default boxes have any score above the threshold: only these are processed further.
     image, default = (scores.amax(1) > score_threshold).nonzero(as_tuple=True)
     scores = scores[image, :, default].T
     boxes_ltrb = _regress(loc[image, :, default], default)
@@ -167,7 +167,7 @@ def _candidates(loc: Tensor, logits: Tensor, score_threshold: float) -> _Candida
 
 
 def _best_of_groups(candidates: _Candidates, bounds: Tensor, top_k: int) -> Tensor:
-    """Rows of the best `top_k` of each group, the lower default box of equal scores; ascending."""
+    """Rows of the best `top_k` of each group, ascending; of equal scores the lower default box."""
     order = candidates.scores.argsort(descending=True, stable=True)
     order = order[candidates.group[order].argsort(stable=True)]
     rank = torch.arange(len(order), device=order.device) - bounds[candidates.group[order]]
@@ -183,7 +183,7 @@ def _regress(loc: Tensor, default: Tensor) -> Tensor:
 
 
 def _iou(boxes_ltrb: Tensor, others_ltrb: Tensor, others_area: Tensor) -> Tensor:
-    """Intersection over union, (A, 4) and (B, 4) to (A, B), in the order of operations of DALI: equal bit for bit."""
+    """Intersection over union, (A, 4) and (B, 4) to (A, B), in DALI's order of operations: equal bit for bit."""
     left, top, right, bottom = boxes_ltrb[:, :, None].unbind(1)
     other_left, other_top, other_right, other_bottom = others_ltrb.unbind(1)
     width = torch.minimum(right, other_right).sub_(torch.maximum(left, other_left)).clamp_(min=0)
@@ -210,14 +210,14 @@ def _to_ltrb(boxes_cxcywh: Tensor) -> Tensor:
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _default_boxes(order: Order, device: torch.device) -> Tensor:
-    """The shared copy on a device: read only. A compiled graph holds it too instead of building it in each step."""
+    """The shared, read-only copy on a device. A compiled graph holds it as a constant."""
     return _kept_default_boxes(order, device)
 
 
 @functools.cache
 def _kept_default_boxes(order: Order, device: torch.device) -> Tensor:
-    """Kept, so that a step neither builds nor copies them again."""
-    # A tensor made under inference mode could not be used in training afterwards.
+    """Cached, so that no step builds or copies them again."""
+    # A tensor created in inference mode could not be used in training afterwards.
     with torch.inference_mode(False):
         if order == "ltrb":
             return _to_ltrb(_kept_default_boxes("cxcywh", device))

@@ -1,11 +1,10 @@
 """Checkpoints of SSD300 v1.1: the published ones, ours, and bare state dicts.
 
-A published checkpoint is a dict with `model`, the state dict, and may hold `epoch`, `iteration`, `optimizer`,
-`scheduler` and `label_map`; names from older releases begin with `module.`, once or more. Ours are the same, and may
-hold what an exact resume needs besides: `scaler`, `ranks` and `identity`.
+A published checkpoint is a dict with `model`, the state dict, and optionally `epoch`, `iteration`, `optimizer`,
+`scheduler` and `label_map`; parameter names from older releases start with `module.`, once or more. Ours have the same
+form, plus what an exact resume needs: `scaler`, `ranks` and `identity`.
 """
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError
 from ssdbench.ssd import state
 
@@ -24,7 +24,7 @@ _WRAPPERS = re.compile(r"^(module\.)+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint holds: tensors on the CPU, names without leading `module.`; None is what it does not hold.
+    """The content of a checkpoint: tensors on the CPU, names without leading `module.`; None for missing entries.
 
     `epoch` and `iteration` are as stored: the published training loop writes the number of epochs done.
     """
@@ -42,10 +42,10 @@ class Checkpoint:
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint, or a bare state dict; tensors and plain data only, so that a file can run no code.
+    """Read a checkpoint or a bare state dict; only tensors and plain data are loaded, so that a file can run no code.
 
-    Raises DataError, one sentence that names the file, for anything else. To torch 2.1 the `Counter` in a published
-    `scheduler` is something else; later releases read it.
+    Raises DataError, one sentence that names the file, for anything else. torch 2.1 rejects the `Counter` in a
+    published `scheduler`; later versions read it.
     """
     path = Path(path)
     found = state.read(path)
@@ -91,10 +91,10 @@ def save_checkpoint(
     ranks: Sequence[Mapping[str, Tensor]] | None = None,
     identity: str | None = None,
 ) -> None:
-    """Write a checkpoint in the published form, whole or not at all; a wrapped model is saved without its wrapper.
+    """Write a checkpoint in the published form, atomically; a wrapped model is saved without its wrapper.
 
-    `scheduler` and `scaler` are state dicts. `ranks` has for each rank what it alone knows (random numbers, place in
-    the data), `identity` names the training that the checkpoint belongs to. Raises OSError when the disk refuses.
+    `scheduler` and `scaler` are state dicts. `ranks` has the state that differs between ranks (random numbers, position
+    in the data); `identity` names the training that the checkpoint belongs to. Raises OSError if writing fails.
     """
     path = Path(path)
     entries = {
@@ -108,14 +108,8 @@ def save_checkpoint(
         "ranks": [dict(rank) for rank in ranks] if ranks is not None else None,
         "identity": identity,
     }
-    part = path.with_name(path.name + ".part")
-    try:
+    with atomic_file(path) as part:
         _write(part, {name: entry for name, entry in entries.items() if entry is not None})
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def _write(path: Path, entries: Mapping[str, Any]) -> None:
@@ -125,7 +119,7 @@ def _write(path: Path, entries: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
-        # torch covers the disk's refusal with an error of its own, met when it closes its archive.
+        # If the disk is full, torch raises an error of its own when it closes the archive, which hides the OSError.
         refusal = error if isinstance(error, OSError) else error.__context__
         if isinstance(refusal, OSError):
             raise OSError(refusal.errno, refusal.strerror, str(path)) from error
@@ -135,7 +129,7 @@ def _write(path: Path, entries: Mapping[str, Any]) -> None:
 def _unwrapped(path: Path, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     names = {_WRAPPERS.sub("", name): tensor for name, tensor in state_dict.items()}
     if len(names) < len(state_dict):
-        raise DataError(f"{path}: not a checkpoint, some names are there with and without `module.`")
+        raise DataError(f"{path}: not a checkpoint, some names occur with and without `module.`")
     return names
 
 

@@ -1,22 +1,21 @@
-"""A data set laid out as COCO 2017, made ready for the pipelines: checked, repaired, written once, found again.
+"""Prepares a data set in the layout of COCO 2017 for the pipelines: checks, repairs and caches its annotations.
 
     DIR/annotations/instances_{train,val}2017.json, DIR/train2017/*.jpg, DIR/val2017/*.jpg
 
-`prepare` writes for each split what no reader can misread: a clean annotation file (image ids 0..I-1, category ids
-1..C in the order of the file, every box inside its image and with an area) and the same in columns. Boxes marked
-`iscrowd` stay, as in the published pipeline.
+For each split `prepare` writes a clean annotation file that no reader can misread (image ids 0..I-1, category ids 1..C
+in the order of the file, every box inside its image and with an area), and the same data in columns. Boxes marked
+`iscrowd` are kept, as in the published pipeline.
 """
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssdbench.atomic import atomic_folder
 from ssdbench.errors import DataError
 from ssdbench.ssd.annotations import AnnotationTable, Float32Array, Int64Array, read_annotations
 from ssdbench.ssd.findings import Finding, annotation_findings, category_findings, image_findings
@@ -29,13 +28,13 @@ PREPARED_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedSplit:
-    """A split that is ready: counts, identity, and where its clean files are."""
+    """A prepared split: counts, identity, and the paths of its clean files."""
 
     name: str
     image_root: Path
     source_annotations: Path  # the user's own file, for evaluation with the original ids
     annotations: Path  # clean COCO file, for DALI
-    annotations_bytes: int  # its size: a reader would take a file cut off for a small data set
+    annotations_bytes: int  # to notice a truncated file, which readers take for a small data set
     columns: Path  # the same in columns, see `Columns`
     images: int
     annotated_images: int
@@ -73,7 +72,7 @@ class Columns:
 
 
 def prepare(directory: Path, cache: Path, progress: Progress) -> Prepared:
-    """Check `directory`, repair what can be repaired, write the clean files under `cache`, once for each content.
+    """Check `directory`, repair what can be repaired, and write clean files to `cache`, once for each content.
 
     Raises `DataError` with one sentence for the first fault that cannot be repaired.
     """
@@ -82,27 +81,21 @@ def prepare(directory: Path, cache: Path, progress: Progress) -> Prepared:
     found = target / "prepared.json"
     if found.is_file():
         return load_prepared(found, cache_hit=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent))
     try:
-        _write_prepared(directory, part, target, progress)
-        part.chmod(0o755)  # mkdtemp makes it ours alone; a container may run as another user
-        try:
-            part.rename(target)
-        except OSError:
-            if not found.is_file():  # otherwise another process was first, with the same content
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with atomic_folder(target) as part:
+            _write_prepared(directory, part, target, progress)
+    except OSError:
+        if not found.is_file():  # otherwise another process was first, with the same content
+            raise
     return load_prepared(found)
 
 
 def load_prepared(path: Path, *, cache_hit: bool = False) -> Prepared:
-    """What `prepare` wrote; `DataError` if `path` is no such file."""
+    """Read what `prepare` wrote; `DataError` if `path` is not such a file."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["version"] != PREPARED_VERSION:
-            raise DataError(f"{path} is of version {document['version']}: delete it and prepare the data again.")
+            raise DataError(f"{path} has version {document['version']}: delete it and prepare the data again.")
         train, val = (_split_from_json(document["splits"][name]) for name in SPLITS)
         findings = tuple(
             Finding(**{**finding, "examples": tuple(finding["examples"])}) for finding in document["warnings"]
@@ -113,7 +106,7 @@ def load_prepared(path: Path, *, cache_hit: bool = False) -> Prepared:
 
 
 def load_columns(split: PreparedSplit) -> Columns:
-    """The images and boxes of a prepared split."""
+    """Read the images and boxes of a prepared split."""
     try:
         with np.load(split.columns, allow_pickle=False) as arrays:
             return Columns(
@@ -129,7 +122,7 @@ def load_columns(split: PreparedSplit) -> Columns:
 
 
 def require_whole(split: PreparedSplit) -> None:
-    """Refuse a clean annotation file that was cut off or changed after it was written."""
+    """Raise DataError if the clean annotation file was truncated or changed after it was written."""
     size = split.annotations.stat().st_size if split.annotations.is_file() else 0
     if size != split.annotations_bytes:
         raise DataError(
@@ -139,17 +132,17 @@ def require_whole(split: PreparedSplit) -> None:
 
 
 def annotation_path(directory: Path, split: str) -> Path:
-    """Where the annotations of a split are."""
+    """Path of the annotations of a split."""
     return directory / "annotations" / f"instances_{split}2017.json"
 
 
 def image_root(directory: Path, split: str) -> Path:
-    """Where the images of a split are."""
+    """Folder of the images of a split."""
     return directory / f"{split}2017"
 
 
 def _key(directory: Path) -> str:
-    """Changes with an annotation file, and with the list of files in an image directory."""
+    """A key that changes when an annotation file or the list of files in an image folder changes."""
     facts = [f"version {PREPARED_VERSION}"]
     for split in SPLITS:
         for path in (annotation_path(directory, split), image_root(directory, split)):

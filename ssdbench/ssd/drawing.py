@@ -1,6 +1,6 @@
-"""Pictures for the synthetic data set: backgrounds with the spectrum of photographs, objects that can be told apart.
+"""Draws pictures for the synthetic data set: backgrounds with the spectrum of photographs, and distinguishable objects.
 
-A category is a shape, a colour and a texture: 8 x 10 of the first two make 80, the texture is one more cue.
+A category has a shape, a colour and a texture: 8 shapes x 10 colours make 80, the texture is an additional cue.
 """
 
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ COLOURS_RGB = np.array(
     ],
     np.float32,
 )  # fmt: skip
-GRAIN_PX = 64  # the noise on an object repeats after so many pixels
+GRAIN_PX = 64  # the noise on an object repeats after this many pixels
 TEXTURES = ("plain", "rows", "columns", "checks", "dots")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How the objects of one category look."""
+    """Appearance of the objects of one category."""
 
     shape: str
     colour_rgb: npt.NDArray[np.float32]  # (3,)
@@ -72,9 +72,9 @@ def filled_fraction(shape: str) -> float:
 
 
 def background(rng: np.random.Generator, size_wh: tuple[int, int], *, roughness: float) -> Pixels:
-    """Cloudy noise whose amplitude falls with frequency, rough in some places and smooth in others.
+    """Noise whose amplitude falls with frequency, rough in some places and smooth in others; pixels (H, W, 3).
 
-    `roughness` scales the finest details, in grey levels; it decides how large the JPEG becomes.
+    `roughness` scales the finest details, in grey levels; it determines the size of the JPEG.
     """
     luma = _cloud(rng, size_wh, finest=4) * 34 + rng.uniform(90, 150)
     patches = _cloud(rng, size_wh, finest=64)
@@ -124,7 +124,7 @@ def draw(rng: np.random.Generator, canvas: Pixels, look: Style, box_xywh: tuple[
 
 
 def _rim(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The outermost pixels of a mask that is large enough to have an inside."""
+    """The border pixels of a mask that is large enough to have an interior."""
     if min(mask.shape) < 16:
         return np.zeros_like(mask)
     padded = np.pad(mask, 1)

@@ -1,6 +1,6 @@
-"""COCO bounding-box evaluation: decoded detections in, the twelve standard figures out.
+"""COCO bounding-box evaluation: from decoded detections to the twelve standard metrics.
 
-pycocotools is the reference. faster-coco-eval, an extra, computes the same figures several times faster.
+pycocotools is the reference. The optional faster-coco-eval computes the same metrics several times faster.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
 Protocol = Literal["every-image", "published"]
 CocoEngine = Literal["pycocotools", "faster-coco-eval"]
 Array = npt.NDArray[np.float64]
-Truth = Any  # a COCO object of the engine that will judge
+Truth = Any  # a COCO object of the engine that evaluates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """COCO's figures for boxes, in [0, 1]; -1 where the ground truth has no object of that size (as COCO says it).
+    """COCO metrics for boxes, in [0, 1]; -1 if the ground truth has no object of that size (COCO's convention).
 
-    AP is averaged over IoU .50:.95 unless a name says otherwise, with at most 100 detections an image. AR at 1, 10
-    and 100 detections an image. Small is below 32x32 pixels, large above 96x96.
+    AP is averaged over IoU .50:.95 unless the name says otherwise, with at most 100 detections per image. AR is at 1,
+    10 and 100 detections per image. Small objects are below 32x32 pixels, large ones above 96x96.
 
-    Protocol "every-image" counts every detection. "published" runs no detection on images without annotation (48 of
-    the 5,000 of val2017), so counts no false positive there: its AP can only be the same or higher.
+    The protocol "every-image" counts every detection. "published" ignores detections on images without annotations (48
+    of the 5,000 in val2017), so it counts no false positives there: its AP can only be equal or higher.
     """
 
     protocol: Protocol
@@ -56,7 +56,7 @@ class Evaluation:
 
 
 def protocol_named(name: object) -> Protocol:
-    """The protocol of this name; UsageError if there is none."""
+    """The protocol with this name; UsageError if there is none."""
     for protocol in get_args(Protocol):
         if name == protocol:
             known: Protocol = protocol
@@ -65,11 +65,11 @@ def protocol_named(name: object) -> Protocol:
 
 
 def load_annotations(path: str | os.PathLike[str], engine: object = "pycocotools") -> Truth:
-    """A COCO annotation file as ground truth for `evaluate`, which this engine will then judge by.
+    """Read a COCO annotation file as ground truth for `evaluate`, which will use the same engine.
 
-    An annotation without `iscrowd` is no crowd, one without `area` has that of its box. Annotations are numbered anew
-    from 1, because an engine marks an unmatched detection with 0. Raises DataError for anything but such a file,
-    UsageError for an unknown engine, EnvironmentLacksError for one that is not installed.
+    Without `iscrowd` an annotation is not a crowd; without `area` it has the area of its box. Annotations are
+    renumbered from 1, because the engines mark an unmatched detection with 0. Raises DataError if it is not such a
+    file, UsageError for an unknown engine, EnvironmentLacksError if the engine is not installed.
     """
     truth = _coco_class(engine)()
     try:
@@ -103,7 +103,7 @@ def _faster_coco_eval() -> Any:
     except ImportError as error:
         raise EnvironmentLacksError(
             f"faster-coco-eval is not installed for {sys.executable} ({error}): install the extra "
-            "ssdbench[fast-eval], or judge with pycocotools"
+            "ssdbench[fast-eval], or use pycocotools"
         ) from error
     return faster_coco_eval
 
@@ -116,9 +116,10 @@ def detection_rows(
 ) -> Array:
     """The output of `ssdbench.ssd.boxes.decode` as rows (D, 7): image id, left, top, width, height, score, category id.
 
-    `image_sizes` are (height, width) in pixels, as the boxes will be; `category_ids[k - 1]` is the category of label k,
-    in the order of the annotation file. One image, id and size for each entry of `decoded`. A label beyond the file's
-    categories (of a data set with fewer than 80) is left out, as COCO judges only the categories of the file.
+    `image_sizes` are (height, width) in pixels, and so are the boxes in the result. `category_ids[k - 1]` is the
+    category of label k, in the order of the annotation file. There is one id and size per entry of `decoded`. Labels
+    beyond the file's categories (in a data set with fewer than 80) are omitted, because COCO evaluates only the file's
+    categories.
     """
     if not len(decoded) == len(image_ids) == len(image_sizes):
         raise ValueError(f"{len(decoded)} images, {len(image_ids)} ids and {len(image_sizes)} sizes")
@@ -137,11 +138,11 @@ def detection_rows(
 
 
 def evaluate(truth: Truth, rows: Array, *, protocol: Protocol = "every-image") -> Evaluation:
-    """Judge detections, rows as from `detection_rows` (concatenated over batches; there may be none).
+    """Evaluate detections: rows (D, 7) as from `detection_rows`, concatenated over batches; D may be 0.
 
     Every image of `truth` (from `load_annotations`) counts, with or without detections. Raises UsageError for an
-    unknown protocol, DataError for a detection on an image that `truth` does not have. Standard output is held back
-    meanwhile, for the whole process.
+    unknown protocol, DataError for a detection on an image that `truth` does not contain. Suppresses standard output of
+    the whole process while it runs.
     """
     protocol = protocol_named(protocol)
     unknown = np.setdiff1d(rows[:, 0], truth.getImgIds())
@@ -172,7 +173,7 @@ _FIGURES = (
 def _detections(truth: Truth, rows: Array) -> Any:
     if len(rows):
         return truth.loadRes(np.asarray(rows, dtype=np.float64))
-    none = type(truth)()  # loadRes looks into the first detection
+    none = type(truth)()  # loadRes needs at least one detection
     none.dataset = {**truth.dataset, "annotations": []}
     none.createIndex()
     return none

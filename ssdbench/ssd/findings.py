@@ -1,4 +1,4 @@
-"""Judgement on a data set: what is wrong with its annotations and image files, and what to do about it."""
+"""Findings about a data set: faults in its annotations and image files, and their remedies."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Int64Array
 from ssdbench.ssd.images import ImageState
 from ssdbench.ssd.repair import MIN_SIDE_PX, repair_boxes, rows_of
 
-Severity = Literal["error", "warning"]  # an error cannot be measured with; a warning is repaired or harmless
+Severity = Literal["error", "warning"]  # an error prevents a measurement; a warning is repaired or harmless
 
 MAX_CATEGORIES = 80  # SSD300's class head has 81 outputs, one of them the background
 MAX_EXAMPLES = 5
@@ -19,7 +19,7 @@ MAX_EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One kind of fault in a split: how often, where for example, and what to do about it."""
+    """One kind of fault in a split: how often, examples, and the remedy."""
 
     severity: Severity
     code: str
@@ -37,17 +37,17 @@ class Finding:
 
 
 def annotation_findings(table: AnnotationTable, split: str) -> list[Finding]:
-    """Every fault that an annotation file shows by itself, without a look at the images."""
-    judge = _Judge(table.path.name, split)
-    candidates = (*_structure(table, judge), *_references(table, judge), *_boxes(table, judge))
+    """All faults that the annotation file shows without looking at the images."""
+    report = _Reporter(table.path.name, split)
+    candidates = (*_structure(table, report), *_references(table, report), *_boxes(table, report))
     return [finding for finding in candidates if finding.count]
 
 
 def category_findings(tables: Mapping[str, AnnotationTable]) -> list[Finding]:
-    """Categories that differ between the splits, so that a label would mean two things."""
+    """Differences between the categories of the splits, which would give a label two meanings."""
     first, *others = tables.items()
     return [
-        _Judge(table.path.name, split).of(
+        _Reporter(table.path.name, split).of(
             "error",
             "categories-differ",
             ["categories"],
@@ -61,25 +61,25 @@ def category_findings(tables: Mapping[str, AnnotationTable]) -> list[Finding]:
 
 
 def image_findings(states: Sequence[ImageState], table: AnnotationTable, split: str) -> list[Finding]:
-    """What a look at the image files found, one finding for each kind of fault."""
-    judge = _Judge(table.path.name, split)
+    """Faults of the image files, one finding per kind of fault."""
+    report = _Reporter(table.path.name, split)
     kinds: tuple[tuple[Severity, str, str, str], ...] = (
         ("error", "image-missing", "are missing", "download them again or correct the annotation file"),
         ("error", "image-unreadable", "cannot be decoded", "download them again"),
-        ("error", "image-size-differs", "are of another size than annotated", "restore the original images"),
+        ("error", "image-size-differs", "do not have the annotated size", "restore the original images"),
         ("warning", "image-rotated", "carry an EXIF rotation",
-         "it is ignored and boxes are taken for the pixels as stored: check that they were annotated so"),
+         "it is ignored, and boxes refer to the pixels as stored: check that they were annotated that way"),
     )  # fmt: skip
     findings = []
     for severity, code, what, remedy in kinds:
         faulty = [f"{state.file_name}{state.detail and f': {state.detail}'}" for state in states if state.fault == code]
         what = f"lists {len(faulty)} image(s) that {what}"
-        findings.append(judge.of(severity, code, faulty, what, remedy))
+        findings.append(report.of(severity, code, faulty, what, remedy))
     return [finding for finding in findings if finding.count]
 
 
-class _Judge:
-    """Words findings about one annotation file."""
+class _Reporter:
+    """Builds the findings about one annotation file."""
 
     def __init__(self, file_name: str, split: str) -> None:
         self._file_name = file_name
@@ -105,7 +105,7 @@ class _Judge:
         )
 
 
-def _structure(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
+def _structure(table: AnnotationTable, report: _Reporter) -> Iterable[Finding]:
     for kind, values in (
         ("file", np.array(table.file_names, np.str_)),
         ("image", table.image_ids),
@@ -114,14 +114,14 @@ def _structure(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
     ):
         repeated = _repeated(values)
         what = f"gives {len(repeated)} {kind}(s) more than once"
-        yield judge.of("error", f"duplicate-{kind}", repeated, what, f"list every {kind} once")
+        yield report.of("error", f"duplicate-{kind}", repeated, what, f"list every {kind} once")
         if not len(values) and kind != "file":
-            yield judge.of("error", f"no-{kind}", [kind], f"holds no {kind}", "download or write it again", show=None)
+            yield report.of("error", f"no-{kind}", [kind], f"holds no {kind}", "download or write it again", show=None)
     surplus = table.category_names[MAX_CATEGORIES:]
-    what = f"has {len(table.category_ids)} categories where SSD300 tells {MAX_CATEGORIES} apart"
-    yield judge.of("error", "too-many-categories", surplus, what, "leave the others out")
+    what = f"has {len(table.category_ids)} categories, and SSD300 supports {MAX_CATEGORIES}"
+    yield report.of("error", "too-many-categories", surplus, what, "remove the others")
     unordered = np.flatnonzero(np.diff(table.category_ids) < 0)
-    yield judge.of(
+    yield report.of(
         "warning",
         "category-order",
         unordered,
@@ -131,17 +131,19 @@ def _structure(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
     )
     sizeless = np.flatnonzero((table.sizes_wh < 1).any(axis=1))
     what = f"gives {len(sizeless)} image(s) a width or height below one pixel"
-    yield judge.of("error", "image-size", sizeless, what, "write their true sizes", lambda i: table.file_names[i])
+    yield report.of("error", "image-size", sizeless, what, "write their true sizes", lambda i: table.file_names[i])
 
 
-def _references(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
-    yield _astray(table, judge, "category", table.box_category_ids, table.category_ids)
-    yield _astray(table, judge, "image", table.box_image_ids, table.image_ids)
+def _references(table: AnnotationTable, report: _Reporter) -> Iterable[Finding]:
+    yield _dangling(table, report, "category", table.box_category_ids, table.category_ids)
+    yield _dangling(table, report, "image", table.box_image_ids, table.image_ids)
 
 
-def _astray(table: AnnotationTable, judge: _Judge, kind: str, references: Int64Array, known_ids: Int64Array) -> Finding:
+def _dangling(
+    table: AnnotationTable, report: _Reporter, kind: str, references: Int64Array, known_ids: Int64Array
+) -> Finding:
     rows = np.flatnonzero(rows_of(references, known_ids) < 0)
-    return judge.of(
+    return report.of(
         "error",
         f"unknown-{kind}",
         rows,
@@ -151,7 +153,7 @@ def _astray(table: AnnotationTable, judge: _Judge, kind: str, references: Int64A
     )
 
 
-def _boxes(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
+def _boxes(table: AnnotationTable, report: _Reporter) -> Iterable[Finding]:
     if not len(table.image_ids):
         return
     repaired = repair_boxes(table)
@@ -162,11 +164,11 @@ def _boxes(table: AnnotationTable, judge: _Judge) -> Iterable[Finding]:
         ("warning", "box-outside", repaired.clipped & placed, "that reach beyond their image",
          "they are clipped before use"),
         ("warning", "box-without-area", repaired.dropped & placed & ~not_finite,
-         f"with a side below {MIN_SIDE_PX} pixels inside their image", "they are left out before use"),
+         f"with a side below {MIN_SIDE_PX} pixels inside their image", "they are dropped before use"),
     )  # fmt: skip
     for severity, code, faulty, what, remedy in kinds:
         rows = np.flatnonzero(faulty)
-        yield judge.of(
+        yield report.of(
             severity,
             code,
             rows,

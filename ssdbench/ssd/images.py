@@ -1,4 +1,4 @@
-"""The image files of a data set: are they there, do they decode, are they of the size that is annotated?"""
+"""Checks the image files of a data set: that they exist, can be decoded, and have the annotated size."""
 
 import os
 import warnings
@@ -19,12 +19,12 @@ Result = TypeVar("Result")
 EXIF_ORIENTATION = 0x0112
 JPEG_END = b"\xff\xd9"
 TAIL_BYTES = 1024
-CHUNK = 32  # fewer pieces of work than this a process are not worth its start
+CHUNK = 32  # with fewer pieces of work than this, starting a process does not pay off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageState:
-    """What a look at one image file found; `fault` is a finding's code, or None for a sound file."""
+    """State of one image file; `fault` is the code of a finding, None for a good file."""
 
     file_name: str
     file_bytes: int
@@ -41,10 +41,10 @@ def inspect_images(
     progress: Progress,
     phase: str,
 ) -> list[ImageState]:
-    """One `ImageState` for each file, in order.
+    """One `ImageState` per file, in order.
 
-    Without `decode` only the header and the end are read (a fraction of a millisecond a file): a file that was cut
-    off is found. With it every pixel is decoded, and a corrupt scan is found unless it still parses.
+    Without `decode` only the header and the end are read (a fraction of a millisecond per file), which finds truncated
+    files. With it every pixel is decoded, which also finds a corrupt scan unless it still parses.
     """
     inspect = partial(_inspect, root, decode)
     states: list[ImageState] = []
@@ -55,13 +55,13 @@ def inspect_images(
 
 
 def in_processes(function: Callable[[Work], Result], work: Sequence[Work]) -> Iterator[Result]:
-    """Results in the order of `work`, computed by as many processes as this one may use cores."""
+    """Results in the order of `work`, computed in parallel on all cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = min(cores, len(work) // CHUNK)
     if processes < 2:
         yield from map(function, work)
         return
-    # spawn: a fork of a process that has threads (torch's, a test's) may deadlock
+    # spawn: forking a process that has threads may deadlock
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         yield from pool.map(function, work, chunksize=max(1, min(CHUNK, len(work) // (4 * processes))))
 
@@ -80,21 +80,21 @@ def _inspect(root: Path, decode: bool, named_size: tuple[str, tuple[int, int]]) 
 def _fault(path: Path, size_wh: tuple[int, int], decode: bool) -> tuple[str | None, str]:
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # of damaged metadata: the pixels are what counts
+            warnings.simplefilter("ignore")  # about damaged metadata: only the pixels matter
             if image.size != size_wh:
                 return "image-size-differs", f"{_by(image.size)} in the file, {_by(size_wh)} annotated"
             orientation = image.getexif().get(EXIF_ORIENTATION, 1)
             if decode or (image.format == "JPEG" and not _ends(path)):
                 image.load()
     except UnidentifiedImageError:
-        return "image-unreadable", "no image format is recognised"
+        return "image-unreadable", "unknown image format"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return "image-unreadable", str(error)
     return ("image-rotated", f"EXIF orientation {orientation}") if orientation != 1 else (None, "")
 
 
 def _ends(path: Path) -> bool:
-    """Whether the marker that ends a JPEG is near the end of the file; some have a few bytes after it."""
+    """Whether the end marker of a JPEG is near the end of the file; some files have a few more bytes."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         return JPEG_END in file.read()

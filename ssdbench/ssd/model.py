@@ -1,7 +1,8 @@
 """SSD300 v1.1: a ResNet up to conv4_x, five additional blocks, and convolutional heads on six feature maps.
 
-Liu et al., SSD (arXiv:1512.02325), with the changes of NVIDIA, "SSD v1.1 for PyTorch" (NGC): ResNet for VGG, conv4_x at
-stride 1, BatchNorm in the additional blocks. Names and shapes of the state dict are those of the published checkpoints.
+Liu et al., SSD (arXiv:1512.02325), with the changes of NVIDIA, "SSD v1.1 for PyTorch" (NGC): ResNet instead of VGG,
+conv4_x at stride 1, BatchNorm in the additional blocks. Names and shapes of the state dict are those of the published
+checkpoints.
 """
 
 import os
@@ -21,18 +22,18 @@ CHANNELS = {
     "resnet152": (1024, 512, 512, 256, 256, 256),
 }
 
-# Of each additional block: channels between its two convolutions; stride and padding of the second. Sides 38 to 1.
+# Per additional block: channels between its two convolutions; stride and padding of the second. Sides 38 to 1.
 _BOTTLENECKS = ((256, 2, 1), (256, 2, 1), (128, 2, 1), (128, 1, 0), (128, 1, 0))
 
 
 class SSD300(nn.Module):
     """The detector, before decoding (`ssdbench.ssd.boxes.decode`) and loss (`ssdbench.ssd.loss.MultiBoxLoss`).
 
-    `backbone` is resnet18, 34, 50, 101 or 152, else UsageError.
-    `weights` of the backbone: None for random ones; a name of torchvision's enum ("ResNet50_Weights.IMAGENET1K_V1", or
-    the part after the dot); or a local file with the state dict of torchvision's ResNet. Named weights come from torch
-    hub's cache; they are fetched into it only with `download=True`, else EnvironmentLacksError. A missing or wrong file
-    is a DataError. The additional blocks and the heads are always random: see `ssdbench.ssd.checkpoint`.
+    `backbone` is resnet18, 34, 50, 101 or 152, otherwise UsageError. `weights` of the backbone are None for random
+    values; a name from torchvision's enum ("ResNet50_Weights.IMAGENET1K_V1", or the part after the dot); or a local
+    file with the state dict of torchvision's ResNet. Named weights come from torch hub's cache. If they are not there,
+    they are downloaded with `download=True`, otherwise EnvironmentLacksError. A missing or wrong file is a DataError.
+    The additional blocks and the heads always start from random values: see `ssdbench.ssd.checkpoint`.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ def _additional_block(inputs: int, between: int, outputs: int, stride: int, padd
 
 
 def _heads(channels: tuple[int, ...], values: int) -> nn.ModuleList:
-    """One 3x3 convolution a map, for so many values a default box."""
+    """One 3x3 convolution per map, with `values` outputs per default box."""
     return nn.ModuleList(
         nn.Conv2d(inputs, values * shapes, 3, padding=1)
         for inputs, shapes in zip(channels, SHAPES_PER_LEVEL, strict=True)
@@ -86,6 +87,6 @@ def _heads(channels: tuple[int, ...], values: int) -> nn.ModuleList:
 
 
 def _run(heads: nn.ModuleList, maps: list[Tensor], values: int) -> Tensor:
-    """Heads' outputs as (N, values, 8732). Reshaped, not permuted: the value is outermost, then shape, row, column."""
+    """Outputs of the heads, (N, values, 8732). Reshaped, not permuted: value is outermost, then shape, row, column."""
     outputs = [head(features) for head, features in zip(heads, maps, strict=True)]
     return torch.cat([output.reshape(len(output), values, -1) for output in outputs], dim=2)

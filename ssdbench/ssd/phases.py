@@ -1,10 +1,10 @@
-"""The phases of a step, told one by one to whoever listens; who does not know of it pays a call that does nothing."""
+"""Reports the phases of a step to an optional listener; without one, each report is a no-op call."""
 
 from collections.abc import Callable
 
 OnPhase = Callable[[str], None]
-"""Told the name of a phase as soon as all of its work has been submitted to the device."""
+"""Called with the name of a phase as soon as all of its work has been submitted to the device."""
 
 
 def ignore_phase(_phase: str) -> None:
-    """Nobody listens."""
+    """The default listener: does nothing."""

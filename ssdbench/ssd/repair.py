@@ -1,4 +1,4 @@
-"""Boxes made fit for the pipelines: clipped to their image, or left out where nothing remains."""
+"""Repairs boxes for the pipelines: clips them to their image, and drops those without an area."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Float32Array, Float64Array, Int64Array
 
-MIN_SIDE_PX = 0.1  # the published pipeline leaves smaller boxes out (DALI's size_threshold)
+MIN_SIDE_PX = 0.1  # the published pipeline drops smaller boxes (DALI's size_threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairedBoxes:
-    """The boxes (B) of a table, which of them were changed, and which must go."""
+    """The boxes (B) of a table after repair, with flags for those that were clipped and those to drop."""
 
     boxes_xywh: Float64Array  # (B, 4) pixels
     boxes_ltrb: Float32Array  # (B, 4) relative to the image, within [0, 1]
@@ -21,23 +21,24 @@ class RepairedBoxes:
 
 
 def repair_boxes(table: AnnotationTable) -> RepairedBoxes:
-    """Clip every box to its image, and mark those that have no area left.
+    """Clip every box to its image, and mark the boxes that have no area left.
 
-    The arithmetic is float32 and in DALI's order of steps, right = left + width, then divided by the width of the
-    image: a box is clipped until that result is within [0, 1], because a thousandth of a pixel beyond the edge stops
-    `random_bbox_crop`. Boxes that need no repair keep every digit.
+    Computes in float32 and in DALI's order: right = left + width, then divided by the width of the image. The result
+    must be within [0, 1], because a thousandth of a pixel beyond the edge stops `random_bbox_crop`. It is: the rounding
+    of `width = right - left` changes the sum by at most half a unit in the last place of `right`, which rounds back to
+    at most the image's side, an integer. Boxes that need no repair keep every digit.
     """
     image_rows = rows_of(table.box_image_ids, table.image_ids)
     known = image_rows >= 0
     sizes_wh = np.ones((len(image_rows), 2), np.float32)
     sizes_wh[known] = table.sizes_wh[image_rows[known]]
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # not finite boxes are found, not repaired
+    with np.errstate(
+        invalid="ignore", over="ignore", divide="ignore"
+    ):  # boxes that are not finite are reported elsewhere, not repaired
         start, extent = np.split(table.boxes_xywh.astype(np.float32), 2, axis=1)
         end = start + extent
         inner_start = start.clip(0, sizes_wh)
         inner_extent = end.clip(0, sizes_wh) - inner_start
-        while (beyond := inner_start + inner_extent > sizes_wh).any():
-            inner_extent = np.where(beyond, np.nextafter(inner_extent, np.float32(-1)), inner_extent)
         boxes_ltrb = np.concatenate([inner_start / sizes_wh, (inner_start + inner_extent) / sizes_wh], axis=1)
         outside = ((start < 0) | (end > sizes_wh)).any(axis=1)
         dropped = ~(inner_extent >= np.float32(MIN_SIDE_PX)).all(axis=1)
@@ -50,7 +51,7 @@ def repair_boxes(table: AnnotationTable) -> RepairedBoxes:
 
 
 def rows_of(ids: Int64Array, known_ids: Int64Array) -> Int64Array:
-    """For each id its row in `known_ids`, -1 where there is none."""
+    """The row of each id in `known_ids`, -1 if it is not there."""
     if not len(known_ids):
         return np.full(len(ids), -1, np.int64)
     order = np.argsort(known_ids, kind="stable")

@@ -1,4 +1,4 @@
-"""A sheet of validation images with their ground truth and what was found in them, to look at."""
+"""Draws a contact sheet of validation images with their ground truth and detections."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torchvision.ops import box_iou
 
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
 
@@ -19,14 +20,14 @@ Corners = tuple[int, int, int, int]  # left, top, right, bottom in pixels of a t
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 COLUMNS = 4
-PICTURE_WH = (400, 300)  # pixels that an image is fitted into
+PICTURE_WH = (400, 300)  # pixels that an image is scaled to fit
 CAPTION_PX = 20
 GAP_PX = 12
 LEGEND_PX = 32
 TEXT_PX = 12
-DASH_PX = (7, 5)  # drawn, left out
-SMALL_PX = 12  # a box with a shorter side has a thin frame, so that the object is seen
-MOST_DETECTIONS = 20  # drawn in one image, the best
+DASH_PX = (7, 5)  # drawn, gap
+SMALL_PX = 12  # boxes with a shorter side get a thin frame, so that the object stays visible
+MOST_DETECTIONS = 20  # drawn per image, the best ones
 FOUND_IOU = 0.5
 
 PAPER: Colour = (255, 255, 255)
@@ -37,7 +38,7 @@ DETECTION: Colour = (255, 165, 30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Marks:
-    """What is drawn on one image: corners relative to it (K, 4), and the text of each; an empty one is not written."""
+    """What is drawn on one image: relative corners (K, 4) and their texts; an empty text is not drawn."""
 
     truth_ltrb: Array
     truth_texts: list[str]
@@ -48,12 +49,11 @@ class _Marks:
 def draw_sheet(
     path: Path, split: PreparedSplit, rows: Array, *, images: int = 12, score_threshold: float = 0.3
 ) -> None:
-    """Write a PNG of so many images, spread evenly over the split; detections are rows as of `detection_rows`.
+    """Write a PNG of `images` images, spread evenly over the split; `rows` are detections (D, 7) of `detection_rows`.
 
-    Ground truth is dashed, and named where no detection of its category overlaps it by half (IoU); detections with a
-    score of at least `score_threshold` are solid, with category and score, the best `MOST_DETECTIONS` of an image. The
-    file is written whole or not at all. Raises DataError for an image that cannot be read, OSError when the disk
-    refuses.
+    Ground truth is dashed, and named if no detection of its category overlaps it by half (IoU). Detections with a score
+    of at least `score_threshold` are solid, with category and score, at most `MOST_DETECTIONS` per image. The file is
+    written atomically. Raises DataError for an image that cannot be read, OSError if writing fails.
     """
     columns = load_columns(split)
     chosen = np.unique(np.linspace(0, len(columns.image_ids) - 1, num=images).round().astype(int)).tolist()
@@ -68,11 +68,10 @@ def draw_sheet(
         corner = (GAP_PX + place % across * cell_w, LEGEND_PX + GAP_PX + place // across * cell_h)
         _draw_image(sheet, corner, split, columns, row, _marks(split, columns, row, best))
         objects = int(columns.first_box[row + 1] - columns.first_box[row])
-        caption = f"{columns.file_names[row]}: {_counted(objects, 'object')}, {_counted(len(found), 'detection')}"
+        caption = f"{columns.file_names[row]}: {_pluralize(objects, 'object')}, {_pluralize(len(found), 'detection')}"
         _draw_caption(sheet, corner, caption + (f", best {len(best)} shown" if len(best) < len(found) else ""))
-    part = path.with_name(path.name + ".part")
-    sheet.save(part, format="PNG", optimize=True)
-    part.replace(path)
+    with atomic_file(path) as part:
+        sheet.save(part, format="PNG", optimize=True)
 
 
 def _marks(split: PreparedSplit, columns: Columns, row: int, found: Array) -> _Marks:
@@ -116,7 +115,7 @@ def _draw_image(
 
 
 def _corners(boxes_ltrb: Array, size_wh: tuple[int, int]) -> list[Corners]:
-    """Pixels within the picture; of a box that lies outside, an edge."""
+    """Corners in pixels within the picture; a box outside becomes a line on its edge."""
     last = np.array([size_wh[0] - 1, size_wh[1] - 1] * 2)
     pixels = (boxes_ltrb.clip(0, 1) * last).round().astype(int).tolist()
     return [(left, top, right, bottom) for left, top, right, bottom in pixels]
@@ -144,7 +143,7 @@ def _draw_solid(draw: ImageDraw.ImageDraw, box: Corners) -> None:
 def _draw_labels(
     draw: ImageDraw.ImageDraw, size_wh: tuple[int, int], labels: Iterable[tuple[Corners, str, Colour]]
 ) -> None:
-    """Write each text beside its box where no earlier one stands; what finds no free place is left out."""
+    """Draw each text next to its box where no earlier text is; omit texts without a free place."""
     taken: list[Corners] = []
     for box, text, colour in labels:
         text = _writable(text)
@@ -162,7 +161,7 @@ def _draw_labels(
 def _places(box: Corners, width: int, height: int, size_wh: tuple[int, int]) -> Iterable[Corners]:
     left, top, right, bottom = box
     above, below, inside = top - height, bottom + 1, (top, bottom - height)
-    # Inside a small box the text would hide the object.
+    # In a small box the text would hide the object.
     for y in (above, *inside, below) if bottom - top > 3 * height else (above, below, *inside):
         for x in (left, right - width):
             x = max(0, min(x, size_wh[0] - width - 1))
@@ -183,7 +182,7 @@ def _draw_legend(sheet: Image.Image, images: str, score_threshold: float) -> Non
     draw = ImageDraw.Draw(sheet)
     x, y = GAP_PX, LEGEND_PX // 2
     texts = (
-        ("ground truth, named where nothing of its category was found there", TRUTH),
+        ("ground truth, named if no detection of its category is there", TRUTH),
         (f"detection, score {score_threshold:.2f} or more", DETECTION),
         (images, None),
     )
@@ -206,9 +205,9 @@ def _font() -> Font:
 
 
 def _writable(text: str) -> str:
-    """The built-in fonts have the letters of Latin-1."""
+    """Replace what the built-in fonts lack: they have only Latin-1."""
     return text.encode("latin-1", "replace").decode("latin-1")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _pluralize(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

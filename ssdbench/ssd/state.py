@@ -1,4 +1,4 @@
-"""Files of torch tensors: read safely, and compared with what a model expects before anything is loaded."""
+"""Reads files of torch tensors safely, and compares them with what a model expects before anything is loaded."""
 
 import re
 import warnings
@@ -14,9 +14,9 @@ _SHOWN = 3  # names listed before "and N more"
 
 
 def read(path: Path) -> object:
-    """What a torch file holds, on the CPU. Only tensors and plain data are read: a pickle can run no code.
+    """The content of a torch file, on the CPU. Only tensors and plain data are loaded, so no code can run.
 
-    Raises DataError, one sentence, for anything that is not such a file.
+    Raises DataError with one sentence if it is not such a file.
     """
     if not path.exists():
         raise DataError(f"{path}: no such file")
@@ -27,7 +27,7 @@ def read(path: Path) -> object:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     with file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's advice on a foreign pickle; the sentence below says it
+        warnings.simplefilter("ignore")  # torch's advice about unsafe pickles; the message below covers it
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged files raise nearly anything: OSError, KeyError, UnpicklingError ...
@@ -44,7 +44,7 @@ def is_state_dict(value: object) -> bool:
 
 
 def difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
-    """How the names and shapes of two state dicts differ, in words; None when they do not."""
+    """Describe how the names and shapes of two state dicts differ; None if they do not."""
     missing = [name for name in expected if name not in found]
     unexpected = [name for name in found if name not in expected]
     reshaped = [
@@ -52,7 +52,7 @@ def difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> s
         for name, tensor in expected.items()
         if name in found and found[name].shape != tensor.shape
     ]
-    faults = (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+    faults = (("missing", missing), ("unexpected", unexpected), ("with another shape", reshaped))
     return "; ".join(f"{len(names)} {fault}: {_some(names)}" for fault, names in faults if names) or None
 
 
@@ -66,8 +66,8 @@ def _size(tensor: Tensor) -> str:
 
 
 def _fault(error: Exception) -> str:
-    """torch's own message goes on for a page, and advises to read the file unsafely."""
-    foreign = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
-    if foreign:
-        return f"holds {foreign[1]}, and only tensors and plain data are read, so that a file can run no code"
+    """A short reason; torch's own message is a page long and advises reading the file unsafely."""
+    unsupported = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+    if unsupported:
+        return f"contains {unsupported[1]}, and only tensors and plain data are loaded, so that a file can run no code"
     return "not a torch file, or a damaged one"

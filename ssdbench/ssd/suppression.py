@@ -1,8 +1,8 @@
-"""Greedy non-maximum suppression (NMS) within many groups at once, a group being one class of one image.
+"""Greedy non-maximum suppression (NMS) in many groups at once; a group is one class of one image.
 
-torchvision's `batched_nms` is not used: from some number of boxes on it loops over the groups, on a GPU with hundreds
-of operations and a wait for each image. And its CUDA kernel goes through the boxes one after the other, so 20,000 of a
-batch take longer than all else of decoding, although boxes of different groups have nothing to do with each other.
+torchvision's `batched_nms` is not used: above some number of boxes it loops over the groups, which on a GPU means
+hundreds of operations and a synchronisation per image. Its CUDA kernel also processes boxes one after the other: 20,000
+boxes of a batch take longer than all other decoding, although boxes of different groups do not interact.
 """
 
 import math
@@ -14,29 +14,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import nms
 
-_REACH = 16.0  # image sides; beyond it a box is cut, for the comparison only
-# Boxes in one call of NMS on a CPU; a group that has more is one call all the same. A call compares its boxes pair by
-# pair, whatever their groups: of 1 to 10,000, about 200 took the least time at 50 to 4,000 candidates an image.
+_REACH = 16.0  # image sides; boxes are clipped to this range, for the comparison only
+# Boxes per call of NMS on a CPU; a larger group is still one call. A call compares all pairs of its boxes, whatever
+# their groups: of limits from 1 to 10,000, about 200 was fastest at 50 to 4,000 candidates per image.
 _BOXES_PER_CALL = 200
-_PAIRS_AT_ONCE = 4_000_000  # on a GPU, at about 100 bytes a pair
+_PAIRS_AT_ONCE = 4_000_000  # on a GPU, at about 100 bytes per pair
 _ROUNDS_PER_WAIT = 4
 
 
 def suppress(
     boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: NDArray[np.int64], iou_threshold: float
 ) -> Tensor:
-    """Rows, ascending, of boxes (M, 4) that NMS keeps; a box is suppressed from an IoU of `iou_threshold` on.
+    """Rows, ascending, of the boxes (M, 4) that NMS keeps; an IoU of `iou_threshold` or more suppresses a box.
 
-    Rows go by ascending `group` (M,), and `sizes` are the groups' numbers of rows, those of empty groups too or not. Of
-    equal scores (M,) the earlier row is the better. Overlaps are computed in float64.
+    Rows are sorted by `group` (M,), and `sizes` are the groups' numbers of rows; empty groups may be omitted. Among
+    equal scores (M,) the earlier row wins. Overlaps are computed in float64.
 
-    A CPU calls torchvision's NMS for some groups at a time, a GPU compares all pairs of all groups at once: with the
-    same result, each is several times faster there than the other.
+    On a CPU this calls torchvision's NMS for some groups at a time, on a GPU it compares all pairs of all groups at
+    once. The results are equal, and each method is several times faster on its device than the other.
     """
     function = _suppress_by_calls if boxes_ltrb.device.type == "cpu" else _suppress_by_pairs
     boxes_ltrb = boxes_ltrb.double().clamp(-_REACH, _REACH)
-    # torchvision suppresses above the threshold, we from it on: hence the next lower number. The next float32, because
-    # that is the resolution of the coordinates.
+    # torchvision suppresses above the threshold, we also at it: hence the next lower number, in float32 because that is
+    # the resolution of the coordinates.
     threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(-math.inf)))
     return function(boxes_ltrb, scores, group, sizes, threshold)
 
@@ -44,11 +44,11 @@ def suppress(
 def _suppress_by_calls(
     boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: NDArray[np.int64], threshold: float
 ) -> Tensor:
-    """One call of NMS for some whole groups, each moved to a place of its own.
+    """One call of NMS for several complete groups, which are shifted so that they do not overlap.
 
-    Three things must hold for that to change nothing. (a) float64: beside an offset of thousands, float32 keeps three
-    decimals of a coordinate below 1. (b) No negative coordinates, or a group reaches into the one before. (c) No giant
-    ones, or groups overlap.
+    For the result to stay the same: (a) use float64, because with an offset of thousands float32 keeps only three
+    decimals of a coordinate below 1; (b) have no negative coordinates, or a group reaches into the one before; (c) have
+    no huge coordinates, or groups overlap.
     """
     boxes_ltrb = boxes_ltrb + (_REACH + 4 * _REACH * group)[:, None]
     scores = scores.double()
@@ -57,7 +57,7 @@ def _suppress_by_calls(
 
 
 def _runs(sizes: NDArray[np.int64], limit: int) -> Iterator[slice]:
-    """Rows of whole groups, together at most `limit`; of one group where that has more."""
+    """Slices of complete groups with at most `limit` rows together, or of one group with more."""
     ends = np.cumsum(sizes)
     begin, total = 0, int(sizes.sum())
     while begin < total:
@@ -72,11 +72,11 @@ def _runs(sizes: NDArray[np.int64], limit: int) -> Iterator[slice]:
 def _suppress_by_pairs(
     boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: NDArray[np.int64], threshold: float
 ) -> Tensor:
-    """All pairs of boxes within their groups, then round after round which boxes stay.
+    """Compare all pairs of boxes within their groups, then find in rounds which boxes stay.
 
-    A box stays where no better box of its group overlaps it and stays itself. Begun with all, every round settles the
-    boxes whose better ones are settled, so a round that changes nothing has the result of the greedy loop. The rounds
-    are as many as the longest chain of boxes of which each suppresses the next: a few.
+    A box stays if no better box of its group that overlaps it stays. Starting with all boxes, every round settles those
+    whose better boxes are settled, so a round without changes has the result of the greedy loop. The number of rounds
+    is the length of the longest chain in which each box suppresses the next: a few.
     """
     order = scores.argsort(descending=True, stable=True)
     order = order[group[order].argsort(stable=True)]
@@ -103,7 +103,7 @@ def _suppress_by_pairs(
 
 
 def _iou(boxes_ltrb: Tensor, others_ltrb: Tensor) -> Tensor:
-    """Intersection over union of two boxes in the same row, (P, 4) and (P, 4) to (P,)."""
+    """Row-wise intersection over union of (P, 4) and (P, 4), giving (P,)."""
     left_top = torch.maximum(boxes_ltrb[:, :2], others_ltrb[:, :2])
     right_bottom = torch.minimum(boxes_ltrb[:, 2:], others_ltrb[:, 2:])
     width, height = (right_bottom - left_top).clamp(min=0).unbind(1)

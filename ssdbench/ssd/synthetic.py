@@ -1,14 +1,12 @@
-"""A synthetic COCO: the layout, ids, image sizes and box statistics of COCO 2017, without a download.
+"""Generates a synthetic COCO: the layout, ids, image sizes and box statistics of COCO 2017, without a download.
 
-The figures it aims at, from COCO train2017: median image 640x480 and about 150 KB, about 7 boxes an image with a
-long tail, 41 / 34 / 24 % small / medium / large objects (areas below 32^2, below 96^2, above), 1 % of images without
-annotations, nearly a third of all objects of the first category. Equal parameters give equal bytes, however many
-processes work on it (with the same versions of Pillow and NumPy).
+Target statistics, from COCO train2017: median image 640x480 with about 150 KB, about 7 boxes per image with a long
+tail, 41 / 34 / 24 % small / medium / large objects (areas below 32^2, below 96^2, above), 1 % of images without
+annotations, nearly a third of all objects in the first category. Equal parameters give equal bytes, whatever the number
+of processes (with the same versions of Pillow and NumPy).
 """
 
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ssdbench.atomic import atomic_folder
 from ssdbench.errors import DataError, UsageError
 from ssdbench.ssd import drawing
 from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
@@ -40,25 +39,25 @@ COCO_CATEGORIES = {
     79: "oven", 80: "toaster", 81: "sink", 82: "refrigerator", 84: "book", 85: "clock", 86: "vase",
     87: "scissors", 88: "teddy bear", 89: "hair drier", 90: "toothbrush",
 }  # fmt: skip
-SIZES_WH = {  # with the share of images that have this size
+SIZES_WH = {  # size: share of the images
     (640, 480): 0.42, (480, 640): 0.16, (640, 427): 0.15, (427, 640): 0.06, (500, 375): 0.07, (375, 500): 0.03,
     (640, 640): 0.03, (640, 360): 0.03, (612, 612): 0.02, (640, 512): 0.02, (333, 500): 0.01,
 }  # fmt: skip
 EASY_SIZES_WH = {(320, 240): 0.6, (240, 320): 0.3, (300, 300): 0.1}
 EASY_CATEGORIES = 8
-AREA_BANDS_PX = ((7, 32), (32, 96), (96, 330))  # sides of squares as large as small, medium, large objects
+AREA_BANDS_PX = ((7, 32), (32, 96), (96, 330))  # side of a square with the area of a small, medium or large object
 AREA_SHARES = (0.40, 0.33, 0.27)
 QUALITY = 95
-ROUGHNESS = 40.0  # grey levels; with QUALITY it sets the size of the files
+ROUGHNESS = 40.0  # grey levels; together with QUALITY it determines the file size
 MAX_BOXES = 63  # an image of COCO rarely has more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticSpec:
-    """What decides every byte of a synthetic data set.
+    """The parameters that determine every byte of a synthetic data set.
 
-    `easy`: few categories, told apart by colour; one to three large objects an image on a quiet background; small
-    images. A detector learns it in minutes on a CPU.
+    `easy` means few categories that differ in colour, one to three large objects per image on a plain background, and
+    small images. A detector learns it in minutes on a CPU.
     """
 
     train_images: int
@@ -67,7 +66,7 @@ class SyntheticSpec:
     easy: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be made."""
+        """Raise UsageError for impossible parameters."""
         if min(self.train_images, self.val_images) < 1 or self.seed < 0:
             raise UsageError(
                 f"a synthetic data set needs at least one image in each split and a seed of 0 or more, not "
@@ -75,39 +74,36 @@ class SyntheticSpec:
             )
 
 
-def synthesise(directory: Path, recipe: SyntheticSpec, progress: Progress) -> bool:
-    """Write the data set, whole or not at all; returns False if it was there already.
+def synthesise(directory: Path, spec: SyntheticSpec, progress: Progress) -> bool:
+    """Write the data set to `directory` atomically; returns False if it was there already.
 
-    `DataError` if `directory` holds anything else.
+    `DataError` if `directory` contains anything else.
     """
     directory = directory.resolve()
-    if _is_there(directory, recipe):
+    if _is_there(directory, spec):
         return False
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", suffix=".part", dir=directory.parent))
     try:
-        _write(part, recipe, progress)
-        (part / MARKER).write_text(json.dumps(_marker(recipe), indent=2) + "\n", encoding="utf-8")
-        report = verify(part, progress)
-        if report.findings:
-            raise RuntimeError(f"the synthetic data are faulty: {report.findings[0].sentence()}")
-        part.chmod(0o755)  # mkdtemp makes it ours alone; a container may run as another user
-        if _is_there(directory, recipe):  # another process was first
-            return False
-        part.rename(directory)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with atomic_folder(directory) as part:
+            _write(part, spec, progress)
+            (part / MARKER).write_text(json.dumps(_marker(spec), indent=2) + "\n", encoding="utf-8")
+            report = verify(part, progress)
+            if report.findings:
+                raise RuntimeError(f"the synthetic data are faulty: {report.findings[0].sentence()}")
+    except OSError:
+        if not _is_there(directory, spec):  # otherwise another process was first, with the same content
+            raise
+        return False
     return True
 
 
-def _is_there(directory: Path, recipe: SyntheticSpec) -> bool:
+def _is_there(directory: Path, spec: SyntheticSpec) -> bool:
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return False
     try:
         found = json.loads((directory / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
-    if found != _marker(recipe):
+    if found != _marker(spec):
         raise DataError(
             f"{directory} exists and was not made with these parameters by this version: remove it or choose "
             "another directory."
@@ -115,23 +111,23 @@ def _is_there(directory: Path, recipe: SyntheticSpec) -> bool:
     return True
 
 
-def _marker(recipe: SyntheticSpec) -> dict[str, Any]:
-    return {"generator_version": GENERATOR_VERSION, **asdict(recipe)}
+def _marker(spec: SyntheticSpec) -> dict[str, Any]:
+    return {"generator_version": GENERATOR_VERSION, **asdict(spec)}
 
 
-def _write(root: Path, recipe: SyntheticSpec, progress: Progress) -> None:
-    counts = {"train": recipe.train_images, "val": recipe.val_images}
+def _write(root: Path, spec: SyntheticSpec, progress: Progress) -> None:
+    counts = {"train": spec.train_images, "val": spec.val_images}
     work = [(split, index) for split in SPLITS for index in range(counts[split])]
     (root / "annotations").mkdir()
     for split in SPLITS:
         image_root(root, split).mkdir()
     written: dict[str, list[tuple[dict[str, Any], list[dict[str, Any]]]]] = {split: [] for split in SPLITS}
-    results = in_processes(partial(_write_image, root, recipe), work)
+    results = in_processes(partial(_write_image, root, spec), work)
     for done, ((split, _), result) in enumerate(zip(work, results, strict=True), start=1):
         written[split].append(result)
         progress("drawing images", done, len(work))
     for split in SPLITS:
-        _write_annotations(annotation_path(root, split), written[split], easy=recipe.easy)
+        _write_annotations(annotation_path(root, split), written[split], easy=spec.easy)
 
 
 def _write_annotations(path: Path, written: list[tuple[dict[str, Any], list[dict[str, Any]]]], *, easy: bool) -> None:
@@ -147,18 +143,18 @@ def _write_annotations(path: Path, written: list[tuple[dict[str, Any], list[dict
 
 
 def _write_image(
-    root: Path, recipe: SyntheticSpec, split_index: tuple[str, int]
+    root: Path, spec: SyntheticSpec, split_index: tuple[str, int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     split, index = split_index
-    rng = np.random.default_rng([recipe.seed, SPLITS.index(split), index])
-    sizes = EASY_SIZES_WH if recipe.easy else SIZES_WH
+    rng = np.random.default_rng([spec.seed, SPLITS.index(split), index])
+    sizes = EASY_SIZES_WH if spec.easy else SIZES_WH
     width, height = list(sizes)[rng.choice(len(sizes), p=np.array(list(sizes.values())))]
-    roughness = 3.0 if recipe.easy else float(np.clip(rng.lognormal(np.log(ROUGHNESS), 0.9), 2, 120))
+    roughness = 3.0 if spec.easy else float(np.clip(rng.lognormal(np.log(ROUGHNESS), 0.9), 2, 120))
     canvas = drawing.background(rng, (width, height), roughness=roughness)
     image_id = 2 * (3 * index + int(rng.integers(3))) + SPLITS.index(split) + 1
-    boxes = _draw_objects(rng, canvas, recipe, index)
+    boxes = _draw_objects(rng, canvas, spec, index)
     picture = Image.fromarray(canvas)
-    if not recipe.easy and index % 100 == 61:
+    if not spec.easy and index % 100 == 61:
         picture = picture.convert("L")
     file_name = f"{image_id:012d}.jpg"
     picture.save(
@@ -169,18 +165,18 @@ def _write_image(
 
 
 def _draw_objects(
-    rng: np.random.Generator, canvas: drawing.Pixels, recipe: SyntheticSpec, index: int
+    rng: np.random.Generator, canvas: drawing.Pixels, spec: SyntheticSpec, index: int
 ) -> list[dict[str, Any]]:
     """Draw the objects of one image, the largest first, and give their annotations in a random order."""
-    if recipe.easy:
+    if spec.easy:
         count = int(rng.integers(1, 4))
     elif index % 100 == 37:
         count = 0
     else:
         count = min(MAX_BOXES, 1 + int(rng.lognormal(np.log(4.5), 0.9)))
     ids = list(COCO_CATEGORIES)
-    rows = rng.choice(len(_shares(recipe.easy)), size=count, p=_shares(recipe.easy))
-    sizes = _object_sizes(rng, [drawing.style(int(row)) for row in rows], canvas, easy=recipe.easy)
+    rows = rng.choice(len(_shares(spec.easy)), size=count, p=_shares(spec.easy))
+    sizes = _object_sizes(rng, [drawing.style(int(row)) for row in rows], canvas, easy=spec.easy)
     placed: list[tuple[int, int, int, int]] = []
     annotations = []
     for row, (width, height) in sorted(
@@ -191,13 +187,13 @@ def _draw_objects(
         area = drawing.draw(rng, canvas, drawing.style(row), box)
         outline = drawing.SHAPES[drawing.style(row).shape] * box[2:] + box[:2]
         annotations.append(_annotation(ids[row], box, area, [outline.round(2).ravel().tolist()]))
-    if not recipe.easy and index % 50 == 23:
+    if not spec.easy and index % 50 == 23:
         annotations.append(_draw_crowd(rng, canvas, ids))
     return [annotations[i] for i in rng.permutation(len(annotations))]
 
 
 def _shares(easy: bool) -> Any:
-    """How often each category occurs: the first about a third of the time, as people do in COCO."""
+    """The share of each category: the first has about a third, like persons in COCO."""
     if easy:
         return np.full(EASY_CATEGORIES, 1 / EASY_CATEGORIES)
     weights = 1 / (np.arange(len(COCO_CATEGORIES)) + 8.0)
@@ -208,7 +204,7 @@ def _shares(easy: bool) -> Any:
 def _object_sizes(
     rng: np.random.Generator, looks: list[drawing.Style], canvas: drawing.Pixels, *, easy: bool
 ) -> list[tuple[int, int]]:
-    """Widths and heights in pixels; large objects only while there is room for them."""
+    """Widths and heights in pixels; large objects only as long as there is room for them."""
     height, width = canvas.shape[:2]
     room = 0.8 * width * height
     sizes = []
@@ -244,7 +240,7 @@ def _place(
     size_wh: tuple[int, int],
     placed: list[tuple[int, int, int, int]],
 ) -> tuple[int, int, int, int]:
-    """The one of ten random places that covers least of what is there."""
+    """Of ten random positions the one that covers least of the objects already there."""
     height, width = canvas.shape[:2]
     x = rng.integers(0, width - size_wh[0], 10, endpoint=True)
     y = rng.integers(0, height - size_wh[1], 10, endpoint=True)
@@ -257,7 +253,7 @@ def _place(
 
 
 def _draw_crowd(rng: np.random.Generator, canvas: drawing.Pixels, ids: list[int]) -> dict[str, Any]:
-    """Many small objects side by side, annotated as one region with `iscrowd`."""
+    """Draw many small objects next to each other, annotated as one region with `iscrowd`."""
     height, width = canvas.shape[:2]
     region_w, region_h = width // 3, height // 4
     left, top = int(rng.integers(0, width - region_w)), int(rng.integers(0, height - region_h))

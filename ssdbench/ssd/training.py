@@ -1,4 +1,4 @@
-"""Training of SSD300 v1.1: the recipe's constants, its optimiser and learning rate, and the one train step.
+"""Training of SSD300 v1.1: hyperparameters of the recipes, optimiser, learning rate and the train step.
 
 Sources: NVIDIA, "SSD v1.1 for PyTorch" (NGC); no weight decay on 1-D parameters: Jia et al. (arXiv:1807.11205); linear
 scaling and warm-up of the learning rate: Goyal et al. (arXiv:1706.02677).
@@ -30,7 +30,7 @@ DECAY_FACTOR = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """The constants of a published training run; epochs count from 0, `batch_size` is per GPU."""
+    """The constants of a published training; epochs count from 0, `batch_size` is per GPU."""
 
     batch_size: int = BASE_BATCH_SIZE
     base_learning_rate: float = BASE_LEARNING_RATE
@@ -42,10 +42,10 @@ class Hyperparameters:
     weight_decay: float = 5e-4
 
     def shortened(self, epochs: int) -> Hyperparameters:
-        """The recipe over another number of epochs: decays and validations at the same shares of the run.
+        """The same recipe for another number of epochs: decays and validations at the same fractions of the run.
 
-        The last epoch stays a validation epoch. The warm-up is not scaled: it protects the first steps, however many
-        follow.
+        The last epoch stays a validation epoch. The warm-up is not scaled: it protects the first steps, whatever the
+        length of the training.
         """
         share = epochs / self.epochs
         return replace(
@@ -72,8 +72,8 @@ def learning_rate(
 ) -> float:
     """base * GPUs * (batch size per GPU / 32), times 0.1 from each decay epoch on (43 and 54 as published).
 
-    During the first `warmup_iterations` (0 for none) it is multiplied by iteration / warmup_iterations, so the very
-    first step has 0. `epoch` counts from 0, `iteration` from 0 since the start of training, over all epochs.
+    During the first `warmup_iterations` (0 for none) it is multiplied by iteration / warmup_iterations, so the first
+    step has 0. `epoch` counts from 0, `iteration` from 0 since the start of training, over all epochs.
     """
     decays = sum(epoch >= decay_epoch for decay_epoch in decay_epochs)
     rate = base * world_size * (batch_size / BASE_BATCH_SIZE) * DECAY_FACTOR**decays
@@ -81,9 +81,9 @@ def learning_rate(
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters for an optimiser: biases and 1-D parameters without weight decay, then the others with it.
+    """Parameter groups for an optimiser: biases and 1-D parameters without weight decay, then the others with it.
 
-    In the order of the published checkpoints, so that their optimiser state fits. Frozen parameters are left out.
+    The order is that of the published checkpoints, so that their optimiser state fits. Frozen parameters are omitted.
     """
     exempt: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
@@ -98,8 +98,8 @@ def optimizer(
 ) -> torch.optim.SGD:
     """SGD with momentum and split weight decay, at learning rate 0: see `set_learning_rate`.
 
-    `fused`: one kernel for all parameters, and no synchronisation to ask whether gradients overflowed under gradient
-    scaling; None takes it for a model on CUDA where torch has it (2.3 and later).
+    `fused` uses one kernel for all parameters, and avoids the synchronisation that checks for overflow under gradient
+    scaling. None means fused for a model on CUDA, if torch supports it (2.3 and later).
     """
     if fused is None:
         on_cuda = all(parameter.is_cuda for parameter in model.parameters())
@@ -107,8 +107,8 @@ def optimizer(
     options: dict[str, Any] = {"fused": True} if fused else {}
     sgd = torch.optim.SGD(parameter_groups(model, recipe.weight_decay), lr=0.0, momentum=recipe.momentum, **options)
     if fused:
-        # torch (to 2.11 at least) leaves the momentum uninitialised when the first step under gradient scaling
-        # overflows, as it often does at the initial scale. From zeros the first step is the same as without a buffer.
+        # torch (up to 2.11 at least) leaves the momentum uninitialised if the first step under gradient scaling
+        # overflows, which is common at the initial scale. Starting from zeros gives the same first step.
         for group in sgd.param_groups:
             for parameter in group["params"]:
                 sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
@@ -123,11 +123,12 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainStep:
-    """One training step: forward under autocast, loss in float32, backward, optimiser. Benchmarks and training use it.
+    """One training step, for benchmarks and training alike: forward under autocast, loss in float32, backward,
+    optimiser.
 
-    `model` may be wrapped in DistributedDataParallel. `autocast` makes a context for each step, such as
-    `lambda: torch.autocast("cuda", torch.float16)`; `scaler` is for float16 only. Nothing here waits for the device,
-    provided that the optimiser does not: with a scaler that takes a fused one.
+    `model` may be wrapped in DistributedDataParallel. `autocast` returns a context manager for each step, such as
+    `lambda: torch.autocast("cuda", torch.float16)`; `scaler` is for float16 only. Nothing here waits for the device if
+    the optimiser does not; with a scaler that requires a fused optimiser.
     """
 
     model: nn.Module
@@ -141,7 +142,7 @@ class TrainStep:
     ) -> Tensor:
         """Train on images (N, 3, 300, 300), boxes (N, 8732, 4) and labels (N, 8732), N per GPU and at least 2.
 
-        Returns the loss before the update, a detached scalar on the device; reading it is the caller's synchronisation.
+        Returns the loss before the update, a detached scalar on the device; reading it synchronises.
         Phases: forward, loss, backward (with the gradient average over ranks), optimizer.
         """
         loss = self.gradients(images, boxes_cxcywh, labels, on_phase)
@@ -152,7 +153,7 @@ class TrainStep:
     def gradients(
         self, images: Tensor, boxes_cxcywh: Tensor, labels: Tensor, on_phase: OnPhase = ignore_phase
     ) -> Tensor:
-        """The step up to fresh gradients, scaled where there is a scaler; the loss as a call returns it."""
+        """The first part of a step, up to the new gradients (scaled if there is a scaler); returns the loss."""
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             loc, logits = self.model(images)
@@ -165,7 +166,7 @@ class TrainStep:
         return loss.detach()
 
     def update(self) -> None:
-        """The rest of the step: the optimiser takes the gradients, unless they overflowed under the scaler."""
+        """The second part of a step: the optimiser applies the gradients, unless they overflowed under the scaler."""
         if self.scaler is None:
             self.optimizer.step()
         else:

@@ -1,4 +1,4 @@
-"""The full check of a data set: every annotation judged, every image decoded, nothing changed."""
+"""The full check of a data set: checks every annotation, decodes every image, changes nothing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SMALL_PX, MEDIUM_PX = 32, 96  # COCO: a small object's area is below 32^2, a med
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitSummary:
-    """What a split holds."""
+    """Statistics of a split."""
 
     name: str
     images: int
@@ -31,7 +31,7 @@ class SplitSummary:
     boxes_per_image_mean: float
     boxes_per_image_median: float
     boxes_per_image_max: int
-    small_medium_large: tuple[float, float, float]  # shares of the boxes, by the object's area
+    small_medium_large: tuple[float, float, float]  # fractions of the boxes, by the object's area
     median_file_bytes: int
 
 
@@ -40,14 +40,14 @@ class VerificationReport:
     """The result of `verify`."""
 
     directory: str
-    errors: int  # kinds of fault, not occurrences
+    errors: int  # number of kinds of fault, not of occurrences
     warnings: int
     splits: dict[str, SplitSummary]  # a split whose annotation file cannot be read is absent
     findings: tuple[Finding, ...]
 
 
 def verify(directory: Path, progress: Progress) -> VerificationReport:
-    """Check the data set in `directory`; faults are findings, only a missing directory raises `DataError`."""
+    """Check the data set in `directory`; faults become findings, only a missing directory raises `DataError`."""
     directory = directory.resolve()
     if not directory.is_dir():
         raise DataError(

@@ -1,1 +1,1 @@
-"""What torchrun starts: reads a case, measures it, writes what it saw."""
+"""The program that torchrun starts on each rank: reads a request, measures the case, writes the results."""

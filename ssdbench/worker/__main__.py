@@ -8,9 +8,9 @@ from ssdbench.schema.case import LAUNCH_PROCESS
 
 
 def main() -> int:
-    """Measure, and end when the launch ends, however early that is."""
+    """Measure, and end together with the launch, however early it ends."""
     die_with_parent(LAUNCH_PROCESS)
-    # Only now: torch takes seconds to import, and a rank whose launch ended meanwhile would live on.
+    # Imported only now: importing torch takes seconds, and a rank whose launch ends meanwhile would survive.
     from ssdbench.worker.rank import main
 
     return main()
@@ -20,6 +20,6 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # All is handed over. Threads of torch and gloo that are still about abort the process now and then when it takes
-    # itself down in good order ("terminate called without an active exception"), and a sound launch would have failed.
+    # All results are written. In a normal exit, threads of torch and gloo that still run sometimes abort the process
+    # ("terminate called without an active exception"), and a good launch would count as failed.
     os._exit(code)

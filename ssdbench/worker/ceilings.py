@@ -1,4 +1,4 @@
-"""What a device is seen to do at most: matrix products of each arithmetic, a copy, and operations from the host."""
+"""Measures the limits of a device: matrix products in each arithmetic, a copy, and the host's cost of an operation."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ TF32_CAPABILITY = (8, 0)
 
 
 def measure(device: Device) -> Ceilings:
-    """Ceilings of a device that nothing else uses meanwhile; some seconds."""
+    """Measure the ceilings of a device that is otherwise idle; takes some seconds."""
     return Ceilings(
         source=f"measured on this machine with torch {torch.__version__}",
         matmul_flop_per_second={arithmetic: _matmul(device, arithmetic) for arithmetic in _arithmetics(device)},
@@ -48,7 +48,7 @@ def _copy(device: Device) -> float:
 
 
 def _host(device: Device) -> float:
-    """Seconds to submit an operation of a network: convolution, BatchNorm and ReLU on maps too small to matter."""
+    """Seconds to submit one operation of a network: convolution, BatchNorm and ReLU on tiny maps."""
     blocks = 40
     layers = [m for _ in range(blocks) for m in (nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(True))]
     network = nn.Sequential(*layers).to(device.torch_device).eval()
@@ -65,7 +65,7 @@ def _host(device: Device) -> float:
 
 
 def _seconds(device: Device, work: Callable[[], object], times: int = 5) -> float:
-    """Seconds of the fastest of some rounds, each of some calls."""
+    """Seconds per call in the fastest of `REPEATS` rounds."""
     work()
     found = []
     for _ in range(REPEATS):

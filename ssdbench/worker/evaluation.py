@@ -1,4 +1,4 @@
-"""The launch that checks a trained model: no timed region, one pass over the validation split."""
+"""A launch that evaluates a checkpoint: one pass over the validation split, without a timed region."""
 
 import time
 from pathlib import Path
@@ -17,13 +17,13 @@ from ssdbench.workloads.model import load_model
 
 
 def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Events) -> None:
-    """Judge the request's checkpoint; rank 0 writes evaluation.json and sheet.png into the request's folder.
+    """Evaluate the request's checkpoint; rank 0 writes evaluation.json and sheet.png into the request's folder.
 
     Raises:
-        DataError: the checkpoint or the data set is wrong.
+        DataError: the checkpoint or the data set cannot be used.
     """
     if request.checkpoint is None:
-        raise UsageError("an evaluation needs a checkpoint and the request names none")
+        raise UsageError("an evaluation needs a checkpoint, and the request names none")
     started_at = utc_now()
     group, options, folder = context.group, request.case.options, Path(request.output)
     model, checkpoint = load_model(context, Path(request.checkpoint))

@@ -1,8 +1,8 @@
-"""What a worker says while it works, for progress and post-mortems.
+"""Progress reports of a worker, for displays and for diagnosis.
 
-`events-<rank>.jsonl` has a JSON line per event. `step-<rank>` holds the number of the last finished step (8 bytes,
-little-endian, -1 before the first), written through memory in less than a microsecond: every step is in it even when
-the rank is killed, so the host can tell which of several stalled ranks is behind.
+`events-<rank>.jsonl` has one JSON line per event. `step-<rank>` holds the number of the last finished step (8 bytes,
+little-endian, -1 before the first). It is memory-mapped, which takes less than a microsecond per step and survives when
+the rank is killed: so the host can see which of several stalled ranks is behind the others.
 """
 
 import json
@@ -11,7 +11,7 @@ import struct
 import time
 from pathlib import Path
 
-# A line costs some microseconds of the host's time: rare enough to vanish, often enough for a live display.
+# A line costs the host some microseconds: this interval makes that negligible and is short enough for a live display.
 _STEP_INTERVAL_SECONDS = 0.2
 
 
@@ -35,22 +35,22 @@ class Events:
         self._heartbeat.close()
 
     def phase(self, name: str) -> None:
-        """A new phase begins: build, warm-up, measure, profile, write, done.
+        """Report that a phase begins: build, warm-up, measure, profile, write or done.
 
-        `epoch_seconds` is the same moment for other machines, whose monotonic clocks are their own.
+        `epoch_seconds` gives the same moment for other machines, whose monotonic clocks differ.
         """
         self._write({"event": "phase", "phase": name, "seconds": time.monotonic(), "epoch_seconds": time.time()})
 
     def step(self, finished: int, now_seconds: float) -> None:
-        """Step `finished` (from 0, warm-up included) has been submitted; only some of them become a line."""
+        """Report that step `finished` (from 0, including warm-up) was submitted; not every step gets a line."""
         self.last_step = finished
         struct.pack_into("<q", self._heartbeat, 0, finished)
         if now_seconds >= self._next_step_line:
             self._next_step_line = now_seconds + _STEP_INTERVAL_SECONDS
             self._write({"event": "step", "step": finished, "seconds": now_seconds})
 
-    def tell(self, event: str, **facts: object) -> None:
-        """Anything else that a display may show; the name and the facts are between the worker and `cli`."""
+    def report(self, event: str, **facts: object) -> None:
+        """Report anything else that a display may show; worker and display agree on names and facts."""
         self._write({"event": event, **facts})
 
     def _write(self, event: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
-"""The door between the wings: case.json comes in, measurement.json, evaluation.json or failure-<rank>.json goes out.
+"""The files that the host and the device side exchange.
 
-Files are written beside their name and renamed: a file that exists is whole.
+The worker reads case.json and writes measurement.json, evaluation.json or failure-<rank>.json. Files are written
+atomically: a file that exists is complete.
 """
 
 import errno
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ssdbench
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
 from ssdbench.runtime.distributed import is_peer_lost
 from ssdbench.runtime.network import host_name
@@ -25,20 +27,20 @@ from ssdbench.schema.record import Failure, FailureKind, Measurement
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 
 _NCCL_RESULT = re.compile(r"^(nccl\w+: .*?)\s*$", re.MULTILINE)
-# Behind it NCCL may have nothing to say, and then comes the stack of C++.
+# After these words NCCL may give no reason, and a C++ stack trace follows.
 _REASON = re.compile(r"(?:Last error|encountered):\s*\n?\s*(?!Exception raised from|frame #)(\S.*)")
 
 
 def read_request(path: Path) -> LaunchRequest:
-    """Read case.json, which the host wing has validated before it wrote it.
+    """Read case.json, which the host side validated before it wrote it.
 
     Raises:
-        UsageError: host and worker are not of the same version of ssdbench.
+        UsageError: host and worker have different versions of ssdbench.
     """
     content = json.loads(path.read_text(encoding="utf-8"))
     if content["schema_version"] != EXCHANGE_VERSION:
         raise UsageError(
-            f"{path} is of schema version {content['schema_version']}, this worker speaks {EXCHANGE_VERSION}: "
+            f"{path} has schema version {content['schema_version']}, and this worker reads version {EXCHANGE_VERSION}: "
             "run host and worker from the same ssdbench"
         )
     case = content.pop("case")
@@ -49,16 +51,16 @@ def read_request(path: Path) -> LaunchRequest:
         return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, **content)
     except TypeError as error:
         raise UsageError(
-            f"this worker cannot do all that {path} asks for ({error}): it is of another ssdbench than the host; "
-            "leave newer options out, or measure with a newer checkout"
+            f"this worker does not support all of {path} ({error}): its ssdbench is older than the host's; "
+            "omit newer options, or measure with a newer checkout"
         ) from None
 
 
 def require_source(request: LaunchRequest) -> None:
-    """Refuse to measure another ssdbench than the one asked for: both arms of a pair would be the same.
+    """Check that this worker is the ssdbench that was asked for; otherwise both arms of a pair could be the same.
 
     Raises:
-        UsageError: this worker was imported from elsewhere.
+        UsageError: this worker was imported from another place.
     """
     here = Path(ssdbench.__file__).resolve().parents[1]
     if request.source is not None and here != Path(request.source).resolve():
@@ -66,12 +68,12 @@ def require_source(request: LaunchRequest) -> None:
 
 
 def write_measurement(folder: Path, measurement: Measurement) -> None:
-    """Hand the result of the launch to the host."""
+    """Write the result of the launch for the host."""
     _write(folder / "measurement.json", asdict(measurement))
 
 
 def read_training(folder: Path) -> Training | None:
-    """The log of the training in this folder; None where none was begun."""
+    """Read the log of the training in this folder; None if none was started."""
     path = folder / "training.json"
     if not path.exists():
         return None
@@ -84,22 +86,22 @@ def read_training(folder: Path) -> Training | None:
 
 
 def write_training(folder: Path, training: Training) -> None:
-    """Keep the log of a training beside its checkpoints, where host and worker find it."""
+    """Write the log of a training next to its checkpoints, where host and worker find it."""
     _write(folder / "training.json", asdict(training))
 
 
 def write_evaluation(folder: Path, evaluation: CheckpointEvaluation) -> None:
-    """Hand the figures of a checkpoint to the host."""
+    """Write the evaluation of a checkpoint for the host."""
     _write(folder / "evaluation.json", asdict(evaluation))
 
 
-def write_place(folder: Path, rank: int) -> None:
-    """Tell the host on which machine this rank is, and in which file what it writes to stderr."""
+def write_location(folder: Path, rank: int) -> None:
+    """Write for the host on which machine this rank runs, and which file holds its standard error."""
     _write(folder / f"place-{rank}.json", {"host": host_name(), "log": stderr_file()})
 
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
-    """Tell the host how this rank failed, and when, so that it can tell the cause from its consequences."""
+    """Write for the host how and when this rank failed, so that it can tell a cause from its consequences."""
     cause = _cause(error)
     failure = Failure(
         kind=_kind(cause),
@@ -117,13 +119,12 @@ def _epoch_result(*, losses: list[float], evaluation: dict[str, Any] | None, **o
 
 
 def _write(path: Path, content: object) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(path)
+    with atomic_file(path) as part:
+        part.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What `error` was raised from, where that was a lack of memory: a decoder without memory is no bad image."""
+    """The error that `error` was raised from, if memory ran out there: a decoder without memory is not a bad image."""
     cause = error.__cause__
     return cause if cause is not None and memory_exhausted(cause) else error
 
@@ -146,7 +147,7 @@ def _kind(error: BaseException) -> FailureKind:
 
 
 def _message(error: BaseException) -> str:
-    """The first line, and the reason where NCCL and DALI give it on a later one."""
+    """The first line, and the reason if NCCL or DALI gives it on a later line."""
     text = str(error).strip()
     first_line = next(iter(text.splitlines()), "")
     reasons = [*_NCCL_RESULT.findall(text)[:1], *_REASON.findall(text)[-1:]]

@@ -1,7 +1,7 @@
-"""torchrun, with two things added: it dies with its parent, and it says how each rank ended.
+"""Runs torchrun such that it dies with its parent and reports how each rank ended.
 
-`python -m ssdbench.worker.launch OUTPUT TORCHRUN-ARGUMENTS...`. torchrun's own exit code is 1 whatever happened; the
-exit code or signal of each rank is written to OUTPUT/exits-<rank>.json, by the first that failed on each node.
+`python -m ssdbench.worker.launch OUTPUT TORCHRUN-ARGUMENTS...`. torchrun's own exit code is 1 after any failure. The
+exit code or signal of each rank on this node is written to OUTPUT/exits-<rank>.json, named after the lowest.
 """
 
 import json
@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ssdbench.atomic import atomic_file
 from ssdbench.runtime.process import die_with_parent, name_to_children
 from ssdbench.schema.case import HOST_PROCESS, LAUNCH_PROCESS
 
@@ -17,9 +18,9 @@ def main() -> int:
     """Run torchrun in this process."""
     die_with_parent(HOST_PROCESS)
     name_to_children(LAUNCH_PROCESS)
-    # A cluster asks all processes of a job where they stand: the ranks answer, and this one must not end by it.
+    # Slurm sends the signal that asks for a stack trace to all processes of a job: ranks answer, this one ignores it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    # Only now: torch takes seconds to import, and a launch whose host ended meanwhile would live on.
+    # Imported only now: importing torch takes seconds, and a launch whose host ends meanwhile would survive.
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -29,9 +30,8 @@ def main() -> int:
     except ChildFailedError as error:
         exits = {rank: failure.exitcode for rank, failure in error.failures.items()}
         name = f"exits-{min(exits)}.json"
-        part = output / f"{name}.part"
-        part.write_text(json.dumps(exits), encoding="utf-8")
-        part.replace(output / name)
+        with atomic_file(output / name) as part:
+            part.write_text(json.dumps(exits), encoding="utf-8")
         return 1
     return 0
 

@@ -1,15 +1,15 @@
-"""The timed loop: one place, and one meaning of step time and throughput for all workloads.
+"""The timed loop: it defines step time and throughput, the same for all workloads.
 
     warm-up steps | synchronise, barrier | timed region: fetch, step, mark, fetch, step, mark, ... synchronise |
 
-The batch is fetched inside the region, the device is synchronised once at its end, and losses are read only then.
-A step's time runs from mark to mark on the device's own time line, so a device that waits for its batch shows it.
+Batches are fetched inside the timed region. The device is synchronised once, at its end, and losses are read only
+then. A step's time runs from mark to mark on the device's own time line, so it includes waiting for the batch.
 
-Where a case is synchronised, every step is waited for before the next batch is asked for. A step's time then runs on
-the host's clock, from asking for the batch to the end of the step's work: a latency.
+If a case is synchronised, each step is waited for before the next batch is fetched. A step's time is then measured on
+the host's clock, from the request for the batch to the end of the step's work: a latency.
 
-Where the protocol is in seconds, the steps of the warm-up are followed by parts of about a quarter of `warmup_seconds`.
-After each part the ranks agree on how long the slowest of them took. The last part says how many steps are timed.
+If the protocol is in seconds, the warm-up steps are followed by parts of about a quarter of `warmup_seconds`. After
+each part the ranks agree on how long the slowest of them took. The last part determines the number of timed steps.
 """
 
 import math
@@ -30,7 +30,7 @@ _WARMUP_PARTS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """One rank's raw samples; step and fetch times include the warm-up, wall time and images do not."""
+    """Raw samples of one rank; step and fetch times include the warm-up, wall time and images do not."""
 
     warmup_steps: int
     step_seconds: list[float]
@@ -42,9 +42,9 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
-    """What the loop needs of the other ranks; all of them call the same methods in the same order.
+    """How the loop works with the other ranks; all ranks call the same methods in the same order.
 
-    `start_together` returns on no rank before all have called it. `slowest` is the largest value of any rank.
+    `start_together` returns when all ranks have called it. `slowest` returns the largest value of all ranks.
     """
 
     start_together: Callable[[], None]
@@ -64,16 +64,16 @@ def measure(
 ) -> Samples:
     """Run the warm-up and the timed region; `now` is the host's monotonic clock in seconds.
 
-    With `counts` exactly so many steps are taken, whatever the protocol says.
+    `counts` overrides the protocol's numbers of steps.
 
     Raises:
-        NotFiniteError: a step's loss was infinite or not a number.
+        NotFiniteError: the loss of a step is infinite or NaN.
     """
     steps = _Steps(workload, device, now, events, synchronised=synchronised)
     events.phase("warm-up")
     counts = _warm_up(steps, protocol, ranks, counts)
     device.reset_peak_memory()
-    events.tell("steps", **{"warmup_steps": counts.warmup_steps, "timed_steps": counts.timed_steps})
+    events.report("steps", **{"warmup_steps": counts.warmup_steps, "timed_steps": counts.timed_steps})
     ranks.start_together()
     events.phase("measure")
     begin = now()
@@ -91,7 +91,7 @@ def measure(
 
 
 class _Steps:
-    """Takes steps and keeps what is known of each."""
+    """Runs steps and keeps the samples of each."""
 
     def __init__(
         self, workload: Workload[Any], device: Device, now: Callable[[], float], events: Events, *, synchronised: bool
@@ -107,7 +107,7 @@ class _Steps:
         self._latencies: list[float] = []
 
     def run(self, count: int) -> None:
-        """Fetch and step so many times; does not wait for the last one unless each is waited for."""
+        """Fetch and step `count` times; does not wait for the last step unless every step is synchronised."""
         clock, now = self._device.clock(), self._now
         self._clocks.append(clock)
         clock.mark()
@@ -123,27 +123,24 @@ class _Steps:
             self._events.step(len(self.done) - 1, now())
 
     def run_to_end(self, count: int) -> float:
-        """As `run`, and wait until the device has nothing left to do; returns the seconds that all took."""
+        """Like `run`, then wait until the device is idle; returns the total seconds."""
         begin = self._now()
         self.run(count)
         self._device.synchronize()
         return self._now() - begin
 
     def seconds(self) -> list[float]:
-        """The time of each step."""
+        """Seconds of each step."""
         return self._latencies if self._synchronised else [value for clock in self._clocks for value in clock.seconds()]
 
 
 def _warm_up(steps: _Steps, protocol: Protocol, ranks: Ranks, given: StepCounts | None) -> StepCounts:
-    """Take the steps of the warm-up, to their end; returns their number and that of the steps to be timed.
-
-    Both are the same on all ranks.
-    """
+    """Run the warm-up and wait for it; returns the numbers of warm-up and timed steps, equal on all ranks."""
     steps.run_to_end(given.warmup_steps if given else protocol.warmup_steps)
     if given or not protocol.in_seconds:
         return given or StepCounts(warmup_steps=protocol.warmup_steps, timed_steps=protocol.steps)
-    # What comes first (compilation, the search for algorithms, clocks that rise) is in the steps before: no part of the
-    # seconds, and not what the number of timed steps is estimated from.
+    # One-time costs (compilation, the search for algorithms, rising clocks) fall into the steps before: they are not in
+    # these seconds and do not affect the estimate of the number of timed steps.
     spent, part = 0.0, max(1, protocol.warmup_steps // _WARMUP_PARTS)
     while True:
         seconds = ranks.slowest(steps.run_to_end(part))

@@ -1,9 +1,8 @@
-"""What an operation of torch costs at the least: floating-point operations, and bytes read plus written.
+"""The minimum cost of a torch operation: floating-point operations, and bytes read plus written.
 
-Every tensor that goes in is read once and every one that comes out is written once, whatever a kernel does besides; an
-operation that only looks at a tensor in another shape costs nothing. BatchNorm in training reads its map twice, and
-backward its gradient too: the sums over a map must be known before the map can be changed, and one of a batch of
-training fits into no cache.
+Each input is read once and each output is written once, whatever else a kernel does; a view costs nothing. BatchNorm in
+training reads its map twice, and in the backward pass also the gradient: the sums over a map must be known before it
+can be normalised, and the map of a training batch does not fit into a cache.
 """
 
 import math
@@ -19,14 +18,14 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One launch on the device."""
+    """Cost of one launch on the device."""
 
     flop: int
     bytes: int
 
 
 def costs(func: Any, inputs: Sequence[Tensor], arguments: Sequence[Any], output: Any) -> list[Cost]:
-    """The launches of one call: none of a view, two of a convolution's backward pass, one of anything else."""
+    """The launches of one call: none for a view, two for the backward pass of a convolution, one for anything else."""
     if func is aten.convolution_backward.default:
         return list(_convolution_backward(arguments, output))
     outputs = list(tensors(output))
@@ -39,7 +38,7 @@ def costs(func: Any, inputs: Sequence[Tensor], arguments: Sequence[Any], output:
 
 
 def _read_again(func: Any, arguments: Sequence[Any]) -> list[Tensor]:
-    """The maps that BatchNorm in training reads a second time. Versions of torch differ in names and places."""
+    """The maps that BatchNorm in training reads twice; argument names and positions differ between torch versions."""
     operation = func.overloadpacket.__name__
     if "batch_norm" not in operation or operation.endswith("no_training"):
         return []
@@ -50,7 +49,7 @@ def _read_again(func: Any, arguments: Sequence[Any]) -> list[Tensor]:
 
 
 def is_free(func: Any) -> bool:
-    """Whether a call launches nothing: it makes a view, reserves memory, or is no operation on tensors."""
+    """Whether a call launches nothing: it creates a view, allocates memory, or is not an operation on tensors."""
     if func.namespace != "aten" and func.namespace != "torchvision":
         return True
     if func.overloadpacket in _RESERVES:
@@ -60,7 +59,7 @@ def is_free(func: Any) -> bool:
 
 
 def writes(func: Any) -> bool:
-    """Whether a call changes what it is given."""
+    """Whether a call changes one of its arguments."""
     return any(r.alias_info is not None and r.alias_info.is_write for r in func._schema.returns)
 
 
@@ -76,13 +75,13 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def memory_bytes(tensor: Tensor) -> int:
-    """Bytes of the elements of a tensor; what is expanded along a dimension is there once."""
+    """Bytes of the elements of a tensor; expanded dimensions count once."""
     sizes = (size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride or size == 0)
     return math.prod(sizes) * tensor.element_size()
 
 
 def _convolution_backward(arguments: Sequence[Any], output: Sequence[Tensor | None]) -> Iterator[Cost]:
-    """One launch for the gradient of the images and one for that of the weights, as far as they are wanted."""
+    """One launch each for the gradients of the images and of the weights, if they are needed."""
     gradient, images, weight = arguments[:3]
     flop = _convolution_flop(weight, gradient)
     for read, written in ((weight, output[0]), (images, output[1])):
@@ -91,7 +90,7 @@ def _convolution_backward(arguments: Sequence[Any], output: Sequence[Tensor | No
 
 
 def _convolution_flop(weight: Tensor, output: Tensor) -> int:
-    """Two for each product of a weight with an input and its addition; weight (out, in / groups, *kernel)."""
+    """Two operations per product of weight and input, counting its addition; weight (out, in / groups, *kernel)."""
     return 2 * output.numel() * math.prod(weight.shape[1:])
 
 
@@ -101,5 +100,5 @@ _FLOP: Mapping[Any, Callable[[Sequence[Any], Tensor], int]] = {
     aten.bmm.default: lambda arguments, output: 2 * output.numel() * arguments[0].shape[-1],
     aten.addmm.default: lambda arguments, output: 2 * output.numel() * arguments[1].shape[-1],
 }
-_OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # what was there before is not read
+_OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # their previous content is not read
 _RESERVES = {aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten._local_scalar_dense, aten.resize_}

@@ -1,10 +1,10 @@
-"""The instrumented extra pass: a few more steps behind the timed region, which themselves enter no figure.
+"""The instrumented extra pass: a few more steps after the timed region, which count in no other result.
 
     together: fetch, synchronise | together: phase, synchronise | together: phase, synchronise | ...
 
-The device is waited for after every phase, so a phase has all of its own work and none of another's, and the overlap
-of host and device that a step has is lost: the phases add up to more than a step. Ranks begin each phase together, so
-that one which is late does not make the others' next phase look long.
+The device is synchronised after every phase, so each phase contains exactly its own work. This removes the overlap of
+host and device: the phases add up to more than a step. Ranks start each phase together, so that a late rank does not
+make the others' next phase look long.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from ssdbench.runtime.device import Device
 from ssdbench.workloads.workload import Workload
 
 PROFILED_STEPS = 3
-"""At most: enough for a median in each launch, and few beside the steps that are timed."""
+"""At most: enough for a median per launch, and few compared with the timed steps."""
 
 
 def profile(
     workload: Workload[Any], steps: int, device: Device, barrier: Callable[[], None], now: Callable[[], float]
 ) -> dict[str, list[float]]:
-    """Seconds of each phase in each of `steps` steps of this rank, "fetch" first; `now` is the host's clock.
+    """Seconds of each phase in each of `steps` steps of this rank, "fetch" first; `now` is the host's clock in seconds.
 
-    What a step does after its last phase is not in them. All ranks must call.
+    Work of a step after its last phase is not included. All ranks must call.
     """
     seconds: dict[str, list[float]] = {}
     begin = 0.0

@@ -1,4 +1,4 @@
-"""What one rank of one launch does."""
+"""One rank of one launch, from its request to its results."""
 
 import faulthandler
 import signal
@@ -15,17 +15,17 @@ from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import EVALUATE
 from ssdbench.worker.events import Events
-from ssdbench.worker.exchange_files import read_request, require_source, write_failure, write_place
+from ssdbench.worker.exchange_files import read_request, require_source, write_failure, write_location
 from ssdbench.worker.measurement import take_measurement
 
 
 def main() -> int:
-    """Measure, and tell the host whatever happens."""
+    """Run this rank's launch and report the result or the failure to the host; returns the exit code."""
     faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the host asks a stalled rank where it stands
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the host asks a stalled rank for its stack trace
     request = read_request(Path(sys.argv[1]))
     folder, rank = Path(request.output), global_rank()
-    write_place(folder, rank)
+    write_location(folder, rank)
     with Events(folder, rank) as events:
         try:
             _launch(request, folder, events)
@@ -41,7 +41,7 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
     require_source(request)
     events.phase("build")
     context = _open_context(request)
-    # Each launch imports what it needs: all that accuracy needs takes longer than torch itself.
+    # Imported on demand: the modules for accuracy take longer to import than torch itself.
     if request.case.workload == "accuracy":
         from ssdbench.worker.training import train
 

@@ -1,4 +1,4 @@
-"""From the samples of all ranks to those of the launch: the slowest rank sets the pace."""
+"""Reduces the samples of all ranks to those of the launch: the slowest rank counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ssdbench.worker.loop import Samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduced:
-    """The launch's samples, fields as in `schema.record.Measurement`."""
+    """Samples of the launch; fields as in `schema.record.Measurement`."""
 
     step_seconds: tuple[float, ...]
     fetch_seconds: tuple[float, ...]
@@ -20,7 +20,7 @@ class Reduced:
 
 
 def reduce_ranks(ranks: list[Samples]) -> Reduced:
-    """Reduce step by step to the slowest rank; images are added, losses averaged over the ranks."""
+    """Take each step from its slowest rank; sum the images, average the losses over ranks."""
     slowest = [
         max(range(len(ranks)), key=times.__getitem__) for times in zip(*(r.step_seconds for r in ranks), strict=True)
     ]
@@ -36,12 +36,12 @@ def reduce_ranks(ranks: list[Samples]) -> Reduced:
 
 
 def most_foreign_cores(nodes: Sequence[NodeCpus]) -> float | None:
-    """The CPU use of others on the machine where it was largest; None where no machine tells."""
+    """CPU use of other processes, in cores, on the machine where it was highest; None if no machine reports it."""
     return max((node.foreign_cores for node in nodes if node.foreign_cores is not None), default=None)
 
 
 def reduce_phases(ranks: list[dict[str, list[float]]]) -> tuple[PhaseTimes, ...]:
-    """Reduce phase by phase and step by step to the slowest rank: the ranks began each phase together."""
+    """Take each phase of each step from its slowest rank; the ranks started each phase together."""
     return tuple(
         PhaseTimes(name=name, seconds=tuple(map(max, zip(*(rank[name] for rank in ranks), strict=True))))
         for name in ranks[0]

@@ -1,7 +1,7 @@
-"""`python -m ssdbench.worker.roofline REQUEST.json`: operations of cases, and ceilings of this device where asked.
+"""`python -m ssdbench.worker.roofline REQUEST.json`: the operations of cases and, on request, this device's ceilings.
 
-The request has `cases`, as case.json has one, and `measure`: "cuda", "cpu" or null. Events go to stdout, one JSON
-object a line: `progress` while it works, then one `result` with `operations` (a list for each case) and `ceilings`.
+The request has `cases`, each as in case.json, and `measure`: "cuda", "cpu" or null. Events go to stdout, one JSON
+object per line: `progress` events, then one `result` with `operations` (a list per case) and `ceilings`.
 """
 
 import json
@@ -19,7 +19,7 @@ from ssdbench.worker.trace import Trace, operations, trace
 
 
 def main() -> int:
-    """Answer one request; returns the exit code."""
+    """Process one request; returns the exit code."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     cases = [_case(**content) for content in request["cases"]]
     try:
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _operations(cases: list[Case]) -> list[list[dict[str, Any]]]:
-    """Cases that differ in nothing that a trace depends on are looked at once."""
+    """The operations of each case; cases with equal traces are traced once."""
     traces: dict[tuple[object, ...], Trace] = {}
     found = []
     for number, case in enumerate(cases, start=1):

@@ -1,7 +1,7 @@
-"""The operations of the very step of a case, seen on the CPU with few images and continued to the case's batch size.
+"""Traces the operations of a case's own step on the CPU with few images, and extrapolates to the case's batch size.
 
-What an operation does is a fixed part (weights) and a part for each image: two sizes give both. A case of a GPU is
-looked at on the CPU too, so no GPU is needed; its 16-bit arithmetic is bfloat16 there, of equal size.
+The cost of an operation has a fixed part (weights) and a part per image: two batch sizes give both. Cases for a GPU are
+traced on the CPU too, so no GPU is needed; 16-bit arithmetic is bfloat16 there, which has the same size.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
 from ssdbench.schema.roofline import GroupName, Operation
 from ssdbench.worker.operations import Cost, costs, memory_bytes, tensors, writes
 
-IMAGES = (2, 3)  # training needs two for BatchNorm on the 1x1 map
+IMAGES = (2, 3)  # BatchNorm on the 1x1 map needs two images in training
 
 _RELU = {"relu", "relu_", "threshold_backward"}
 _ADD = {"add", "add_"}
 
 
 class _CpuPrecision(PrecisionPolicy):
-    """The case's precision on any CPU, whether or not it has vector instructions for it."""
+    """The case's precision on any CPU, even one without vector instructions for it."""
 
     def __init__(self, precision: str) -> None:
         self._lowered = PRECISIONS[precision].autocast_dtype is not None
@@ -52,27 +52,27 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """The launches of one step with each of the two numbers of images in `IMAGES`."""
+    """The launches of one step with each of the two batch sizes in `IMAGES`."""
 
     fewer: tuple[Launch, ...]
     more: tuple[Launch, ...]
 
 
 def trace(case: Case) -> Trace:
-    """Look at a step of the case (workload train, infer or detect); its batch size and its pipeline do not matter."""
+    """Trace a step of the case (workload train, infer or detect); its batch size and pipeline do not matter."""
     workload = _open(case)
     batch = workload.fetch()
     more, fewer = (_launches(case, workload, _first(batch, images)) for images in reversed(IMAGES))
     workload.close()
-    # The optimiser does the same whatever the images, but makes its state in the first step.
+    # The optimiser's work does not depend on the images, but it allocates its state in the first step.
     optimizer = tuple(launch for launch in fewer if launch.group == "optimizer")
     return Trace(fewer=fewer, more=(*(launch for launch in more if launch.group != "optimizer"), *optimizer))
 
 
 def _open(case: Case) -> Any:
-    device = Cpu(1, time.perf_counter)  # whoever traces is in no hurry, and others may be at work
-    # Made anew: how a case is compiled, fed and spread does not change what its step has to do.
-    seen = Case(
+    device = Cpu(1, time.perf_counter)  # tracing is not urgent, and other programs may need the CPUs
+    # A new case: compilation, input pipeline and number of ranks do not change the work of a step.
+    traced = Case(
         workload=case.workload,
         device="cpu",
         world_size=1,
@@ -83,7 +83,7 @@ def _open(case: Case) -> Any:
         layout=case.layout,
     )
     context = RankContext(
-        case=seen, device=device, precision=_CpuPrecision(case.precision), group=SingleProcess(device), seed=1
+        case=traced, device=device, precision=_CpuPrecision(case.precision), group=SingleProcess(device), seed=1
     )
     return importlib.import_module(f"ssdbench.workloads.{case.workload}").open_workload(context)
 
@@ -93,16 +93,16 @@ def _first(batch: Any, images: int) -> Any:
 
 
 def _launches(case: Case, workload: Any, batch: Any) -> tuple[Launch, ...]:
-    watch = _Watch(trains=WORKLOADS[case.workload].trains)
-    with watch:
-        workload.step(batch, watch.on_phase)
-    return tuple(watch.launches)
+    recorder = _Recorder(trains=WORKLOADS[case.workload].trains)
+    with recorder:
+        workload.step(batch, recorder.on_phase)
+    return tuple(recorder.launches)
 
 
 def operations(found: Trace, images: int, *, on_gpu: bool) -> tuple[Operation, ...]:
-    """The operations of a step with so many images: those with arithmetic one by one, the others by group.
+    """The operations of a step with `images` images: those with arithmetic one by one, the others per group.
 
-    Decoding goes image by image on a CPU and takes all at once on a GPU: its number of launches is that of one there.
+    A CPU decodes image by image, a GPU the whole batch at once, with as many launches as for one image.
     """
 
     def at(few: float, many: float) -> float:
@@ -122,7 +122,7 @@ def operations(found: Trace, images: int, *, on_gpu: bool) -> tuple[Operation, .
             [launch.cost.bytes for launch in launches if launch.group == group and not launch.cost.flop]
             for launches in (found.fewer, found.more)
         )
-        # Images differ a little in what their candidates need.
+        # The number of launches per image depends a little on its candidates.
         times = len(many) / IMAGES[1] if on_gpu and group == "decoding" else at(len(few), len(many))
         if times >= 1:
             result.append(Operation(group=group, launches=round(times), flop=0.0, bytes=at(sum(few), sum(many))))
@@ -133,14 +133,14 @@ def _with_arithmetic(launches: Sequence[Launch]) -> list[Launch]:
     return [launch for launch in launches if launch.cost.flop]
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every launch of one step. The optimiser counts as the one kernel that it is on a GPU."""
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records every launch of one step. The optimiser counts as one kernel, as on a GPU."""
 
     def __init__(self, *, trains: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.launches: list[Launch] = []
         self._phases = ["forward", "loss", "backward", "optimizer"] if trains else ["forward", "decoding"]
-        self._convolution_went_back = False
+        self._has_backward_convolution = False
         self._optimizer = _Fused()
 
     def on_phase(self, _ended: str) -> None:
@@ -149,14 +149,14 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        with self:  # under inference mode composite operations arrive whole
+        with self:  # in inference mode composite operations arrive undecomposed
             decomposed = func.decompose(*args, **kwargs)
         if decomposed is not NotImplemented:
             return decomposed
         output = func(*args, **kwargs)
         phase, inputs = self._phases[0] if self._phases else None, list(tensors((args, kwargs)))
         if phase == "optimizer":
-            self._optimizer.see(func, inputs, output)
+            self._optimizer.add(func, inputs, output)
         elif phase is not None:
             group = self._group(func, phase, output)
             self.launches += [Launch(group=group, cost=cost) for cost in costs(func, inputs, args, output)]
@@ -165,46 +165,46 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _group(self, func: Any, phase: str, output: Any) -> GroupName:
         name = func.overloadpacket.__name__
         if name.startswith("convolution"):
-            self._convolution_went_back |= phase == "backward"
+            self._has_backward_convolution |= phase == "backward"
             return "convolutions"
         if phase == "decoding":
             return "decoding"
-        if phase == "loss" or (phase == "backward" and not self._convolution_went_back):
+        if phase == "loss" or (phase == "backward" and not self._has_backward_convolution):
             return "loss"
         if "batch_norm" in name:
             return "batch_norm"
         if name in _RELU:
             return "relu"
         if name in _ADD:
-            # BatchNorm counts its batches in an integer.
+            # BatchNorm counts its batches in an integer tensor.
             return "additions" if output.is_floating_point() else "batch_norm"
         return "rest"
 
 
 class _Fused:
-    """Many operations as one kernel: what was there before is read once, and what was changed is written once."""
+    """Counts many operations as one kernel: existing data are read once, changed data are written once."""
 
     def __init__(self) -> None:
-        self._made: set[int] = set()
+        self._created: set[int] = set()
         self._read: dict[int, int] = {}
         self._written: dict[int, int] = {}
 
-    def see(self, func: Any, inputs: Sequence[Tensor], output: Any) -> None:
-        if not writes(func) and set(map(_place, tensors(output))) <= set(map(_place, inputs)):
+    def add(self, func: Any, inputs: Sequence[Tensor], output: Any) -> None:
+        if not writes(func) and set(map(_storage, tensors(output))) <= set(map(_storage, inputs)):
             return  # a view, which reads nothing
         for tensor in inputs:
-            if (place := _place(tensor)) not in self._made:
-                self._read[place] = memory_bytes(tensor)
+            if (storage := _storage(tensor)) not in self._created:
+                self._read[storage] = memory_bytes(tensor)
         for tensor in tensors(output):
-            place = _place(tensor)
-            if place not in self._read:
-                self._made.add(place)
+            storage = _storage(tensor)
+            if storage not in self._read:
+                self._created.add(storage)
             elif writes(func):
-                self._written[place] = memory_bytes(tensor)
+                self._written[storage] = memory_bytes(tensor)
 
     def cost(self) -> Cost:
         return Cost(flop=0, bytes=sum(self._read.values()) + sum(self._written.values()))
 
 
-def _place(tensor: Tensor) -> int:
+def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()

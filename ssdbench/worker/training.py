@@ -1,9 +1,9 @@
-"""The training loop: epochs, evaluations and checkpoints, each timed; what is finished is on disk before more begins.
+"""The training loop: epochs, evaluations and checkpoints, each timed and written to disk before the next one starts.
 
-    train an epoch, synchronise | evaluate, where the recipe says so | log, checkpoint, log | next epoch
+    train an epoch, synchronise | evaluate if the recipe asks for it | log, checkpoint, log | next epoch
 
-Losses are read in blocks, so that the device is not waited for at every step; a loss that is not finite ends the
-training at once and is named with its step.
+Losses are read in blocks, so that not every step waits for the device. A loss that is not finite ends the training, and
+the error names its step.
 """
 
 import math
@@ -31,14 +31,14 @@ _LOSSES_PER_BLOCK = 25
 
 
 def train(context: RankContext, request: LaunchRequest, events: Events) -> None:
-    """Train to the recipe's end, from the last checkpoint if there is one."""
+    """Train to the end of the recipe, from the last checkpoint if there is one."""
     assert request.training_folder is not None
     folder = Path(request.training_folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = Accuracy(context, folder)
     try:
-        log = _Log(folder, _begun(run, context, folder), writes=context.group.rank == 0)
-        events.tell("training", epochs=log.training.epochs, steps=run.steps_per_epoch)
+        log = _Log(folder, _open_log(run, context, folder), writes=context.group.rank == 0)
+        events.report("training", epochs=log.training.epochs, steps=run.steps_per_epoch)
         for epoch in range(run.epochs_done, run.recipe.epochs):
             _train_epoch(run, epoch, context, log, events)
         events.phase("write")
@@ -47,8 +47,8 @@ def train(context: RankContext, request: LaunchRequest, events: Events) -> None:
         run.close()
 
 
-def _begun(run: Accuracy, context: RankContext, folder: Path) -> Training:
-    """The log of a new training, or of the one in the folder up to its last checkpoint."""
+def _open_log(run: Accuracy, context: RankContext, folder: Path) -> Training:
+    """The log of a new training, or of the training in the folder up to its last checkpoint."""
     recipe = run.recipe
     fresh = Training(
         schema_version=EXCHANGE_VERSION,
@@ -77,7 +77,7 @@ def _begun(run: Accuracy, context: RankContext, folder: Path) -> Training:
 
 
 class _Log:
-    """The training so far, on disk after every change."""
+    """The training so far, written to disk after every change."""
 
     def __init__(self, folder: Path, training: Training, *, writes: bool) -> None:
         self.training = training
@@ -89,7 +89,7 @@ class _Log:
         return max((r.evaluation.ap for r in self.training.results if r.evaluation is not None), default=-1.0)
 
     def put(self, result: EpochResult) -> None:
-        """Add an epoch, or replace it."""
+        """Append an epoch, or replace it if it is there."""
         results = self.training.results[: result.epoch]
         self.training = replace(self.training, results=(*results, result))
         self._write()
@@ -102,23 +102,23 @@ class _Log:
 def _train_epoch(run: Accuracy, epoch: int, context: RankContext, log: _Log, events: Events) -> None:
     events.phase("train")
     first_step = epoch * run.steps_per_epoch
-    watch = _LossWatch(first_step, lambda step, loss: events.tell("loss", step=step, loss=loss))
+    losses = _LossReader(first_step, lambda step, loss: events.report("loss", step=step, loss=loss))
     begin, images = time.perf_counter(), 0
     for number, step in enumerate(run.epoch(epoch)):
         images += step.images
         assert step.loss is not None
-        watch.add(step.loss)
+        losses.add(step.loss)
         events.step(first_step + number, time.perf_counter())
     context.device.synchronize()
     train_seconds = time.perf_counter() - begin
-    losses = watch.finish()
+    rank_losses = losses.finish()
     begin = time.perf_counter()
     evaluation = None
     if epoch in run.recipe.validation_epochs:
         events.phase("evaluate")
         evaluation = run.evaluate()
     evaluation_seconds = time.perf_counter() - begin if evaluation is not None else 0.0
-    ranks = context.group.gather((train_seconds, evaluation_seconds, images, losses))
+    ranks = context.group.gather((train_seconds, evaluation_seconds, images, rank_losses))
     result = EpochResult(
         epoch=epoch,
         iterations=first_step + run.steps_per_epoch,
@@ -130,18 +130,18 @@ def _train_epoch(run: Accuracy, epoch: int, context: RankContext, log: _Log, eve
         evaluation_seconds=max(rank[1] for rank in ranks),
     )
     is_best = evaluation is not None and evaluation.ap > log.best_ap()
-    # Before the checkpoint, so that the log never ends before it; once more after it, with what it took.
+    # Before the checkpoint, so that the log is never behind it; again afterwards, with the checkpoint's time.
     log.put(result)
     events.phase("checkpoint")
     begin = time.perf_counter()
     run.save(epoch + 1, best=is_best)
     log.put(replace(result, checkpoint_seconds=time.perf_counter() - begin))
-    _tell(events, log.training, result)
+    _report_epoch(events, log.training, result)
 
 
-def _tell(events: Events, training: Training, result: EpochResult) -> None:
+def _report_epoch(events: Events, training: Training, result: EpochResult) -> None:
     evaluation: Evaluation | None = result.evaluation
-    events.tell(
+    events.report(
         "epoch",
         epoch=result.epoch,
         loss=result.mean_loss,
@@ -152,8 +152,8 @@ def _tell(events: Events, training: Training, result: EpochResult) -> None:
     )
 
 
-class _LossWatch:
-    """The losses of an epoch on this rank, read from the device a block at a time."""
+class _LossReader:
+    """The losses of an epoch on this rank, read from the device in blocks."""
 
     def __init__(self, first_step: int, on_block: Callable[[int, float], None]) -> None:
         self._first_step, self._on_block = first_step, on_block
@@ -161,13 +161,13 @@ class _LossWatch:
         self._values: list[float] = []
 
     def add(self, loss: torch.Tensor) -> None:
-        """The next step's loss; waits for the device when a block is full."""
+        """Add the next step's loss; waits for the device when a block is full."""
         self._pending.append(loss)
         if len(self._pending) == _LOSSES_PER_BLOCK:
             self._read()
 
     def finish(self) -> list[float]:
-        """All losses of the epoch."""
+        """Read the rest; returns all losses of the epoch."""
         self._read()
         return self._values
 
@@ -184,7 +184,7 @@ class _LossWatch:
 
 
 def _windows(losses: list[float]) -> tuple[float, ...]:
-    """Means over equal parts of an epoch, at most `LOSS_WINDOWS`."""
+    """Mean losses of at most `LOSS_WINDOWS` equal parts of an epoch."""
     count = min(LOSS_WINDOWS, len(losses))
     edges = [len(losses) * number // count for number in range(count + 1)]
     return tuple(sum(losses[a:b]) / (b - a) for a, b in pairwise(edges))

@@ -1,1 +1,1 @@
-"""The shelf of workloads: one file per workload, found by name."""
+"""Workloads: one module per workload, found by its name."""

@@ -1,6 +1,5 @@
-"""Training for accuracy: the published recipe to its end, evaluated on the way, resumed exactly where it stopped."""
+"""Training for accuracy: runs the published recipe to its end, with evaluations; resumes exactly where it stopped."""
 
-import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import random_state, restore_random_state
@@ -27,10 +27,10 @@ LAST, BEST = "last.pt", "best.pt"
 
 
 class Accuracy:
-    """One rank of a training. `epochs_done` is more than 0 where it goes on from a checkpoint in `folder`.
+    """One rank of a training; continues from a checkpoint in `folder` if there is one (`epochs_done` above 0).
 
     Raises:
-        DataError: the checkpoint is damaged, or of another training.
+        DataError: the checkpoint is damaged, or belongs to another training.
     """
 
     version: ClassVar[int] = 1
@@ -43,10 +43,10 @@ class Accuracy:
         model = build_model(context)
         self._optimizer, self._scaler = optimizer(model, self.recipe), context.precision.scaler()
         self.epochs_done, self._iteration = 0, 0
-        place: bytes | None = None
+        position: bytes | None = None
         if checkpoint is not None:
             load_model_state(model, checkpoint)
-            place = self._take_up(checkpoint)
+            position = self._restore(checkpoint)
         self._model = model
         self._train_step = TrainStep(
             model=compiled(context, context.group.data_parallel(model.train())),
@@ -55,19 +55,19 @@ class Accuracy:
             autocast=context.precision.autocast,
             scaler=self._scaler,
         )
-        self._pipeline = open_training(context, place)
+        self._pipeline = open_training(context, position)
         split = split_of(context, training=True)
         self._category_names = split.category_names if split is not None else ()
         self._evaluator = Evaluator(context, protocol=options.protocol, engine=options.engine)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of one epoch, the same on every rank."""
+        """Steps per epoch, the same on every rank."""
         return self._pipeline.batches_per_epoch
 
     @property
     def learning_rate(self) -> float:
-        """Of the last step."""
+        """The learning rate of the last step."""
         rate: float = self._optimizer.param_groups[0]["lr"]
         return rate
 
@@ -90,11 +90,11 @@ class Accuracy:
             yield Step(images=len(batch), loss=loss)
 
     def evaluate(self) -> Evaluation:
-        """COCO's figures of the model as it is; all ranks take part, and all get them."""
+        """COCO metrics of the model in its current state. All ranks must call, and all get the result."""
         return self._evaluator(self._model)
 
     def save(self, epochs_done: int, *, best: bool) -> None:
-        """Write the checkpoint of all ranks, whole or not at all; all ranks take part. OSError if the disk refuses."""
+        """Write one checkpoint for all ranks, atomically. All ranks must call. OSError if it cannot be written."""
         ranks = self._context.group.gather(
             {"random": random_state(self._context.device), "data": _as_tensor(self._pipeline.state())}
         )
@@ -112,25 +112,26 @@ class Accuracy:
             identity=self._identity(),
         )
         if best:
-            _copy_whole(self._folder / LAST, self._folder / BEST)
+            with atomic_file(self._folder / BEST) as part:
+                shutil.copyfile(self._folder / LAST, part)
 
     def draw(self) -> None:
-        """A sheet of validation images with what the last evaluation found, where there was one; on rank 0 alone."""
+        """Draw validation images with the detections of the last evaluation, if there was one; on rank 0 only."""
         self._evaluator.draw(self._folder / SHEET)
 
     def close(self) -> None:
-        """Release what runs in the background."""
+        """Stop background threads and processes."""
         self._pipeline.close()
         self._evaluator.close()
 
-    def _take_up(self, checkpoint: Checkpoint) -> bytes:
-        """Everything of a checkpoint but the model's weights; returns the place in the data."""
+    def _restore(self, checkpoint: Checkpoint) -> bytes:
+        """Restore everything in a checkpoint except the model's weights; returns the position in the data."""
         optimizer, ranks = checkpoint.optimizer, checkpoint.ranks
         epoch, iteration = checkpoint.epoch, checkpoint.iteration
         own = checkpoint.identity == self._identity()
         if not own or optimizer is None or ranks is None or epoch is None or iteration is None:
             raise DataError(
-                f"{checkpoint.path}: is of another training ({checkpoint.identity or 'unknown'}), not of "
+                f"{checkpoint.path}: belongs to another training ({checkpoint.identity or 'unknown'}), not to "
                 f"{self._identity()}: move its folder away, or resume the run that it belongs to"
             )
         self._optimizer.load_state_dict(optimizer)
@@ -146,7 +147,7 @@ class Accuracy:
 
 
 def recipe_of(options: AccuracyOptions) -> Hyperparameters:
-    """The recipe that the options ask for."""
+    """The hyperparameters that the options ask for."""
     recipe = RECIPES[options.recipe]
     if options.epochs is not None:
         recipe = recipe.shortened(options.epochs)
@@ -163,16 +164,5 @@ def recipe_of(options: AccuracyOptions) -> Hyperparameters:
 
 
 def _as_tensor(content: bytes) -> Tensor:
-    # Checkpoints are read without running code, as tensors and plain data.
+    # Checkpoints may hold only tensors and plain data, so that loading one runs no code.
     return torch.frombuffer(bytearray(content), dtype=torch.uint8)
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    part = target.with_name(target.name + ".part")
-    try:
-        shutil.copyfile(source, part)
-        part.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise

@@ -1,4 +1,4 @@
-"""Detection: forward pass, softmax, box decoding and NMS, to the final boxes of each image."""
+"""Detection: forward pass, softmax, box decoding and NMS, up to the final boxes of each image."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,14 +14,14 @@ from ssdbench.ssd.pipelines.contract import ValidationBatch
 from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.workload import PipelineWorkload, Step
 
-# Scores above 0.05 that a trained detector finds in an image, to an order of magnitude. Untrained heads find some ten
-# thousand, and the measurement would be of an NMS that no user ever meets.
+# Scores above 0.05 per image with a trained detector, to an order of magnitude. Untrained heads give about ten
+# thousand, and NMS would take a time that no user ever sees.
 _CANDIDATES_PER_IMAGE = 300
 _SCORE_THRESHOLD = 0.05
 
 
 class Detect(PipelineWorkload[ValidationBatch]):
-    """From batch to final boxes, in evaluation mode; the batch is fetched inside the clock."""
+    """From batch to final boxes, in evaluation mode; the time to fetch the batch counts."""
 
     version: ClassVar[int] = 2
 
@@ -48,9 +48,9 @@ def _make_background_likely(
 ) -> None:
     """Shift the background's bias until these images (N, 3, 300, 300) have about `_CANDIDATES_PER_IMAGE` each.
 
-    In the arithmetic that is measured, by the model as it is, not compiled for one pass.
+    Runs in the measured precision, on the eager model: compiling for one pass is not worth it.
 
-    With background b, foreground f and a shift s, softmax gives class c more than t exactly where
+    With background logit b, foreground logits f and a shift s, the softmax of class c exceeds t exactly if
     exp(b + s) < exp(f_c) / t - sum(exp(f)).
     """
     with autocast():
@@ -62,10 +62,10 @@ def _make_background_likely(
     shift = limit.flatten().topk(_CANDIDATES_PER_IMAGE * len(images)).values[-1]
     for head in model.conf:
         bias = head.get_parameter("bias")
-        # The heads' channels are laid out class by class, background first.
+        # The channels of a head are ordered by class, background first.
         bias[: len(bias) // logits.shape[1]] += shift
 
 
 def open_workload(context: RankContext) -> Detect:
-    """This rank's detection workload."""
+    """Open this rank's detection workload."""
     return Detect(context)

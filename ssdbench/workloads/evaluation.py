@@ -1,4 +1,4 @@
-"""Evaluation over the validation split: every rank detects on its shard, rank 0 judges, every rank has the figures."""
+"""Evaluation over the validation split: each rank detects on its shard, rank 0 computes the metrics for all ranks."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,36 +21,37 @@ from ssdbench.workloads.pipeline import open_pipeline, split_of
 Int64Array = npt.NDArray[np.int64]
 
 
-def _say_nothing(_batch: int) -> None:
+def _ignore_batch(_batch: int) -> None:
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What one rank found: detection rows (D, 7) of `ssd.evaluate.detection_rows`; `image_ids` (I,) it looked at."""
+    """Detections of one rank: rows (D, 7) as from `ssd.evaluate.detection_rows`, and the ids (I,) of its images."""
 
     rows: Array
     image_ids: Int64Array
 
 
 class Evaluator:
-    """Evaluates a model over the validation split, each rank its shard; the same figures on every rank.
+    """Evaluates a model over the validation split, one shard per rank; the result is the same on every rank.
 
     After an evaluation `rows` holds the detections of all ranks in the order of the annotation file (rank 0; None
-    elsewhere), and `images` says how many images this rank saw. `on_batch` is told of each finished batch, from 0.
+    elsewhere), and `images` is the number of images of this rank. `on_batch` is called with the number of each finished
+    batch, from 0.
 
     Raises:
-        UsageError: no data set, the resident pipeline, or an unknown protocol or engine.
+        UsageError: there is no data set, the pipeline is `resident`, or the protocol or engine is unknown.
         EnvironmentLacksError: the engine is not installed.
     """
 
     def __init__(
         self, context: RankContext, *, protocol: object = "every-image", engine: object = "pycocotools",
-        on_batch: Callable[[int], None] = _say_nothing,
+        on_batch: Callable[[int], None] = _ignore_batch,
     ) -> None:  # fmt: skip
         split = split_of(context, training=False)
         if split is None or context.case.pipeline == "resident":
-            raise UsageError("an evaluation judges real images: give a data set and the pipeline dali or torchvision")
+            raise UsageError("an evaluation needs real images: give a data set and the pipeline dali or torchvision")
         self.rows: Array | None = None
         self.images = 0
         self._split = split
@@ -62,16 +63,16 @@ class Evaluator:
         self._on_batch = on_batch
 
     def __call__(self, model: nn.Module) -> Evaluation:
-        """Evaluate the model, bare or wrapped for data-parallel training; every rank must call."""
+        """Evaluate the model, bare or wrapped for data-parallel training; all ranks must call."""
         return self.judge(self.detect(model))
 
     def detect(self, model: nn.Module) -> Found:
         """Run the model over this rank's shard, in evaluation mode and with the buffers of rank 0.
 
-        Detections stay on the device until the shard is done. The model's mode is as before afterwards.
+        Detections stay on the device until the shard is done. Afterwards each module's mode is as before.
 
         Raises:
-            NotFiniteError: the model gave an infinite value, or none that is a number.
+            NotFiniteError: an output of the model is infinite or NaN.
         """
         self._group.share_buffers(model)
         decoded: list[Detections] = []
@@ -103,10 +104,11 @@ class Evaluator:
         return decode(loc, logits), loc.isfinite().all() & logits.isfinite().all()
 
     def judge(self, found: Found) -> Evaluation:
-        """The figures of what all ranks found.
+        """COCO metrics of the detections of all ranks.
 
         Raises:
-            DataError: together they saw other images than the annotation file has (on rank 0; the others lose it).
+            DataError: the ranks did not see each image of the annotation file once. Raised on rank 0; the other ranks
+                lose their connection to it.
         """
         rows = self._group.gather_rows(torch.from_numpy(found.rows))
         image_ids = self._group.gather_rows(torch.from_numpy(found.image_ids))
@@ -118,28 +120,28 @@ class Evaluator:
         return self._group.share(evaluation)
 
     def draw(self, path: Path) -> None:
-        """Draw the sheet of the last evaluation (rank 0): some images with ground truth and detections."""
+        """Draw images of the last evaluation with ground truth and detections; on rank 0 only."""
         if self.rows is not None:
             draw_sheet(path, self._split, self.rows)
 
     def close(self) -> None:
-        """Release what runs in the background."""
+        """Stop background threads and processes."""
         self._pipeline.close()
 
 
 def require_every_image(seen_ids: Int64Array, expected_ids: Int64Array) -> None:
-    """Refuse figures over other images than expected: one that was lost, counted twice, or is not of the set."""
+    """Raise DataError if images are missing, repeated, or not in the annotation file."""
     seen, times = np.unique(seen_ids, return_counts=True)
     faults = {
         "not seen": np.setdiff1d(expected_ids, seen),
         "seen more than once": seen[times > 1],
         "not in the annotation file": np.setdiff1d(seen, expected_ids),
     }
-    said = [f"{len(ids)} {fault} (id {ids[0]})" for fault, ids in faults.items() if len(ids)]
-    if said:
+    found = [f"{len(ids)} {fault} (id {ids[0]})" for fault, ids in faults.items() if len(ids)]
+    if found:
         raise DataError(
-            f"the ranks together did not see each of {len(expected_ids)} validation images once: {', '.join(said)}; "
-            "if the annotation file was changed, begin again so that it is prepared anew"
+            f"the ranks together did not see each of {len(expected_ids)} validation images once: {', '.join(found)}; "
+            "if the annotation file has changed, start again so that the data are prepared again"
         )
 
 
@@ -149,5 +151,5 @@ def _require_finite(finite: list[Tensor]) -> None:
     wrong = [number for number, good in enumerate(torch.stack(finite).tolist()) if not good]
     if wrong:
         raise NotFiniteError(
-            f"the model's output is infinite or not a number in {len(wrong)} batches of this rank, first in {wrong[0]}"
+            f"the model's output is infinite or NaN in {len(wrong)} batches of this rank, first in batch {wrong[0]}"
         )

@@ -1,4 +1,4 @@
-"""Inference: the forward pass only, as in the published tables (no box decoding, no NMS)."""
+"""Inference: the forward pass only, as in the published tables, without box decoding and NMS."""
 
 from typing import ClassVar
 
@@ -16,10 +16,10 @@ Output = tuple[Tensor, Tensor]
 
 
 class Infer(PipelineWorkload[ValidationBatch]):
-    """Batch and forward pass in evaluation mode; the batch is fetched inside the clock.
+    """Forward pass in evaluation mode; the time to fetch the batch counts.
 
     With `cuda_graph` the forward pass is recorded in the first step. Each step then copies its batch into the recorded
-    input, as a user has to.
+    input, as any user of a graph must.
     """
 
     version: ClassVar[int] = 1
@@ -47,5 +47,5 @@ class Infer(PipelineWorkload[ValidationBatch]):
 
 
 def open_workload(context: RankContext) -> Infer:
-    """This rank's inference workload."""
+    """Open this rank's inference workload."""
     return Infer(context)

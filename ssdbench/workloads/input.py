@@ -9,7 +9,7 @@ from ssdbench.workloads.workload import PipelineWorkload, Step
 
 
 class Input(PipelineWorkload[TrainingBatch]):
-    """Batches as training takes them, and nothing done with them."""
+    """Fetches the batches of a training and does nothing with them."""
 
     version: ClassVar[int] = 2
 
@@ -17,13 +17,13 @@ class Input(PipelineWorkload[TrainingBatch]):
         super().__init__(context, training=True)
         self._device = context.device
 
-    def step(self, batch: TrainingBatch, on_phase: OnPhase = ignore_phase) -> Step:  # noqa: ARG002  it has none
-        # With no consumer on the device, nothing else would hold the host back from counting unfinished batches. The
-        # current stream waits for the batch; DALI's own streams are not waited for, they read ahead as in training.
+    def step(self, batch: TrainingBatch, on_phase: OnPhase = ignore_phase) -> Step:  # noqa: ARG002  has no phases
+        # Nothing on the device consumes the batch, so without this wait unfinished batches would count. Only the
+        # current stream is waited for: DALI's own streams read ahead, as in training.
         self._device.synchronize_stream()
         return Step(images=batch.images.shape[0])
 
 
 def open_workload(context: RankContext) -> Input:
-    """This rank's input workload."""
+    """Open this rank's input workload."""
     return Input(context)

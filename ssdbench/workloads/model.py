@@ -1,4 +1,4 @@
-"""The model as a case asks for it."""
+"""Builds the model that a case describes."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def build_model(context: RankContext) -> SSD300:
-    """SSD300 with the case's backbone, on the rank's device, in the case's memory layout; eager, see `compiled`."""
+    """SSD300 with the case's backbone and memory layout, on the rank's device; not compiled, see `compiled`."""
     case = context.case
     model = SSD300(case.backbone, weights=context.backbone_weights, download=context.allow_download)
     layout = torch.channels_last if case.layout == "channels_last" else torch.contiguous_format
@@ -25,10 +25,10 @@ def build_model(context: RankContext) -> SSD300:
 
 
 def compiled(context: RankContext, module: M) -> M:
-    """The module as the case runs it: compiled if asked, on the same parameters; `module` itself is not changed.
+    """Compile the module if the case asks for it; shares the parameters and leaves `module` itself unchanged.
 
-    What DistributedDataParallel wraps is compiled from outside: torch then cuts the graph at the buckets of gradients,
-    so that their average goes on beside the backward pass.
+    Compile a model after wrapping it in DistributedDataParallel: torch then splits the graph at the gradient buckets,
+    so that averaging overlaps with the backward pass.
     """
     if not context.case.compile:
         return module
@@ -37,10 +37,10 @@ def compiled(context: RankContext, module: M) -> M:
 
 
 def load_model(context: RankContext, path: Path) -> tuple[SSD300, Checkpoint]:
-    """`build_model` with the weights of a checkpoint, and the checkpoint itself.
+    """Build the model with the weights of a checkpoint; returns both.
 
     Raises:
-        DataError: the file is no checkpoint, or not one of this backbone.
+        DataError: the file is not a checkpoint, or its backbone differs from the case's.
     """
     checkpoint = load_checkpoint(path)
     model = build_model(context)

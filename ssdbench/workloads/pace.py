@@ -1,4 +1,4 @@
-"""A workload of known pace, to check the measurement itself: it sleeps, and its figures are known beforehand."""
+"""A workload that sleeps for known times, to check the measurement itself: its results are known beforehand."""
 
 import time
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ssdbench.workloads.workload import Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaceOptions:
-    """Seconds that a step and the fetch of its batch take; `slow_rank` adds `slow_seconds` to one rank's steps."""
+    """Seconds per step and per fetched batch; steps of rank `slow_rank` take `slow_seconds` more."""
 
     step_seconds: float = 0.1
     fetch_seconds: float = 0.0
@@ -22,7 +22,7 @@ class PaceOptions:
 
 
 class Pace:
-    """Sleeps for `fetch_seconds`, then for `step_seconds`, a batch."""
+    """For each batch sleeps `fetch_seconds`, then `step_seconds`."""
 
     version: ClassVar[int] = 1
 
@@ -54,5 +54,5 @@ class Pace:
 
 
 def open_workload(context: RankContext) -> Pace:
-    """This rank's paced workload."""
+    """Open this rank's workload of known duration."""
     return Pace(context)

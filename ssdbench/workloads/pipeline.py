@@ -1,4 +1,4 @@
-"""The input of a workload: the case's pipeline over this rank's shard of a split."""
+"""Opens a case's input pipeline over this rank's shard of a split."""
 
 import importlib
 from dataclasses import replace
@@ -10,14 +10,14 @@ from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, Trai
 
 
 def open_training(context: RankContext, resume_state: bytes | None = None) -> TrainingPipeline:
-    """The case's pipeline over the train split, one that can be gone on with; from an earlier `state` on."""
+    """Open the case's pipeline over the train split, resumable; continues from `resume_state` if given."""
     options = replace(_options(context, split_of(context, training=True)), resumable=True, resume_state=resume_state)
     pipeline: TrainingPipeline = _pipeline_module(context).training(options)
     return pipeline
 
 
 def open_pipeline(context: RankContext, *, training: bool) -> InputPipeline[Any]:
-    """The pipeline that the case names: of `TrainingBatch`es over the train split, else of `ValidationBatch`es."""
+    """Open the case's pipeline: `TrainingBatch`es of the train or `ValidationBatch`es of the validation split."""
     options = _options(context, split_of(context, training=training))
     module = _pipeline_module(context)
     pipeline: InputPipeline[Any] = (module.training if training else module.validation)(options)
@@ -44,7 +44,7 @@ def _options(context: RankContext, split: PreparedSplit | None) -> PipelineOptio
 
 
 def split_of(context: RankContext, *, training: bool) -> PreparedSplit | None:
-    """The prepared train or validation split; None where the launch was given no images."""
+    """The prepared train or validation split; None if the launch has no data set."""
     if context.prepared_data is None:
         return None
     prepared = load_prepared(context.prepared_data)

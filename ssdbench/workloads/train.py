@@ -1,4 +1,4 @@
-"""Training step: batch, forward, loss, backward, gradient average over ranks, optimiser."""
+"""Training: fetch a batch, forward, loss, backward with gradients averaged over ranks, optimiser."""
 
 from typing import ClassVar
 
@@ -15,10 +15,10 @@ from ssdbench.workloads.workload import PipelineWorkload, Step
 
 
 class Train(PipelineWorkload[TrainingBatch]):
-    """The first steps of the published recipe, warm-up of the learning rate included, by the one `TrainStep`.
+    """The first steps of the published recipe, including the warm-up of the learning rate; see `TrainStep`.
 
-    With `cuda_graph` the forward pass, loss and backward pass are recorded in the first step. The optimiser stays
-    outside: its learning rate changes with every step, and a scaler decides on each whether to take it.
+    With `cuda_graph` the forward pass, loss and backward pass are recorded in the first step. The optimiser is not
+    recorded: its learning rate changes with every step, and a gradient scaler may skip a step.
     """
 
     version: ClassVar[int] = 2
@@ -62,5 +62,5 @@ class Train(PipelineWorkload[TrainingBatch]):
 
 
 def open_workload(context: RankContext) -> Train:
-    """This rank's training workload."""
+    """Open this rank's training workload."""
     return Train(context)

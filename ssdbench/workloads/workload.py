@@ -1,4 +1,4 @@
-"""What the timed loop needs of a workload, and the pipeline that most of them read from."""
+"""The interface between the timed loop and workloads, and the base class of those that read from a pipeline."""
 
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
@@ -18,39 +18,39 @@ B = TypeVar("B", bound=Sized)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one step did on this rank; `loss` stays on the device, so that reading it costs the step nothing."""
+    """Result of one step on this rank; `loss` stays on the device, so that no step waits for it to be read."""
 
     images: int
     loss: torch.Tensor | None = None
 
 
 class Workload(Protocol[B]):
-    """One rank's share of a workload. The loop owns the clock: `fetch` and `step` only do the work.
+    """One rank's part of a workload. The loop takes the times; `fetch` and `step` only do the work.
 
-    `version` is raised when old and new figures are no longer comparable.
+    Increase `version` when old and new results are no longer comparable.
     """
 
     version: ClassVar[int]
 
     def fetch(self) -> B:
-        """The next batch, as a step takes it."""
+        """The next batch, ready for `step`."""
 
     def step(self, batch: B, on_phase: OnPhase = ignore_phase) -> Step:
-        """Do the work of one batch. The timed loop gives no `on_phase`: it is for the pass of `worker.profile`."""
+        """Process one batch. Only `worker.profile` passes `on_phase`; the timed loop does not."""
 
     def epochs(self) -> tuple[EpochCount, ...]:
-        """The passes over the data that have ended."""
+        """Image counts of the finished passes over the data."""
 
     def close(self) -> None:
-        """Release what runs in the background."""
+        """Stop background threads and processes."""
 
 
 class PipelineWorkload(Generic[B]):
-    """What workloads have in common that are fed from the case's pipeline: an endless stream of its batches."""
+    """Base class of workloads that read an endless stream of batches from the case's pipeline."""
 
     def __init__(self, context: RankContext, *, training: bool) -> None:
         self._pipeline: InputPipeline[B] = open_pipeline(context, training=training)
-        self._batches: Iterator[B] = _whole(self._pipeline, context.case.batch_size_per_gpu)
+        self._batches: Iterator[B] = _full_batches(self._pipeline, context.case.batch_size_per_gpu)
 
     def fetch(self) -> B:
         return next(self._batches)
@@ -63,11 +63,11 @@ class PipelineWorkload(Generic[B]):
         self._pipeline.close()
 
 
-def _whole(pipeline: InputPipeline[B], batch_size_per_gpu: int) -> Iterator[B]:
-    """Endless batches without the smaller last one of a validation epoch: every step shall do the same work."""
+def _full_batches(pipeline: InputPipeline[B], batch_size_per_gpu: int) -> Iterator[B]:
+    """Endless batches without the smaller last one of a validation epoch, so that every step does the same work."""
     if pipeline.images_per_epoch < batch_size_per_gpu:
         raise DataError(
             f"an epoch has {pipeline.images_per_epoch} images per GPU, fewer than one batch of {batch_size_per_gpu}: "
-            "take a smaller batch, fewer GPUs, or more images"
+            "use a smaller batch, fewer GPUs, or more images"
         )
     return (batch for batch in endless(pipeline) if len(batch) == batch_size_per_gpu)

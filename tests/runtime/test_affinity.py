@@ -94,5 +94,5 @@ def test_where_it_is_not_known_the_sentence_says_so_and_nothing_is_bound(
 
 
 def test_a_machine_that_does_not_list_the_gpu_fails_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentLacksError, match=r"^bind = numa: .*local_cpulist cannot be read .*leave bind out"):
+    with pytest.raises(EnvironmentLacksError, match=r"^bind = numa: .*local_cpulist cannot be read .*omit bind"):
         bind_near(GPU, tmp_path)

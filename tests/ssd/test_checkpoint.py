@@ -144,7 +144,7 @@ def test_a_checkpoint_cut_off_gets_a_sentence(zipped, tmp_path):
 
 def test_a_checkpoint_that_holds_code_is_refused_by_name(tmp_path):
     path = saved({"model": small().state_dict(), "where": pathlib.PurePosixPath("x")}, tmp_path / "c.pt")
-    assert refusal(path).startswith("holds pathlib.PurePosixPath, and only tensors and plain data are read")
+    assert refusal(path).startswith("contains pathlib.PurePosixPath, and only tensors and plain data are loaded")
     path = saved({"model": small()}, tmp_path / "whole.pt")
     assert refusal(path).startswith("holds torch.nn.modules.container.Sequential")
 
@@ -160,7 +160,7 @@ def test_a_checkpoint_that_holds_code_is_refused_by_name(tmp_path):
         ({"model": {"a": torch.zeros(1)}, "epoch": "last"}, "entry `epoch` is a str, not a int"),
         (
             {"model": {"a": torch.zeros(1), "module.a": torch.zeros(1)}},
-            "not a checkpoint, some names are there with and without `module.`",
+            "not a checkpoint, some names occur with and without `module.`",
         ),
     ],
 )
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_model_names_missing_unexpected_and_reshaped_ent
     assert str(caught.value) == (
         f"{tmp_path}/c.pt: not a checkpoint of this model (1 missing: 1.running_mean; "
         "5 unexpected: extra.0, extra.1, extra.2 and 2 more; "
-        "5 of another shape: 0.weight is 5x3, not 2x3, 0.bias is 5, not 2, 1.weight is 5, not 2 and 2 more)"
+        "5 with another shape: 0.weight is 5x3, not 2x3, 0.bias is 5, not 2, 1.weight is 5, not 2 and 2 more)"
     )
     for name, entry in model.state_dict().items():
         assert torch.equal(entry, before[name])

@@ -72,7 +72,7 @@ def test_a_file_is_read_into_columns(tmp_path: Path) -> None:
 def test_a_cut_off_file_is_refused_wherever_it_was_cut(tmp_path: Path, fraction: float) -> None:
     content = json.dumps(document())
     (tmp_path / "cut.json").write_text(content[: int(len(content) * fraction)])
-    with pytest.raises(AnnotationFileError, match=r"cut\.json of \d+ bytes is cut off or damaged .*: download"):
+    with pytest.raises(AnnotationFileError, match=r"cut\.json with \d+ bytes is truncated or damaged .*: download"):
         read_annotations(tmp_path / "cut.json")
 
 
@@ -81,7 +81,7 @@ def test_a_cut_off_file_is_refused_wherever_it_was_cut(tmp_path: Path, fraction:
     [
         (b"[]", "is not a COCO instances file"),
         (b'{"images": []}', "has no list `categories`"),
-        (b"\xff\xfe\xfa", "is cut off or damaged"),
+        (b"\xff\xfe\xfa", "is truncated or damaged"),
     ],
 )
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -47,7 +47,7 @@ def test_a_cut_off_annotation_file_is_refused(plant: Plant, fraction: float) -> 
     directory = plant()
     cut(train_annotations(directory), fraction)
     assert "instances_train2017.json of" in (sentence := refusal(directory))
-    assert "is cut off or damaged" in sentence
+    assert "is truncated or damaged" in sentence
     assert "download or write it again" in sentence
 
 
@@ -65,7 +65,7 @@ def test_a_cut_off_annotation_file_is_refused(plant: Plant, fraction: float) -> 
         (lambda d: d["images"].append(d["images"][0] | {"file_name": "x.jpg"}), "gives 1 image(s) more than once"),
         (lambda d: d["images"].append(d["images"][0] | {"id": 999_999}), "gives 1 file(s) more than once"),
         (lambda d: d["annotations"].append(d["annotations"][0]), "gives 1 annotation(s) more than once"),
-        (lambda d: d["images"][0].update(width=641, height=479), "1 image(s) that are of another size than annotated"),
+        (lambda d: d["images"][0].update(width=641, height=479), "1 image(s) that do not have the annotated size"),
         (lambda d: d["images"][0].update(file_name="gone.jpg"), "1 image(s) that are missing (gone.jpg)"),
         (lambda d: d["categories"].reverse(), "lists other categories, or in another order"),
         (lambda d: d["annotations"].clear(), "holds no annotation"),

@@ -209,7 +209,5 @@ def test_the_fast_engine_takes_no_detections_at_all(tmp_path):
 
 def test_an_engine_that_is_not_installed_gets_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    with pytest.raises(
-        EnvironmentLacksError, match=r"install the extra ssdbench\[fast-eval\], or judge with pycocotools"
-    ):
+    with pytest.raises(EnvironmentLacksError, match=r"install the extra ssdbench\[fast-eval\], or use pycocotools"):
         load_annotations(tmp_path / "a.json", "faster-coco-eval")

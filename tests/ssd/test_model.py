@@ -212,7 +212,7 @@ def test_weights_of_another_backbone_get_a_sentence_with_file_and_names(resnet18
         SSD300("resnet34", saved(resnet18, tmp_path / "r18.pth"))
     resnet18 = {**resnet18, "extra.weight": torch.zeros(1), "conv1.weight": torch.zeros(64, 1, 7, 7)}
     with pytest.raises(
-        DataError, match=r"1 unexpected: extra\.weight; 1 of another shape: conv1\.weight is 64x1x7x7, not 64x3x7x7"
+        DataError, match=r"1 unexpected: extra\.weight; 1 with another shape: conv1\.weight is 64x1x7x7, not 64x3x7x7"
     ):
         SSD300("resnet18", saved(resnet18, tmp_path / "odd.pth"))
 

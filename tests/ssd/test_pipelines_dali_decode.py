@@ -117,7 +117,7 @@ def test_a_place_in_the_stream_of_the_other_form_is_refused(options: Options, st
     asked = options(device=torch.device("cuda:0"), decode=decode)
     of_cuda = f"dali {nvidia_dali.__version__} on cuda"
     state = write_state(stream_of(of_cuda + stored, asked), Bookmark())
-    with pytest.raises(DataError, match=rf"is of pipeline {of_cuda}{stored}, and this run has pipeline {of_cuda}"):
+    with pytest.raises(DataError, match=rf"has pipeline {of_cuda}{stored}, and this run has pipeline {of_cuda}"):
         dali.training(options(device=torch.device("cuda:0"), decode=decode, resume_state=state))
 
 

@@ -75,7 +75,8 @@ def test_a_pass_may_end_within_a_batch(prepared: Prepared) -> None:
 
 @pytest.mark.parametrize("rows", [[0, 1, 0], [0, 1, 2, 3, 1, 0]])
 def test_a_pass_that_begins_anew_too_early_is_an_error(prepared: Prepared, rows: list[int]) -> None:
-    with pytest.raises(DataError, match=r"began anew after \d of its 5 images: .*train\.json is not what was prepared"):
+    words = r"started again after \d of its 5 images: .*train\.json is not what was prepared"
+    with pytest.raises(DataError, match=words):
         EpochCoverageCheck(prepared.train, 5).take(rows)
 
 
@@ -91,10 +92,10 @@ def test_a_short_pass_ends_the_training_for_good(options: Options) -> None:
     epochs = training_epochs(options(batch_size_per_gpu=20), reader)
     stream = epochs.epoch()
     assert [len(next(stream)), len(next(stream))] == [20, 20]
-    with pytest.raises(DataError, match="began anew after 40 of its 62"):
+    with pytest.raises(DataError, match="started again after 40 of its 62"):
         next(stream)
     assert reader.closed
-    with pytest.raises(DataError, match="began anew after 40 of its 62"):
+    with pytest.raises(DataError, match="started again after 40 of its 62"):
         next(epochs.epoch())
     assert epochs.epoch_images == []
 
@@ -116,7 +117,7 @@ def test_a_resumed_pass_that_begins_anew_is_an_error(options: Options) -> None:
             assert len(list(epochs.epoch())) == 2
             assert epochs.epoch_images == [40]
         else:
-            with pytest.raises(DataError, match="began anew after 20 of its 62"):
+            with pytest.raises(DataError, match="started again after 20 of its 62"):
                 next(epochs.epoch())
 
 
@@ -128,7 +129,7 @@ def test_validation_that_sees_other_images_is_an_error(
 ) -> None:
     reader = Reader(batches_of(iter(change(list(range(prepared.val.images)))), 4))
     epochs = ValidationEpochs(options(data=prepared.val, batch_size_per_gpu=4), load_columns(prepared.val), reader)
-    with pytest.raises(DataError, match="gave other images than"):
+    with pytest.raises(DataError, match="returned other images than"):
         list(epochs.epoch())
     assert reader.closed
     assert epochs.epoch_images == []

@@ -141,14 +141,14 @@ def test_the_state_of_another_stream_is_refused(start: Open, change: dict[str, i
 
 
 def test_the_state_of_other_data_is_refused(start: Open, prepared: Prepared) -> None:
-    with pytest.raises(DataError, match=r"is of data [0-9a-f]{64}, and this run has data [0-9a-f]{64}: resume with"):
+    with pytest.raises(DataError, match=r"has data [0-9a-f]{64}, and this run has data [0-9a-f]{64}: resume with"):
         start(data=prepared.train, resume_state=start().state())
 
 
 @pytest.mark.parametrize("start", ["dali", "dali resumable", "resident"], indirect=True)
 def test_the_state_of_another_pipeline_is_refused(start: Open, options: Options) -> None:
     state = torchvision.training(options()).state()
-    with pytest.raises(DataError, match=r"is of pipeline torchvision, and this run has pipeline (dali|resident)"):
+    with pytest.raises(DataError, match=r"has pipeline torchvision, and this run has pipeline (dali|resident)"):
         start(resume_state=state)
 
 
@@ -167,7 +167,7 @@ def test_a_damaged_state_is_refused(options: Options, damage: Callable[[bytes], 
 def test_a_state_of_another_version_is_refused(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     state = write_state(stream_of("any", options()), Bookmark())
     monkeypatch.setattr(bookmark, "VERSION", 2)
-    with pytest.raises(DataError, match="is of version 1, and this run has version 2"):
+    with pytest.raises(DataError, match="has version 1, and this run has version 2"):
         read_state(stream_of("any", options()), state)
 
 

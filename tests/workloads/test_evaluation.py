@@ -173,7 +173,7 @@ def test_a_model_that_gives_no_number_is_no_model_with_an_accuracy_of_zero(
     torch.nn.init.constant_(model.conf[5].get_parameter("weight"), float("nan"))
     model.train()
     evaluator = Evaluator(open_context(alone, prepared.path, 8))
-    with pytest.raises(NotFiniteError, match="not a number in 2 batches of this rank, first in 0"):
+    with pytest.raises(NotFiniteError, match="infinite or NaN in 2 batches of this rank, first in batch 0"):
         evaluator(model)
     evaluator.close()
     assert model.training
@@ -184,7 +184,7 @@ def test_a_model_that_gives_no_number_is_no_model_with_an_accuracy_of_zero(
     [
         ({"protocol": "official"}, {}, "protocol 'official' does not exist; choose one of every-image, published"),
         ({"engine": "fast"}, {}, "engine 'fast' does not exist; choose one of pycocotools, faster-coco-eval"),
-        ({}, {"pipeline": "resident"}, "judges real images"),
+        ({}, {"pipeline": "resident"}, "needs real images"),
     ],
 )
 def test_what_cannot_be_judged_is_said_before_the_first_image(

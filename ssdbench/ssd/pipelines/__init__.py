@@ -1,1 +1,1 @@
-"""The shelf of input pipelines: one file per pipeline, found by name."""
+"""Input pipelines: one module per pipeline, found by its name."""

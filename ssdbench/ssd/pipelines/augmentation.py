@@ -1,4 +1,4 @@
-"""The published SSD augmentation as torchvision v2 transforms, step for step as DALI's operators compute it.
+"""The published SSD augmentation as torchvision v2 transforms, equal step by step to DALI's operators.
 
 Each takes and returns (image, boxes_ltrb, labels): image (3, H, W) uint8, boxes (M, 4) float32 relative to the
 image, labels (M,) int64. Random numbers come from torch's default generator of the CPU.
@@ -27,7 +27,7 @@ from ssdbench.ssd.pipelines.contract import (
 
 Sample = tuple[Tensor, Tensor, Tensor]
 
-# The digits are those of DALI's `hsv`.
+# The coefficients of DALI's `hsv`.
 RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
 
 
@@ -37,21 +37,22 @@ def training_transform() -> v2.Transform:
 
 
 def resize_transform() -> v2.Transform:
-    """To 300x300, bilinear with antialiasing: a triangular filter, as DALI's."""
+    """Resize to 300x300, bilinear with antialiasing: a triangular filter, as in DALI."""
     return v2.Resize([IMAGE_SIDE, IMAGE_SIDE], antialias=True)
 
 
 class SSDCrop(v2.Transform):  # type: ignore[misc]  # torchvision has no types
     """The random crop of SSD (Liu et al., section 2.2), as DALI's `random_bbox_crop` draws it.
 
-    An overlap threshold or "no crop" is drawn, each as likely; then one window: width and height uniform in 0.3..1
-    of the image's, their ratio within 0.5..2 (relative, not in pixels), its place uniform. It is taken if *every*
-    box overlaps it by at least the threshold (IoU) and at least one box has its centre inside; otherwise all is
-    drawn again. Boxes whose centre is outside go, the others are clipped to the window. Needs at least one box.
+    Draws an overlap threshold or "no crop", all equally likely; then one window: width and height uniform in 0.3..1 of
+    the image's, with a ratio within 0.5..2 (relative, not in pixels), at a uniform position. The window is accepted if
+    *every* box overlaps it by at least the threshold (IoU) and at least one box has its centre inside; otherwise
+    everything is drawn again. Boxes with their centre outside are dropped, the others clipped to the window. Needs at
+    least one box.
     """
 
     def forward(self, image: Tensor, boxes_ltrb: Tensor, labels: Tensor) -> Sample:
-        """Crop to a random window; the pixels' window is rounded, the boxes' is not."""
+        """Crop to a random window, rounded to pixels for the image and exact for the boxes."""
         window_ltrb, kept = self._window(boxes_ltrb)
         if kept is None:
             return image, boxes_ltrb, labels
@@ -84,12 +85,12 @@ class SSDCrop(v2.Transform):  # type: ignore[misc]  # torchvision has no types
 class LinearColour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
     """Hue, saturation, contrast about 128 and brightness as one affine map of RGB, rounded to uint8 once.
 
-    Hue rotates and saturation scales the chroma plane of YIQ, as DALI's `hsv` approximates them; then
+    Hue rotates and saturation scales the chroma plane of YIQ, the approximation of DALI's `hsv`; then
     brightness * (128 + contrast * (value - 128)).
     """
 
     def forward(self, image: Tensor, boxes_ltrb: Tensor, labels: Tensor) -> Sample:
-        """Twist the colours of the image; boxes and labels pass."""
+        """Change the colours of the image; boxes and labels stay."""
         hue_degrees, saturation, contrast, brightness = (
             float(torch.empty(()).uniform_(*bounds)) for bounds in (HUE_DEGREES, SATURATION, CONTRAST, BRIGHTNESS)
         )
@@ -109,7 +110,7 @@ class Flip(v2.Transform):  # type: ignore[misc]  # torchvision has no types
 
 
 def twist(image: Tensor, hue_degrees: float, saturation: float, contrast: float, brightness: float) -> Tensor:
-    """The colours of an image (3, H, W) uint8 changed by the four amounts; 0, 1, 1, 1 change nothing."""
+    """Change the colours of an image (3, H, W) uint8; the values 0, 1, 1, 1 change nothing."""
     colour = colour_matrix(hue_degrees, saturation) * (brightness * contrast)
     offset = brightness * CONTRAST_CENTRE * (1 - contrast)
     twisted = (colour @ image.flatten(1).float() + offset).view(image.shape)
@@ -117,7 +118,7 @@ def twist(image: Tensor, hue_degrees: float, saturation: float, contrast: float,
 
 
 def colour_matrix(hue_degrees: float, saturation: float) -> Tensor:
-    """The 3x3 map of RGB values that turns the hue and scales the saturation."""
+    """The 3x3 matrix on RGB values that rotates the hue and scales the saturation."""
     cosine = math.cos(math.radians(hue_degrees)) * saturation
     sine = math.sin(math.radians(hue_degrees)) * saturation
     chroma = torch.tensor([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]])

@@ -1,6 +1,6 @@
-"""The place in a training stream behind the batches given so far, as bytes that a checkpoint can hold.
+"""The position in a training stream after the batches delivered so far, as bytes for a checkpoint.
 
-32 bytes of SHA-256 over what follows; then JSON: which stream it is, and where in it.
+Format: 32 bytes of SHA-256 over the rest; then JSON that identifies the stream and the position.
 """
 
 import base64
@@ -18,21 +18,21 @@ from ssdbench.ssd.pipelines.contract import PipelineOptions
 VERSION = 1
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-Stream = dict[str, Any]  # what decides every batch, by the name that an error gives it
+Stream = dict[str, Any]  # everything that determines the batches; the keys appear in error messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bookmark:
-    """A place in a stream; by default its start."""
+    """A position in a stream; by default its start."""
 
-    batches: int = 0  # given since the start of the stream
-    epoch_batches: int = 0  # those of them that are of the open epoch
-    rows: frozenset[int] = frozenset()  # images given in the open pass, see `epochs.EpochCoverageCheck`
-    reader: bytes = b""  # what the reader wants to find again
+    batches: int = 0  # delivered since the start of the stream
+    epoch_batches: int = 0  # of these, the batches of the current epoch
+    rows: frozenset[int] = frozenset()  # images delivered in the current pass, see `epochs.EpochCoverageCheck`
+    reader: bytes = b""  # state of the reader
 
 
 def stream_of(pipeline: str, options: PipelineOptions) -> Stream:
-    """The stream that `pipeline`, its version and variant included, gives for `options`."""
+    """Identify the stream of `pipeline` (a name that includes its version and variant) for `options`."""
     return {
         "version": VERSION,
         "pipeline": pipeline,
@@ -45,7 +45,7 @@ def stream_of(pipeline: str, options: PipelineOptions) -> Stream:
 
 
 def write_state(stream: Stream, bookmark: Bookmark) -> bytes:
-    """The bytes of a bookmark: about one bit for each image of the data and what the reader wants."""
+    """Serialise a bookmark: about one bit per image of the data, plus the state of the reader."""
     place = {
         "batches": bookmark.batches,
         "epoch_batches": bookmark.epoch_batches,
@@ -57,12 +57,12 @@ def write_state(stream: Stream, bookmark: Bookmark) -> bytes:
 
 
 def read_state(stream: Stream, state: bytes | None) -> Bookmark:
-    """The bookmark in `state`, the start if there is none; `DataError` if it is damaged or of another stream."""
+    """Read a bookmark; the start if `state` is None. `DataError` if it is damaged or of another stream."""
     if state is None:
         return Bookmark()
     content = state[DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != state[:DIGEST_BYTES]:
-        raise DataError("the stored place in the training data is damaged: resume from another checkpoint.")
+        raise DataError("the stored position in the training data is damaged: resume from another checkpoint.")
     document = json.loads(content)
     _require_same(stream, document["stream"])
     place = document["place"]
@@ -78,8 +78,8 @@ def _require_same(stream: Stream, stored: Stream) -> None:
     for name, value in stream.items():
         if stored.get(name) != value:
             raise DataError(
-                f"the stored place in the training data is of {name} {stored.get(name)}, and this run has {name} "
-                f"{value}: resume with what the run was started with, or start anew."
+                f"the stored position in the training data has {name} {stored.get(name)}, and this run has {name} "
+                f"{value}: resume with the settings of the first start, or start a new run."
             )
 
 

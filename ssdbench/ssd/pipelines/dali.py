@@ -1,15 +1,15 @@
-"""NVIDIA DALI: the published input pipeline, read batch by batch (`dali_graph` says what is done with an image).
+"""The published input pipeline with NVIDIA DALI; `dali_graph` defines what happens to an image.
 
-Runs on DALI 1.26 and newer; 1.34 is the last with a wheel for CUDA 11. What DALI passes in silence is caught before
-(see `coco.prepare`) and watched here: every pass over the images is checked, and the first error is the last, because
-DALI would go on with a short epoch. What neither sees is a JPEG whose scan was corrupted but still parses, and up to
-1.34 one that was cut off after it was prepared; `ssdbench data verify` finds the latter, and mostly the former.
+Runs on DALI 1.26 and newer; 1.34 is the last with a wheel for CUDA 11. DALI silently accepts many faults. They are
+caught when the data are prepared (see `coco.prepare`) and checked here: every pass over the images is verified, and
+nothing is read after an error, because DALI would continue with a short epoch. Two faults remain unnoticed: a JPEG
+whose scan is corrupt but still parses, and up to DALI 1.34 a JPEG that was truncated after it was prepared. `ssdbench
+data verify` finds the latter always and the former mostly.
 
-A stream is resumed exactly, in one of two ways. With `PipelineOptions.resumable` and DALI 2.x, DALI itself goes on from
-a checkpoint. Otherwise the batches up to the place are read and dropped, which takes as long as reading them did: DALI
-1.30 and older have no checkpoints, and 1.34 restores one, but those it then writes are wrong until its next pass
-(mended after it, NVIDIA/DALI #5378).
-With checkpoints, DALI shuffles differently, so the two are streams of their own.
+A stream is resumed exactly, in one of two ways. With `PipelineOptions.resumable` and DALI 2.x, DALI itself continues
+from a checkpoint. Otherwise the batches up to the position are read and dropped, which takes as long as reading them
+did: DALI 1.30 and older have no checkpoints, and 1.34 restores one, but writes wrong ones until its next pass (fixed
+later, NVIDIA/DALI #5378). DALI shuffles differently with checkpoints, so the two ways are different streams.
 """
 
 import re
@@ -55,7 +55,7 @@ PREFETCHED_BATCHES = 2
 def training(options: PipelineOptions) -> TrainingPipeline:
     """Augmented and matched batches; see `contract.InputPipeline`."""
     split = require_data(options)
-    batches_per_training_epoch(options)  # refuses too small a data set before DALI loads it
+    batches_per_training_epoch(options)  # rejects too small a data set before DALI loads it
     variant = f"dali {dali.__version__} on {options.device.type}"
     variant += " decoded by the CPU" if moves_pixels(options) else ""
     stream = stream_of(f"{variant} with checkpoints" if _checkpoints(options) else variant, options)
@@ -85,7 +85,7 @@ def _checkpoints(options: PipelineOptions) -> bool:
 
 
 def _checkpointing(options: PipelineOptions, start: Bookmark) -> dict[str, Any]:
-    # Only where it is asked for: DALI 1.30 and older know neither argument.
+    # Only on request: DALI 1.30 and older have neither argument.
     return {"enable_checkpointing": True, "checkpoint": start.reader or None} if _checkpoints(options) else {}
 
 
@@ -101,7 +101,7 @@ def _resources(options: PipelineOptions) -> dict[str, Any]:
 
 
 class _Reading:
-    """A built DALI pipeline of one rank, read until its first error."""
+    """A built DALI pipeline of one rank; not read again after an error."""
 
     def __init__(self, graph: Graph, split: PreparedSplit, images: int) -> None:
         self._split = split
@@ -119,7 +119,7 @@ class _Reading:
         self._iterator: Any = BatchIterator([graph], list(OUTPUTS), size=-1, prepare_first_batch=False)
 
     def next(self) -> dict[str, Tensor]:
-        """The next batch; after an exception DALI must not be asked again."""
+        """The next batch; do not call again after an exception."""
         try:
             batch: dict[str, Tensor] = next(self._iterator)[0]
         except RuntimeError as error:
@@ -127,7 +127,7 @@ class _Reading:
         return batch
 
     def checkpoint(self) -> bytes:
-        """DALI's own, of the place behind the last batch that `next` gave."""
+        """DALI's own checkpoint, for the position after the last batch of `next`."""
         checkpoint: bytes = self._iterator.checkpoints()[0]
         return checkpoint
 
@@ -135,7 +135,7 @@ class _Reading:
         self._iterator = None
 
     def _translated(self, error: RuntimeError) -> Exception:
-        """All of DALI's errors are RuntimeErrors; those that speak of an image or a box are the data's."""
+        """All of DALI's errors are RuntimeErrors; those about an image or a box become a DataError."""
         text = str(error)
         if not re.search(r"decod|nvimagecodec|jpeg|file mapping|no files found|out of bounds", text, re.IGNORECASE):
             return error
@@ -147,7 +147,7 @@ class _Reading:
 
 
 class _EndlessReader:
-    """An `epochs.TrainingReader`."""
+    """Implements `epochs.TrainingReader`."""
 
     def __init__(self, reading: _Reading, options: PipelineOptions, start: Bookmark) -> None:
         self._reading = reading
@@ -170,7 +170,7 @@ class _EndlessReader:
 
 
 class _ShardReader:
-    """An `epochs.ValidationReader`; DALI pads each shard to whole batches, and all to the same number of them."""
+    """Implements `epochs.ValidationReader`; DALI pads all shards to the same number of full batches."""
 
     def __init__(self, reading: _Reading, options: PipelineOptions, images: int) -> None:
         self._reading = reading

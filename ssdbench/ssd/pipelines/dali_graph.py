@@ -1,8 +1,8 @@
-"""What DALI does with an image, for the CPU and the GPU from one definition; `dali` reads what comes out of it.
+"""The DALI graphs, with one definition for CPU and GPU; `dali` reads their output.
 
-For a GPU there are two forms. "cpu" is the published one: the CPU decodes, crops, flips and resizes, 300x300 pixels of
-8 bits move to the GPU, which changes colours and normalises (NVIDIA, "SSD v1.1 for PyTorch", releases 21.05 to 22.10,
-ssd/coco_pipeline.py). "mixed" moves the JPEG: the CPU reads its header, the GPU decodes and does all that follows.
+For a GPU there are two ways to decode. "cpu" is the published one: the CPU decodes, crops, flips and resizes, 300x300
+pixels of 8 bits are copied to the GPU, which changes colours and normalises (NVIDIA, "SSD v1.1 for PyTorch", releases
+21.05 to 22.10, ssd/coco_pipeline.py). "mixed" copies the JPEG: the CPU parses its header, the GPU does the rest.
 """
 
 import re
@@ -35,33 +35,33 @@ except ImportError as error:
         "ssdbench[dali-cuda110], ssdbench[dali-cuda120] or ssdbench[dali-cuda130], or use the torchvision pipeline."
     ) from error
 
-dali: Any = untyped_dali  # its type stubs differ between the versions, and lack names that exist
+dali: Any = untyped_dali  # its type stubs differ between versions and are incomplete
 fn, types = dali.fn, dali.types
 BatchIterator: Any = DALIGenericIterator
 Graph = Any  # nvidia.dali.Pipeline
 Node = Any  # nvidia.dali.pipeline.Node
 
-# The first that is tested: NVIDIA's image 23.06, the first with torch 2.1, has it.
+# The oldest tested version: that of NVIDIA's image 23.06, the first with torch 2.1.
 OLDEST_VERSION = (1, 26)
 VERSION = tuple(int(number) for number in re.findall(r"\d+", dali.__version__)[:2])
 if VERSION < OLDEST_VERSION:
     raise EnvironmentLacksError(
-        f"DALI {dali.__version__} is too old for the dali pipeline: take 1.26 or newer, or the torchvision pipeline."
+        f"DALI {dali.__version__} is too old for the dali pipeline: use 1.26 or newer, or the torchvision pipeline."
     )
 
 READER = "coco"
-OUTPUTS = ("images", "boxes", "labels", "rows")  # rows: of the images in `Columns`
+OUTPUTS = ("images", "boxes", "labels", "rows")  # rows: row numbers of the images in `Columns`
 
 
 def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Node, ...]:
-    """What DALI does for a training batch: images, boxes_cxcywh (8732, 4), labels (8732), rows."""
+    """The graph for training: images, boxes_cxcywh (8732, 4), labels (8732,), rows."""
     jpegs, boxes, labels, rows = _shard_of_coco(
         options,
-        images=file_names,  # the seed's order; `shuffle_after_epoch` alone knows no seed in DALI 1.34
+        images=file_names,  # shuffled by our seed: in DALI 1.34 `shuffle_after_epoch` alone ignores the seed
         shuffle_after_epoch=True,
         skip_empty=True,
     )
-    # A coordinate beyond the edge by one rounding stops random_bbox_crop.
+    # random_bbox_crop fails if a coordinate exceeds the edge by a single rounding error.
     crop_begin, crop_size, boxes, labels = fn.random_bbox_crop(
         dali.math.clamp(boxes, 0.0, 1.0),
         labels,
@@ -87,7 +87,7 @@ def training_graph(options: PipelineOptions, file_names: list[str]) -> tuple[Nod
 
 
 def validation_graph(options: PipelineOptions) -> tuple[Node, ...]:
-    """What DALI does for a validation batch: images, boxes_ltrb and labels padded with 0, rows."""
+    """The graph for validation: images, boxes_ltrb and labels padded with 0, rows."""
     jpegs, boxes, labels, rows = _shard_of_coco(options, stick_to_shard=True, pad_last_batch=True)
     images = fn.decoders.image(jpegs, **_decoding(options))
     images = _normalised(_resized(images, options), options)
@@ -103,7 +103,7 @@ def _shard_of_coco(options: PipelineOptions, **order: Any) -> tuple[Node, Node, 
         image_ids=True,
         ltrb=True,
         ratio=True,
-        size_threshold=0.0,  # small boxes went, counted, when the data were prepared
+        size_threshold=0.0,  # small boxes were dropped, and counted, when the data were prepared
         shard_id=options.rank,
         num_shards=options.world_size,
         **order,
@@ -112,14 +112,14 @@ def _shard_of_coco(options: PipelineOptions, **order: Any) -> tuple[Node, Node, 
 
 
 def moves_pixels(options: PipelineOptions) -> bool:
-    """Whether the CPU decodes for a GPU, so that pixels move there, not JPEGs."""
+    """Whether the CPU decodes for a GPU, so that pixels are copied there instead of JPEGs."""
     return options.device.type == "cuda" and options.decode == "cpu"
 
 
 def _decoding(options: PipelineOptions) -> dict[str, Any]:
     on_gpu = options.device.type == "cuda" and not moves_pixels(options)
     arguments = {"device": "mixed" if on_gpu else "cpu", "output_type": types.RGB}
-    # The boxes are those of the pixels as stored; DALI 1.34 and older never turn an image, and know no such argument.
+    # Boxes refer to the pixels as stored. DALI 1.34 and older never rotate an image and lack this argument.
     if "adjust_orientation" in dali.backend.GetSchema("decoders__Image").GetArgumentNames():
         arguments["adjust_orientation"] = False
     return arguments
@@ -133,7 +133,7 @@ def _resized(images: Node, options: PipelineOptions) -> Node:
 
 
 def _coloured(images: Node) -> Node:
-    # Float between the two operators: nothing is clipped or rounded twice.
+    # Float between the two operators, so that nothing is clipped or rounded twice.
     images = fn.hsv(
         images,
         dtype=types.FLOAT,

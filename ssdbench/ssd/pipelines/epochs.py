@@ -1,4 +1,4 @@
-"""Streams of batches cut into epochs, and the proof that an epoch had the images it should have."""
+"""Divides streams of batches into epochs, and checks that each pass has exactly the images it should have."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch, Vali
 
 
 class ReadImages(NamedTuple):
-    """Whole images as a reader gives them; `rows` are their rows in `Columns`."""
+    """Whole images from a reader; `rows` are their rows in `Columns`."""
 
     rows: list[int]
     images: Tensor
@@ -23,47 +23,47 @@ class ReadImages(NamedTuple):
 
 
 class TrainingReader(Protocol):
-    """Reads its rank's shard of the annotated images pass after pass, without end."""
+    """Reads its rank's shard of the annotated images in endless passes."""
 
     def read(self) -> tuple[list[int], TrainingBatch]:
-        """The rows of the next images, and the batch made of them."""
+        """The rows of the next images, and their batch."""
 
     def checkpoint(self) -> bytes:
-        """What a new reader wants to know, besides how many batches were read, to go on behind them."""
+        """The state that a new reader needs, besides the number of batches read, to continue after them."""
 
     def close(self) -> None:
-        """Give up threads, processes and memory."""
+        """Release threads, processes and memory."""
 
 
 class ValidationReader(Protocol):
-    """Reads its rank's shard of all images in order."""
+    """Reads its rank's shard of all images, in order."""
 
     def read_shard(self) -> Iterator[ReadImages]:
-        """The whole shard from its start, wherever an earlier call was left."""
+        """The whole shard from its start, wherever an earlier call stopped."""
 
     def close(self) -> None:
-        """Give up threads, processes and memory."""
+        """Release threads, processes and memory."""
 
 
 def shard(count: int, rank: int, world_size: int) -> range:
-    """The positions of one rank among `count`; the shards cover all, disjoint, and differ by at most one in size.
+    """The positions of one rank among `count`; shards are disjoint, cover all, and differ in size by at most one.
 
-    The bounds are those of DALI's readers, so that every pipeline gives a rank the same images in validation.
+    The bounds are those of DALI's readers, so that a rank gets the same validation images from every pipeline.
     """
     return range(count * rank // world_size, count * (rank + 1) // world_size)
 
 
 def shuffled(count: int, *seed: int) -> list[int]:
-    """The numbers below `count` in an order that depends on the seed alone."""
+    """The numbers below `count` in an order that depends only on the seed."""
     order: list[int] = np.random.default_rng(seed).permutation(count).tolist()
     return order
 
 
 class EpochCoverageCheck:
-    """Watches the image rows of a shard go by: each pass must hold `size` different ones.
+    """Checks the image rows of a shard as they are read: each pass must have `size` different ones.
 
-    A reader that skips images in silence, because its annotation file was cut off or changed after it was prepared,
-    comes to a repetition too early; one that reads an image twice does as well.
+    A reader that silently skips images, because its annotation file was truncated or changed after it was prepared,
+    repeats an image too early; so does a reader that reads an image twice.
     """
 
     def __init__(self, split: PreparedSplit, size: int, seen: Iterable[int] = ()) -> None:
@@ -73,15 +73,15 @@ class EpochCoverageCheck:
 
     @property
     def seen(self) -> frozenset[int]:
-        """The images of the open pass that went by."""
+        """The images of the current pass so far."""
         return frozenset(self._seen)
 
     def take(self, rows: list[int]) -> None:
-        """Note the images of a batch; `DataError` if one came twice in a pass."""
+        """Add the images of a batch; `DataError` if one occurs twice in a pass."""
         for row in rows:
             if row in self._seen:
                 raise DataError(
-                    f"the reader began anew after {len(self._seen)} of its {self._size} images: "
+                    f"the reader started again after {len(self._seen)} of its {self._size} images: "
                     f"{self._split.annotations} is not what was prepared; delete its directory and prepare the "
                     "data again."
                 )
@@ -91,7 +91,7 @@ class EpochCoverageCheck:
 
 
 class TrainingEpochs:
-    """A `contract.TrainingPipeline` over an endless reader that stands at `start`."""
+    """A `contract.TrainingPipeline` on an endless reader whose position is `start`."""
 
     def __init__(self, options: PipelineOptions, reader: TrainingReader, stream: Stream, start: Bookmark) -> None:
         split = require_data(options)
@@ -152,7 +152,7 @@ class TrainingEpochs:
 
 
 class ValidationEpochs:
-    """An `InputPipeline[ValidationBatch]` over a reader of whole shards."""
+    """An `InputPipeline[ValidationBatch]` on a reader of whole shards."""
 
     def __init__(self, options: PipelineOptions, columns: Columns, reader: ValidationReader) -> None:
         self._split = require_data(options)
@@ -183,7 +183,7 @@ class ValidationEpochs:
     def _require(self, rows: list[int], expected: range) -> None:
         if rows != list(expected):
             raise DataError(
-                f"the reader gave other images than {self._split.annotations} had when it was prepared: delete its "
+                f"the reader returned other images than {self._split.annotations} had when it was prepared: delete its "
                 "directory and prepare the data again."
             )
 
@@ -207,12 +207,12 @@ class ValidationEpochs:
 
 
 def batches_per_training_epoch(options: PipelineOptions) -> int:
-    """Full batches in one epoch, the same number on every rank; `DataError` if there is not even one."""
+    """Number of full batches per epoch, the same on every rank; `DataError` if there is not even one."""
     split = require_data(options)
     batches = split.annotated_images // options.world_size // options.batch_size_per_gpu
     if not batches:
         raise DataError(
             f"{split.source_annotations} has {split.annotated_images} annotated images, fewer than one global "
-            f"batch ({options.world_size} x {options.batch_size_per_gpu}): take a smaller batch or more images."
+            f"batch ({options.world_size} x {options.batch_size_per_gpu}): use a smaller batch or more images."
         )
     return batches

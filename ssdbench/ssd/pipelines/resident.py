@@ -1,6 +1,6 @@
-"""Batches that stay on the device: compute can be measured apart from input, and without a data set.
+"""Synthetic batches that stay on the device: they measure compute without input, and need no data set.
 
-Images are uniform noise, normalised; each has seven boxes of a random category, matched as real ones are.
+Images are normalised uniform noise; each has seven boxes of random categories, matched like real ones.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,12 +29,12 @@ BatchT = TypeVar("BatchT")
 
 
 def training(options: PipelineOptions) -> TrainingPipeline:
-    """Training batches from the seed and the rank."""
+    """Open the training batches for this seed and rank."""
     return _ResidentTraining(options)
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
-    """Validation batches from the seed and the rank."""
+    """Open the validation batches for this seed and rank."""
     return _Resident(options, _validation_batch)
 
 
@@ -66,7 +66,7 @@ class _ResidentTraining(_Resident[TrainingBatch]):
         self._epoch_batches = self._first_batch = read_state(self._stream, options.resume_state).epoch_batches
 
     def state(self) -> bytes:
-        # Every epoch is the same.
+        # All epochs are equal.
         return write_state(self._stream, Bookmark(epoch_batches=self._epoch_batches))
 
 

@@ -1,9 +1,9 @@
-"""Pillow, torchvision v2 transforms and DataLoader workers: for machines and containers without DALI.
+"""An input pipeline with Pillow, torchvision v2 transforms and DataLoader workers, for machines without DALI.
 
 The augmentation is the published one (see `augmentation`). Two things differ from DALI in cost, not in result: the
-whole image is decoded before it is cropped, and the images are normalised on the device, after the transfer. Every
-image has random numbers of its own, from the seed and its place in the stream: the number of workers changes nothing
-(none at all is a stream of its own, equal but for rounding), and a resumed stream begins in its middle.
+whole image is decoded before it is cropped, and images are normalised on the device, after the transfer. The random
+numbers of an image depend only on the seed and its position in the stream. So the number of workers does not matter
+(without workers it is a separate stream, equal up to rounding), and a resumed stream starts directly at its position.
 """
 
 import functools
@@ -44,12 +44,12 @@ from ssdbench.ssd.pipelines.epochs import (
     shuffled,
 )
 
-Place = tuple[int, int]  # row in `Columns`, seed of the random numbers
+Sample = tuple[int, int]  # row in `Columns`, seed of the random numbers
 Truth = tuple[Tensor, Tensor, Tensor]  # image (3, 300, 300) uint8, boxes, labels
 
 
 class _Item(NamedTuple):
-    """One image as a worker makes it."""
+    """One image from a worker."""
 
     row: int
     image: Tensor  # (3, 300, 300) uint8
@@ -58,11 +58,11 @@ class _Item(NamedTuple):
 
 
 class _Items(NamedTuple):
-    """A batch as a worker collates it: few large tensors cross processes faster than many small ones."""
+    """A batch collated by a worker: a few large tensors move between processes faster than many small ones."""
 
     rows: list[int]
-    images: Tensor  # (N, 3, 300, 300) uint8, in the memory format asked for
-    boxes: Tensor  # of all images, one after the other
+    images: Tensor  # (N, 3, 300, 300) uint8, in the requested memory format
+    boxes: Tensor  # of all images, concatenated
     labels: Tensor
     counts: list[int]  # boxes of each image
 
@@ -70,8 +70,8 @@ class _Items(NamedTuple):
 def training(options: PipelineOptions) -> TrainingPipeline:
     """Augmented and matched batches; see `contract.InputPipeline`."""
     split = require_data(options)
-    batches_per_training_epoch(options)  # refuses too small a data set before workers start
-    # Workers compute with one thread each, this process with as many as it has, and sums may then round otherwise.
+    batches_per_training_epoch(options)  # rejects too small a data set before workers start
+    # Workers use one thread each, this process may use several, which can round sums differently.
     stream = stream_of("torchvision" if options.threads else "torchvision without workers", options)
     start = read_state(stream, options.resume_state)
     columns = load_columns(split)
@@ -101,7 +101,7 @@ def _whole(image: Tensor, boxes_ltrb: Tensor, labels: Tensor, _seed: int) -> Tru
 
 
 class _Images(Dataset[_Item | DataError]):
-    """The images of a split with their ground truth; a fault is an item, so that it crosses from a worker whole."""
+    """The images of a split with their ground truth; errors are items too, to arrive from a worker intact."""
 
     def __init__(
         self,
@@ -113,8 +113,8 @@ class _Images(Dataset[_Item | DataError]):
         self._columns = columns
         self._transform = transform
 
-    def __getitem__(self, place: Place) -> _Item | DataError:
-        row, seed = place
+    def __getitem__(self, sample: Sample) -> _Item | DataError:
+        row, seed = sample
         try:
             image = self._decode(self._columns.file_names[row])
         except DataError as error:
@@ -137,29 +137,29 @@ class _Images(Dataset[_Item | DataError]):
 
 
 class _Passes:
-    """The training batches of one rank, without end: pass after pass, reshuffled over all ranks before each."""
+    """The endless training batches of one rank: each pass is shuffled over all ranks."""
 
-    def __init__(self, rows: list[int], options: PipelineOptions, batches_given: int) -> None:
+    def __init__(self, rows: list[int], options: PipelineOptions, batches_delivered: int) -> None:
         self._rows = rows
         self._options = options
-        self._images_given = batches_given * options.batch_size_per_gpu
+        self._images_delivered = batches_delivered * options.batch_size_per_gpu
 
-    def __iter__(self) -> Iterator[list[Place]]:
-        places = self._places()
+    def __iter__(self) -> Iterator[list[Sample]]:
+        samples = self._samples()
         while True:
-            yield list(islice(places, self._options.batch_size_per_gpu))
+            yield list(islice(samples, self._options.batch_size_per_gpu))
 
-    def _places(self) -> Iterator[Place]:
+    def _samples(self) -> Iterator[Sample]:
         options = self._options
         own = shard(len(self._rows), options.rank, options.world_size)
-        first_pass, given_of_pass = divmod(self._images_given, len(own))
-        drawn = count(self._images_given)
+        first_pass, delivered_of_pass = divmod(self._images_delivered, len(own))
+        drawn = count(self._images_delivered)
         for number in count(first_pass):
             order = shuffled(len(self._rows), options.seed, number)
-            for position in own[given_of_pass:]:
+            for position in own[delivered_of_pass:]:
                 entropy = np.random.SeedSequence([options.seed, options.rank, next(drawn)])
                 yield self._rows[order[position]], int(entropy.generate_state(1)[0])
-            given_of_pass = 0
+            delivered_of_pass = 0
 
 
 class _Shard:
@@ -169,7 +169,7 @@ class _Shard:
         self._rows = shard(images, options.rank, options.world_size)
         self._batch_size = options.batch_size_per_gpu
 
-    def __iter__(self) -> Iterator[list[Place]]:
+    def __iter__(self) -> Iterator[list[Sample]]:
         for first in range(0, len(self._rows), self._batch_size):
             yield [(row, 0) for row in self._rows[first : first + self._batch_size]]
 
@@ -190,14 +190,14 @@ def _collated(memory_format: torch.memory_format, items: list[_Item | DataError]
 
 
 class _Reader:
-    """A DataLoader and its running workers: an `epochs.TrainingReader` and an `epochs.ValidationReader`."""
+    """A DataLoader and its workers; implements `epochs.TrainingReader` and `epochs.ValidationReader`."""
 
-    def __init__(self, images: _Images, places: Iterable[list[Place]], options: PipelineOptions) -> None:
+    def __init__(self, images: _Images, samples: Iterable[list[Sample]], options: PipelineOptions) -> None:
         memory_format = torch.channels_last if options.channels_last else torch.contiguous_format
         self._device = options.device
         self._loader: DataLoader[Any] | None = DataLoader(
             images,
-            batch_sampler=places,
+            batch_sampler=samples,
             collate_fn=functools.partial(_collated, memory_format),
             num_workers=options.threads,
             persistent_workers=options.threads > 0,
@@ -216,7 +216,7 @@ class _Reader:
         )
 
     def checkpoint(self) -> bytes:
-        return b""  # the stream follows from the number of batches
+        return b""  # the number of batches determines the position
 
     def read_shard(self) -> Iterator[ReadImages]:
         self._running = self._start()
@@ -232,7 +232,7 @@ class _Reader:
     def _start(self) -> Iterator[_Items | DataError]:
         assert self._loader is not None
         with warnings.catch_warnings():
-            # Python 3.12 warns of forks beside threads; the workers touch nothing but their own images.
+            # Python 3.12 warns about forking with threads; the workers use nothing but their own images.
             warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
             return iter(self._loader)
 
@@ -253,8 +253,8 @@ def _normalised(images: Tensor, device: torch.device) -> Tensor:
 
 @functools.cache
 def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of pixels 0..255, (3, 1, 1) each, on a device: read only. Kept, for to copy them there waits for the device."""
-    # A tensor made under inference mode could not be used in training afterwards.
+    """Mean and std of pixels 0..255, (3, 1, 1) each, read-only. Cached: copying them waits for the device."""
+    # A tensor created in inference mode could not be used in training afterwards.
     with torch.inference_mode(False):
         mean, std = (255 * torch.tensor(values).view(3, 1, 1) for values in (MEAN_RGB, STD_RGB))
         return mean.to(device), std.to(device)
