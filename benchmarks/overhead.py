@@ -22,7 +22,7 @@ STEPS = 20
 
 
 def measured(launches: int) -> tuple[float, float]:
-    """CPU seconds of this process and of its children for a run of so many launches."""
+    """CPU seconds of this process and of its children for a run of `launches` launches."""
     with tempfile.TemporaryDirectory() as results:
         words = ["run", "--workload", "pace", "--device", "cpu", "--option", "step_seconds=0.01", "--results", results]
         words += ["--warmup", "2", "--steps", str(STEPS), "--launches", str(launches), "--foreign-cpu", "1000"]

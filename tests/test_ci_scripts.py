@@ -98,8 +98,8 @@ def test_a_run_of_a_database_is_proposed_as_a_file_and_merged_into_the_database_
     assert "no baseline yet" in run("ssdbench", "baseline", "list", **store).stderr
     run("git", "switch", "--quiet", "main")
     run("git", "merge", "--quiet", "--ff-only", "-")
-    night = run(CI / "nightly.sh", SSDBENCH_SUITE="no-such-suite", **store)
-    assert night.returncode == ExitCode.USAGE
+    nightly = run(CI / "nightly.sh", SSDBENCH_SUITE="no-such-suite", **store)
+    assert nightly.returncode == ExitCode.USAGE
     assert "third" in run("ssdbench", "baseline", "show", **store).stdout
 
 

@@ -97,7 +97,7 @@ def _result(check: Check, stage: Stage) -> StageResult:
         with check.released():
             stage.run(check)
         result.outcome = "done" if len(check.faults) == faults else "found faults"
-    except Exception as error:  # a stage that breaks down is a finding; the others go on
+    except Exception as error:  # a stage that fails is a finding; the others continue
         traceback.print_exc()
         result.outcome, result.reason = "failed", f"{type(error).__name__}: {str(error)[:300]}"
         check.fault(f"{stage.name}: {result.reason}")

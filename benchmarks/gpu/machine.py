@@ -145,7 +145,7 @@ STAGES = (
         name="nvml",
         run=nvml,
         seconds=5,
-        settles="what NVML answers here, what asking costs, whether our own process is told from others",
+        settles="what NVML reports here, what a query costs, whether our process is told apart from others",
         on_cpu=False,
     ),
 )

@@ -20,7 +20,7 @@ from tests.builders import a_baseline
 from tests.cli.running import keep
 from tests.report.made_up_runs import interleaved_run, plain_run
 
-NIGHTS = 33
+RUNS = 33
 LARGEST_BYTES = 2_000_000
 
 
@@ -45,21 +45,21 @@ def run(benchmark, *arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """33 nights of 60 cases with 5 launches each; the first one is the baseline."""
+    """33 runs of 60 cases with 5 launches each; the first one is the baseline."""
     folder = tmp_path_factory.mktemp("results")
-    nights = [plain_run(number) for number in range(NIGHTS)]
-    keep(folder, *nights)
-    FileStore(folder).save_baseline(a_baseline(nights[0]))
+    runs = [plain_run(number) for number in range(RUNS)]
+    keep(folder, *runs)
+    FileStore(folder).save_baseline(a_baseline(runs[0]))
     return folder
 
 
 @pytest.fixture(scope="module")
 def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One interleaved night of 10,000 launches."""
+    """One interleaved run of 10,000 launches."""
     folder = tmp_path_factory.mktemp("results")
-    night = interleaved_run(pairs=84)
-    assert len(night.records) > 9_900
-    keep(folder, night)
+    run = interleaved_run(pairs=84)
+    assert len(run.records) > 9_900
+    keep(folder, run)
     return folder
 
 
@@ -80,4 +80,4 @@ def test_table_of_one_run_of_10000_launches(benchmark, one_run: Path, tmp_path: 
 
 def test_history_site_of_10000_launches(benchmark, results: Path, tmp_path: Path):
     run(benchmark, "history", "--html", tmp_path / "site", "--results", results)
-    assert len(list(tmp_path.rglob("*.html"))) == 1 + 60 + NIGHTS
+    assert len(list(tmp_path.rglob("*.html"))) == 1 + 60 + RUNS

@@ -12,8 +12,8 @@ from tests.analysis.verdicts.launch_values import some_launches
 
 @pytest.mark.benchmark(max_time=5)
 def test_judge_a_night_of_10000_launches(benchmark):
-    night = some_launches(cases=140, noise=2e-3, changes={0: 0.02, 1: 0.05})
-    assert sum(case.measure.pairs + case.confirm.pairs for case in night.values()) * 2 >= 10_000
-    verdicts = benchmark(judge, night, Settings())
+    launches = some_launches(cases=140, noise=2e-3, changes={0: 0.02, 1: 0.05})
+    assert sum(case.measure.pairs + case.confirm.pairs for case in launches.values()) * 2 >= 10_000
+    verdicts = benchmark(judge, launches, Settings())
     assert len(verdicts) == 140
     assert benchmark.stats["median"] < 2.0

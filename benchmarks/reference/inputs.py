@@ -75,7 +75,7 @@ def loss_and_gradient() -> Comparison:
 
 
 def detection(candidates: int) -> Comparison:
-    """One image with so many scores above the threshold, over all classes, in default boxes inside the image."""
+    """One image with `candidates` scores above the threshold, over all classes, in default boxes inside the image."""
     generator = torch.Generator().manual_seed(candidates)
     defaults_ltrb = boxes.default_boxes("ltrb")
     inside = ((defaults_ltrb > 0.05) & (defaults_ltrb < 0.95)).all(1).nonzero()[:, 0]

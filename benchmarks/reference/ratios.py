@@ -39,7 +39,7 @@ def interleaved(
 
 
 def _tail(rounds: int, below: int) -> float:
-    """The probability that fewer than `below` of so many ratios lie under their median."""
+    """The probability that fewer than `below` of `rounds` ratios are under their median."""
     return float(sum(math.comb(rounds, k) for k in range(below)) / 2**rounds)
 
 

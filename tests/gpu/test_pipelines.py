@@ -33,12 +33,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def opened(prepared: Prepared, gpu: CudaGpu) -> Iterator[Opened]:
     pipelines = []
 
-    def open_one(shelf: str, kind: str, device: torch.device = gpu.torch_device) -> Any:
+    def open_one(name: str, kind: str, device: torch.device = gpu.torch_device) -> Any:
         split = prepared.train if kind == "training" else prepared.val
         options = PipelineOptions(batch_size_per_gpu=4, device=device, data=split, threads=2, seed=3)
-        if shelf == "dali":
+        if name == "dali":
             pytest.importorskip("nvidia.dali", reason="DALI is not installed")
-        pipelines.append(getattr(importlib.import_module(f"ssdbench.ssd.pipelines.{shelf}"), kind)(options))
+        pipelines.append(getattr(importlib.import_module(f"ssdbench.ssd.pipelines.{name}"), kind)(options))
         return pipelines[-1]
 
     yield open_one
@@ -92,7 +92,7 @@ def test_dali_batches_are_on_the_gpu_and_stay_as_they_are_while_it_reads_ahead(o
 
 
 def test_dali_validation_shows_the_images_of_the_torchvision_pipeline(opened: Opened, gpu: CudaGpu) -> None:
-    by_dali, by_torchvision = (next(opened(shelf, "validation").epoch()) for shelf in ("dali", "torchvision"))
+    by_dali, by_torchvision = (next(opened(name, "validation").epoch()) for name in ("dali", "torchvision"))
     assert by_dali.image_ids.tolist() == by_torchvision.image_ids.tolist()
     assert by_dali.images.device == gpu.torch_device
     assert float((by_dali.images - by_torchvision.images).abs().mean()) < 0.1

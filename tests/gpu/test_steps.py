@@ -21,7 +21,7 @@ pytestmark = pytest.mark.gpu
 
 
 def steps_of(workload: Any, count: int) -> list[float]:
-    """The losses of so many steps at a learning rate that moves the weights, read at the end."""
+    """The losses of `steps` steps at a learning rate that moves the weights, read at the end."""
     losses = []
     for number in range(count):
         workload._iteration = 300 + number

@@ -20,7 +20,7 @@ TABLE: dict[str, tuple[torch.dtype | None, bool, bool]] = {
 
 
 class Recording:
-    """A device that does nothing and remembers what it was told."""
+    """A device that does nothing and records the calls."""
 
     def __init__(self, kind: str, capability: tuple[int, int] | None) -> None:
         self.kind, self._capability = kind, capability

@@ -21,7 +21,7 @@ INIT, HOST, ROOT, RANK, LOADER, NEIGHBOUR = 1, 10, 20, 21, 22, 90
 
 @dataclass
 class Machine:
-    """A /proc whose CPUs and processes spend what they are told to, in seconds."""
+    """A /proc whose CPUs and processes spend given times, in seconds."""
 
     proc: Path
     cpus: int = 4
@@ -70,7 +70,7 @@ class Machine:
                 f"{pid} (a) b) c) S {parent} 1 1 0 -1 0 0 0 0 0 {spent} 20 0 1\n"
             )
 
-    def foreign(self, *, host: int | None = HOST, cpus: Collection[int] | None = None) -> OtherCpuUsage:
+    def other_cpu_usage(self, *, host: int | None = HOST, cpus: Collection[int] | None = None) -> OtherCpuUsage:
         watch = OtherCpuUsage(ROOT, cpus=cpus, host=host, proc=self.proc, now=lambda: self.seconds)
         watch.begin()
         return watch
@@ -82,7 +82,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_what_others_spend_is_foreign_as_cores_over_the_time_that_passed(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 4.0)
     machine.spend(NEIGHBOUR, 1.0, cpu=3)
@@ -90,7 +90,7 @@ def test_what_others_spend_is_foreign_as_cores_over_the_time_that_passed(machine
 
 
 def test_the_launch_its_descendants_and_its_host_are_not_foreign(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     for pid in (HOST, ROOT, RANK, LOADER):
         machine.spend(pid, 6.0, cpu=1)
@@ -98,14 +98,14 @@ def test_the_launch_its_descendants_and_its_host_are_not_foreign(machine: Machin
 
 
 def test_a_host_that_is_not_seen_is_foreign(machine: Machine) -> None:
-    watch = machine.foreign(host=None)
+    watch = machine.other_cpu_usage(host=None)
     machine.seconds += 10.0
     machine.spend(HOST, 2.0)
     assert watch.cores() == pytest.approx(0.2)
 
 
 def test_a_host_is_only_a_process_that_the_launch_descends_from(machine: Machine) -> None:
-    watch = machine.foreign(host=NEIGHBOUR)  # the number of a process elsewhere, and here of another
+    watch = machine.other_cpu_usage(host=NEIGHBOUR)  # the number of a process elsewhere, and here of another
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 2.0)
     assert watch.cores() == pytest.approx(0.2)
@@ -115,7 +115,7 @@ def test_other_children_of_the_host_are_foreign(machine: Machine) -> None:
     machine.parents[30] = HOST
     machine.own[30], machine.reaped[30] = 1.0, 0.0
     machine.write()
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(30, 2.0)
     assert watch.cores() == pytest.approx(0.2)
@@ -124,21 +124,21 @@ def test_other_children_of_the_host_are_foreign(machine: Machine) -> None:
 
 
 def test_time_that_a_hypervisor_has_stolen_is_foreign(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(None, 3.0, kind="steal")
     assert watch.cores() == pytest.approx(0.3)
 
 
 def test_idle_time_is_not_foreign(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(None, 40.0, kind="idle")
     assert watch.cores() == pytest.approx(0.0)
 
 
 def test_a_descendant_that_ends_between_stays_our_own(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(LOADER, 5.0)
     machine.end(LOADER)
@@ -146,7 +146,7 @@ def test_a_descendant_that_ends_between_stays_our_own(machine: Machine) -> None:
 
 
 def test_a_neighbour_that_ends_between_stays_foreign(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 5.0)
     machine.end(NEIGHBOUR)
@@ -154,14 +154,14 @@ def test_a_neighbour_that_ends_between_stays_foreign(machine: Machine) -> None:
 
 
 def test_a_process_that_ends_while_it_is_read_is_passed_over(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     (machine.proc / str(NEIGHBOUR) / "stat").unlink()
     machine.seconds += 10.0
     assert watch.cores() == pytest.approx(0.0)
 
 
 def test_only_the_cpus_that_the_launch_may_use_are_looked_at(machine: Machine) -> None:
-    watch = machine.foreign(cpus={0, 1})
+    watch = machine.other_cpu_usage(cpus={0, 1})
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 9.0, cpu=2)
     machine.spend(NEIGHBOUR, 1.0, cpu=1)
@@ -170,16 +170,16 @@ def test_only_the_cpus_that_the_launch_may_use_are_looked_at(machine: Machine) -
 
 
 def test_where_a_container_is_shown_cpus_of_its_own_all_that_it_is_shown_count(machine: Machine) -> None:
-    watch = machine.foreign(cpus={64, 65})
+    watch = machine.other_cpu_usage(cpus={64, 65})
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 1.0, cpu=3)
     assert watch.cores() == pytest.approx(0.1)
 
 
 def test_less_than_nothing_is_nothing(machine: Machine) -> None:
-    watch = machine.foreign()
+    watch = machine.other_cpu_usage()
     machine.seconds += 10.0
-    machine.own[RANK] += 5.0  # told of the process before it is told of its CPU
+    machine.own[RANK] += 5.0  # the process's time is updated before its CPU's
     machine.write()
     assert watch.cores() == 0.0
 
@@ -197,7 +197,7 @@ def test_each_machine_is_measured_by_itself_and_the_busiest_is_told(tmp_path: Pa
     nodes = []
     for name, foreign in (("node-1", 1.0), ("node-2", 8.0)):
         machine = Machine(tmp_path / name)
-        watch = machine.foreign(cpus={0, 1, 2, 3})
+        watch = machine.other_cpu_usage(cpus={0, 1, 2, 3})
         machine.seconds += 10.0
         machine.spend(NEIGHBOUR, foreign)
         machine.spend(RANK, 9.0)

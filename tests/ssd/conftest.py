@@ -79,16 +79,16 @@ def published_form(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["dali", "torchvision"])
-def shelf(request: pytest.FixtureRequest) -> Any:
+def pipeline_module(request: pytest.FixtureRequest) -> Any:
     return importlib.import_module(f"ssdbench.ssd.pipelines.{request.param}")
 
 
 @pytest.fixture
-def train(shelf: Any, options: Options) -> Iterator[Callable[..., InputPipeline[TrainingBatch]]]:
+def train(pipeline_module: Any, options: Options) -> Iterator[Callable[..., InputPipeline[TrainingBatch]]]:
     opened: list[InputPipeline[TrainingBatch]] = []
 
     def start(**overrides: Any) -> InputPipeline[TrainingBatch]:
-        opened.append(shelf.training(options(**overrides)))
+        opened.append(pipeline_module.training(options(**overrides)))
         return opened[-1]
 
     yield start

@@ -46,7 +46,7 @@ def first_box(change: Callable[[list[float]], list[float]]) -> Callable[[Documen
 def test_a_cut_off_annotation_file_is_refused(plant: Plant, fraction: float) -> None:
     directory = plant()
     cut(train_annotations(directory), fraction)
-    assert "instances_train2017.json of" in (sentence := refusal(directory))
+    assert "instances_train2017.json with" in (sentence := refusal(directory))
     assert "is truncated or damaged" in sentence
     assert "download or write it again" in sentence
 

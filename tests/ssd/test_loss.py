@@ -27,7 +27,7 @@ def indifferent(images=1):
 
 
 def random_case(seed, positives, scale=1.0):
-    """A random output, with so many positives in each image at boxes near their default ones."""
+    """A random output, with the given number of positives in each image at boxes near their default boxes."""
     generator = torch.Generator().manual_seed(seed)
     loc, logits, boxes_cxcywh, labels = indifferent(len(positives))
     loc += scale * torch.randn(loc.shape, generator=generator)

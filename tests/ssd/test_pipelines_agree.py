@@ -28,8 +28,8 @@ def levels(images: torch.Tensor) -> torch.Tensor:
 def pairs(prepared: Prepared) -> list[tuple[ValidationBatch, ValidationBatch]]:
     options = PipelineOptions(batch_size_per_gpu=21, device=torch.device("cpu"), data=prepared.train, threads=0)
     epochs: list[list[ValidationBatch]] = []
-    for shelf in (dali, torchvision):
-        pipeline = shelf.validation(options)
+    for module in (dali, torchvision):
+        pipeline = module.validation(options)
         epochs.append(list(pipeline.epoch()))
         pipeline.close()
     return list(zip(*epochs, strict=True))
@@ -57,7 +57,7 @@ def test_pixels_agree_within_the_stated_tolerance(pairs: Pairs) -> None:
 @pytest.fixture(scope="module")
 def augmented(prepared: Prepared) -> list[dict[str, torch.Tensor]]:
     options = PipelineOptions(batch_size_per_gpu=31, device=torch.device("cpu"), data=prepared.train, threads=2, seed=1)
-    return [facts(shelf.training(options), epochs=3) for shelf in (dali, torchvision)]
+    return [facts(module.training(options), epochs=3) for module in (dali, torchvision)]
 
 
 def facts(pipeline: Any, epochs: int) -> dict[str, torch.Tensor]:

@@ -21,9 +21,9 @@ Rows = list[list[int]]
 
 
 @pytest.fixture
-def validate(shelf: Any, options: Options, prepared: Prepared) -> Callable[..., list[ValidationBatch]]:
+def validate(pipeline_module: Any, options: Options, prepared: Prepared) -> Callable[..., list[ValidationBatch]]:
     def read(**overrides: Any) -> list[ValidationBatch]:
-        pipeline = shelf.validation(options(**{"data": prepared.val, **overrides}))
+        pipeline = pipeline_module.validation(options(**{"data": prepared.val, **overrides}))
         batches = list(pipeline.epoch())
         assert pipeline.epoch_images == [pipeline.images_per_epoch]
         pipeline.close()
@@ -211,9 +211,9 @@ def test_an_image_without_boxes_is_validated_too(validate: Any, prepared: Prepar
 
 
 def test_a_validation_epoch_begins_anew_after_one_that_was_left(
-    shelf: Any, options: Options, prepared: Prepared
+    pipeline_module: Any, options: Options, prepared: Prepared
 ) -> None:
-    pipeline = shelf.validation(options(data=prepared.val, batch_size_per_gpu=4))
+    pipeline = pipeline_module.validation(options(data=prepared.val, batch_size_per_gpu=4))
     first = next(pipeline.epoch())
     again = next(pipeline.epoch())
     assert torch.equal(first.image_ids, again.image_ids)
@@ -232,12 +232,12 @@ def test_a_closed_pipeline_gives_nothing(train: Any) -> None:
 
 @pytest.mark.parametrize("mode", ["training", "validation"])
 def test_a_jpeg_cut_off_after_it_was_prepared_stops_the_pipeline_for_good(
-    shelf: Any, options: Options, plant: Plant, mode: str
+    pipeline_module: Any, options: Options, plant: Plant, mode: str
 ) -> None:
     directory = plant()
     split = prepare(directory, directory.parent / "cache", ignore_progress).train
     cut(first_image(directory))
-    pipeline = getattr(shelf, mode)(options(data=split, batch_size_per_gpu=8))
+    pipeline = getattr(pipeline_module, mode)(options(data=split, batch_size_per_gpu=8))
     sentence = rf"{first_image(directory).name}.* run `ssdbench data verify {directory}`\.$"
     for _ in range(2):
         with pytest.raises(DataError, match=sentence):
@@ -250,22 +250,22 @@ def test_a_jpeg_cut_off_after_it_was_prepared_stops_the_pipeline_for_good(
     "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")], ids=["missing", "empty"]
 )
 def test_a_file_lost_after_it_was_prepared_is_named(
-    shelf: Any, options: Options, plant: Plant, damage: Callable[..., Any]
+    pipeline_module: Any, options: Options, plant: Plant, damage: Callable[..., Any]
 ) -> None:
     directory = plant()
     split = prepare(directory, directory.parent / "cache", ignore_progress).train
     damage(path := first_image(directory))
-    pipeline = shelf.training(options(data=split))
+    pipeline = pipeline_module.training(options(data=split))
     with pytest.raises(DataError, match=rf"{path.name}.* run `ssdbench data verify"):
         list(pipeline.epoch())
     pipeline.close()
 
 
-def test_noise_in_place_of_a_jpeg_stops_the_pipeline(shelf: Any, options: Options, plant: Plant) -> None:
+def test_noise_in_place_of_a_jpeg_stops_the_pipeline(pipeline_module: Any, options: Options, plant: Plant) -> None:
     directory = plant()
     split = prepare(directory, directory.parent / "cache", ignore_progress).train
     first_image(directory).write_bytes(bytes(range(256)) * 8)
-    pipeline = shelf.training(options(data=split))
+    pipeline = pipeline_module.training(options(data=split))
     with pytest.raises(DataError, match="run `ssdbench data verify"):
         list(pipeline.epoch())
     pipeline.close()

@@ -24,7 +24,7 @@ from tests.ssd.planting import Options
 
 
 class Reader:
-    """Gives empty batches with the rows it is told, until they end."""
+    """Returns empty batches with the given rows, until they end."""
 
     def __init__(self, batches: Iterator[list[int]]) -> None:
         self._batches = batches

@@ -1,4 +1,4 @@
-"""A training stream that was stopped goes on as if it had not been, bit for bit."""
+"""A training stream that was stopped continues as if it had not been, bit for bit."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -31,13 +31,13 @@ def small(plant: Plant) -> PreparedSplit:
 @pytest.fixture(params=["dali", "dali resumable", "torchvision", "resident"])
 def start(request: pytest.FixtureRequest, small: PreparedSplit, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     name, *resumable = request.param.split()
-    shelf = importlib.import_module(f"ssdbench.ssd.pipelines.{name}")
+    module = importlib.import_module(f"ssdbench.ssd.pipelines.{name}")
     monkeypatch.setattr(resident, "BATCHES_PER_EPOCH", 3)  # odd: the second epoch does not begin where the first ended
     opened: list[TrainingPipeline] = []
 
     def open_pipeline(**overrides: Any) -> TrainingPipeline:
         chosen = {"batch_size_per_gpu": 2, "device": torch.device("cpu"), "data": small, "seed": 7, "threads": 0}
-        opened.append(shelf.training(PipelineOptions(**{**chosen, "resumable": bool(resumable), **overrides})))
+        opened.append(module.training(PipelineOptions(**{**chosen, "resumable": bool(resumable), **overrides})))
         return opened[-1]
 
     yield open_pipeline
@@ -128,15 +128,15 @@ def test_a_closed_pipeline_has_no_state(options: Options) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"seed": 8}, "of seed 7, and this run has seed 8"),
-        ({"rank": 1}, "of rank 0, and this run has rank 1"),
-        ({"world_size": 3}, "of world size 2, and this run has world size 3"),
-        ({"batch_size_per_gpu": 3}, "of batch size per GPU 2, and this run has batch size per GPU 3"),
+        ({"seed": 8}, "has seed 7, and this run has seed 8"),
+        ({"rank": 1}, "has rank 0, and this run has rank 1"),
+        ({"world_size": 3}, "has world size 2, and this run has world size 3"),
+        ({"batch_size_per_gpu": 3}, "has batch size per GPU 2, and this run has batch size per GPU 3"),
     ],
 )
 def test_the_state_of_another_stream_is_refused(start: Open, change: dict[str, int], words: str) -> None:
     state = start(world_size=2).state()
-    with pytest.raises(DataError, match=f"{words}: resume with what the run was started with, or start anew"):
+    with pytest.raises(DataError, match=f"{words}: resume with the settings of the first start, or start a new run"):
         start(**{"world_size": 2, "resume_state": state, **change})
 
 

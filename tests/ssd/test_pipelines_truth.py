@@ -20,7 +20,7 @@ COLOURED = {1: (1, (220, 30, 30)), 3: (3, (30, 200, 30)), 90: (80, (30, 30, 220)
 
 @pytest.fixture
 def coloured(synthetic: Path, tmp_path: Path) -> Prepared:
-    """Grey images, each with one object: a rectangle in one half of it, its category told by its colour."""
+    """Grey images, each with one object: a rectangle in one half of it, its category shown by its colour."""
     directory = tmp_path / "coloured"
     for split in ("train", "val"):
         name = f"instances_{split}2017.json"

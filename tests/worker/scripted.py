@@ -1,4 +1,4 @@
-"""Work, devices and ranks that do what they are told, on a clock that only moves when somebody says so."""
+"""Scripted work, devices and ranks, on a clock that moves only when a script moves it."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -15,7 +15,7 @@ ALONE = Ranks(start_together=lambda: None, slowest=lambda seconds: seconds)
 
 
 class Time:
-    """A clock that only moves when somebody says so."""
+    """A clock that moves only when a script moves it."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -25,7 +25,7 @@ class Time:
 
 
 class Scripted:
-    """Work that takes exactly the time it is told to, on the host."""
+    """Work on the host that takes exactly the scripted time."""
 
     version: ClassVar[int] = 1
 
@@ -53,28 +53,28 @@ class Scripted:
 
 
 class Accelerator(Cpu):
-    """A device that works behind the host: what is submitted runs after what was submitted before.
+    """A device that works asynchronously: submitted work runs after the work submitted before.
 
-    `told` has what was asked of it and of the ranks, in order.
+    `calls` has the calls to it and to the ranks, in order.
     """
 
     def __init__(self, time: Time) -> None:
         super().__init__(torch.get_num_threads(), time)
-        self.time, self.idle_from, self.told = time, time(), list[str]()
+        self.time, self.idle_from, self.calls = time, time(), list[str]()
 
     def submit(self, seconds: float) -> None:
-        self.told.append("step")
+        self.calls.append("step")
         self.idle_from = self.end_of_work() + seconds
 
     def end_of_work(self) -> float:
         return max(self.idle_from, self.time.seconds)
 
     def synchronize(self) -> None:
-        self.told.append("synchronize")
+        self.calls.append("synchronize")
         self.time.seconds = self.end_of_work()
 
     def reset_peak_memory(self) -> None:
-        self.told.append("reset peak memory")
+        self.calls.append("reset peak memory")
 
     def clock(self) -> Clock:
         return _Line(self)
@@ -83,7 +83,7 @@ class Accelerator(Cpu):
         """Ranks of which this one waits so long for the others."""
 
         def start_together() -> None:
-            self.told.append("start together")
+            self.calls.append("start together")
             self.time.seconds += wait_seconds
 
         return Ranks(start_together=start_together, slowest=lambda seconds: seconds)
@@ -106,7 +106,7 @@ class _Line:
 
 
 class Submitted(Scripted):
-    """Work of an `Accelerator`, submitted by a host that goes on at once."""
+    """Work of an `Accelerator`, submitted by a host that continues at once."""
 
     def __init__(self, device: Accelerator, *, fetch: float = 0.0, step: Callable[[int], float]) -> None:
         super().__init__(device.time, fetch=fetch, step=step, loss=None)

@@ -63,7 +63,7 @@ OWN = {
     "ncclInvalidUsage: This usually reflects invalid usage of NCCL library.\nLast error:\n"
     "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 10",  # verl-project/verl 161
     "a CUDA error": f"{CUDA_ERROR}Cuda failure 1 'invalid argument'",  # NVIDIA/nccl 1410
-    "a CUDA error, told by the watchdog": "NCCL communicator was aborted on rank 0.  Original reason for failure was: "
+    "a CUDA error, from the watchdog": "NCCL communicator was aborted on rank 0.  Original reason for failure was: "
     f"NCCL error: {UNHANDLED}\nncclUnhandledCudaError: Call to CUDA function failed.\nLast error:\n"
     "Cuda failure 999 'unknown error'",
     "the topology": f"{INTERNAL}Attribute busid of node nic not found",  # NVIDIA/nccl 1247
@@ -81,7 +81,7 @@ OWN = {
 }
 
 
-def told(folder: Path, error: BaseException) -> dict[str, object]:
+def reported(folder: Path, error: BaseException) -> dict[str, object]:
     write_failure(folder, 0, None, error)
     content: dict[str, object] = json.loads((folder / "failure-0.json").read_text())
     return content
@@ -89,37 +89,37 @@ def told(folder: Path, error: BaseException) -> dict[str, object]:
 
 @pytest.mark.parametrize("text", OF_GPU.values(), ids=OF_GPU)
 def test_each_library_says_in_its_own_words_that_the_gpu_has_no_memory_left(tmp_path, text):
-    found = told(tmp_path, RuntimeError(text))
+    found = reported(tmp_path, RuntimeError(text))
     assert (found["kind"], found["memory"]) == ("out_of_memory", "gpu")
 
 
 @pytest.mark.parametrize("text", OF_HOST.values(), ids=OF_HOST)
 def test_memory_of_the_host_is_told_apart(tmp_path, text):
-    found = told(tmp_path, RuntimeError(text))
+    found = reported(tmp_path, RuntimeError(text))
     assert (found["kind"], found["memory"]) == ("out_of_memory", "host")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot fork")], ids=["Python", "fork"])
 def test_python_and_the_system_have_types_for_it(tmp_path, error):
-    assert told(tmp_path, error)["memory"] == "host"
+    assert reported(tmp_path, error)["memory"] == "host"
 
 
 def test_torch_has_a_type_for_it_and_a_text(tmp_path):
-    assert told(tmp_path, torch.cuda.OutOfMemoryError("whatever it says"))["memory"] == "gpu"
+    assert reported(tmp_path, torch.cuda.OutOfMemoryError("whatever it says"))["memory"] == "gpu"
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
-    assert told(tmp_path, caught.value)["memory"] == "host"
+    assert reported(tmp_path, caught.value)["memory"] == "host"
 
 
 @pytest.mark.parametrize("text", LOST.values(), ids=LOST)
 def test_a_rank_that_lost_another_one_is_a_witness(tmp_path, text):
-    found = told(tmp_path, RuntimeError(text))
+    found = reported(tmp_path, RuntimeError(text))
     assert (found["kind"], found["memory"]) == ("lost", None)
 
 
 @pytest.mark.parametrize("text", OWN.values(), ids=OWN)
 def test_what_is_this_ranks_own_fault_is_neither(tmp_path, text):
-    found = told(tmp_path, RuntimeError(text))
+    found = reported(tmp_path, RuntimeError(text))
     assert (found["kind"], found["memory"]) == ("crash", None)
 
 
@@ -129,7 +129,7 @@ def test_what_is_this_ranks_own_fault_is_neither(tmp_path, text):
 )
 def test_what_has_other_causes_too_is_lack_of_memory_where_there_is_none(tmp_path, monkeypatch, name, free_bytes, kind):
     monkeypatch.setattr(out_of_memory, "free_gpu_memory_bytes", lambda: free_bytes)
-    assert told(tmp_path, RuntimeError(OWN[name]))["kind"] == kind
+    assert reported(tmp_path, RuntimeError(OWN[name]))["kind"] == kind
 
 
 def test_without_a_gpu_in_use_its_free_memory_is_not_known():
@@ -149,23 +149,23 @@ def test_without_a_gpu_in_use_its_free_memory_is_not_known():
     ],
 )
 def test_the_reason_is_kept_that_stands_on_a_later_line(tmp_path, text, says):
-    assert says in str(told(tmp_path, RuntimeError(text))["message"])
+    assert says in str(reported(tmp_path, RuntimeError(text))["message"])
 
 
 def test_the_stack_of_c_plus_plus_is_no_reason(tmp_path):
     text = f"{INTERNAL}\nException raised from getNCCLComm at ProcessGroupNCCL.cpp:1287 (most recent call first):"
-    message = str(told(tmp_path, RuntimeError(text))["message"])
+    message = str(reported(tmp_path, RuntimeError(text))["message"])
     assert message.endswith("NCCL version 2.18.1; ncclInternalError: Internal check failed.")
 
 
 def test_a_message_of_one_line_stays_as_it_is(tmp_path):
-    assert told(tmp_path, ValueError("no such thing"))["message"] == "ValueError: no such thing"
+    assert reported(tmp_path, ValueError("no such thing"))["message"] == "ValueError: no such thing"
 
 
 def test_a_decoder_without_memory_is_no_bad_image(tmp_path):
     error = DataError("DALI cannot read the images in train2017 (no reason given)")
     error.__cause__ = RuntimeError(OF_GPU["DALI"])
-    found = told(tmp_path, error)
+    found = reported(tmp_path, error)
     assert (found["kind"], found["memory"]) == ("out_of_memory", "gpu")
     assert "CUDA allocation failed" in str(found["message"])
 
@@ -181,6 +181,6 @@ def test_dali_itself_without_memory_on_the_host(tmp_path):
     graph.build()
     with pytest.raises(RuntimeError) as caught:
         graph.run()
-    found = told(tmp_path, caught.value)
+    found = reported(tmp_path, caught.value)
     assert (found["kind"], found["memory"]) == ("out_of_memory", "host")
     assert str(found["message"]).endswith("; std::bad_alloc")

@@ -83,7 +83,7 @@ def test_the_device_is_idle_and_watched_anew_before_the_ranks_meet_and_left_alon
 ) -> None:
     device = Accelerator(Time())
     run(tmp_path, device.time, Submitted(device, step=lambda n: 0.1), device, device.ranks(), warmup=2, steps=3)
-    assert device.told == [
+    assert device.calls == [
         *("step", "step", "synchronize", "reset peak memory", "start together"),
         *("step", "step", "step", "synchronize"),
     ]

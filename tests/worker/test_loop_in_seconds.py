@@ -76,9 +76,9 @@ def test_the_region_is_one_piece_in_which_nothing_is_waited_for(tmp_path: Path) 
     work = Submitted(device, step=lambda n: STEP)
     protocol = Protocol(warmup_steps=2, warmup_seconds=3, steps=5, timed_seconds=5)
     run(tmp_path, work, protocol, device, device.ranks())
-    begun = device.told.index("start together")
-    assert device.told[begun - 2 : begun] == ["synchronize", "reset peak memory"]
-    assert device.told[begun + 1 :] == ["step"] * 44 + ["synchronize"]
+    start = device.calls.index("start together")
+    assert device.calls[start - 2 : start] == ["synchronize", "reset peak memory"]
+    assert device.calls[start + 1 :] == ["step"] * 44 + ["synchronize"]
 
 
 def test_all_ranks_count_by_the_slowest_one(tmp_path: Path) -> None:

@@ -121,8 +121,8 @@ def test_a_launch_takes_and_reports_the_steps_that_it_was_given(
     found = measured(tmp_path, monkeypatch, a_paced_case(warmup_seconds=3.0, timed_seconds=5.0), counts)
     assert (found.warmup_steps, len(found.step_seconds)) == (3, 5)
     assert len(found.phases[0].seconds) == 2  # no more than were timed
-    told = [json.loads(line) for line in (tmp_path / "events-0.jsonl").read_text().splitlines()]
-    assert {"event": "steps", "warmup_steps": 3, "timed_steps": 2} in told
+    events_written = [json.loads(line) for line in (tmp_path / "events-0.jsonl").read_text().splitlines()]
+    assert {"event": "steps", "warmup_steps": 3, "timed_steps": 2} in events_written
 
 
 def test_a_latency_is_timed_by_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

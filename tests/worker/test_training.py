@@ -33,7 +33,7 @@ class OneRank:
 
 
 class Graded(Accuracy):
-    """Learns nothing: the AP of each evaluation is told, and a checkpoint holds the number of epochs done."""
+    """Learns nothing: the AP of each evaluation is given, and a checkpoint holds the number of epochs done."""
 
     def __init__(self, aps: dict[int, float], done: int = 0) -> None:
         self.aps, self.epochs_done = aps, done

@@ -1,4 +1,4 @@
-"""A launch over two machines, of which both are this one under two names: a fact of a machine is told once for each."""
+"""A launch over two machines, both of them this one under two names: facts of a machine are reported once each."""
 
 import os
 import socket
