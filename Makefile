@@ -132,4 +132,4 @@ converge-demo: environment
 	$(RUN)/ssdbench converge table latest --results demo-results
 
 clean:
-	rm -rf $(VENV) .environments demo-results gpu-check-results
+	rm -rf $(VENV) .environments build demo-results gpu-check-results
