@@ -1,6 +1,7 @@
 """The command line as Markdown: every command with its text and options, as the program itself declares them."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ def _text(text: str) -> str:
     shown = []
     for block in inspect.cleandoc(text.split("\f")[0]).split("\n\n"):
         lines = block.splitlines()
-        shown.append("\n".join(f"    {line}" for line in lines[1:]) if lines[:1] == ["\b"] else block)
+        shown.append("\n".join(f"    {line}" for line in lines[1:]) if lines[:1] == ["\b"] else _marked(block))
     return "\n\n".join(shown)
 
 
@@ -58,4 +59,13 @@ def _inline(text: str) -> str:
     text = " ".join(text.split())
     for mark in "\\|<*[]":
         text = text.replace(mark, f"&#{ord(mark)};")
-    return text
+    return _marked(text)
+
+
+def _marked(text: str) -> str:
+    """Options as code, where they are not yet: elsewhere two hyphens become a dash."""
+    outside_and_inside = text.split("`")
+    outside_and_inside[::2] = [
+        re.sub(r"(?<![\w-])--[a-z][a-z-]*", r"`\g<0>`", part) for part in outside_and_inside[::2]
+    ]
+    return "`".join(outside_and_inside)
