@@ -31,7 +31,8 @@ def _command(command: Any, context: Any, level: int) -> Iterator[str]:
     yield _text(command.help or "") + "\n"
     for panel, parameters in _panels(command, context).items():
         yield f"| {panel} | |\n|---|---|"
-        yield from ("| `{}` | {} |".format(names.replace("|", "\\|"), _inline(text)) for names, text in parameters)
+        for names, text in parameters:
+            yield f"| {_names(names)} | {_inline(text)} |"
         yield ""
 
 
@@ -52,6 +53,10 @@ def _panels(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
             kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
             panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
     return panels
+
+
+def _names(text: str) -> str:
+    return "`" + text.replace("|", "\\|").replace(" / ", "` / `") + "`"
 
 
 def _inline(text: str) -> str:
