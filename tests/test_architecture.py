@@ -37,7 +37,7 @@ STANDARD_LIBRARY = set(sys.stdlib_module_names)
 # What an NVIDIA PyTorch container has; PIL comes with its torchvision.
 CONTAINER = {"torch", "torchvision", "nvidia", "pycocotools", "numpy", "pynvml", "PIL"}
 HOST = {
-    *("psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "statsmodels", "ruptures"),
+    *("psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "ruptures"),
     *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "filelock", "pandas", "pyarrow"),
 }
 ALLOWED = {
@@ -184,7 +184,7 @@ def _loaded(code: str) -> set[str]:
 
 def test_no_verb_loads_what_takes_long_until_it_needs_it() -> None:
     modules = ", ".join(sorted({f"ssdbench.cli.{verb.module}" for verb in VERBS.values()}))
-    heavy = {"torch", "numpy", "scipy", "statsmodels", "ruptures", "jinja2", "matplotlib", "PIL", "sqlalchemy"}
+    heavy = {"torch", "numpy", "scipy", "ruptures", "jinja2", "matplotlib", "PIL", "sqlalchemy"}
     assert not heavy & _loaded(f"import {modules}")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MISSING = (
-    *("psycopg", "sqlalchemy", "alembic", "hypothesis", "pydantic", "typer", "rich", "psutil", "scipy", "statsmodels"),
+    *("psycopg", "sqlalchemy", "alembic", "hypothesis", "pydantic", "typer", "rich", "psutil", "scipy"),
     *("ruptures", "jinja2", "markupsafe", "matplotlib", "playwright", "pycocotools", "faster_coco_eval", "nvidia.dali"),
     *(
         "jsonschema",

@@ -30,7 +30,7 @@ ON_THE_MACHINE = frozenset(
     {
         *("torch", "torchvision", "triton", "numpy", "pillow", "packaging", "six", "setuptools"),
         *("nvidia-ml-py", "psutil", "typer", "rich", "jinja2", "markupsafe", "matplotlib", "scipy", "pandas"),
-        *("statsmodels", "formulaic", "pytest", "hypothesis"),
+        *("pytest", "hypothesis"),
     }
 )
 # What is to run there: the project, DALI, COCO's evaluation, and what the tests' configuration names.

@@ -1,8 +1,6 @@
 """A rule over many nights of a world: what it said of changed and unchanged cases, with exact binomial bounds."""
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +48,10 @@ def score(rule: Rule, world: World, nights: int, seed: int) -> Score:
     rng = np.random.default_rng([seed, *world.name.encode(), *rule.name.encode()])
     answers = np.empty((nights, CASES), dtype="<U12")
     launches = 0.0
-    with _cheap_collections():
-        for night in range(nights):
-            supply = Supply(world, rng)
-            answers[night] = rule.answer(supply)
-            launches += float(supply.launches.mean()) / nights
+    for night in range(nights):
+        supply = Supply(world, rng)
+        answers[night] = rule.answer(supply)
+        launches += float(supply.launches.mean()) / nights
     changed, unchanged = answers[:, : world.changed], answers[:, world.changed :]
     return Score(
         rule=rule.name,
@@ -66,16 +63,6 @@ def score(rule: Rule, world: World, nights: int, seed: int) -> Score:
         of_unchanged=_shares(unchanged),
         launches=launches,
     )
-
-
-@contextmanager
-def _cheap_collections() -> Iterator[None]:
-    # statsmodels collects garbage after every Holm: what was there before need not be looked through each time.
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _shares(answers: np.ndarray) -> dict[str, Share]:

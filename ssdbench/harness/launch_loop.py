@@ -15,7 +15,8 @@ from ssdbench.harness.stores.codec import read_training
 from ssdbench.harness.training_folders import seed_folder
 from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, StepCounts
-from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName, may_be_replaced
+from ssdbench.schema.launch_rules import may_be_replaced, usable_measurement
+from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
 from ssdbench.schema.training import Training
 
 Event = dict[str, object]
@@ -153,8 +154,8 @@ class LaunchLoop:
         if not case.protocol.in_seconds:
             return None
         for record in self.records:
-            taken = record.measurement
-            if record.case.key == case.key and taken is not None and record.invalid_reason is None:
+            taken = usable_measurement(record)
+            if record.case.key == case.key and taken is not None:
                 timed = len(taken.step_seconds) - taken.warmup_steps
                 return StepCounts(warmup_steps=taken.warmup_steps, timed_steps=timed)
         return None

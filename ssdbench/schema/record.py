@@ -1,6 +1,5 @@
 """What came back: raw samples of one launch, or how it failed, with everything needed to judge it again later."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -21,9 +20,6 @@ Arm = Literal["candidate", "baseline"]
 StageName = Literal["measure", "confirm"]
 STAGES: tuple[StageName, ...] = get_args(StageName)
 """In their order."""
-
-MOST_REPLACEMENTS = 3
-"""Invalid launches of a case that are measured again, per arm; then its environment is what it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,15 +251,6 @@ class Record:
     arm: Arm = "candidate"
     stage: StageName = "measure"
     replacement: int = 0
-
-
-def may_be_replaced(record: Record, records: Iterable[Record]) -> bool:
-    """Whether a launch is invalid and its arm of the case has replacements left; `records` are those of its run."""
-    if record.invalid_reason is None:
-        return False
-    place = (record.case.key, record.arm)
-    replaced = sum((other.case.key, other.arm) == place for other in records if other.replacement)
-    return replaced < MOST_REPLACEMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

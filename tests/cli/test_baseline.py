@@ -51,7 +51,7 @@ def test_a_baseline_loses_cases_only_when_told_to(tmp_path: Path):
     outcome = accept(tmp_path, "second")
     assert outcome.code == 2
     assert "run second lacks train-resnet50" in outcome.err
-    assert "drop them with --drop-cases" in outcome.err
+    assert "drop these cases with --drop-cases" in outcome.err
     assert FileStore(tmp_path).load_baseline(HARDWARE.key, "main").header.run_id == "first"
     assert accept(tmp_path, "second", "--drop-cases").code == 0
     assert FileStore(tmp_path).load_baseline(HARDWARE.key, "main").header.run_id == "second"

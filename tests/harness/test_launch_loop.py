@@ -101,7 +101,7 @@ def test_as_many_launches_as_told_are_under_way_and_they_are_collected_in_the_or
 
 
 def test_a_later_host_goes_on_in_the_folder_of_a_launch_that_is_under_way_and_in_no_other(tmp_path: Path) -> None:
-    folders = [tmp_path / "run-1" / f"{a_case().key}-B-candidate-{launch}-0" for launch in range(2)]
+    folders = [tmp_path / "run-1" / f"{a_case().key}-measure-candidate-{launch}-0" for launch in range(2)]
     for folder in folders:
         folder.mkdir(parents=True)
     cluster = Cluster(jobs=1)

@@ -12,7 +12,8 @@ from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
 from ssdbench.harness.launch_loop import Event, LaunchLoop
 from ssdbench.harness.runner import run_candidates, run_pairs, run_plan
 from ssdbench.schema.case import Case, LaunchRequest
-from ssdbench.schema.record import MOST_REPLACEMENTS, Measurement, Record, Run
+from ssdbench.schema.launch_rules import MOST_REPLACEMENTS
+from ssdbench.schema.record import Measurement, Record, Run
 from ssdbench.schema.settings import Settings
 from tests.builders import a_baseline, a_case, a_measurement, a_run
 

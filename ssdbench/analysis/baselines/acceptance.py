@@ -17,7 +17,9 @@ from ssdbench.errors import UsageError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance, AcceptedRegression
 from ssdbench.schema.case import Plan, PlannedCase
+from ssdbench.schema.launch_rules import group_by_case
 from ssdbench.schema.record import Record, Run, RunHeader
+from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
 # Sessions of one build may be spread over the nodes of a pool; nothing else may differ between them.
@@ -140,43 +142,37 @@ def _unlike(earlier: Run, newest: Run) -> str | None:
     if earlier.header.run_id == newest.header.run_id:
         return "they are the same run"
     found = [item for item in differences(earlier, newest) if item.name not in _MAY_DIFFER_BETWEEN_SESSIONS]
-    there, here = _by_case(earlier), _by_case(newest)
+    there, here = (group_by_case(record for record in run.records if record.measurement) for run in (earlier, newest))
     if only := sorted(there.keys() ^ here.keys()):
-        return f"{_few(only)} in one of them only"
+        return f"{shorten_list(only, 3)} in one of them only"
     for key, records in here.items():
         found += comparability_issues(there[key], records)
-    return _few([f"{item.name} {item.baseline} and {item.candidate}" for item in found]) or None
-
-
-def _by_case(run: Run) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = {}
-    for record in run.records:
-        if record.measurement:
-            cases.setdefault(record.case.key, []).append(record)
-    return cases
+    return shorten_list([f"{item.name} {item.baseline} and {item.candidate}" for item in found], 3) or None
 
 
 def _obstacle(run: Run) -> str | None:
     unfit = unfit_cases(run.records)
     broken = [_launch(record) for record, _ in failures(run.records) if record.case.key not in unfit]
     if broken:
-        return f"{_few(broken)} failed; repair the cause and measure again"
+        return f"{shorten_list(broken, 3)} failed; repair the cause and measure again"
     invalid = [f"{_launch(record)} ({record.invalid_reason})" for record in run.records if record.invalid_reason]
     if invalid:
-        return f"{_few(invalid)} not valid; measure again under the conditions of the run"
+        return f"{shorten_list(invalid, 3)} not valid; measure again under the conditions of the run"
     missing = _missing(run)
     if missing:
-        return f"{_few(missing)} not measured; finish it with `ssdbench run --resume`"
+        return f"{shorten_list(missing, 3)} not measured; finish it with `ssdbench run --resume`"
     measured = [record for record in run.records if record.measurement]
     if not measured:
         return "it measured nothing; every case was skipped, or does not fit"
     wrong = [_launch(record) for record in measured if not _has_figure(record)]
     if wrong:
-        return f"{_few(wrong)} without a usable figure; measure again"
+        return f"{shorten_list(wrong, 3)} without a usable figure; measure again"
     kept = [record for record in run.records if record.measurement or record.case.key in unfit]
     strangers = [_launch(record) for record in kept if record.hardware.key != run.header.hardware.key]
     return (
-        f"{_few(strangers)} measured on other hardware than the run; measure all on one machine" if strangers else None
+        f"{shorten_list(strangers, 3)} measured on other hardware than the run; measure all on one machine"
+        if strangers
+        else None
     )
 
 
@@ -202,8 +198,3 @@ def _has_figure(record: Record) -> bool:
 
 def _launch(record: Record) -> str:
     return f"{record.case.key} launch {record.launch}"
-
-
-def _few(names: Sequence[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

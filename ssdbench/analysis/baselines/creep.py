@@ -22,8 +22,10 @@ from dataclasses import replace
 from ssdbench.analysis.differences import comparability_issues
 from ssdbench.errors import UsageError
 from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
+from ssdbench.schema.launch_rules import group_by_case
 from ssdbench.schema.record import Record
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, Direction, Status
 
 # Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
@@ -106,9 +108,9 @@ def refuse_to_drop_cases(dropped: Sequence[str], baseline: Baseline) -> None:
     """
     if dropped:
         raise UsageError(
-            f"run {baseline.header.run_id} lacks {_few(dropped)}, which baseline {baseline.header.name} has, cannot "
-            "fit it into the GPU's memory any more, or measured it in a way that is not comparable; accept it under a "
-            "--name of its own, or drop them with --drop-cases"
+            f"run {baseline.header.run_id} lacks {shorten_list(dropped, 3)}, which baseline {baseline.header.name} "
+            "has, or no longer fits it into the GPU's memory, or measured it in a way that is not comparable; accept "
+            "it under a --name of its own, or drop these cases with --drop-cases"
         )
 
 
@@ -119,7 +121,9 @@ def refuse_regressions(lowered: Sequence[AcceptedRegression], baseline: Baseline
         UsageError: there are cases in `lowered`.
     """
     if lowered:
-        names = _few([f"{bar.case_key} ({100 * bar.change:+.1f}% against the {bar.against})" for bar in lowered])
+        names = shorten_list(
+            [f"{bar.case_key} ({100 * bar.change:+.1f}% against the {bar.against})" for bar in lowered], 3
+        )
         raise UsageError(
             f"run {baseline.header.run_id} lowers the bar of {names}; find the cause, or accept it with "
             "--allow-regression, which stays in the history of the baseline"
@@ -136,10 +140,10 @@ def next_anchor(
     A case that was dropped keeps its anchor, so that it cannot come back with a lower bar.
     """
     sources = [accepted] if reset else [source for source in (anchor, replaced, accepted) if source]
-    now = _by_case(accepted.records)
+    now = group_by_case(accepted.records)
     kept: dict[str, list[Record]] = {}
     for source in sources:
-        for key, records in _by_case(record for record in source.records if record.measurement).items():
+        for key, records in group_by_case(record for record in source.records if record.measurement).items():
             usable = source is accepted or key not in now or not comparability_issues(records, now[key])
             if usable and key not in kept:
                 kept[key] = records
@@ -155,7 +159,7 @@ def next_anchor(
 
 def same_launches(one: Baseline, other: Baseline) -> bool:
     """Whether both have the same launches of the cases that both have."""
-    there, here = _by_case(one.records), _by_case(other.records)
+    there, here = group_by_case(one.records), group_by_case(other.records)
     return all(_ids(there[key]) == _ids(here[key]) for key in there.keys() & here.keys())
 
 
@@ -185,17 +189,5 @@ def _log_worsening(metric: str, old: float, new: float) -> float:
     return -change if METRICS[metric].direction is Direction.HIGHER_IS_BETTER else change
 
 
-def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = {}
-    for record in records:
-        cases.setdefault(record.case.key, []).append(record)
-    return cases
-
-
 def _ids(records: Iterable[Record]) -> set[str]:
     return {record.id for record in records}
-
-
-def _few(names: Sequence[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ssdbench.analysis.differences import comparability_issues
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.coverage import does_not_fit
 from ssdbench.schema.case import WORKLOADS
+from ssdbench.schema.launch_rules import group_by_case
 from ssdbench.schema.record import Record
 from ssdbench.schema.verdict import Baseline
 
@@ -58,7 +59,7 @@ def _of_launches(baseline: Baseline) -> Iterator[str]:
     for identity, times in Counter(record.id for record in baseline.records).items():
         if times > 1:
             yield f"launch {identity} stands in {times} lines; {_RESTORE}"
-    for key, records in sorted(_by_case(baseline.records).items()):
+    for key, records in sorted(group_by_case(baseline.records).items()):
         yield from _of_case(key, records)
 
 
@@ -97,18 +98,11 @@ def _of_origin(anchor: Baseline, baseline: Baseline) -> Iterator[str]:
     strangers = sorted(set(anchor.header.sessions) - runs) if runs else []
     if strangers:
         yield f"run {', '.join(strangers)} is not in the history of the baseline; {_RESTORE}"
-    measured = _by_case(record for record in baseline.records if record.measurement)
-    lacking = sorted(measured.keys() - _by_case(anchor.records).keys())
+    measured = group_by_case(record for record in baseline.records if record.measurement)
+    lacking = sorted(measured.keys() - group_by_case(anchor.records).keys())
     if lacking:
         yield f"it lacks {', '.join(lacking)}; the next `ssdbench baseline accept` adds what is missing"
 
 
 def _is_unfit(record: Record) -> bool:
     return does_not_fit([record])
-
-
-def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = {}
-    for record in records:
-        cases.setdefault(record.case.key, []).append(record)
-    return cases

@@ -8,6 +8,7 @@ from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.convergence import SeedResult, TrainingRecipe
 from ssdbench.schema.record import Record, Run
+from ssdbench.schema.text import shorten_list
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Difference
 
@@ -154,7 +155,7 @@ def _lost(training: Training, until: int | None) -> str | None:
         return f"{done} of {end} epochs are there, so it did not finish"
     missing = [epoch for epoch in asked_evaluations(training) if epoch < end and epoch not in aps(training)]
     if missing:
-        return f"the evaluation after epoch {_few(missing)} is missing"
+        return f"the evaluation after epoch {shorten_list([str(epoch) for epoch in missing], 3)} is missing"
     images = {result.evaluation.images for result in training.results if result.evaluation is not None}
     if len(images) > 1:
         return f"its evaluations judged unlike numbers of images ({', '.join(map(str, sorted(images)))})"
@@ -165,7 +166,3 @@ def repeated_seeds(trainings: Iterable[Training]) -> list[int]:
     """Seeds that occur more than once: such trainings are not independent."""
     seeds = [training.seed for training in trainings]
     return sorted({seed for seed in seeds if seeds.count(seed) > 1})
-
-
-def _few(epochs: list[int]) -> str:
-    return ", ".join(map(str, epochs[:3])) + (f" and {len(epochs) - 3} more" if len(epochs) > 3 else "")

@@ -9,7 +9,7 @@ from ssdbench.analysis.differences import conditions
 from ssdbench.analysis.frames.columns import TIME, Column, build
 from ssdbench.analysis.metrics import figure
 from ssdbench.analysis.verdicts.arms import split_arms
-from ssdbench.analysis.verdicts.coverage import usable
+from ssdbench.schema import launch_rules
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.verdict import METRICS, Metric
@@ -143,7 +143,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
 def is_usable(record: Record) -> bool:
     """Whether verdicts on speed use this launch, or those on accuracy this training: it is valid and whole."""
     if record.training is None:
-        return bool(usable([record]))
+        return launch_rules.is_usable(record)
     return record.training.complete and record.failure is None and record.invalid_reason is None
 
 

@@ -20,7 +20,9 @@ from ssdbench.analysis.verdicts.coverage import failures
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.history import CaseHistory, ChangePoint, Grouping, HistoryPoint, Series
+from ssdbench.schema.launch_rules import is_usable
 from ssdbench.schema.record import Record, Run
+from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import METRICS
 
 Conditions = tuple[tuple[str, str], ...]
@@ -40,7 +42,7 @@ def measured_cases(runs: Iterable[Run]) -> tuple[CaseHistory, ...]:
     seen: dict[str, list[Run]] = {}
     titles: dict[str, str] = {}
     for run in runs:
-        for key, case in {record.case.key: record.case for record in run.records if _is_usable(record)}.items():
+        for key, case in {record.case.key: record.case for record in run.records if is_usable(record)}.items():
             seen.setdefault(key, []).append(run)
             titles[key] = case.title
     return tuple(
@@ -70,8 +72,10 @@ def find_case(cases: Sequence[CaseHistory], asked: str) -> CaseHistory:
     if not cases:
         raise UsageError(f"no case {asked!r}: nothing was measured yet; begin with `ssdbench run`")
     if found:
-        raise UsageError(f"{asked!r} names {len(found)} cases; write more of one: {_few([c.case_key for c in found])}")
-    raise UsageError(f"no case {asked!r} was measured; there are {_few([case.case_key for case in cases])}")
+        raise UsageError(
+            f"{asked!r} names {len(found)} cases; write more of one: {shorten_list([c.case_key for c in found], 8)}"
+        )
+    raise UsageError(f"no case {asked!r} was measured; there are {shorten_list([case.case_key for case in cases], 8)}")
 
 
 def series_of(
@@ -225,17 +229,8 @@ def _metric(asked: str | None, case: Case) -> str:
     return asked
 
 
-def _is_usable(record: Record) -> bool:
-    return record.measurement is not None and not record.invalid_reason
-
-
 def _counts(reasons: Counter[str]) -> str:
     return ", ".join(
         f"{count} {'launch' if count == 1 else 'launches'} {reason.replace('_', ' ')}"
         for reason, count in reasons.most_common()
     )
-
-
-def _few(names: Sequence[str], limit: int = 8) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

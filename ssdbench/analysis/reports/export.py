@@ -6,6 +6,7 @@ from collections import defaultdict
 from ssdbench.analysis.metrics import figures, gated_metric
 from ssdbench.analysis.verdicts.coverage import does_not_fit, failures
 from ssdbench.schema.exchange import ExportedCase, ExportedLaunch, ExportedRun
+from ssdbench.schema.launch_rules import usable_measurement
 from ssdbench.schema.record import Record, Run
 
 
@@ -37,12 +38,12 @@ def exported(run: Run) -> ExportedRun:
 
 def _case(records: list[Record]) -> ExportedCase:
     case = records[0].case
-    sound = [record for record in records if not record.invalid_reason]
     launches = []
-    for record in sound:
-        if record.measurement is None:
+    for record in records:
+        measurement = usable_measurement(record)
+        if measurement is None:
             continue
-        found = {name: value for name, value in figures(record.measurement).items() if math.isfinite(value)}
+        found = {name: value for name, value in figures(measurement).items() if math.isfinite(value)}
         gated = gated_metric(case).name
         if gated not in found:
             continue
@@ -50,10 +51,10 @@ def _case(records: list[Record]) -> ExportedCase:
         launches.append(
             ExportedLaunch(
                 launch=record.launch,
-                started_at=record.measurement.started_at,
+                started_at=measurement.started_at,
                 step_seconds=case.global_batch_size / found[gated] if is_rate else found[gated],
                 figures=found,
             )
         )
-    trainings = tuple(record.training for record in sound if record.training)
+    trainings = tuple(record.training for record in records if record.training and record.invalid_reason is None)
     return ExportedCase(case=case, launches=tuple(launches), trainings=trainings)

@@ -5,8 +5,7 @@ least and the largest step of every stretch, a distribution launches spread even
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from ssdbench.analysis.verdicts.explain import phase_pairs
 from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.environment import Software
 from ssdbench.schema.history import Series
+from ssdbench.schema.launch_rules import group_by_case, usable_measurement
 from ssdbench.schema.record import Failure, Measurement, Record, Run
 from ssdbench.schema.report import (
     SIDES,
@@ -62,8 +62,8 @@ def report_on(
     An interleaved run comes as its two arms (`split_arms`): the candidate's as `run`, the baseline's as `reference`.
     """
     sides: dict[Side, dict[str, list[Record]]] = {
-        "baseline": _by_case(reference.records if reference else ()),
-        "candidate": _by_case(run.records),
+        "baseline": group_by_case(reference.records if reference else ()),
+        "candidate": group_by_case(run.records),
     }
     cases = tuple(
         _case(
@@ -99,7 +99,7 @@ def thinned(values: Sequence[float], most: int = TRACE_POINTS) -> tuple[tuple[in
 
 def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple[Series, ...]) -> CaseReport:
     usable = {
-        side: [(record, record.measurement) for record in records if record.measurement and not record.invalid_reason]
+        side: [(record, found) for record in records if (found := usable_measurement(record)) is not None]
         for side, records in sides.items()
     }
     derived = {side: [figures(measurement) for _, measurement in usable[side]] for side in SIDES}
@@ -226,10 +226,3 @@ def lost(run: Run) -> tuple[Gap, ...]:
     """The launch that was being written when its writer was killed, where there was one."""
     why = "the file of the run ends in the middle of a record, which was left out: the writer was killed"
     return (Gap(title=run.header.run_id, what="launch lost", why=why),) if run.torn else ()
-
-
-def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        cases[record.case.key].append(record)
-    return cases

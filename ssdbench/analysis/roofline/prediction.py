@@ -12,6 +12,7 @@ from dataclasses import replace
 from ssdbench.analysis.metrics import figure
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
+from ssdbench.schema.launch_rules import usable_measurement
 from ssdbench.schema.record import Record
 from ssdbench.schema.roofline import GROUPS, Arithmetic, CasePrediction, Ceilings, GroupPrediction, Operation
 
@@ -96,7 +97,7 @@ def measured_step_seconds(records: Iterable[Record], case_key: str) -> float | N
     steps = [
         value
         for record in records
-        if record.case.key == case_key and record.measurement is not None and record.invalid_reason is None
-        if record.arm == "candidate" and (value := figure("latency_p50", record.measurement)) is not None
+        if record.case.key == case_key and record.arm == "candidate"
+        if (found := usable_measurement(record)) is not None and (value := figure("latency_p50", found)) is not None
     ]
     return statistics.median(steps) if steps else None

@@ -23,6 +23,7 @@ from ssdbench.analysis.verdicts.coverage import does_not_fit, failures
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import NOT_USED, WORKLOADS, Case, PlannedCase
 from ssdbench.schema.environment import Hardware, Software
+from ssdbench.schema.launch_rules import usable
 from ssdbench.schema.record import Measurement, Record, Run
 from ssdbench.schema.table import Cell
 
@@ -110,7 +111,7 @@ def _cells(planned: Sequence[PlannedCase], records: Sequence[Record], workload: 
     absent = _absent(planned, records)
     if absent is not None:
         return dict.fromkeys(metrics, absent)
-    sound = [record for record in records if record.measurement and not record.invalid_reason]
+    sound = usable(records)
     if len({record.run_id for record in sound}) > 1 and (unlike := comparability_issues(sound, sound)):
         listed = ", ".join(f"{item.name} {item.baseline}" for item in unlike)
         raise UsageError(f"case {case.key}: the runs cannot be summed up, they differ in {listed}; give one of them")

@@ -1,14 +1,14 @@
 """Records of an interleaved run -> the night that the verdict rule judges, and its two arms."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ssdbench.analysis.differences import comparability_issues
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.schema.case import Case, Plan
+from ssdbench.schema.launch_rules import group_by_case, may_be_replaced, usable
 from ssdbench.schema.launch_values import Arms, CaseLaunches
-from ssdbench.schema.record import Arm, Record, Run, StageName, may_be_replaced
+from ssdbench.schema.record import Arm, Record, Run, StageName
 from ssdbench.schema.verdict import Metric
 
 
@@ -21,9 +21,9 @@ def launches_by_case(
     of a baseline that is not measured now: they are the baseline's arm of stage B, in their order. Where they cannot
     be compared, or all have a partner, the case is abandoned as well: more of the candidate alone decide nothing.
     """
-    own, kept = _by_case(records), _by_case(record for record in stored or () if _is_usable(record))
+    own, kept = group_by_case(records), group_by_case(usable(stored or ()))
     return {
-        case.key: _launches(case, own[case.key], None if stored is None else kept[case.key])
+        case.key: _launches(case, own.get(case.key, []), None if stored is None else kept.get(case.key, []))
         for case in (planned.case for planned in plan.cases if planned.skip_reason is None)
     }
 
@@ -83,20 +83,9 @@ def _fault(record: Record) -> str | None:
 
 
 def _exhausted(records: Sequence[Record], stored: Sequence[Record]) -> str | None:
-    measured = [record for record in records if _is_usable(record)]
+    measured = usable(records)
     if len(measured) >= len(stored):
         return f"the stored baseline has {len(stored)} launches: more of the candidate alone decide nothing"
     if unlike := comparability_issues(stored, measured):
         return f"not comparable with the stored baseline: {', '.join(item.name for item in unlike)}"
     return None
-
-
-def _is_usable(record: Record) -> bool:
-    return record.measurement is not None and record.invalid_reason is None
-
-
-def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        cases[record.case.key].append(record)
-    return cases

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ssdbench.analysis.differences import differences
 from ssdbench.analysis.metrics import gated_metric
 from ssdbench.analysis.verdicts.arms import launches_by_case, split_arms
-from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_launches, usable, values_of, vanished
+from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_launches, values_of, vanished
 from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
 from ssdbench.analysis.verdicts.stored import judge_stored
@@ -37,6 +37,7 @@ from ssdbench.analysis.verdicts.wording import pairs, trimmed_mean
 from ssdbench.errors import ExitCode
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import PlannedCase
+from ssdbench.schema.launch_rules import group_by_case, usable
 from ssdbench.schema.launch_values import CaseSessions
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
@@ -114,8 +115,8 @@ def _compare(
     judge_open: _JudgeOpen,
     missing: Mapping[str, str],
 ) -> Comparison:
-    records = _by_case(run.records)
-    expected = _by_case(reference.records if reference else ())
+    records = group_by_case(run.records)
+    expected = group_by_case(reference.records if reference else ())
     planned = {case.case.key: case for case in run.header.plan.cases}
     for key, launches in records.items():
         planned.setdefault(key, PlannedCase(case=launches[0].case))
@@ -179,7 +180,7 @@ def case_figures(records: Iterable[Record]) -> tuple[CaseFigure, ...]:
     Cases without a usable value are left out.
     """
     found = []
-    for key, launches in sorted(_by_case(records).items()):
+    for key, launches in sorted(group_by_case(records).items()):
         metric = gated_metric(launches[0].case)
         values = [value for value in values_of(metric, usable(launches)) if 0 < value < math.inf]
         value = trimmed_mean(values, DEFAULT_SETTINGS.trim)
@@ -214,10 +215,3 @@ def _badness(case: CaseVerdict) -> tuple[int, float]:
     better = METRICS[verdict.metric].direction is Direction.HIGHER_IS_BETTER
     change = verdict.change or 0.0
     return WORST_FIRST.index(verdict.status), change if better else -change
-
-
-def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        cases[record.case.key].append(record)
-    return cases

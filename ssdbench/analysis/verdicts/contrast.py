@@ -8,7 +8,7 @@ With y = ln(value), turned so that larger is worse whatever the metric's directi
 
 int(trim * n) launches are left out at each end, so none below 5. Yuen, K. K. (1974), The two-sample trimmed t for
 unequal population variances, Biometrika 61; Holm, S. (1979), A simple sequentially rejective multiple test procedure,
-Scandinavian Journal of Statistics 6. The arithmetic is scipy's and statsmodels'.
+Scandinavian Journal of Statistics 6. The distributions are scipy's.
 """
 
 import math
@@ -22,7 +22,7 @@ from ssdbench.schema.launch_values import Arms
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Direction, Metric
 
-# scipy and statsmodels are imported inside functions: together they take seconds, and most verbs judge nothing.
+# scipy is imported inside functions: it takes long, and most verbs judge nothing.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +165,10 @@ def f_tail(ratio: float, numerator: float, denominator: float) -> float:
 
 
 def holm(p_values: Mapping[str, float], alpha: float) -> set[str]:
-    """The hypotheses that are rejected with a family-wise error of `alpha`."""
-    if not any(p <= alpha for p in p_values.values()):
-        return set()
-    from statsmodels.stats.multitest import multipletests
-
-    rejected = multipletests(list(p_values.values()), alpha, method="holm")[0]
-    return {name for name, yes in zip(p_values, rejected, strict=True) if yes}
+    """The hypotheses that Holm's step-down test rejects with a family-wise error of `alpha`; p-values are in [0, 1]."""
+    rejected: set[str] = set()
+    for name, p in sorted(p_values.items(), key=lambda item: item[1]):
+        if p > alpha / (len(p_values) - len(rejected)):
+            break
+        rejected.add(name)
+    return rejected

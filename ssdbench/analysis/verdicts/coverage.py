@@ -9,6 +9,7 @@ from ssdbench.analysis.differences import WORKLOAD_VERSION, age_days, comparabil
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.case import PlannedCase
+from ssdbench.schema.launch_rules import group_by_case, usable
 from ssdbench.schema.record import Failure, FailureKind, Record, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Metric, Status, Verdict
@@ -172,15 +173,8 @@ def vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseV
 
 def unfit_cases(records: Iterable[Record]) -> dict[str, str]:
     """Titles of the cases that do not fit into the GPU's memory, by case key."""
-    cases: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        cases[record.case.key].append(record)
-    return {key: launches[0].case.title for key, launches in sorted(cases.items()) if does_not_fit(launches)}
-
-
-def usable(records: Iterable[Record]) -> list[Record]:
-    """The launches that were measured, under valid conditions."""
-    return [record for record in records if record.measurement and not record.invalid_reason]
+    cases = sorted(group_by_case(records).items())
+    return {key: launches[0].case.title for key, launches in cases if does_not_fit(launches)}
 
 
 def values_of(metric: Metric, records: Iterable[Record]) -> list[float]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
+from ssdbench.schema.launch_rules import usable_measurement
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
 from ssdbench.schema.record import Record
 from ssdbench.schema.verdict import METRICS, Comparison, MetricChange, Mode, Verdict
@@ -43,11 +44,12 @@ def _values(records: Iterable[Record], cases: Iterable[str]) -> dict[_Key, dict[
     wanted = set(cases)
     found: dict[_Key, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        if record.measurement is None or record.invalid_reason or record.case.key not in wanted:
+        measurement = usable_measurement(record)
+        if measurement is None or record.case.key not in wanted:
             continue
         gated = gated_metric(record.case).name
         for metric in METRICS:
-            value = None if metric == gated else figure(metric, record.measurement)
+            value = None if metric == gated else figure(metric, measurement)
             if value is not None:
                 found[record.case.key, metric][record.run_id].append(value)
     return found

@@ -13,6 +13,7 @@ from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked
 from ssdbench.harness.stores.lines import read_all
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
+from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
 LATEST = "latest"
@@ -165,8 +166,10 @@ class Store:
         if len(found) == 1:
             return found[0]
         if found:
-            raise StoreError(f"{self.name}: {beginning!r} begins several run ids ({_few(found)}); write more of it")
-        there = f"there are {_few(ids[::-1])}" if ids else "there is none yet, measure with `ssdbench run`"
+            raise StoreError(
+                f"{self.name}: {beginning!r} begins several run ids ({shorten_list(found, 5)}); write more of it"
+            )
+        there = f"there are {shorten_list(ids[::-1], 5)}" if ids else "there is none yet, measure with `ssdbench run`"
         raise StoreError(f"{self.name}: no run {beginning!r}; {there}")
 
     def _save(self, kind: Kind, baseline: Baseline) -> str:
@@ -220,8 +223,3 @@ def _baseline(lines: Lines) -> Baseline:
 
 def _sessions(header: BaselineHeader) -> tuple[str, ...]:
     return header.sessions or (header.run_id,)
-
-
-def _few(names: list[str], limit: int = 5) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

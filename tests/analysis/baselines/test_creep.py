@@ -117,7 +117,7 @@ def test_a_bar_does_not_age():
 def test_refusals_name_run_case_and_remedy():
     refuse_to_drop_cases((), a_baseline())
     refuse_regressions((), a_baseline())
-    with pytest.raises(UsageError, match=r"run run-0 lacks infer-.*drop them with --drop-cases"):
+    with pytest.raises(UsageError, match=r"run run-0 lacks infer-.*drop these cases with --drop-cases"):
         refuse_to_drop_cases((B.key,), a_baseline())
     with pytest.raises(UsageError, match=r"lowers the bar of train-.*\(-20.0% against the baseline\).*--allow-regress"):
         refuse_regressions((a_bar(A.key, 20, 16),), a_baseline())

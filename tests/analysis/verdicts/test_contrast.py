@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -64,6 +65,39 @@ def test_one_launch_has_a_prediction_interval_and_swapping_mirrors_it():
 def test_quantiles_and_tails_are_those_of_students_t(probability: float, freedom: float):
     assert quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom))
     assert tail(1.5, freedom) == pytest.approx(stats.t.sf(1.5, freedom))
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        # Of pingouin's documentation of multicomp.
+        ((0.50, 0.003, 0.32, 0.054, 0.0003), (0.64, 0.012, 0.64, 0.162, 0.0015)),
+        # Of stdlib's documentation of padjust, which follows p.adjust of R.
+        ((0.319, 0.201, 0.4, 0.374, 0.113), (0.957, 0.804, 0.957, 0.957, 0.565)),
+        # The fifteen of Benjamini and Hochberg (1995), section 3.2; adjusted by statsmodels 0.15.0.
+        (
+            (0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.324, 0.4262),
+            (0.0011, 0.0040, 0.0171, 0.0760, 0.1407, 0.1668, 0.1668, 0.1668, 0.1668, 0.648, 0.648),
+        ),
+    ],
+)
+def test_holm_rejects_from_the_adjusted_p_values_of_other_programs_on(
+    p_values: tuple[float, ...], adjusted: tuple[float, ...]
+) -> None:
+    hypotheses = {str(number): p for number, p in enumerate(p_values)}
+    for alpha in (*(0.99 * p for p in adjusted), *(1.01 * p for p in adjusted)):
+        expected = {str(number) for number, p in enumerate(adjusted) if p <= alpha}
+        assert holm(hypotheses, alpha) == expected, alpha
+
+
+@given(st.lists(st.floats(0, 0.03), max_size=6), st.sampled_from([0.01, 0.05]))
+def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float], alpha: float) -> None:
+    # The definition: reject what every set of hypotheses that holds it rejects together.
+    hypotheses = {str(number): p for number, p in enumerate(p_values)}
+    sets = [chosen for size in range(1, len(p_values) + 1) for chosen in itertools.combinations(hypotheses, size)]
+    rejected = [set(chosen) for chosen in sets if min(hypotheses[name] for name in chosen) <= alpha / len(chosen)]
+    expected = {name for name in hypotheses if all(set(chosen) in rejected for chosen in sets if name in chosen)}
+    assert holm(hypotheses, alpha) == expected
 
 
 def test_holm_steps_down():

@@ -202,9 +202,7 @@ def measured_step_by_step(night: LaunchesByCase) -> tuple[LaunchesByCase, list[d
         asked.append(wanted)
         for name, more in wanted.items():
             have = so_far[name].of(more.stage).pairs + more.pairs
-            change: dict[str, Any] = {
-                "measured" if more.stage is Stage.MEASURE else "fresh": night[name].of(more.stage).first(have)
-            }
+            change: dict[str, Any] = {more.stage.value: night[name].of(more.stage).first(have)}
             so_far[name] = replace(so_far[name], **change)
     return so_far, asked
 
@@ -216,7 +214,7 @@ def test_a_night_measured_as_asked_has_the_verdicts_of_one_measured_whole(noise:
     assert judge(so_far, SETTINGS) == judge(night, SETTINGS)
     assert set(asked[0].values()) == {Wanted(stage=Stage.MEASURE, pairs=3)}
     stages = [more.stage for wanted in asked for more in wanted.values()]
-    assert stages == sorted(stages)
+    assert stages == sorted(stages, key=list(Stage).index)
     assert all(len({more.stage for more in wanted.values()}) == 1 for wanted in asked)
 
 

@@ -1,0 +1,43 @@
+"""Rules about single launches that measuring and judging share, so that both agree on what counts."""
+
+from collections.abc import Iterable
+
+from ssdbench.schema.record import Measurement, Record
+
+MOST_REPLACEMENTS = 3
+"""How many invalid launches of a case are measured again, per arm."""
+
+
+def usable_measurement(record: Record) -> Measurement | None:
+    """The measurement of a launch that enters verdicts, tables and histories; None where it does not.
+
+    It was measured, and its conditions were those of the run. Nothing about its time plays a part.
+    """
+    return record.measurement if record.invalid_reason is None else None
+
+
+def is_usable(record: Record) -> bool:
+    """Whether a launch has a usable measurement."""
+    return usable_measurement(record) is not None
+
+
+def usable(records: Iterable[Record]) -> list[Record]:
+    """The launches that have a usable measurement, in their order."""
+    return [record for record in records if is_usable(record)]
+
+
+def may_be_replaced(record: Record, records: Iterable[Record]) -> bool:
+    """Whether a launch is invalid and its arm of the case has replacements left; `records` are those of its run."""
+    if record.invalid_reason is None:
+        return False
+    place = (record.case.key, record.arm)
+    replaced = sum((other.case.key, other.arm) == place for other in records if other.replacement)
+    return replaced < MOST_REPLACEMENTS
+
+
+def group_by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The launches of each case by its key; cases in the order of their first launch."""
+    cases: dict[str, list[Record]] = {}
+    for record in records:
+        cases.setdefault(record.case.key, []).append(record)
+    return cases
