@@ -49,7 +49,7 @@ def _launch(run_id: str, case: Case, launch: int, chance: random.Random, number:
     place, replacement = (LAUNCHES - 2, 1) if is_second else (launch, 0)
     record = a_record(
         run_id=run_id, case=case, launch=place, measurement=measured, replacement=replacement,
-        id=f"{run_id}/{case.key}/B/candidate/{place}/{replacement}",
+        id=f"{run_id}/{case.key}/measure/candidate/{place}/{replacement}",
     )  # fmt: skip
     if luck < 0.0005:
         return replace(record, measurement=None, failure=a_failure())

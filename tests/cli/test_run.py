@@ -63,7 +63,7 @@ def stepping(tmp_path: Path) -> bool:
 
 
 def latest_work(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "work").glob("*/*-B-candidate-0-0")
+    (folder,) = (tmp_path / "work").glob("*/*-measure-candidate-0-0")
     return folder
 
 
@@ -186,7 +186,7 @@ def test_nothing_outlives_a_host_that_is_killed_and_resume_measures_only_what_is
 ) -> None:
     environment["SSDBENCH_CACHE"] = str(tmp_path)
     process = start(*PACE, "--gpus", "2", "--batch-size", "1", "--launches", "2", "--steps", "30")
-    eventually(lambda: list(tmp_path.glob("work/*/*-B-candidate-1-0")) and ranks_of(process), 240)
+    eventually(lambda: list(tmp_path.glob("work/*/*-measure-candidate-1-0")) and ranks_of(process), 240)
     first = only(latest(tmp_path))
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()

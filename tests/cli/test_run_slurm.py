@@ -157,12 +157,12 @@ def test_a_host_that_was_killed_goes_on_with_what_its_jobs_have_done_meanwhile(
     before = numbers(slurm)
     process = start(*PACE, "--steps", "10", "--launches", "3", "--slurm", "jobs=2")
     # The third launch is submitted when the first one is stored.
-    eventually(lambda: list(tmp_path.glob("work/*/*-B-candidate-2-0/job")), 240)
+    eventually(lambda: list(tmp_path.glob("work/*/*-measure-candidate-2-0/job")), 240)
     process.kill()
     process.wait()
     stored = latest(tmp_path).records
     assert stored[0].launch == 0
-    (third_job,) = tmp_path.glob("work/*/*-B-candidate-2-0/job")
+    (third_job,) = tmp_path.glob("work/*/*-measure-candidate-2-0/job")
     subprocess.run(["scancel", third_job.read_text()], env={**os.environ, "SLURM_CONF": str(slurm)}, check=True)
 
     resumed = ssdbench("run", "--resume")
