@@ -13,10 +13,10 @@ from pathlib import Path
 from ssdbench.analysis.verdicts.arms import launches_by_case
 from ssdbench.analysis.verdicts.interleaved import next_pairs
 from ssdbench.harness.stores.files import FileStore
-from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, Plan, PlannedCase, Protocol
 from ssdbench.schema.environment import Hardware, Host, Software
-from ssdbench.schema.record import Arm, Control, Dataset, Measurement, Record, RunHeader
+from ssdbench.schema.record import Arm, BaselineArm, Dataset, Measurement, Record, RunHeader
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 
 ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
@@ -34,7 +34,7 @@ _DATASET = Dataset(name="simulated", fingerprint="none", train_images=117_266, v
 _BEGUN = "2026-02-01T22:00:00+00:00"
 
 # Images per second of one GPU by precision and batch size, and what the newer release makes of it.
-_IMAGES_PER_SECOND = {("tf32", 64): 249.0, ("tf32", 128): 254.0, ("amp", 64): 452.0, ("amp", 128): 488.0}
+_IMAGES_PER_SECOND = {("tf32", 64): 364.0, ("tf32", 128): 377.0, ("amp", 64): 663.0, ("amp", 128): 724.0}
 _CHANGES = {("tf32", 64): 0.0, ("tf32", 128): 0.0, ("amp", 64): 0.031, ("amp", 128): -0.024}
 _EFFICIENCY = {1: 1.0, 4: 0.98, 8: 0.985}
 
@@ -44,7 +44,7 @@ def two_releases() -> Path:
     chance = random.Random(2026)
     cases = [_case("train", gpus, batch, precision) for precision, batch in _IMAGES_PER_SECOND for gpus in _EFFICIENCY]
     header = _header("20260201-two-releases", "nightly", cases)
-    header = replace(header, control=Control(python="python", source="/workspace"))
+    header = replace(header, baseline_arm=BaselineArm(python="python", source="/workspace"))
     records: list[Record] = []
     while wanted := next_pairs(launches_by_case(header.plan, records), header.settings):
         for case in cases:
@@ -104,7 +104,7 @@ def _launch(run_id: str, case: Case, launch: int, arm: Arm, order: int, chance: 
     steps = tuple(round(seconds * chance.lognormvariate(0, 0.01), 6) for _ in range(_WARMUP_STEPS + _STEPS))
     wall = math.fsum(steps[_WARMUP_STEPS:])
     measurement = Measurement(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         workload_version=1,
         started_at=_BEGUN,
         timer="cuda_event",
@@ -143,7 +143,7 @@ def _seed(run_id: str, case: Case, seed: int, level: float, chance: random.Rando
             )
         )
     training = Training(
-        schema_version=SCHEMA_VERSION,
+        schema_version=EXCHANGE_VERSION,
         workload_version=1,
         started_at=_BEGUN,
         seed=seed + 1,
