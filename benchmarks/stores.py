@@ -94,7 +94,9 @@ def _write(url: str, results: Path, run_id: str, records: int, written: "Synchro
 
 
 def _numbered(record: Record, number: int) -> Record:
-    return replace(record, id=f"{record.run_id}/{record.case.key}/measure/candidate/{number}/0", launch=number, order=number)
+    return replace(
+        record, id=f"{record.run_id}/{record.case.key}/measure/candidate/{number}/0", launch=number, order=number
+    )
 
 
 def crash(server: PostgresqlServer) -> None:
