@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; documented in `ssdbench --help`."""
+    """What the process reports to its caller; documented in `ssdbench --help`."""
 
     OK = 0
     INTERNAL = 1
@@ -24,17 +24,17 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES: dict[ExitCode, str] = {
-    ExitCode.OK: "all is well",
+    ExitCode.OK: "success",
     ExitCode.INTERNAL: "a defect of ssdbench (with traceback)",
     ExitCode.USAGE: "wrong usage, suite or stored file",
     ExitCode.REGRESSED: "a case regressed",
     ExitCode.CASE_FAILED: "a case failed",
     ExitCode.INCONCLUSIVE: "inconclusive: the data support no verdict",
-    ExitCode.NOT_COVERED: "not covered: no baseline, not comparable, or not measured",
-    ExitCode.BAD_DATA: "a data set or a checkpoint is wrong",
+    ExitCode.NOT_COVERED: "not covered (no baseline, incomparable, not measured)",
+    ExitCode.BAD_DATA: "a data set or checkpoint is wrong",
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
     ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
-    ExitCode.INTERRUPTED: "interrupted; what was measured is kept, `run --resume` goes on",
+    ExitCode.INTERRUPTED: "interrupted; `run --resume` continues",
 }
 
 

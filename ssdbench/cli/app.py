@@ -8,15 +8,14 @@ from ssdbench import __version__
 from ssdbench.cli.verbs import LazyVerbs
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
 
-EPILOG = "\n\n".join(["Exit codes:", *(f"{code:d}  {meaning}" for code, meaning in EXIT_CODES.items())])
+EPILOG = "\n".join(["Exit codes:", *(f"{code:>3d}  {meaning}" for code, meaning in EXIT_CODES.items())])
 
 app = typer.Typer(
     name="ssdbench",
     cls=LazyVerbs,
-    help="Measure SSD300 v1.1 (PyTorch, DALI) and judge the figures against a baseline.",
+    help="Measure SSD300 v1.1 (PyTorch, DALI) and judge the results against a baseline.",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -35,14 +34,10 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def options(
     version: bool = typer.Option(
-        False,
-        "--version",
-        callback=_print_version,
-        is_eager=True,
-        help="Print version and commit.",
+        False, "--version", callback=_print_version, is_eager=True, help="Print version and commit, and exit."
     ),
 ) -> None:
-    """Measure SSD300 v1.1 (PyTorch, DALI) and judge the figures against a baseline."""
+    """Measure SSD300 v1.1 (PyTorch, DALI) and judge the results against a baseline."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`ssdbench baseline`: accept runs as what to compare with; show, list, compare, check and forget what was accepted."""
+"""`ssdbench baseline`: accept runs as the results to compare with; show, list, compare, check and remove baselines."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from rich.console import Console
 
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.coverage import unfit_cases
+from ssdbench.cli.help import DECIDING, OUTPUT, STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
 from ssdbench.cli.printing import print_creep, print_line
 from ssdbench.cli.writing import write
@@ -22,50 +23,59 @@ from ssdbench.workflows import baselines
 from ssdbench.workflows.accepting import Change, keep_change, plan_changes, require_allowed, sessions_to_accept
 from ssdbench.workflows.judging import load_whole
 
-app = typer.Typer(
-    help="Accept runs as the baseline of their hardware; show, list, compare, check and forget baselines.",
-    no_args_is_help=True,
-)
+app = VerbApp("Accept runs as the baseline of their hardware; show, list, compare, check and remove baselines.")
 
 Runs = Annotated[
     list[str],
-    typer.Argument(
-        metavar="RUN...", help="Run ids, their unique beginnings, .jsonl files, or latest; several are sessions."
-    ),
+    argument("Run ids, their unique beginnings, .jsonl files, or latest; several runs are sessions.", "RUN"),
 ]
-Name = Annotated[str, typer.Option("--name", help="Name of the baseline; one for each suite keeps them apart.")]
-NameArgument = Annotated[str, typer.Argument(help="Name of the baseline.")]
+Name = Annotated[str, option("Name of the baseline; use one name per suite.", "--name", metavar="NAME", panel=STORING)]
+NameArgument = Annotated[str, argument("Name of the baseline.", "NAME")]
 HardwareKey = Annotated[
-    str | None, typer.Option("--hardware", metavar="KEY", help="Hardware key, or a part of it (see `baseline list`).")
+    str | None,
+    option("Hardware key, or a part of it (see `baseline list`).", "--hardware", metavar="KEY", panel=STORING),
 ]
 
 
 @app.command()
 def accept(
     runs: Runs,
-    reason: Annotated[str, typer.Option(help="Why these figures are the ones to compare with from now on.")],
+    reason: Annotated[str, option("Why to compare with these results from now on.", metavar="TEXT", panel=DECIDING)],
     name: Name = DEFAULT_BASELINE,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
     allow_regression: Annotated[
-        bool, typer.Option("--allow-regression", help="Allow worse figures; they stay visible in the history.")
+        bool, option("Allow worse results; they stay visible in the history.", "--allow-regression", panel=DECIDING)
     ] = False,
     drop_cases: Annotated[
-        bool, typer.Option("--drop-cases", help="Allow that the baseline loses cases which this run lacks.")
+        bool, option("Allow the baseline to lose cases that this run lacks.", "--drop-cases", panel=DECIDING)
     ] = False,
     reset_anchor: Annotated[
-        bool, typer.Option("--reset-anchor", help="Measure creep from these figures on; the reason says why.")
+        bool,
+        option(
+            "Reset the anchor, from which creep is measured, to these results; explain why in --reason.",
+            "--reset-anchor",
+            panel=DECIDING,
+        ),
     ] = False,
     release: Annotated[
-        bool, typer.Option("--release", help="These figures are a release: keep them as NAME.release until the next.")
+        bool,
+        option(
+            "These results are a release: also keep them as NAME.release until the next one.",
+            "--release",
+            panel=STORING,
+        ),
     ] = False,
     note: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the change as Markdown, for who reviews it; - prints it.")
+        Path | None,
+        option(
+            "Write the change as Markdown for the reviewer; - writes to standard output.", metavar="FILE", panel=OUTPUT
+        ),
     ] = None,
 ) -> None:
-    """Make a whole and valid run the baseline of its hardware; show what it replaces: old, new, change.
+    """Make a complete and valid run the baseline of its hardware; show what it replaces: old, new, change.
 
-    Several runs are sessions of one build: with five of them a stored baseline can clear a case.
+    Several runs are sessions of one build; a stored baseline of five sessions can show that a case is unchanged.
     """
     store, console = open_store(results, store_url), Console(stderr=note == Path("-"))
     measured = sessions_to_accept(store, [load_whole(store, run, say) for run in runs])
@@ -73,9 +83,7 @@ def accept(
     for change in plan_changes(store, measured, name=name, reason=reason, accepted_at=utc_now(), release=release):
         if change.is_unchanged and not reset_anchor:
             header = change.baseline.header
-            print_line(
-                console, f"{header.run_id} is baseline {header.name} already, for this reason: nothing was changed"
-            )
+            print_line(console, f"{header.run_id} is already baseline {header.name}, with this reason: nothing changed")
             continue
         _show_change(console, change)
         changes.append(change)
@@ -99,7 +107,7 @@ def show(
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Show figures, distance from the anchor, and history of a baseline, for every hardware that has it."""
+    """Show the results of a baseline, their distance from the anchor, and its history, for all hardware that has it."""
     store, console = open_store(results, store_url), Console()
     for place in baselines.find_baselines(store, name, hardware):
         baseline, anchor = store.load_baseline(*place), store.load_anchor(*place)
@@ -122,31 +130,31 @@ def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> 
 
 @app.command()
 def diff(
-    left: Annotated[str, typer.Argument(metavar="A", help="Name of a baseline, or a run.")],
-    right: Annotated[str, typer.Argument(metavar="B", help="Name of a baseline, or a run.")],
+    left: Annotated[str, argument("Name of a baseline, or a run.", "A")],
+    right: Annotated[str, argument("Name of a baseline, or a run.", "B")],
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Show what differs between two baselines, or a baseline and a run; no verdict, so the exit code is 0."""
+    """Show what differs between two baselines, or a baseline and a run; without a verdict, so the exit code is 0."""
     store = open_store(results, store_url)
     Console().print(render_diff(baselines.compare_two(store, left, right, hardware, say), left, right))
 
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="Name of a baseline; all when left out.")] = None,
+    name: Annotated[str | None, argument("Name of a baseline; default: all.", "NAME")] = None,
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Check that stored baselines are whole and in their place; findings are sentences, and exit code 2."""
+    """Check that stored baselines are complete and in the right place; exit code 2 if one is not."""
     store, console = open_store(results, store_url), Console()
     wrong = 0
     for key, found_name in baselines.find_baselines(store, name, hardware):
         found = baselines.check_baseline(store, key, found_name)
         wrong += len(found)
-        print_line(console, f"{found_name} for {key}: {'whole' if not found else ''}".rstrip())
+        print_line(console, f"{found_name} for {key}: {'complete' if not found else ''}".rstrip())
         for sentence in found:
             print_line(console, f"  {sentence}")
     if wrong:
@@ -156,14 +164,14 @@ def verify(
 @app.command()
 def forget(
     name: NameArgument,
-    reason: Annotated[str, typer.Option(help="Why nothing is to be compared with it any more.")],
+    reason: Annotated[str, option("Why nothing is compared with it any more.", metavar="TEXT", panel=DECIDING)],
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Remove a baseline with its anchor and history, of one hardware, and say what was forgotten."""
+    """Remove a baseline of one hardware, with its anchor and history, and report what was removed."""
     if not reason.strip():
-        raise UsageError("--reason is empty; say in a few words why nothing is to be compared with it any more")
+        raise UsageError("--reason is empty; explain in a few words why nothing is compared with it any more")
     store = open_store(results, store_url)
     key, _ = baselines.find_one_baseline(store, name, hardware)
     lost = _in_words(store, key, name)

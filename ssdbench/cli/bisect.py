@@ -1,10 +1,11 @@
-"""`ssdbench containers bisect`: which of the images between a good one and a bad one brought a regression."""
+"""`ssdbench containers bisect`: which of the images between a good one and a bad one introduced a regression."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ssdbench.cli.help import DECIDING, STORING, SUITE, option
 from ssdbench.cli.image_options import PairOptions, inspect_shown
 from ssdbench.cli.options import Budget
 from ssdbench.cli.progress import TerminalDisplay
@@ -14,13 +15,26 @@ from ssdbench.harness.containers.config import between
 from ssdbench.workflows.bisecting import Search
 from ssdbench.workflows.deciding import deadline_of
 
-Good = Annotated[str, typer.Option(help="An image of the list that is as fast as it should be, or its tag.")]
-Bad = Annotated[str, typer.Option(help="A later one that is not.")]
+Good = Annotated[
+    str, option("Image of the list that is as fast as it should be, or its tag.", metavar="IMAGE", panel=SUITE)
+]
+Bad = Annotated[str, option("A later image that is slower.", metavar="IMAGE", panel=SUITE)]
 Log = Annotated[
-    Path | None, typer.Option(help="File of all decisions, from which it continues; default: results/bisections/.")
+    Path | None,
+    option(
+        "Log of all decisions, from which the search continues; default: a file in results/bisections.",
+        metavar="FILE",
+        panel=STORING,
+    ),
 ]
 Attempts = Annotated[
-    int, typer.Option(min=1, help="Runs of an image that stays inconclusive, each with twice the pairs of the last.")
+    int,
+    option(
+        "Runs of an image that stays inconclusive, each with twice the pairs of the one before.",
+        min=1,
+        metavar="N",
+        panel=DECIDING,
+    ),
 ]
 
 
@@ -29,9 +43,10 @@ def bisect(
 ) -> None:
     """Find the first image that is slower than the good one, in a list from old to new (ci/containers.toml).
 
-    One case (--case) is measured in pairs with the good image: first in the bad one, then in the middle of the images
-    that are still open, each for as long as the verdict rule asks. The same command continues where it stopped. Exit
-    code: 0 the first bad image is found, 5 it is not, and the sentence says what is left.
+    One case (--case) is measured in pairs with the good image: first in the bad image, then by binary search, each for
+    as long as the verdict rule asks. Repeat the same command to continue where it stopped.
+
+    Exit code: 0 the first bad image is found, 5 it is not; the last line says which images are left.
     """
     containers, deadline = options.load(), deadline_of(budget)
     images = between(containers.images, containers.image(good), containers.image(bad))
@@ -41,7 +56,7 @@ def bisect(
     store, suite, display = options.store(), options.image_suite(containers), TerminalDisplay()
     plan = suite.setup_in(reference, baseline=reference).plan
     if len(plan.cases) != 1:
-        raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are asked for: say which with --case")
+        raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are selected: choose one with --case")
     key = plan.cases[0].case.key
     path = log or options.results / "bisections" / log_file_name(images, key)
     search = Search(

@@ -7,9 +7,11 @@ import typer
 from rich.console import Console
 
 from ssdbench.analysis.verdicts.arms import last_attempts
+from ssdbench.cli.help import OUTPUT, option
 from ssdbench.cli.options import (
     DEFAULT_RESULTS,
     BaselineName,
+    Json,
     Margin,
     MaximumAge,
     Results,
@@ -33,22 +35,24 @@ def compare(
     margin: Margin = None,
     maximum_age_days: MaximumAge = None,
     all_metrics: Annotated[
-        bool, typer.Option("--metrics", help="Report the metrics that are not gated too, with their intervals.")
+        bool, option("Also report the metrics that are not gated, with their intervals.", "--metrics", panel=OUTPUT)
     ] = False,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one line of JSON.")] = False,
+    as_json: Json = False,
     output: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "Also write the comparison to a file; may be repeated. With - as the file it is printed instead of the "
+            f"table. Formats: {', '.join(NAMES)}.",
             metavar="FORMAT=FILE",
-            help=f"Also write; may be repeated; - prints it in place of the table. Formats: {', '.join(NAMES)}.",
+            panel=OUTPUT,
         ),
     ] = None,
 ) -> None:
     """Judge a run against a baseline of the same hardware, against another run, or against its own baseline arm.
 
-    Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, 0 (see `ssdbench --help`).
+    Exit code, the first that applies: 3 regressed, 4 failed, 6 not covered, 5 inconclusive, else 0.
     """
     outputs = outputs_of(output or ())
     store = open_store(results, store_url)

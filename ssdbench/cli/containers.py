@@ -1,4 +1,4 @@
-"""`ssdbench containers`: images measured as they are, one after the other or in pairs; and which are new."""
+"""`ssdbench containers`: measure images one after the other or in pairs, find a regression, list new tags."""
 
 import json
 from dataclasses import asdict
@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from ssdbench.cli.bisect import bisect
+from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
-from ssdbench.cli.options import DEFAULT_RESULTS, Budget
+from ssdbench.cli.options import DEFAULT_RESULTS, Budget, Json
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.suite_options import takes_options
 from ssdbench.errors import ExitCode, UsageError
@@ -20,23 +21,23 @@ from ssdbench.workflows.deciding import deadline_of, is_unfinished
 from ssdbench.workflows.images import find_earlier_run, resume_run
 from ssdbench.workflows.measuring import measure
 
-app = typer.Typer(help="Measure inside container images, compare them, find the one that brought a regression.")
+app = VerbApp("Measure inside container images, compare them, and find the one that introduced a regression.")
 app.command()(takes_options(bisect))
 
-Old = Annotated[str, typer.Argument(help="Image of the baseline: repository:tag, or a tag of ci/containers.toml.")]
-New = Annotated[str, typer.Argument(help="Image that is judged.")]
+Old = Annotated[str, argument("Image of the baseline: repository:tag, or a tag of ci/containers.toml.", "OLD")]
+New = Annotated[str, argument("Image that is judged.", "NEW")]
 _SEEN = DEFAULT_RESULTS / "containers-seen.json"
 
-Images = Annotated[list[str] | None, typer.Argument(help="Images; default: all of ci/containers.toml.")]
+Images = Annotated[list[str] | None, argument("Images; default: all of ci/containers.toml.", "IMAGE")]
 
 
 @app.command()
 @takes_options
 def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> None:
-    """Measure two images in turns on this machine, a launch of each a pair, until the verdict rule has decided.
+    """Measure two images in pairs on this machine, a launch of each, until the verdict rule has decided.
 
-    What an image cannot run is recorded as a failure, and the rest goes on. Ctrl-C keeps what is measured;
-    `ssdbench run --resume` goes on. Exit code: as `ssdbench compare`.
+    A case that an image cannot run is recorded as a failure, and the others continue. Ctrl-C keeps what is measured;
+    `ssdbench run --resume` continues. Exit code: as `ssdbench compare`.
     """
     store, deadline, containers = options.store(), deadline_of(budget), options.load()
     suite = options.image_suite(containers)
@@ -53,11 +54,11 @@ def run(
     options: ImageOptions,
     images: Images = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Leave out images that were measured, go on with one that broke off.")
+        bool, option("Skip images that are measured, and continue an interrupted one.", "--resume", panel=MEASURING)
     ] = False,
     budget: Budget = None,
 ) -> None:
-    """Measure a suite in each of several images: each image is a run, and one that fails does not stop the rest."""
+    """Measure a suite in each of several images; each image is a run, and a failing one does not stop the others."""
     store, deadline, containers = options.store(), deadline_of(budget), options.load()
     names = [containers.image(name) for name in images or containers.images]
     if not names:
@@ -69,7 +70,7 @@ def run(
         earlier = find_earlier_run(store, setup, image) if resume else None
         if earlier is not None:
             if not is_unfinished(store, store.load(earlier.run_id)):
-                print(f"  measured before, in run {earlier.run_id}")
+                print(f"  already measured, in run {earlier.run_id}")
                 continue
             setup = resume_run(store, earlier.run_id)
         codes.append(measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
@@ -79,19 +80,26 @@ def run(
 @app.command()
 def new(
     repository: Annotated[
-        str | None, typer.Argument(help="e.g. nvcr.io/nvidia/pytorch; default: that of ci/containers.toml.")
+        str | None, argument("Such as nvcr.io/nvidia/pytorch; default: that of ci/containers.toml.", "REPOSITORY")
     ] = None,
-    match: Annotated[str, typer.Option(help="Only tags that this regular expression matches as a whole.")] = ".*",
-    state: Annotated[Path | None, typer.Option(help="File of the digests seen; default: in the results.")] = None,
-    plain_http: Annotated[bool, typer.Option("--plain-http", help="Ask without encryption; on a loopback anyway.")] = (
-        False
-    ),
-    containers: Annotated[Path, typer.Option(help="File that names the repository.")] = DEFAULT_FILE,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    match: Annotated[
+        str, option("Only tags that this regular expression matches entirely.", metavar="REGEX", panel=SUITE)
+    ] = ".*",
+    state: Annotated[
+        Path | None,
+        option(
+            "File of the digests seen before; default: results/containers-seen.json.", metavar="FILE", panel=STORING
+        ),
+    ] = None,
+    plain_http: Annotated[
+        bool, option("Use HTTP without encryption, as is done for loopback addresses.", "--plain-http", panel=MEASURING)
+    ] = (False),
+    containers: Annotated[Path, option("File that names the repository.", metavar="FILE", panel=SUITE)] = DEFAULT_FILE,
+    as_json: Json = False,
 ) -> None:
-    """Say which tags of a repository are new, or have another digest, since the last time this was asked.
+    """List the tags of a repository that are new, or have another digest, since the last call.
 
-    Exit code: 0 something is new, 9 nothing is; so `ssdbench containers new && ...` is a monthly job.
+    Exit code: 0 something is new, 9 nothing is, so that a monthly job can be `ssdbench containers new && ...`.
     """
     repository = repository or load_containers(containers).repository
     if repository is None:

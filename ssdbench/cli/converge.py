@@ -1,4 +1,4 @@
-"""`ssdbench converge`: train seeds, and judge them against distributions over seeds."""
+"""`ssdbench converge`: train seeds, and judge them against seed distributions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,8 @@ from ssdbench.analysis.convergence.judge import judge
 from ssdbench.analysis.convergence.published import published_trainings
 from ssdbench.analysis.convergence.seeds import candidates_of
 from ssdbench.analysis.convergence.stability import stability
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, RunName, StoreUrl, open_store, say
+from ssdbench.cli.help import DECIDING, MEASURING, STORING, VerbApp, argument, option
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreUrl, open_store, say
 from ssdbench.cli.printing import print_line
 from ssdbench.cli.suite_options import TrainingOptions, takes_options
 from ssdbench.cli.training_progress import TrainingDisplay
@@ -39,9 +40,17 @@ from ssdbench.schema.verdict import Status
 from ssdbench.workflows.judging import load_run
 from ssdbench.workflows.training import exit_code, train_seeds
 
-app = typer.Typer(help="Train seeds of a recipe, and judge their accuracy against a distribution over seeds.")
+app = VerbApp(
+    """Train several seeds of a recipe, and judge their accuracy against a seed distribution.
 
-NameArgument = Annotated[str, typer.Argument(help="Name of a distribution.")]
+    Without a command, seeds are trained. Every epoch is stored; with --resume an interrupted seed continues where it
+    stopped. Without --suite and without options of an ad hoc recipe, the suite `convergence` is trained: the published
+    recipe. A LIST is one value, or several separated by commas.
+    """,
+    runs_alone=True,
+)
+
+NameArgument = Annotated[str, argument("Name of a distribution.", "NAME")]
 
 _EXIT_CODES = {
     Status.UNCHANGED: ExitCode.OK,
@@ -57,15 +66,15 @@ _EXIT_CODES = {
 def converge(
     options: TrainingOptions,
     context: typer.Context,
-    seeds: Annotated[int | None, typer.Option(help="Seeds to train; with --resume, how many in all.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of seeds.")] = False,
-    run_id: Annotated[str | None, typer.Option("--run", help="With --resume: go on with this run.")] = None,
+    seeds: Annotated[
+        int | None, option("Seeds to train; with --resume, how many in total.", metavar="N", panel=MEASURING)
+    ] = None,
+    resume: Annotated[bool, option("Continue the newest run of seeds.", "--resume", panel=MEASURING)] = False,
+    run_id: Annotated[
+        str | None, option("With --resume: continue this run.", "--run", metavar="RUN", panel=MEASURING)
+    ] = None,
 ) -> None:
-    """Train seeds of a recipe, or judge trained ones (the commands below).
-
-    Every epoch is kept; a seed that broke off goes on where it was, with --resume. Without --suite and without an axis
-    of an ad hoc recipe the suite `convergence` is trained: the published recipe.
-    """
+    """Train several seeds, unless a command is given; the help is that of `app`."""
     if context.invoked_subcommand is not None:
         return
     store = options.store()
@@ -86,21 +95,32 @@ def converge(
 @app.command()
 def check(
     run: RunName,
-    baseline: Annotated[str, typer.Option(metavar="NAME", help="Distribution to judge against.")],
+    baseline: Annotated[str, option("Distribution to judge against.", metavar="NAME", panel=DECIDING)],
     epoch: Annotated[
-        int | None, typer.Option(min=0, help="Early gate after this epoch (from 0): it convicts, it never passes.")
+        int | None,
+        option(
+            "Judge early, after this epoch (from 0): this can fail a run, but never passes one.",
+            min=0,
+            metavar="N",
+            panel=DECIDING,
+        ),
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Relative change of AP that matters; default: 0.02, from three seeds on 0.01.")
+        float | None,
+        option(
+            "Relative change of AP that matters; default: 0.02, with three seeds or more 0.01.",
+            metavar="FRACTION",
+            panel=DECIDING,
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON.")] = False,
+    as_json: Json = False,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Judge all seeds of a run against a distribution, and draw their curves beside its band.
+    """Judge all seeds of a run against a seed distribution, and draw their curves with its band.
 
-    Exit code: 3 regressed, 4 a seed did not end well, 5 inconclusive, 6 no such baseline or not comparable with it, 0
-    unchanged or improved; better than seeds explain is a finding to be looked into.
+    Exit code: 3 regressed, 4 a seed failed, 5 inconclusive, 6 no such distribution or not comparable with it, 0
+    unchanged or improved; an improvement beyond the spread of seeds is worth a look.
     """
     runs = open_store(results, store_url)
     store, measured = DistributionStore(runs.archive), load_run(runs, run, say)
@@ -127,13 +147,13 @@ def check(
 
 @app.command()
 def accept(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Accuracy runs of one recipe.")],
-    name: Annotated[str, typer.Option(help="Name of the distribution.")],
-    reason: Annotated[str, typer.Option(help="Why these seeds are the ones to compare with from now on.")],
+    runs: Annotated[list[str], argument("Accuracy runs of one recipe.", "RUN")],
+    name: Annotated[str, option("Name of the distribution.", metavar="NAME", panel=STORING)],
+    reason: Annotated[str, option("Why to compare with these seeds from now on.", metavar="TEXT", panel=DECIDING)],
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Make the seeds of accuracy runs the distribution that others are judged against; show what it replaces."""
+    """Make the seeds of accuracy runs a distribution to judge others against; show what it replaces."""
     measured, console = open_store(results, store_url), Console()
     store = DistributionStore(measured.archive)
     loaded = [load_run(measured, run, say) for run in runs]
@@ -143,7 +163,7 @@ def accept(
     new = stability(distribution.seeds)
     console.print(render_distribution(distribution.header, new))
     if replaced is not None:
-        print_line(console, "\nit replaces:")
+        print_line(console, "\nreplaces:")
         console.print(render_replaced(stability(replaced.seeds), new))
     path = store.save(distribution)
     print_line(console, f"\naccepted: {len(distribution.seeds)} seeds in {path}")
@@ -156,7 +176,7 @@ def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> 
     headers = store.headers()
     if not headers:
         raise StoreError(
-            f"{store.name}: no distribution yet; accept seeds with `ssdbench converge accept RUN --name ...`"
+            f"{store.name}: there are no distributions yet; accept seeds with `ssdbench converge accept RUN --name ...`"
         )
     Console().print(render_distributions(headers))
 
@@ -170,11 +190,11 @@ def show(name: NameArgument, results: Results = DEFAULT_RESULTS, store_url: Stor
 
 @app.command()
 def table(
-    source: Annotated[str, typer.Argument(metavar="RUN|NAME", help="A run, or the name of a distribution.")],
+    source: Annotated[str, argument("A run, or the name of a distribution.", "RUN|NAME")],
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Print the stability table of the published model card: final mAP over seeds, computed from their curves."""
+    """Print the stability table of NVIDIA's model card: the final mAP over seeds, computed from their curves."""
     measured = open_store(results, store_url)
     store = DistributionStore(measured.archive)
     if store.has(source):
@@ -189,12 +209,12 @@ def table(
 
 @app.command()
 def published(results: Results = DEFAULT_RESULTS) -> None:
-    """Show the accuracies that NVIDIA published for each container, with the faults found in them."""
+    """Show the accuracy that NVIDIA published for each container, with the errors found in the tables."""
     Console().print(render_published(published_trainings(load_published(results))))
 
 
 def draw(results: Path, run_id: str, candidates: tuple[SeedResult, ...], distribution: SeedDistribution | None) -> Path:
-    """Write the curves of a run's seeds beside the distribution's band; returns the file."""
+    """Write the curves of a run's seeds with the band of the distribution; returns the file."""
     from ssdbench.report.curves import draw_curves
 
     trainings = [candidate.training for candidate in candidates if candidate.training is not None]
@@ -207,7 +227,7 @@ def _whole(candidates: tuple[SeedResult, ...]) -> tuple[list[Training], str]:
     for candidate in candidates:
         if candidate.training is None or candidate.recipe is None or candidate.failure:
             raise UsageError(
-                f"launch {candidate.launch}: {candidate.failure}; a stability table is of trainings that ended well"
+                f"launch {candidate.launch}: {candidate.failure}; a stability table needs trainings that ended normally"
             )
     precision = candidates[0].recipe.case.precision if candidates and candidates[0].recipe else ""
     return [candidate.training for candidate in candidates if candidate.training is not None], precision

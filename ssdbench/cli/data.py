@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ssdbench.cli.help import VerbApp, argument, option
 from ssdbench.cli.progress import data_progress
 from ssdbench.errors import ExitCode
 from ssdbench.harness import datasets
@@ -15,33 +16,33 @@ from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.report.numbers import size
 from ssdbench.schema.record import SyntheticData
 
-app = typer.Typer(help="Make a synthetic data set in the layout of COCO 2017, or check one.", no_args_is_help=True)
+app = VerbApp("Make a synthetic data set in the layout of COCO 2017, or check a data set.")
 _DEFAULTS = SyntheticData()
 
-Folder = Annotated[Path, typer.Argument(help="Folder with annotations/, train2017/ and val2017/.")]
-Python = Annotated[str | None, typer.Option(help="Interpreter that does the work; default: our own.")]
+Folder = Annotated[Path, argument("Folder with annotations/, train2017/ and val2017/.", "FOLDER")]
+Python = Annotated[str | None, option("Interpreter that does the work; default: that of ssdbench.", metavar="FILE")]
 
 
 @app.command()
 def synth(
     folder: Folder,
-    train_images: Annotated[int, typer.Option(help="Images to train on.")] = _DEFAULTS.train_images,
-    val_images: Annotated[int, typer.Option(help="Images to validate on.")] = _DEFAULTS.val_images,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = _DEFAULTS.seed,
-    easy: Annotated[bool, typer.Option("--easy", help="Few large objects, told apart by colour.")] = False,
+    train_images: Annotated[int, option("Images to train on.", metavar="N")] = _DEFAULTS.train_images,
+    val_images: Annotated[int, option("Images to validate on.", metavar="N")] = _DEFAULTS.val_images,
+    seed: Annotated[int, option("Equal seeds give equal bytes.", metavar="N")] = _DEFAULTS.seed,
+    easy: Annotated[bool, option("Few large objects that differ by colour.", "--easy")] = False,
     python: Python = None,
 ) -> None:
-    """Draw a data set that a detector can learn; no download."""
+    """Draw a data set that a detector can learn; nothing is downloaded."""
     recipe = SyntheticData(train_images=train_images, val_images=val_images, seed=seed, easy=easy)
     with data_progress() as on_progress:
         result = datasets.synthesise(inspect_python(python).executable, folder, recipe, on_progress)
-    done = "made" if result["created"] else "is there already, made with these very parameters"
+    done = "made" if result["created"] else "exists already, made with the same parameters"
     typer.echo(f"{result['directory']}: {train_images} train and {val_images} val images, seed {seed}: {done}")
 
 
 @app.command()
 def verify(folder: Folder, python: Python = None) -> None:
-    """Check annotations and decode every image; exit code 7 where a fault would make a measurement wrong."""
+    """Check the annotations and decode every image; exit code 7 if a fault would make a measurement wrong."""
     with data_progress() as on_progress:
         report = datasets.verify(inspect_python(python).executable, folder, on_progress)
     console = Console()
@@ -73,11 +74,11 @@ def _summary(report: dict[str, Any]) -> Table:
     row("images", lambda s: s["images"])
     row("with annotations", lambda s: s["annotated_images"])
     row("boxes", lambda s: s["boxes"])
-    row("of them crowds", lambda s: s["crowd_boxes"])
+    row("crowds among them", lambda s: s["crowd_boxes"])
     row("categories", lambda s: f"{s['categories']} (ids {s['category_ids']})")
     row("median size", lambda s: "{}x{}".format(*s["median_size_wh"]))
     row("median file", lambda s: size(s["median_file_bytes"]))
-    row("boxes an image: mean, median, most", lambda s: f"{s['boxes_per_image_mean']:.1f}, "
+    row("boxes per image: mean, median, maximum", lambda s: f"{s['boxes_per_image_mean']:.1f}, "
         f"{s['boxes_per_image_median']:g}, {s['boxes_per_image_max']}")  # fmt: skip
     row("small, medium, large boxes", lambda s: ", ".join(f"{share:.0%}" for share in s["small_medium_large"]))
     return table

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ssdbench.cli.help import MEASURING, option
 from ssdbench.harness.machine.probe import Machine, probe_machine
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import skip_reason
@@ -16,9 +16,12 @@ _NOT_FOR_USERS = "pace"
 
 
 def env(
-    python: Annotated[str | None, typer.Option(help="Interpreter that would measure; default: our own.")] = None,
+    python: Annotated[
+        str | None,
+        option("Interpreter that would measure; default: that of ssdbench.", metavar="FILE", panel=MEASURING),
+    ] = None,
 ) -> None:
-    """Say in plain words what can be measured on this machine, and what is missing."""
+    """Report what can be measured on this machine, and what is missing."""
     machine, console = probe_machine(), Console()
     worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count))
     for line in [*_machine_lines(machine), *_worker_lines(worker)]:
@@ -49,7 +52,7 @@ def _machine_lines(machine: Machine) -> list[str]:
 
 
 def _memory(count_bytes: int | None) -> str:
-    return "memory not told" if count_bytes is None else size(count_bytes)
+    return "unknown memory" if count_bytes is None else size(count_bytes)
 
 
 def _worker_lines(worker: WorkerPython) -> list[str]:
@@ -75,7 +78,7 @@ def _ability_lines(place: str, abilities: dict[str, dict[str, str | None]]) -> l
 
 
 def _abilities(kind: DeviceKind, machine: Machine, worker: WorkerPython) -> dict[str, dict[str, str | None]]:
-    """The reason against every workload, precision and pipeline (None: it can be), each in its plainest case."""
+    """Why each workload, precision and pipeline cannot be measured (None: it can), each in its simplest case."""
 
     def ask(workload: str = "train", precision: str = "fp32", pipeline: str = "resident") -> str | None:
         case = Case(

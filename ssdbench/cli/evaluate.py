@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ssdbench.cli.help import MEASURING, MODEL, OUTPUT, SUITE, argument, option
+from ssdbench.cli.options import Json
 from ssdbench.cli.progress import data_progress, evaluation_progress
 from ssdbench.errors import UsageError
 from ssdbench.harness.datasets import prepare_dataset
@@ -18,24 +20,39 @@ from ssdbench.schema.record import RunOptions
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="Published checkpoint, one of ours, or a bare state dict.")],
-    data: Annotated[Path, typer.Option(help="Images laid out as COCO 2017; val2017 is judged.")],
-    gpus: Annotated[int, typer.Option(min=1, help="Ranks: GPUs, or processes on a CPU.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per GPU.")] = 32,
-    precision: Annotated[str, typer.Option(help="fp32, tf32, amp, bf16.")] = "fp32",
-    backbone: Annotated[str, typer.Option(help="The one the checkpoint was trained with.")] = "resnet50",
-    pipeline: Annotated[str, typer.Option(help="dali, torchvision.")] = "dali",
-    device: Annotated[str, typer.Option(help="cuda, cpu, or auto: the GPU where there is one.")] = "auto",
+    checkpoint: Annotated[
+        Path, argument("Published checkpoint, one written by ssdbench, or a bare state dict.", "CHECKPOINT")
+    ],
+    data: Annotated[Path, option("Images laid out as COCO 2017; val2017 is evaluated.", metavar="FOLDER", panel=SUITE)],
+    gpus: Annotated[int, option("Ranks: GPUs, or processes on a CPU.", min=1, metavar="N", panel=SUITE)] = 1,
+    batch_size: Annotated[int, option("Images per GPU.", min=1, metavar="N", panel=SUITE)] = 32,
+    precision: Annotated[str, option("fp32, tf32, amp, bf16.", metavar="NAME", panel=MODEL)] = "fp32",
+    backbone: Annotated[
+        str, option("Backbone that the checkpoint was trained with.", metavar="NAME", panel=MODEL)
+    ] = "resnet50",
+    pipeline: Annotated[str, option("dali, torchvision.", metavar="NAME", panel=MODEL)] = "dali",
+    device: Annotated[
+        str, option("cuda, cpu, or auto: a GPU if there is one.", metavar="DEVICE", panel=SUITE)
+    ] = "auto",
     protocol: Annotated[
-        str, typer.Option(help="every-image, or published: no detections on images without annotation.")
+        str,
+        option(
+            "every-image, or published: without detections on images that have no annotation.",
+            metavar="NAME",
+            panel=MEASURING,
+        ),
     ] = "every-image",
-    engine: Annotated[str, typer.Option(help="pycocotools, faster-coco-eval.")] = "pycocotools",
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds it may take.")] = 7200.0,
-    python: Annotated[str | None, typer.Option(help="Interpreter that evaluates; default: our own.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON.")] = False,
-    sheet: Annotated[Path | None, typer.Option(help="Draw some images with what was found to this .png file.")] = None,
+    engine: Annotated[str, option("pycocotools, faster-coco-eval.", metavar="NAME", panel=MEASURING)] = "pycocotools",
+    timeout: Annotated[float, option("Time limit.", min=1, metavar="SECONDS", panel=MEASURING)] = 7200.0,
+    python: Annotated[
+        str | None, option("Interpreter that evaluates; default: that of ssdbench.", metavar="FILE", panel=MEASURING)
+    ] = None,
+    as_json: Json = False,
+    sheet: Annotated[
+        Path | None, option("Draw some images with their detections to this .png file.", metavar="FILE", panel=OUTPUT)
+    ] = None,
 ) -> None:
-    """Judge a checkpoint over the validation images: COCO's twelve figures for boxes."""
+    """Evaluate a checkpoint on the validation images: COCO's twelve box metrics."""
     if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
         raise UsageError(f"--sheet {sheet}: give a .png file in a folder that exists")
     axes: dict[str, OptionValue] = {
@@ -49,7 +66,7 @@ def evaluate(
         prepared = prepare_dataset(check.python, RunOptions(data_folder=str(data)), on_progress)
     with evaluation_progress(check.batches(prepared.dataset.val_images)) as on_event:
         found, picture = run_check(check, prepared, on_event)
-    if json:
+    if as_json:
         typer.echo(dump(found))
     else:
         Console().print(render_evaluation(found, f"{data} (val)"), highlight=False)

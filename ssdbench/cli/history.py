@@ -1,15 +1,15 @@
-"""`ssdbench history`: one case over nights or containers, with the places where its level changed. Report-only."""
+"""`ssdbench history`: a case over runs or releases, with the points where its level changed; informational."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
 from ssdbench.analysis.verdicts.arms import last_attempts
+from ssdbench.cli.help import OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import StoreError, UsageError
@@ -22,32 +22,38 @@ from ssdbench.workflows.reporting import site_pages
 
 
 def history(
-    case: Annotated[str | None, typer.Argument(help="Key of a case, or a part of its key or title.")] = None,
-    hardware: Annotated[str, typer.Option(metavar="KEY", help="Hardware key, or a part of it; all by default.")] = "",
-    by: Annotated[Grouping, typer.Option(help="One point a run, or one a release of NVIDIA's container.")] = (
-        Grouping.NIGHT
-    ),
-    metric: Annotated[str | None, typer.Option(help="Another metric than the one that is gated.")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for other tools.")] = False,
+    case: Annotated[str | None, argument("Key of a case, or a part of its key or title.", "CASE")] = None,
+    hardware: Annotated[
+        str, option("Hardware key, or a part of it; default: all hardware.", metavar="KEY", panel=SUITE)
+    ] = "",
+    by: Annotated[
+        Grouping,
+        option("One point per run, or per release of NVIDIA's container.", metavar="|".join(Grouping), panel=OUTPUT),
+    ] = (Grouping.NIGHT),
+    metric: Annotated[
+        str | None, option("Metric to show; default: the gated one.", metavar="NAME", panel=OUTPUT)
+    ] = None,
+    as_csv: Annotated[bool, option("Print CSV for other tools.", "--csv", panel=OUTPUT)] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="DIR", help="Write a static site: pages to put on any host.")
+        Path | None,
+        option("Write a static site to this folder, for any web server.", "--html", metavar="FOLDER", panel=OUTPUT),
     ] = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Show a case over time with its change points; without CASE, list the cases that were measured.
+    """Show a case over time with its change points; without CASE, list the measured cases.
 
-    Change points are for looking at: the exit code says nothing of them. Other hardware, workload versions, protocols
-    and images are series of their own. With --html, pages about all cases (or CASE) and a report of every run.
+    Change points are informational and do not affect the exit code. Different hardware, workload versions, protocols
+    and images form separate series. --html writes pages about all cases (or CASE) and a report of every run.
     """
     if as_csv and html:
-        raise UsageError("--csv and --html are two outputs; give one of them")
+        raise UsageError("--csv and --html are two outputs; choose one")
     if as_csv and case is None:
-        raise UsageError("--csv needs a CASE; `ssdbench history` lists those that were measured")
+        raise UsageError("--csv needs a CASE; `ssdbench history` lists the measured ones")
     store, console = open_store(results, store_url), Console()
     whole = [load_whole(store, header.run_id, say) for header in store.headers()]
     if not whole:
-        raise StoreError(f"{store.name}: nothing was measured yet; begin with `ssdbench run`")
+        raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
     runs = [last_attempts(run) for run in whole]
     cases = measured_cases(runs)
     if case is None and html is None:
@@ -79,7 +85,7 @@ def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
     for path, text in pages:
         write_text(folder / path, text)
         count += 1
-    print(f"written: {count} pages, begin with {folder / 'index.html'}")
+    print(f"written: {count} pages, starting with {folder / 'index.html'}")
 
 
 def _show(console: Console, found: tuple[Series, ...], *, as_csv: bool) -> None:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ssdbench.cli.help import MEASURING, SUITE, option
 from ssdbench.cli.suite_options import SuiteOptions
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
@@ -16,22 +16,30 @@ from ssdbench.schema.record import ContainerImage
 from ssdbench.workflows.images import ImageSuite
 
 
-def _option(help: str, *names: str) -> Any:
-    return typer.Option(*names, help=help)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageOptions(SuiteOptions):
     """A suite, or some of its cases, for the interpreters of images."""
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("python", "launcher", "slurm", "nodes")
+    OMITTED: ClassVar[tuple[str, ...]] = ("python", "launcher", "slurm", "nodes")
 
-    name: Annotated[str | None, _option("A suite by name (monthly), or a .toml file.", "--suite")] = None
-    case: Annotated[
-        list[str] | None, _option("Only the case of this key, or those whose keys have all these words.")
+    name: Annotated[
+        str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)
     ] = None
-    containers: Annotated[Path, _option("File that names engine, mounts and images.")] = DEFAULT_FILE
-    engine: Annotated[str | None, _option("docker, podman, apptainer, enroot, or one of the file.")] = None
+    case: Annotated[
+        list[str] | None,
+        option(
+            "Only the case with this key, or the cases whose keys have all these words; may be repeated.",
+            metavar="CASE",
+            panel=SUITE,
+        ),
+    ] = None
+    containers: Annotated[
+        Path, option("File that names engine, mounts and images.", metavar="FILE", panel=MEASURING)
+    ] = DEFAULT_FILE
+    engine: Annotated[
+        str | None,
+        option("docker, podman, apptainer, enroot, or an engine of the file.", metavar="NAME", panel=MEASURING),
+    ] = None
 
     def load(self) -> Containers:
         """The file, with the engine as given; containers whose host process has died are removed.
@@ -64,7 +72,7 @@ class ImageOptions(SuiteOptions):
 class PairOptions(ImageOptions):
     """As `ImageOptions`; the verdict rule says how many launches are measured."""
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
+    OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
 
 
 def inspect_shown(containers: Containers, reference: str) -> ContainerImage:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ssdbench.cli.help import OUTPUT, SUITE, argument, option
 from ssdbench.workflows.initialising import (
     CI_SYSTEMS,
     Starter,
@@ -26,13 +27,15 @@ _CI_STEPS = {
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write; made if it does not exist.")] = Path(),
+    folder: Annotated[Path, argument("Where to write; created if it does not exist.", "FOLDER")] = Path(),
     suite: Annotated[
-        list[str] | None, typer.Option(help="Copy this suite of ssdbench to benchmarks/suites; can be repeated.")
+        list[str] | None,
+        option("Copy this suite of ssdbench to benchmarks/suites; may be repeated.", metavar="NAME", panel=SUITE),
     ] = None,
-    containers: Annotated[bool, typer.Option("--containers", help="Write ci/containers.toml.")] = False,
+    containers: Annotated[bool, option("Write ci/containers.toml.", "--containers", panel=OUTPUT)] = False,
     ci: Annotated[
-        list[str] | None, typer.Option(help=f"Write the pipeline of a CI system and its scripts: {_SYSTEMS}.")
+        list[str] | None,
+        option(f"Write the pipeline and scripts of a CI system: {_SYSTEMS}.", metavar="SYSTEM", panel=OUTPUT),
     ] = None,
 ) -> None:
     """Write files to start from: a suite, a list of container images, CI pipelines.

@@ -4,34 +4,49 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, argument, option
 from ssdbench.harness.stores import opening
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 
 DEFAULT_RESULTS = Path("results")
 
 STORE_HELP = (
-    "Where records and baselines are: sqlite:///FILE, postgresql://USER@HOST/DATABASE, or a folder; default: "
-    f"{opening.VARIABLE} of the environment, else --results."
+    "Store of records and baselines: sqlite:///FILE, postgresql://USER@HOST/DATABASE, or a folder; default: "
+    f"{opening.VARIABLE} in the environment, else --results."
 )
 
-RunName = Annotated[str, typer.Argument(help="A run id, its unique beginning, a .jsonl file, or latest.")]
-Results = Annotated[Path, typer.Option(help="Folder of records and baselines.")]
-StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help=STORE_HELP)]
+RunName = Annotated[
+    str, argument("Run id, the beginning of one if it is unique, a .jsonl file, or latest.", metavar="RUN")
+]
+Results = Annotated[Path, option("Folder of records and baselines.", metavar="FOLDER", panel=STORING)]
+StoreUrl = Annotated[str | None, option(STORE_HELP, "--store", metavar="URL", panel=STORING)]
 BaselineName = Annotated[
     str | None,
-    typer.Option(
+    option(
+        f"What to compare with; default: {DEFAULT_BASELINE}, or the run's own baseline arm if it has one.",
         "--baseline",
         metavar="NAME|RUN",
-        help=f"What to compare with; default: {DEFAULT_BASELINE}, or the run's own baseline arm where it has one.",
+        panel=DECIDING,
     ),
 ]
 Margin = Annotated[
-    float | None, typer.Option(help="Relative change that matters, 0.05 for 5 %; default: as the run's suite says.")
+    float | None,
+    option(
+        "Relative change that matters, such as 0.05 for 5 %; default: that of the run's suite.",
+        metavar="FRACTION",
+        panel=DECIDING,
+    ),
 ]
-MaximumAge = Annotated[int | None, typer.Option("--max-age", help="Days from which a baseline is stale.")]
-Budget = Annotated[str | None, typer.Option(help="Begin no launch after this time: 90s, 30m, 2h.")]
+MaximumAge = Annotated[
+    int | None, option("A baseline of this age in days is stale.", "--max-age", metavar="DAYS", panel=DECIDING)
+]
+Budget = Annotated[
+    str | None, option("Begin no launch after this time: 90s, 30m, 2h.", metavar="DURATION", panel=MEASURING)
+]
+Json = Annotated[bool, option("Print one line of JSON.", "--json", panel=OUTPUT)]
+OutputFile = Annotated[
+    Path | None, option("File to write; default: standard output.", "--output", "-o", metavar="FILE", panel=OUTPUT)
+]
 
 
 def open_store(results: Path, url: str | None) -> Store:

@@ -1,4 +1,4 @@
-"""`compare --output FORMAT=FILE`: the comparison for CI systems, each format from its shelf."""
+"""`compare --output FORMAT=FILE`: the comparison in the formats of CI systems."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +26,11 @@ def outputs_of(texts: Sequence[str]) -> list[tuple[str, Path]]:
     for text in texts:
         name, equals, file = text.partition("=")
         if name not in NAMES:
-            raise UsageError(f"--output {text}: format {name!r} is not known: choose from {', '.join(NAMES)}")
+            raise UsageError(f"--output {text}: format {name!r} is unknown: choose from {', '.join(NAMES)}")
         if not equals or not file:
             raise UsageError(f"--output {text}: write it as {name}=FILE, with - for standard output")
         if Path(file) in [path for _, path in found]:
-            raise UsageError(f"--output {text}: {file} is given twice; give each output a file of its own")
+            raise UsageError(f"--output {text}: {file} is given twice; give each output its own file")
         found.append((name, Path(file)))
     return found
 

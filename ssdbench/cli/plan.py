@@ -13,7 +13,10 @@ from ssdbench.workflows.measuring import predict
 
 @takes_options
 def plan(options: SuiteOptions) -> None:
-    """Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."""
+    """Print the plan of a suite or an ad hoc grid for this machine, without measuring.
+
+    A LIST is one value, or several separated by commas.
+    """
     suite = options.suite()
     setup = new_setup(suite, options.run_options(suite), options.seed)
     require_speed(setup.plan)

@@ -1,4 +1,4 @@
-"""A run as it goes: a live display in a terminal, plain lines elsewhere (a CI log)."""
+"""The progress of a run: a live display in a terminal, plain lines elsewhere (a CI log)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -73,7 +73,7 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 
 @contextmanager
 def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
-    """Shows how far an evaluation of so many batches is on rank 0."""
+    """Shows the progress of an evaluation of `batches` batches on rank 0."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -102,9 +102,9 @@ def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
 def run_progress(
     header: RunHeader, prediction: Forecast, measured_before: int = 0, look_out: LookOut | None = None
 ) -> Iterator[Observer]:
-    """Watches a run; on leaving it, however that comes, says how to go on with what is not measured.
+    """Watches a run; at its end, even after an error, prints how to continue with what is not measured.
 
-    `look_out` tells of an interleaved run what is decided after these records.
+    `look_out` estimates what is decided in an interleaved run after these records.
     """
     console = Console()
     console.print(
@@ -116,7 +116,7 @@ def run_progress(
             console.print(skipped, highlight=False, soft_wrap=not console.is_terminal)
     if measured_before:
         console.print(
-            f"{measured_before} launches were measured before", highlight=False, soft_wrap=not console.is_terminal
+            f"{measured_before} launches are measured already", highlight=False, soft_wrap=not console.is_terminal
         )
     titles = {planned.case.key: planned.case.title for planned in header.plan.cases}
     watch = _Watch(console, prediction, titles, look_out)
@@ -126,7 +126,7 @@ def run_progress(
     finally:
         if watch.launches_left:
             console.print(
-                f"{watch.launches_left} launches not measured; go on with "
+                f"{watch.launches_left} launches not measured; continue with "
                 f"`ssdbench run --resume --run {header.run_id}`",
                 highlight=False,
                 soft_wrap=not console.is_terminal,
@@ -134,7 +134,7 @@ def run_progress(
 
 
 def live_display(console: Console) -> Progress:
-    """Bars with a note each, redrawn rarely, gone at their end; nothing where no terminal looks on."""
+    """Bars with a note each, redrawn rarely, removed at their end; nothing without a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -172,7 +172,7 @@ class _Watch:
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self._left = list(case_keys)
         seconds = sum(self._prediction.launch_seconds[key] for key in self._left)
-        note = f"{len(self._left)} to go in {len(set(self._left))} cases, {duration(seconds)}"
+        note = f"{len(self._left)} left in {len(set(self._left))} cases, {duration(seconds)}"
         self.display.update(self._run, completed=self._ended, total=self._ended + len(self._left), note=note)
 
     def launch_started(self, case: Case, name: str) -> None:

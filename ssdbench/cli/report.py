@@ -1,12 +1,11 @@
-"""`ssdbench report`: what happened to the cases of a run, as one HTML file, or as Markdown for an issue."""
+"""`ssdbench report`: a run as one HTML file, or as Markdown for an issue."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TextIO
 
-import typer
-
+from ssdbench.cli.help import OUTPUT, option
 from ssdbench.cli.options import (
     DEFAULT_RESULTS,
     BaselineName,
@@ -33,23 +32,25 @@ def report(
     run: RunName,
     baseline: BaselineName = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help=f"The HTML file; default: {DEFAULT_REPORT}.")
+        Path | None,
+        option(f"The HTML file; default: {DEFAULT_REPORT}.", "--output", "-o", metavar="FILE", panel=OUTPUT),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Markdown of at most 60 lines; without -o, in place of HTML.")
+        Path | None,
+        option("Write Markdown of at most 60 lines; without -o, instead of HTML.", metavar="FILE", panel=OUTPUT),
     ] = None,
     picture: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A PNG or JPEG to show, as of `evaluate`; may be repeated."),
+        option("A PNG or JPEG to show, such as the one of `evaluate`; may be repeated.", metavar="FILE", panel=OUTPUT),
     ] = None,
     margin: Margin = None,
     maximum_age_days: MaximumAge = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Write what is said of a run as one HTML file that works anywhere, and as Markdown for issues.
+    """Write a self-contained HTML report of a run, or a Markdown summary for an issue or pull request.
 
-    It judges as `compare` does, and its exit code is 0 whatever it says: `compare` is the gate.
+    The run is judged as by `compare`, but the exit code is always 0: use `compare` as the gate.
     """
     # Imported here: no other verb needs templates.
     from ssdbench.report import page, pr_markdown
@@ -59,7 +60,7 @@ def report(
     measured = load_whole(store, run, say)
     if trains_for_accuracy(measured.header.plan):
         if margin is not None or maximum_age_days is not None:
-            raise UsageError(f"run {measured.header.run_id} trains for accuracy: its margins are those of `converge`")
+            raise UsageError(f"run {measured.header.run_id} trains for accuracy: --margin and --max-age are for speed")
         trained = build_accuracy_report(store, results, measured, baseline, pictures)
         first, short = accuracy_headline(trained).text, pr_markdown.render_accuracy_markdown(trained)
         _write(output, markdown, first, lambda: page.render_accuracy(trained), short)

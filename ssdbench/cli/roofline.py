@@ -1,13 +1,13 @@
-"""`ssdbench roofline`: how fast a step could be, by its operations and a device's ceilings; how near a run comes."""
+"""`ssdbench roofline`: how fast a step could be on a device, and how close a run comes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-import typer
 from rich.console import Console
 
-from ssdbench.cli.options import say
+from ssdbench.cli.help import MEASURING, OUTPUT, argument, option
+from ssdbench.cli.options import Json, say
 from ssdbench.cli.progress import data_progress
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.errors import UsageError
@@ -19,9 +19,9 @@ from ssdbench.workflows.judging import load_run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RooflineOptions(SuiteOptions):
-    """What `roofline` is asked: a run, or an ad hoc grid; nothing of how it is measured."""
+    """An ad hoc grid, without the options for measuring it."""
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+    OMITTED: ClassVar[tuple[str, ...]] = (
         *("name", "nodes", "world_size", "pipeline", "option", "warmup_steps", "steps", "launches", "timeout_seconds"),
         *("foreign_cpu_limit_cores", "margin", "data", "weights", "download", "launcher", "slurm", "seed", "compile"),
     )
@@ -30,23 +30,29 @@ class RooflineOptions(SuiteOptions):
 @takes_options
 def roofline(
     options: RooflineOptions,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run, as `compare` takes it.")] = None,
+    run: Annotated[str | None, argument("Run id, the beginning of one, a .jsonl file, or latest.", "RUN")] = None,
     gpu: Annotated[
-        str | None, typer.Option(help="GPU by name or a part of it, as in 'h100 80gb'; default: this machine's.")
+        str | None,
+        option(
+            "Name of a GPU or a part of it, such as 'h100 80gb'; default: this machine's.",
+            metavar="NAME",
+            panel=MEASURING,
+        ),
     ] = None,
     ceilings: Annotated[
-        str | None, typer.Option(metavar="NAME=VALUE,...", help="As in matmul=805e12,tf32=403e12,copy=3.02e12.")
+        str | None,
+        option("Ceilings, such as matmul=805e12,tf32=403e12,copy=3.02e12.", metavar="NAME=VALUE,...", panel=MEASURING),
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure the ceilings of this machine's GPU, or CPU, first.")
+        bool, option("First measure the ceilings of this machine's GPU or CPU.", "--measure", panel=MEASURING)
     ] = False,
-    groups: Annotated[bool, typer.Option("--groups", help="Show each case by its groups of operations.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the predictions as one line of JSON.")] = False,
+    groups: Annotated[bool, option("Show the groups of operations of each case.", "--groups", panel=OUTPUT)] = False,
+    as_json: Json = False,
 ) -> None:
-    """Predict a training or inference step from its operations, and put a run's steps beside it.
+    """Predict the time of a training or inference step from its operations, and compare it with a run.
 
-    Every operation of the step takes at least the time of its arithmetic at the rate of a matrix product, and of its
-    bytes at the rate of a copy. docs/performance.md says what is counted, and how near an H100 comes.
+    Each operation takes at least the time of its arithmetic at the rate of a matrix product, and of its bytes at the
+    rate of a copy. docs/performance.md describes what is counted, and how close an H100 comes.
     """
     from ssdbench.harness.stores import codec
     from ssdbench.report.roofline import render_roofline
@@ -64,7 +70,7 @@ def roofline(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Where the ceilings shall come from."""
+    """Where the ceilings come from."""
 
     gpu: str | None
     ceilings: str | None
@@ -77,7 +83,7 @@ def _cases_of_run(run: Run) -> list[Case]:
 
 
 def _cases_asked_for(options: SuiteOptions) -> list[Case]:
-    """The grid on one GPU; on the CPU only where that is asked for, since a prediction needs no GPU."""
+    """The grid on one GPU, on the CPU only if asked for: a prediction needs no GPU."""
     from ssdbench.harness.machine.probe import probe_machine
     from ssdbench.harness.suite import expand
 
@@ -96,7 +102,7 @@ def _predicted(options: SuiteOptions, cases: Sequence[Case], run: Run | None, as
     skipped = {case.key: reason for case in cases if (reason := rooflines.no_roofline_reason(case, None))}
     wanted = [case for case in cases if case.key not in skipped]
     if not wanted:
-        raise UsageError(next(iter(skipped.values()), "the run has measured nothing"))
+        raise UsageError(next(iter(skipped.values()), "the run has no measurement"))
     known = None if asked.measure else _ceilings(asked, wanted[0].device, run)
     with data_progress() as on_progress:
         kind = wanted[0].device if asked.measure else None
@@ -107,14 +113,14 @@ def _predicted(options: SuiteOptions, cases: Sequence[Case], run: Run | None, as
         ceilings = given_ceilings(asked.ceilings, measured)
     skipped |= {case.key: reason for case in wanted if (reason := rooflines.no_roofline_reason(case, ceilings))}
     predictions = [
-        _beside(rooflines.predict(case, steps, ceilings), run)
+        _with_measured(rooflines.predict(case, steps, ceilings), run)
         for case, steps in zip(wanted, operations, strict=True)
         if case.key not in skipped
     ]
     return Roofline(schema_version=SCHEMA_VERSION, ceilings=ceilings, cases=tuple(predictions), skipped=skipped)
 
 
-def _beside(prediction: CasePrediction, run: Run | None) -> CasePrediction:
+def _with_measured(prediction: CasePrediction, run: Run | None) -> CasePrediction:
     from ssdbench.analysis.roofline.prediction import beside_measured, measured_step_seconds
 
     step = measured_step_seconds(run.records, prediction.case.key) if run is not None else None
@@ -122,15 +128,15 @@ def _beside(prediction: CasePrediction, run: Run | None) -> CasePrediction:
 
 
 def _ceilings(asked: _Asked, device: DeviceKind, run: Run | None) -> Ceilings:
-    """Of the GPU that is named, of the run's, or of this machine's; under those that are given."""
+    """The ceilings that are given, else those of the named GPU, of the run's, or of this machine's."""
     from ssdbench.analysis.roofline.ceilings import given_ceilings, known_ceilings
 
     gpu = asked.gpu or (_gpu_model(run) if device == "cuda" else None)
     if asked.ceilings is not None:
-        # They may be whole, for a GPU that is in no table; only one that is named must be in it.
+        # They may be complete, for a GPU that no table has; only a GPU that is named must be in the table.
         return given_ceilings(asked.ceilings, known_ceilings(asked.gpu) if asked.gpu is not None else None)
     if device == "cpu" and gpu is None:
-        raise UsageError("ceilings of CPUs are in no table: add --measure, or --ceilings fp32=...,copy=...")
+        raise UsageError("no table has ceilings of CPUs: add --measure, or --ceilings fp32=...,copy=...")
     if gpu is None:
         raise UsageError("this machine has no GPU: name one with --gpu h100, or give --ceilings matmul=...,copy=...")
     return known_ceilings(gpu)

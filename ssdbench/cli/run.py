@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, option
 from ssdbench.cli.options import Budget
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
@@ -19,23 +20,38 @@ from ssdbench.schema.record import BaselineArm, Run
 from ssdbench.workflows import measuring
 from ssdbench.workflows.deciding import deadline_of, is_unfinished, name_of_reference
 
-Decide = Annotated[bool, typer.Option("--decide", help="Measure pairs with a baseline that runs now, until decided.")]
-UntilDecided = Annotated[bool, typer.Option("--until-decided", help="Add launches until --baseline can decide.")]
-BaselinePython = Annotated[str | None, typer.Option(help="With --decide: interpreter that measures the baseline.")]
-BaselineCheckout = Annotated[Path | None, typer.Option(help="With --decide: ssdbench checkout of the baseline.")]
-BaselineRun = Annotated[str | None, typer.Option(help="With --decide: the environment of this stored run.")]
+Decide = Annotated[
+    bool, option("Measure pairs with a baseline that runs now, until decided.", "--decide", panel=DECIDING)
+]
+UntilDecided = Annotated[bool, option("Add launches until --baseline can decide.", "--until-decided", panel=DECIDING)]
+BaselinePython = Annotated[
+    str | None, option("With --decide: interpreter that measures the baseline.", metavar="FILE", panel=DECIDING)
+]
+BaselineCheckout = Annotated[
+    Path | None, option("With --decide: ssdbench checkout of the baseline.", metavar="FOLDER", panel=DECIDING)
+]
+BaselineRun = Annotated[
+    str | None, option("With --decide: the environment of this stored run.", metavar="RUN", panel=DECIDING)
+]
 StoredBaseline = Annotated[
     str | None,
-    typer.Option("--baseline", metavar="NAME|RUN", help=f"With --until-decided; default: {DEFAULT_BASELINE}."),
+    option(
+        f"With --until-decided: what decides; default: {DEFAULT_BASELINE}.",
+        "--baseline",
+        metavar="NAME|RUN",
+        panel=DECIDING,
+    ),
 ]
 
 
 @takes_options
 def run(
     options: SuiteOptions,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run.")] = False,
-    run_id: Annotated[str | None, typer.Option("--run", help="With --resume: continue this run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
+    resume: Annotated[bool, option("Continue the newest unfinished run.", "--resume", panel=MEASURING)] = False,
+    run_id: Annotated[
+        str | None, option("With --resume: continue this run.", "--run", metavar="RUN", panel=MEASURING)
+    ] = None,
+    dry_run: Annotated[bool, option("Print the plan without measuring.", "--dry-run", panel=OUTPUT)] = False,
     decide: Decide = False,
     baseline_python: BaselinePython = None,
     baseline_checkout: BaselineCheckout = None,
@@ -44,7 +60,11 @@ def run(
     baseline: StoredBaseline = None,
     budget: Budget = None,
 ) -> None:
-    """Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends."""
+    """Measure a suite or an ad hoc grid on this machine; each launch is stored as soon as it ends.
+
+    A LIST is one value, or several separated by commas. Ctrl-C keeps what is measured; --resume continues. Exit code:
+    4 a launch failed, else 0; with --decide and --until-decided as `ssdbench compare`.
+    """
     store, deadline = options.store(), deadline_of(budget)
     if resume:
         if decide or until_decided:
@@ -70,22 +90,22 @@ def run(
 def _baseline_arm(
     store: Store, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
 ) -> BaselineArm | None:
-    """What measures as the baseline; None where the run has no such arm."""
+    """What measures as the baseline; None if the run has no such arm."""
     arm = {"--baseline-python": python, "--baseline-checkout": checkout, "--baseline-run": run}
     given = [name for name, value in arm.items() if value is not None]
     if given and not decide:
-        raise UsageError(f"{given[0]} says what measures as the baseline: give it with --decide")
+        raise UsageError(f"{given[0]} chooses what measures as the baseline: give it with --decide")
     if run is not None and len(given) > 1:
-        raise UsageError(f"--baseline-run is a whole environment: omit {given[0]}, or --baseline-run")
+        raise UsageError(f"--baseline-run names a whole environment: omit {given[0]} or --baseline-run")
     return choose_baseline_arm(python, checkout, store.load(run) if run else None) if decide else None
 
 
 def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
-    """What the run's launches are added for; None where its plan says how many they are."""
+    """What launches are added for; None if the plan says how many there are."""
     if decide and until_decided:
         raise UsageError("--decide measures the baseline now, --until-decided uses a stored one: give one of them")
     if baseline is not None and not until_decided:
-        raise UsageError("--baseline says what launches are added for: give it with --until-decided")
+        raise UsageError("--baseline names what --until-decided compares with: give both")
     return name_of_reference(store, baseline) if until_decided else None
 
 

@@ -1,4 +1,4 @@
-"""`--launcher slurm` and `--slurm name=value`: how launches are submitted, as the user gives it."""
+"""`--launcher slurm` and `--slurm name=value`: how launches are submitted."""
 
 import difflib
 import shlex
@@ -13,16 +13,16 @@ _SWITCH = {"true": True, "false": False}
 
 
 def slurm_options(launcher: str, given: list[str]) -> SlurmOptions | None:
-    """How a run's launches are submitted; None where they run on this machine.
+    """How the launches of a run are submitted; None if they run on this machine.
 
     Raises:
         UsageError: a launcher, a name or a value that does not exist.
     """
     if launcher not in _LAUNCHERS:
-        raise UsageError(f"--launcher {launcher} does not exist: choose from {', '.join(_LAUNCHERS)}")
+        raise UsageError(f"--launcher {launcher} is unknown: choose from {', '.join(_LAUNCHERS)}")
     if launcher == "local":
         if given:
-            raise UsageError(f"--slurm {given[0]} is for a cluster: give it with --launcher slurm")
+            raise UsageError(f"--slurm {given[0]} is for a cluster: add --launcher slurm")
         return None
     known = tuple(field.name for field in fields(SlurmOptions))
     values: dict[str, Any] = {}

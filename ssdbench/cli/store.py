@@ -1,10 +1,11 @@
-"""`ssdbench store`: send what was kept, copy stores, check them, and raise the tables of a database."""
+"""`ssdbench store`: send spooled records, copy and check stores, migrate a database."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, TypeVar
 
 import typer
 
+from ssdbench.cli.help import STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.stores.distributions import DistributionStore
@@ -13,28 +14,26 @@ from ssdbench.harness.stores.sync import Copied, sync_runs
 from ssdbench.harness.stores.sync import sync as copy
 from ssdbench.schema.text import pluralize
 
-app = typer.Typer(
-    help="Stores of records and baselines: files, SQLite, PostgreSQL (docs/stores.md).", no_args_is_help=True
-)
+app = VerbApp("Copy, check and migrate stores of records and baselines: files, SQLite, PostgreSQL.")
 
 T = TypeVar("T")
 
-_PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, a folder, or env:NAME for what a variable names."
+_PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, a folder, or env:VARIABLE to read it from there."
 
 
 @app.command()
 def send(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
-    """Send the records that a runner kept in RESULTS/spool while this store was out of reach.
+    """Send the records that were kept in RESULTS/spool while the store was unreachable.
 
-    Every command that writes to the store does so first. Exit code 8 where the store still is out of reach.
+    Every command that writes to the store does this first. Exit code 8 if the store is still unreachable.
     """
     place = store_place(results, store_url)
     if place == str(results):
-        raise UsageError(f"name the store that the records are for: --store URL, or {VARIABLE} in the environment")
+        raise UsageError(f"name the store to send to: --store URL, or {VARIABLE} in the environment")
     archive = open_archive(place)
     spool = spool_of(results, archive)
     if spool.is_empty():
-        print(f"nothing is kept in {spool.folder}")
+        print(f"nothing to send in {spool.folder}")
         return
     sent = spool.send(archive)
     print(f"sent: {pluralize(sent.records, 'record')} of {pluralize(sent.runs, 'run')} to {archive.name}")
@@ -44,26 +43,28 @@ def send(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None
 
 @app.command()
 def sync(
-    source: Annotated[str, typer.Argument(metavar="SRC", help=f"Where to copy from: {_PLACE}")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="Where to copy to.")],
-    both: Annotated[bool, typer.Option("--both", help="Then copy back what SRC lacks.")] = False,
+    source: Annotated[str, argument(f"Store to copy from: {_PLACE}", "SRC")],
+    target: Annotated[str, argument("Store to copy to.", "DST")],
+    both: Annotated[bool, option("Then copy to SRC what it lacks.", "--both", panel=STORING)] = False,
     keep_newer: Annotated[
-        bool, typer.Option("--keep-newer", help="Of baselines that differ keep the one accepted later.")
+        bool, option("Of baselines that differ, keep the one accepted later.", "--keep-newer", panel=STORING)
     ] = False,
     run: Annotated[
         list[str] | None,
-        typer.Option(metavar="RUN", help="Only this run (its id, a beginning of it, or latest); may be repeated."),
+        option(
+            "Only this run (its id, the beginning of it, or latest); may be repeated.", metavar="RUN", panel=STORING
+        ),
     ] = None,
 ) -> None:
     """Copy runs, records, baselines, anchors and distributions that DST lacks, byte for byte.
 
-    What both have under one name must be equal, else nothing of it is changed, and the exit code is 2. Nothing is
+    Entries of the same name must be equal; those that differ stay as they are, and the exit code is 2. Nothing is
     removed.
     """
     here, there = open_archive(source, must_exist=not both), open_archive(target)
     if run:
         if both or keep_newer:
-            raise UsageError("--run copies runs alone, from SRC to DST: leave out --both and --keep-newer")
+            raise UsageError("--run copies only runs, from SRC to DST: omit --both and --keep-newer")
         _say(sync_runs(here, there, run), there.name)
         return
     _say(copy(here, there, keep_newer=keep_newer), there.name)
@@ -73,7 +74,7 @@ def sync(
 
 @app.command()
 def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
-    """Read all that a store holds; what cannot be read is told, and the exit code is 2."""
+    """Read everything in a store; report what cannot be read, with exit code 2."""
     store = open_store(results, store_url)
     distributions = DistributionStore(store.archive)
     runs, places = store.archive.run_ids(), store.baseline_places()
@@ -84,17 +85,17 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> Non
         *_faults(distributions.load, names),
     ]
     held = [pluralize(len(runs), "run"), pluralize(len(places), "baseline"), pluralize(len(names), "distribution")]
-    print(f"{store.name}: {', '.join(held)}{'' if wrong else '; all can be read'}")
+    print(f"{store.name}: {', '.join(held)}{'' if wrong else '; all readable'}")
     if wrong:
         print("\n".join(wrong))
         raise typer.Exit(ExitCode.USAGE)
 
 
 @app.command()
-def migrate(url: Annotated[str, typer.Argument(help="sqlite:///FILE or postgresql://USER@HOST/DATABASE.")]) -> None:
-    """Raise the tables of a database to the version of this ssdbench; make them where there are none.
+def migrate(url: Annotated[str, argument("sqlite:///FILE or postgresql://USER@HOST/DATABASE.", "URL")]) -> None:
+    """Migrate a database to the schema of this version of ssdbench, creating the tables if there are none.
 
-    Older versions of ssdbench refuse the database from then on, so update its runners first.
+    Older versions of ssdbench refuse the database afterwards, so update all runners first.
     """
     archive = open_database(url)
     print(f"{archive.name}: {archive.migrate()}")

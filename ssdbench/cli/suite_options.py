@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
 
-import typer
-
-from ssdbench.cli.options import DEFAULT_RESULTS, STORE_HELP, open_store
+from ssdbench.cli.help import DECIDING, MEASURING, MODEL, SUITE, argument, option
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
 from ssdbench.cli.slurm_options import slurm_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.store import Store
@@ -17,61 +17,92 @@ from ssdbench.schema.record import RunOptions
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
 _AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile", "cuda_graph")
+LIST, PAIR, SECONDS = "LIST", "NAME=VALUE", "SECONDS"
+"""Names of values; the values of a list are separated by commas."""
+
 _PROTOCOL = ("warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "timeout_seconds")
 
 
-def _option(help: str, *names: str) -> Any:
-    return typer.Option(*names, help=help)
+_suite = partial(option, panel=SUITE)
+_model = partial(option, panel=MODEL)
+_measuring = partial(option, panel=MEASURING)
 
 
-_NAME = typer.Argument(metavar="[SUITE]", help="A suite by name (smoke, nightly, monthly) or a .toml file.")
-_SEVERAL = "several by commas"
+SuiteMargin = Annotated[
+    float | None, option("Relative change that matters, such as 0.01 for 1 %.", metavar="FRACTION", panel=DECIDING)
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteOptions:
     """The options as given; None was not given."""
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ()
+    OMITTED: ClassVar[tuple[str, ...]] = ()
 
-    name: Annotated[str | None, _NAME] = None
-    workload: Annotated[str | None, _option(f"Ad hoc grid: train, infer, detect, input; {_SEVERAL}.")] = None
-    world_size: Annotated[str | None, _option("Ranks: GPUs, or processes on a CPU, e.g. 1,2.", "--gpus")] = None
-    nodes: Annotated[str | None, _option("Machines that the ranks are spread over; needs --launcher slurm.")] = None
-    batch_size_per_gpu: Annotated[str | None, _option("Images per GPU, e.g. 32,64.", "--batch-size")] = None
-    precision: Annotated[str | None, _option(f"fp32, tf32, amp, bf16; {_SEVERAL}.")] = None
-    backbone: Annotated[str | None, _option(f"resnet18, resnet34, resnet50, resnet101, resnet152; {_SEVERAL}.")] = None
-    pipeline: Annotated[str | None, _option(f"dali, torchvision, resident; {_SEVERAL}.")] = None
-    decode: Annotated[str | None, _option(f"Where dali decodes for a GPU: cpu, mixed; {_SEVERAL}.")] = None
-    layout: Annotated[str | None, _option(f"channels_last, contiguous; {_SEVERAL}.")] = None
-    compile: Annotated[bool | None, _option("Compile the model with torch.compile.", "--compile/--eager")] = None
-    cuda_graph: Annotated[
-        bool | None, _option("Replay the network as a CUDA graph (train, infer).", "--cuda-graph/--no-cuda-graph")
+    name: Annotated[str | None, argument("Suite by name (smoke, nightly, monthly), or a .toml file.", "SUITE")] = None
+    workload: Annotated[
+        str | None, _suite("Ad hoc grid instead of SUITE: train, infer, detect, input.", metavar=LIST)
     ] = None
-    option: Annotated[list[str] | None, _option("The workload's own option, as name=value: timing=synchronised.")] = (
+    world_size: Annotated[
+        str | None, _suite("Ranks: GPUs, or processes on a CPU, such as 1,2.", "--gpus", metavar=LIST)
+    ] = None
+    nodes: Annotated[str | None, _suite("Machines to spread the ranks over; needs --launcher slurm.", metavar=LIST)] = (
         None
     )
-    device: Annotated[str | None, _option("cuda, cpu, or auto: the GPU where there is one.")] = None
-    warmup_steps: Annotated[int | None, _option("Steps before the timed ones.", "--warmup")] = None
-    warmup_seconds: Annotated[float | None, _option("Seconds of further warm-up after those steps.")] = None
-    steps: Annotated[int | None, _option("Timed steps of a launch, at least.")] = None
-    timed_seconds: Annotated[float | None, _option("Time enough steps to fill these seconds, at least --steps.")] = None
-    launches: Annotated[int | None, _option("Launches (fresh process groups) of each case.")] = None
-    timeout_seconds: Annotated[float | None, _option("Seconds one launch may take.", "--timeout")] = None
+    batch_size_per_gpu: Annotated[
+        str | None, _suite("Images per GPU, such as 32,64.", "--batch-size", metavar=LIST)
+    ] = None
+    device: Annotated[str | None, _suite("cuda, cpu, or auto: a GPU if there is one.", metavar="DEVICE")] = None
+    option: Annotated[
+        list[str] | None, _suite("Option of the workload, such as timing=synchronised; may be repeated.", metavar=PAIR)
+    ] = None
+    data: Annotated[Path | None, _suite("Images laid out as COCO 2017; default: synthetic ones.", metavar="FOLDER")] = (
+        None
+    )
+    seed: Annotated[int, _suite("Seed of weights, augmentation and order of images.", min=0, metavar="N")] = 1
+    precision: Annotated[str | None, _model("fp32, tf32, amp, bf16.", metavar=LIST)] = None
+    backbone: Annotated[str | None, _model("resnet18, resnet34, resnet50, resnet101, resnet152.", metavar=LIST)] = None
+    pipeline: Annotated[str | None, _model("dali, torchvision, resident.", metavar=LIST)] = None
+    decode: Annotated[str | None, _model("Where dali decodes for a GPU: cpu, mixed.", metavar=LIST)] = None
+    layout: Annotated[str | None, _model("channels_last, contiguous.", metavar=LIST)] = None
+    compile: Annotated[bool | None, _model("Compile the model with torch.compile.", "--compile/--eager")] = None
+    cuda_graph: Annotated[
+        bool | None, _model("Replay the network as a CUDA graph (train, infer).", "--cuda-graph/--no-cuda-graph")
+    ] = None
+    weights: Annotated[
+        str | None, _model("Backbone weights: torchvision's name, or a file; default: random.", metavar="NAME|FILE")
+    ] = None
+    download: Annotated[bool, _model("Allow named weights to be downloaded.", "--download")] = False
+    warmup_steps: Annotated[int | None, _measuring("Steps before the timed ones.", "--warmup", metavar="N")] = None
+    warmup_seconds: Annotated[float | None, _measuring("Further warm-up after those steps.", metavar=SECONDS)] = None
+    steps: Annotated[int | None, _measuring("Timed steps of a launch, at least.", metavar="N")] = None
+    timed_seconds: Annotated[
+        float | None, _measuring("Time enough steps to fill this time, at least --steps.", metavar=SECONDS)
+    ] = None
+    launches: Annotated[int | None, _measuring("Launches (fresh process groups) of each case.", metavar="N")] = None
+    timeout_seconds: Annotated[
+        float | None, _measuring("Time after which a launch is ended.", "--timeout", metavar=SECONDS)
+    ] = None
     foreign_cpu_limit_cores: Annotated[
         float | None,
-        _option("Cores others may keep busy; default: by the machine (METHOD.md).", "--foreign-cpu"),
+        _measuring(
+            "Cores that other processes may keep busy; default: depends on the machine (METHOD.md).",
+            "--foreign-cpu",
+            metavar="CORES",
+        ),
     ] = None
-    margin: Annotated[float | None, _option("Relative change that a verdict is about, 0.01 for 1 %.")] = None
-    data: Annotated[Path | None, _option("Images laid out as COCO 2017; default: synthetic ones.")] = None
-    weights: Annotated[str | None, _option("Backbone weights: torchvision's name, or a file; default: random.")] = None
-    download: Annotated[bool, _option("Allow named weights to be downloaded.", "--download")] = False
-    python: Annotated[str | None, _option("Interpreter that measures; default: the one of ssdbench.")] = None
-    launcher: Annotated[str, _option("Where launches run: local, or slurm (docs/slurm.md).")] = "local"
-    slurm: Annotated[list[str] | None, _option("How to submit to Slurm, as name=value: partition=gpu.")] = None
-    results: Annotated[Path, _option("Folder of records and baselines, and of files of launches.")] = DEFAULT_RESULTS
-    store_url: Annotated[str | None, typer.Option("--store", metavar="URL", help=STORE_HELP)] = None
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, augmentation and order of images.")] = 1
+    python: Annotated[
+        str | None, _measuring("Interpreter that measures; default: that of ssdbench.", metavar="FILE")
+    ] = None
+    launcher: Annotated[str, _measuring("Where launches run: local, or slurm (docs/slurm.md).", metavar="NAME")] = (
+        "local"
+    )
+    slurm: Annotated[
+        list[str] | None, _measuring("How to submit to Slurm, such as partition=gpu; may be repeated.", metavar=PAIR)
+    ] = None
+    margin: SuiteMargin = None
+    results: Results = DEFAULT_RESULTS
+    store_url: StoreUrl = None
 
     def suite(self) -> Suite:
         """The named suite, or the ad hoc one, with device and protocol as given.
@@ -84,7 +115,7 @@ class SuiteOptions:
             raise UsageError("give either a suite (`ssdbench run smoke`) or an ad hoc grid (`--workload train ...`)")
         if self.name is not None and (axes or self.option):
             raise UsageError(
-                f"{next(iter(axes), 'option')} is of an ad hoc grid and does not go with suite {self.name}"
+                f"{next(iter(axes), 'option')} is for an ad hoc grid and cannot be combined with suite {self.name}"
             )
         content: dict[str, Any] = (
             self._stored() if self.name is not None else {"name": "ad-hoc", "matrix": [self._matrix(axes)]}
@@ -105,7 +136,7 @@ class SuiteOptions:
         return open_store(self.results, self.store_url)
 
     def run_options(self, suite: Suite) -> RunOptions:
-        """What is kept in the run's header beside its plan."""
+        """How the run is measured, as its header keeps it."""
         return RunOptions(
             data_folder=str(self.data) if self.data else None,
             synthetic=suite.data.synthetic_data(),
@@ -133,18 +164,20 @@ class SuiteOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions(SuiteOptions):
-    """What `converge` is asked: a suite of workload accuracy, or an ad hoc recipe; nothing of what times steps."""
+    """A suite of workload accuracy, or an ad hoc recipe; without the options for timing steps."""
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+    OMITTED: ClassVar[tuple[str, ...]] = (
         *("workload", "warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "margin"),
         "foreign_cpu_limit_cores",
     )
 
-    name: Annotated[str | None, _option("Recipe: a suite by name, or a .toml file.", "--suite")] = None
-    option: Annotated[list[str] | None, _option("Of an ad hoc recipe, as name=value: epochs=10.")] = None
+    name: Annotated[str | None, _suite("Recipe: a suite by name, or a .toml file.", "--suite", metavar="SUITE")] = None
+    option: Annotated[
+        list[str] | None, _suite("Option of an ad hoc recipe, such as epochs=10; may be repeated.", metavar=PAIR)
+    ] = None
 
     def suite(self) -> Suite:
-        """The suite asked for; without one, the published recipe, or an ad hoc one where any axis is given."""
+        """The named suite; without a name an ad hoc recipe if any axis is given, else the published one."""
         if self.name is not None:
             return SuiteOptions.suite(self)
         ad_hoc = self.option or any(getattr(self, axis) is not None for axis in _AXES)
@@ -152,9 +185,9 @@ class TrainingOptions(SuiteOptions):
 
 
 def takes_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """A command whose options are those of its `options` and the verb's own; the verb gets them as `options`."""
+    """Turn a verb with a parameter `options` into a command that takes those options one by one, and the verb's own."""
     kind: type[SuiteOptions] = get_type_hints(verb)["options"]
-    options = [field for field in fields(kind) if field.name not in kind.LEFT_OUT]
+    options = [field for field in fields(kind) if field.name not in kind.OMITTED]
 
     def command(**given: Any) -> None:
         asked = {field.name: given.pop(field.name) for field in options}

@@ -1,12 +1,11 @@
-"""`ssdbench table`: runs, or NVIDIA's published figures, as tables in the published layout."""
+"""`ssdbench table`: runs, or NVIDIA's published results, as tables in the published layout."""
 
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
+from ssdbench.cli.help import OUTPUT, SUITE, argument, option
+from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, StoreUrl, open_store, say
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.published import load_published
@@ -17,46 +16,48 @@ from ssdbench.schema.table import Table
 from ssdbench.workflows.judging import load_run
 
 
-class Style(str, Enum):
-    """The layout of the tables."""
-
-    PUBLISHED = "published"
-
-
 class Against(str, Enum):
-    """What measured figures are put beside."""
+    """What measured results are compared with."""
 
     PUBLISHED = "published"
 
 
 def table(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs, as `compare` takes them.")] = None,
-    style: Annotated[Style, typer.Option(help="Which tables.")] = Style.PUBLISHED,  # noqa: ARG001  # there is one
-    layout: Annotated[str, typer.Option("--format", help=f"{', '.join(formats(table_formats))}.")] = "terminal",
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Print the 95 % interval of each figure.")] = False,
+    runs: Annotated[
+        list[str] | None, argument("Run ids, the beginnings of ids, .jsonl files, or latest.", "RUN")
+    ] = None,
+    layout: Annotated[
+        str, option(f"{', '.join(formats(table_formats))}.", "--format", metavar="FORMAT", panel=OUTPUT)
+    ] = "terminal",
+    uncertainty: Annotated[
+        bool, option("Print the 95 % interval of each value.", "--uncertainty", panel=OUTPUT)
+    ] = False,
     published: Annotated[
         str | None,
-        typer.Option(metavar="CONTAINER", help="NVIDIA's own tables of this container release, e.g. 22.10."),
+        option("NVIDIA's own tables of this container release, such as 22.10.", metavar="RELEASE", panel=SUITE),
     ] = None,
     against: Annotated[
-        Against | None, typer.Option(help="Put the runs beside NVIDIA's figures for the same GPU.")
+        Against | None,
+        option("Compare with NVIDIA's published results for the same GPU.", metavar="published", panel=SUITE),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: print.")] = None,
+    output: OutputFile = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
     """Print runs in the layout of NVIDIA's published tables: accuracy, stability, throughput, scaling, latency.
 
-    Figures are rounded to what their launches support; a cell without a figure says why. Runs of other hardware,
-    software or images get tables of their own. docs/tables.md says how the columns are worked out.
+    Values are rounded to the digits that their launches support; a cell without a value says why. Runs on different
+    hardware, software or images get separate tables. docs/tables.md defines the columns.
     """
     render = find_format(table_formats, layout).render
     if published is not None and against is None:
         if runs:
-            raise UsageError("--published prints NVIDIA's figures and takes no run; add --against published for both")
+            raise UsageError(
+                "--published prints NVIDIA's results and takes no run; add --against published to show both"
+            )
         tables = _published(results, published)
     elif not runs:
-        raise UsageError("name a run (`ssdbench table latest`), or ask for NVIDIA's figures with --published 22.10")
+        raise UsageError("name a run (`ssdbench table latest`), or ask for NVIDIA's results with --published 22.10")
     else:
         store = open_store(results, store_url)
         tables = _measured([load_run(store, name, say) for name in runs], results, against, published)

@@ -1,4 +1,4 @@
-"""Trainings as they go: epoch, step, loss, AP so far, time left; plain lines where no terminal looks on."""
+"""The progress of trainings: epoch, step, loss, AP so far, time left; plain lines without a terminal."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,7 +24,7 @@ class TrainingDisplay(TerminalDisplay):
 
 @contextmanager
 def training_progress(header: RunHeader) -> Iterator[Observer]:
-    """Watches the seeds of a run; on leaving it, however that comes, says how to go on with what is left."""
+    """Watches the seeds of a run; at its end, even after an error, prints how to continue with what is left."""
     console = Console()
     wrap = not console.is_terminal
     console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=wrap)
@@ -34,12 +34,14 @@ def training_progress(header: RunHeader) -> Iterator[Observer]:
             yield watch
     finally:
         if watch.seeds_left:
-            go_on = f"`ssdbench converge --resume --run {header.run_id}`"
-            console.print(f"{watch.seeds_left} seeds not finished; go on with {go_on}", highlight=False, soft_wrap=wrap)
+            resume = f"`ssdbench converge --resume --run {header.run_id}`"
+            console.print(
+                f"{watch.seeds_left} seeds not finished; continue with {resume}", highlight=False, soft_wrap=wrap
+            )
 
 
 class _Watch:
-    """Follows one seed after the other, and prints a line for every evaluation."""
+    """Follows one seed after another, and prints a line for every evaluation."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

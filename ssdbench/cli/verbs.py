@@ -1,16 +1,18 @@
-"""The verbs of the command line, each imported when it is called and not before: help and the others start at once."""
+"""The verbs of the command line; each is imported only when it is called, so that help and the others start at once."""
 
 import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.main import get_group
+
+from ssdbench.cli.help import PlainCommand, PlainGroup
 
 
 class Verb(NamedTuple):
-    """Its module in this package, its function there or the `app` that has verbs of its own, and its line in the help.
+    """Its module in this package, its function there (or the `app` with commands of its own), and its line in the help.
 
     The line is the first sentence of the function's docstring, or the help of `app`.
     """
@@ -21,18 +23,18 @@ class Verb(NamedTuple):
 
 
 VERBS: Mapping[str, Verb] = {
-    "env": Verb("env", "env", "Say in plain words what can be measured on this machine, and what is missing."),
+    "env": Verb("env", "env", "Report what can be measured on this machine, and what is missing."),
     "init": Verb("init", "init", "Write files to start from: a suite, a list of container images, CI pipelines."),
-    "plan": Verb("plan", "plan", "Print the plan of a suite or an ad hoc grid for this machine, and measure nothing."),
+    "plan": Verb("plan", "plan", "Print the plan of a suite or an ad hoc grid for this machine, without measuring."),
     "run": Verb(
         "run",
         "run",
-        "Measure a suite, or an ad hoc grid, on this machine; every launch is stored as soon as it ends.",
+        "Measure a suite or an ad hoc grid on this machine; each launch is stored as soon as it ends.",
     ),
     "evaluate": Verb(
         "evaluate",
         "evaluate",
-        "Judge a checkpoint over the validation images: COCO's twelve figures for boxes.",
+        "Evaluate a checkpoint on the validation images: COCO's twelve box metrics.",
     ),
     "compare": Verb(
         "compare",
@@ -42,7 +44,7 @@ VERBS: Mapping[str, Verb] = {
     "history": Verb(
         "history",
         "history",
-        "Show a case over time with its change points; without CASE, list the cases that were measured.",
+        "Show a case over time with its change points; without CASE, list the measured cases.",
     ),
     "table": Verb(
         "table",
@@ -52,46 +54,48 @@ VERBS: Mapping[str, Verb] = {
     "roofline": Verb(
         "roofline",
         "roofline",
-        "Predict a training or inference step from its operations, and put a run's steps beside it.",
+        "Predict the time of a training or inference step from its operations, and compare it with a run.",
     ),
     "export": Verb(
-        "exchange",
         "export",
-        "Write the figures of a run in the format of another tool; cases without a figure are named on stderr.",
+        "export",
+        "Write the results of a run in the format of another tool; cases without a result are named on stderr.",
     ),
     "import": Verb(
-        "exchange",
         "import_",
-        "Write the launches of other tools' files as a table for `ssdbench verdict --csv`.",
+        "import_",
+        "Convert the files of other tools to a table of launches for `ssdbench verdict --csv`.",
     ),
     "report": Verb(
         "report",
         "report",
-        "Write what is said of a run as one HTML file that works anywhere, and as Markdown for issues.",
+        "Write a self-contained HTML report of a run, or a Markdown summary for an issue or pull request.",
     ),
     "verdict": Verb("verdict", "verdict", "Judge launches of two arms, baseline and candidate, from a CSV file."),
-    "data": Verb("data", "app", "Make a synthetic data set in the layout of COCO 2017, or check one."),
+    "data": Verb("data", "app", "Make a synthetic data set in the layout of COCO 2017, or check a data set."),
     "baseline": Verb(
         "baseline",
         "app",
-        "Accept runs as the baseline of their hardware; show, list, compare, check and forget baselines.",
+        "Accept runs as the baseline of their hardware; show, list, compare, check and remove baselines.",
     ),
     "containers": Verb(
         "containers",
         "app",
-        "Measure inside container images, compare them, find the one that brought a regression.",
+        "Measure inside container images, compare them, and find the one that introduced a regression.",
     ),
     "converge": Verb(
         "converge",
         "app",
-        "Train seeds of a recipe, and judge their accuracy against a distribution over seeds.",
+        "Train several seeds of a recipe, and judge their accuracy against a seed distribution.",
     ),
-    "store": Verb("store", "app", "Stores of records and baselines: files, SQLite, PostgreSQL (docs/stores.md)."),
+    "store": Verb(
+        "store", "app", "Copy, check and migrate stores of records and baselines: files, SQLite, PostgreSQL."
+    ),
 }
 
 
-class LazyVerbs(TyperGroup):
-    """A group of commands that are listed by `VERBS` and made when they are called."""
+class LazyVerbs(PlainGroup):
+    """A group of commands listed by `VERBS` and built when they are called."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -110,6 +114,6 @@ def _made(name: str) -> Any:
         group.name = name
         return group
     app = typer.Typer()
-    app.command(name)(found)
-    app.callback()(lambda: None)  # with a single command the name would be left out
+    app.command(name, cls=PlainCommand)(found)
+    app.callback()(lambda: None)  # with a single command typer would drop the name
     return get_group(app).commands[name]

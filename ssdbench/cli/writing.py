@@ -1,4 +1,4 @@
-"""Text to where the user wants it: a file whole, the end of one, or standard output."""
+"""Writes text where the user wants it: to a file, to the end of one, or to standard output."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def write(path: Path | None, text: str, *, append: bool = False) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole, in UTF-8; its folder is made where it is missing.
+    """Write a file in UTF-8, completely or not at all; a missing folder is created.
 
     Raises:
         StoreError: it cannot be written there.

@@ -130,7 +130,7 @@ def test_accepting_the_same_run_again_changes_no_byte(tmp_path: Path):
     before = bytes_of(tmp_path)
     outcome = accept(tmp_path)
     assert outcome.code == 0
-    assert "run-1 is baseline main already, for this reason: nothing was changed" in outcome.out
+    assert "run-1 is already baseline main, with this reason: nothing changed" in outcome.out
     assert bytes_of(tmp_path) == before
 
 

@@ -34,7 +34,7 @@ def change_lines(path: Path, *keep_lines: slice) -> None:
 
 def test_a_sound_baseline_is_whole(results: Path):
     outcome = verify(results)
-    assert (outcome.code, outcome.out) == (0, f"main for {HARDWARE.key}: whole\n")
+    assert (outcome.code, outcome.out) == (0, f"main for {HARDWARE.key}: complete\n")
 
 
 def test_without_any_baseline_the_remedy_is_said(tmp_path: Path):

@@ -124,7 +124,7 @@ def test_an_acceptance_needs_a_reason_and_shows_what_it_replaces(results: Path) 
     assert accept(results, "seeds", reason=" ").code == ExitCode.USAGE
     keep(results, a_training_run(some_seeds(12, ap=0.255), run_id="better"))
     done = accept(results, "better", reason="newer recipe")
-    assert (done.code, "it replaces:" in done.out, "mean +1.88%" in done.words) == (0, True, True)
+    assert (done.code, "replaces:" in done.out, "mean +1.88%" in done.words) == (0, True, True)
     assert DistributionStore(FileArchive(results)).load("main").header.seeds == 12
 
 

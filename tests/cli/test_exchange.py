@@ -57,7 +57,7 @@ def exported(results: Path, layout: str, suffix: str = "json") -> Path:
     path = results / f"{layout}.{suffix}"
     outcome = ssdbench("export", "latest", "--format", layout, "-o", path, "--results", results)
     assert outcome.code == 0, outcome.err
-    assert "left out: train-resnet18-resident-bf16" in outcome.err
+    assert "omitted: train-resnet18-resident-bf16" in outcome.err
     assert "no bf16 here" in outcome.err
     assert "needs more memory" in outcome.err
     assert "failed: the worker ended with exit code 9" in outcome.err
@@ -214,4 +214,4 @@ def test_a_run_without_a_figure_is_not_exported(tmp_path: Path):
     keep(tmp_path, a_run((TRAIN, (a_failure(),))))
     outcome = ssdbench("export", "latest", "--format", "bmf", "--results", tmp_path)
     assert (outcome.code, outcome.out) == (2, "")
-    assert "no figure to export" in outcome.err
+    assert "no result to export" in outcome.err

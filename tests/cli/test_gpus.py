@@ -20,8 +20,8 @@ def test_env_names_every_gpu_with_what_is_known_and_why_it_is_not_measured(libra
         NVML_STUB_COUNT="4", NVML_STUB_NAME0="NVIDIA GB10", NVML_STUB_NAME3="NVIDIA GB10", NVML_STUB_CAPABILITY0="121",
         NVML_STUB_NAME2="Tesla T4", NVML_STUB_LOST="1", NVML_STUB_REFUSES="nvmlDeviceGetMemoryInfo",
     ).splitlines()  # fmt: skip
-    assert "GPU 0: NVIDIA GB10, memory not told, GPU-zero" in told
-    assert "GPU 3: NVIDIA GB10, memory not told, GPU-three" in told
+    assert "GPU 0: NVIDIA GB10, unknown memory, GPU-zero" in told
+    assert "GPU 3: NVIDIA GB10, unknown memory, GPU-three" in told
     assert "GPU 1 does not answer (NVML: GPU is lost)" in told
     assert any(line.startswith("GPU 2 (Tesla T4) is not measured beside GPU 0 (NVIDIA GB10)") for line in told)
     assert any(line.startswith("Baselines of this hardware are kept under 2x-nvidia-gb10--") for line in told)

@@ -117,7 +117,7 @@ def test_a_mistake_is_one_sentence(results: Path, arguments: tuple[str, ...], se
 def test_without_any_run_the_remedy_is_said(tmp_path: Path):
     outcome = ssdbench("history", "train", "--results", tmp_path)
     assert outcome.code == 2
-    assert "nothing was measured yet; begin with `ssdbench run`" in outcome.err
+    assert "there are no runs yet; measure with `ssdbench run`" in outcome.err
 
 
 def test_the_command_line_starts_without_the_mathematics():

@@ -51,7 +51,7 @@ def test_a_step_adds_to_the_summary_of_its_job_and_replaces_every_other_file(res
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["xunit=a.xml"], "format 'xunit' is not known: choose from github-annotations"),
+        (["xunit=a.xml"], "format 'xunit' is unknown: choose from github-annotations"),
         (["junit"], "write it as junit=FILE"),
         (["junit=a", "line=a"], "a is given twice"),
         (["junit=no/such/folder/a.xml"], "cannot be written (No such file or directory)"),

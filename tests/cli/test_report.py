@@ -117,7 +117,7 @@ def site(tmp_path: Path) -> Path:
     accept(tmp_path, "run-015")
     outcome = ssdbench("history", "--html", tmp_path / "site", "--results", tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out == f"written: 19 pages, begin with {tmp_path / 'site' / 'index.html'}\n"
+    assert outcome.out == f"written: 19 pages, starting with {tmp_path / 'site' / 'index.html'}\n"
     return tmp_path / "site"
 
 

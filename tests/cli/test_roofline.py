@@ -76,7 +76,7 @@ def test_ceilings_of_this_cpu_are_measured_where_asked() -> None:
         ((*AD_HOC, "--gpu", "h300"), "'h300' is in no table of ceilings"),
         ((*AD_HOC, "--gpu", "h200", "--ceilings", "copy=0"), "no number above 0"),
         (("--workload", "input", "--gpu", "h200"), "workload input has no step of the model"),
-        (("--workload", "infer", "--device", "cpu"), "ceilings of CPUs are in no table: add --measure"),
+        (("--workload", "infer", "--device", "cpu"), "no table has ceilings of CPUs: add --measure"),
         (("--workload", "infer", "--precision", "fp8", "--gpu", "h200"), "'fp8' is not known"),
     ],
 )

@@ -167,11 +167,11 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert "1 launches not measured; go on with `ssdbench run --resume" in output
+    assert "1 launches not measured; continue with `ssdbench run --resume" in output
 
     resumed = ssdbench("run", "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "1 launches were measured before" in resumed.stdout
+    assert "1 launches are measured already" in resumed.stdout
     run = latest(tmp_path)
     assert run.records[0] == first
     assert [record.launch for record in run.records] == [0, 1]

@@ -204,6 +204,6 @@ def test_ctrl_c_cancels_all_jobs_and_what_is_done_is_kept(start: Start, tmp_path
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert "3 launches not measured; go on with `ssdbench run --resume" in output
+    assert "3 launches not measured; continue with `ssdbench run --resume" in output
     assert not jobs(slurm, "--states=PENDING,RUNNING")
     eventually(lambda: not workers(tmp_path))

@@ -147,7 +147,7 @@ def test_what_a_runner_kept_is_sent(tmp_path: Path):
     database.rmdir()
     sent = ssdbench("store", "send", "--results", results, "--store", url)
     assert "sent: 3 records of 1 run to sqlite:///" in sent.out
-    assert "nothing is kept in" in ssdbench("store", "send", "--results", results, "--store", url).out
+    assert "nothing to send in" in ssdbench("store", "send", "--results", results, "--store", url).out
     assert open_store(results, url, pytest.fail).load("latest") == run
 
 
@@ -188,7 +188,7 @@ def test_one_run_is_copied_alone_from_where_a_variable_names(
     unknown = ssdbench("store", "sync", "env:TEAM", here.root, "--run", "night-7")
     assert (unknown.code, "night-7" in unknown.err) == (ExitCode.USAGE, True)
     vague = ssdbench("store", "sync", "env:TEAM", here.root, "--run", "latest", "--both")
-    assert (vague.code, "leave out --both" in vague.err) == (ExitCode.USAGE, True)
+    assert (vague.code, "omit --both" in vague.err) == (ExitCode.USAGE, True)
 
 
 @pytest.mark.parametrize("place", ["{}/nowhere", "sqlite:///{}/nowhere.db"])
@@ -212,7 +212,7 @@ def test_a_baseline_that_differs_is_kept_as_it_is_unless_the_newer_is_asked_for(
 
 def test_check_reads_everything_and_names_what_cannot_be_read(files: Path):
     done = ssdbench("store", "check", "--results", files)
-    assert (done.code, "3 runs, 1 baseline, 1 distribution; all can be read" in done.out) == (ExitCode.OK, True)
+    assert (done.code, "3 runs, 1 baseline, 1 distribution; all readable" in done.out) == (ExitCode.OK, True)
     for name in ("records/night-1.jsonl", "convergence/main.jsonl", f"baselines/{HARDWARE.key}/main.anchor.jsonl"):
         path = files / name
         path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":9', 1))

@@ -152,7 +152,7 @@ def test_each_image_of_a_list_is_a_run_and_one_that_fails_does_not_stop_the_rest
     }
     again = ssdbench("containers", "run", "26.01", *arguments, "--resume")
     assert again.returncode == ExitCode.OK, again.stdout + again.stderr
-    assert "measured before, in run" in again.stdout
+    assert "already measured, in run" in again.stdout
     assert len(store.headers()) == 3
 
 

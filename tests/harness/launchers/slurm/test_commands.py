@@ -77,8 +77,8 @@ def test_options_are_given_by_name() -> None:
 @pytest.mark.parametrize(
     ("launcher", "given", "says"),
     [
-        ("slrum", [], "--launcher slrum does not exist: choose from local, slurm"),
-        ("local", ["jobs=2"], "give it with --launcher slurm"),
+        ("slrum", [], "--launcher slrum is unknown: choose from local, slurm"),
+        ("local", ["jobs=2"], "add --launcher slurm"),
         ("slurm", ["partion=gpu"], "did you mean 'partition'"),
         ("slurm", ["partition"], "write it as name=value"),
         ("slurm", ["jobs=0"], "1 or more"),
