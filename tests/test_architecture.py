@@ -1,4 +1,4 @@
-"""The law of the house: which room may import which, and one door for each dependency."""
+"""Which layer may import which, which packages it may use, and the one place that uses each package."""
 
 import ast
 import importlib
@@ -15,8 +15,8 @@ from ssdbench.schema.case import PIPELINES, WORKLOADS
 PACKAGE = Path(__file__).parents[1] / "ssdbench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Each room and the rooms it may import besides itself.
-ROOMS = {
+# Each layer and the layers it may import besides itself: the host side, then the device side.
+LAYERS = {
     "errors": set(),
     "resources": set(),
     "atomic": set(),
@@ -52,7 +52,7 @@ ALLOWED = {
     **dict.fromkeys(("runtime", "ssd", "workloads", "worker"), CONTAINER),
     "ssd": CONTAINER | {"faster_coco_eval"},  # an extra, imported when it is asked for
 }
-DOORS = {
+PLACES = {
     "pynvml": {"harness/machine/nvml.py"},
     "subprocess": {"harness/process.py"},
     "tomllib": {"harness/toml_tables.py"},
@@ -80,7 +80,7 @@ DOORS = {
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module a file imports, also inside functions; what only a type checker reads is left out."""
+    """Every module a file imports, also inside functions; those for type checkers only are omitted."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     unread = {
         id(inner)
@@ -100,7 +100,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room(path: Path) -> str:
+def layer(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -109,27 +109,29 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_room_imports_only_what_the_law_allows(path: Path) -> None:
-    if room(path) in ("__init__", "__main__"):
+def test_a_layer_imports_only_the_layers_below_it(path: Path) -> None:
+    if layer(path) in ("__init__", "__main__"):
         return
-    allowed = ROOMS[room(path)] | {room(path)}
+    allowed = LAYERS[layer(path)] | {layer(path)}
     ours = {parts[1] for module in imports(path) if (parts := module.split("."))[0] == "ssdbench" and len(parts) > 1}
     assert ours - {"__version__"} <= allowed
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_wing_imports_only_the_packages_it_may_count_on(path: Path) -> None:
-    if room(path) in ("__init__", "__main__"):
+def test_a_layer_imports_only_the_packages_it_can_count_on(path: Path) -> None:
+    if layer(path) in ("__init__", "__main__"):
         return
     foreign = {module.split(".")[0] for module in imports(path)} - STANDARD_LIBRARY - {"ssdbench"}
-    assert foreign <= ALLOWED[room(path)]
+    assert foreign <= ALLOWED[layer(path)]
 
 
-@pytest.mark.parametrize("dependency", DOORS)
-def test_a_dependency_has_one_door(dependency: str) -> None:
+@pytest.mark.parametrize("dependency", PLACES)
+def test_a_package_is_used_in_one_place(dependency: str) -> None:
     users = {name(path) for path in FILES if any(f"{m}.".startswith(f"{dependency}.") for m in imports(path))}
-    doors = DOORS[dependency]
-    assert not [user for user in users if user not in doors and not any(user.startswith(f"{door}/") for door in doors)]
+    places = PLACES[dependency]
+    assert not [
+        user for user in users if user not in places and not any(user.startswith(f"{place}/") for place in places)
+    ]
 
 
 def test_only_the_device_file_and_that_of_graphs_name_cuda() -> None:
@@ -147,34 +149,34 @@ def _code(path: Path) -> str:
     return ast.unparse(tree)
 
 
-@pytest.mark.parametrize("shelf", ["workloads", "ssd/pipelines"])
-def test_no_item_of_a_shelf_imports_another(shelf: str) -> None:
-    items = {"workloads": set(WORKLOADS), "ssd/pipelines": set(PIPELINES)}[shelf]
-    prefix = f"ssdbench.{shelf.replace('/', '.')}."
-    for path in (PACKAGE / shelf).glob("*.py"):
+@pytest.mark.parametrize("folder", ["workloads", "ssd/pipelines"])
+def test_no_plug_in_imports_another(folder: str) -> None:
+    items = {"workloads": set(WORKLOADS), "ssd/pipelines": set(PIPELINES)}[folder]
+    prefix = f"ssdbench.{folder.replace('/', '.')}."
+    for path in (PACKAGE / folder).glob("*.py"):
         others = {module.removeprefix(prefix).split(".")[0] for module in imports(path) if module.startswith(prefix)}
         assert not others & items - {path.stem}, path
 
 
 @pytest.mark.parametrize(
-    ("shelf", "function"),
+    ("folder", "function"),
     [("report/table_formats", "render"), ("report/ci", "render"), ("report/exporters", "render"),
      ("harness/readers/formats", "read")],
 )  # fmt: skip
-def test_every_format_has_its_function_and_imports_no_other_format(shelf: str, function: str) -> None:
-    package = f"ssdbench.{shelf.replace('/', '.')}"
-    for path in (PACKAGE / shelf).glob("[!_]*.py"):
+def test_every_format_has_its_function_and_imports_no_other_format(folder: str, function: str) -> None:
+    package = f"ssdbench.{folder.replace('/', '.')}"
+    for path in (PACKAGE / folder).glob("[!_]*.py"):
         assert callable(getattr(importlib.import_module(f"{package}.{path.stem}"), function)), path
         assert not [module for module in imports(path) if module.startswith(package)], path
 
 
-def test_every_item_that_a_case_can_name_is_on_its_shelf() -> None:
+def test_every_plug_in_that_a_case_can_name_is_in_its_folder() -> None:
     assert set(WORKLOADS) <= {path.stem for path in (PACKAGE / "workloads").glob("*.py")}
     assert set(PIPELINES) <= {path.stem for path in (PACKAGE / "ssd/pipelines").glob("*.py")}
 
 
 def _loaded(code: str) -> set[str]:
-    """The modules that are loaded behind this code in a fresh interpreter."""
+    """The modules that are loaded after this code in a fresh interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"],
         capture_output=True, text=True, check=True,
@@ -193,18 +195,25 @@ def test_help_loads_no_verb_and_nothing_that_verbs_need() -> None:
                      "try: main()\nexcept SystemExit: pass")  # fmt: skip
     assert "typer" in loaded
     ours = {module for module in loaded if module.startswith("ssdbench")}
-    assert ours == {"ssdbench", "ssdbench.cli", "ssdbench.cli.app", "ssdbench.cli.verbs", "ssdbench.errors"}
+    assert ours == {"ssdbench", "ssdbench.errors", *(f"ssdbench.cli{name}" for name in ("", ".app", ".help", ".verbs"))}
     assert not loaded & {"torch", "numpy", "pydantic", "psutil", "pynvml", "scipy", "jinja2", "matplotlib"}
 
 
-def test_no_room_is_part_of_an_import_circle() -> None:
+def test_no_layer_is_part_of_an_import_cycle() -> None:
     seen: set[str] = set()
-    while ready := {room for room in ROOMS if room not in seen and ROOMS[room] <= seen}:
+    while ready := {name for name in LAYERS if name not in seen and LAYERS[name] <= seen}:
         seen |= ready
-    assert seen == set(ROOMS)
+    assert seen == set(LAYERS)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) == "workflows"], ids=name)
+def test_no_workflow_prints(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id in ("print", "input")]
+    assert not [module for module in imports(path) if module.split(".")[0] in ("typer", "rich", "sys", "logging")]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_only_harness_and_runtime_read_environment_variables(path: Path) -> None:
     if "os.environ" in _code(path) or "os.getenv" in _code(path):
-        assert room(path) in {"harness", "runtime"}
+        assert layer(path) in {"harness", "runtime"}
