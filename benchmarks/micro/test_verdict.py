@@ -11,7 +11,7 @@ from tests.analysis.verdicts.launch_values import some_launches
 
 
 @pytest.mark.benchmark(max_time=5)
-def test_judge_a_night_of_10000_launches(benchmark):
+def test_judge_a_run_of_10000_launches(benchmark):
     launches = some_launches(cases=140, noise=2e-3, changes={0: 0.02, 1: 0.05})
     assert sum(case.measure.pairs + case.confirm.pairs for case in launches.values()) * 2 >= 10_000
     verdicts = benchmark(judge, launches, Settings())

@@ -1,4 +1,4 @@
-"""Simulate nights, score the rules, and write the tables and the plot of docs/verdicts.md.
+"""Simulate runs, score the rules, and write the tables and the plot of docs/verdicts.md.
 
 python -m benchmarks.verdicts [--scale 1.0] [--docs docs]
 """
@@ -18,7 +18,7 @@ PAGE, PLOT = "verdicts.md", "verdicts.svg"
 def main() -> None:
     """Everything, in some minutes; `--scale 0.05` for a glance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies all numbers of nights")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies all numbers of runs")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of verdicts.md and verdicts.svg")
     asked = parser.parse_args()
     page = asked.docs / PAGE

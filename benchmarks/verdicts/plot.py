@@ -95,6 +95,6 @@ def _draw_answers(axes: "Axes", answers: Curves) -> None:
     axes.annotate("unchanged: a wrong pass", (0.42, 98.7), (0.8, 88), arrowprops={"arrowstyle": "-"})
 
 
-def _called(rule: Rule, change: float, nights: int) -> float:
+def _called(rule: Rule, change: float, runs: int) -> float:
     world = World(name=f"curve {change:g}", change=change, changed=CHANGED * 4, session_drift=DRIFT)
-    return score(rule, world, nights, SEED).of_changed["regressed"].value
+    return score(rule, world, runs, SEED).of_changed["regressed"].value

@@ -1,4 +1,4 @@
-"""Rules that judge a night: ours, and those of the peers as they stand in their sources.
+"""Rules that judge a run: ours, and those of other tools as their sources have them.
 
 A peer has no word for "I do not know": what it does not flag passes. Times are compared, so slower is larger.
 """
@@ -49,11 +49,11 @@ class Interleaved:
         """The whole verdicts, in the order of the cases."""
         measured = supply.pairs(self.settings.pair_cap)
         fresh = supply.pairs(self.settings.confirm_pair_cap)
-        night = {
+        run = {
             str(case): CaseLaunches(metric=METRIC, measure=_arms(measured, case), confirm=_arms(fresh, case))
             for case in range(supply.cases)
         }
-        return list(judge(night, self.settings).values())
+        return list(judge(run, self.settings).values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +69,13 @@ class SingleShot:
 
     def answer(self, supply: Supply) -> Answers:
         both = supply.pairs(self.pairs)
-        night = {str(case): CaseLaunches(metric=METRIC, measure=_arms(both, case)) for case in range(supply.cases)}
-        return _answers(supply, list(judge_single_shot(night, self.settings).values()))
+        run = {str(case): CaseLaunches(metric=METRIC, measure=_arms(both, case)) for case in range(supply.cases)}
+        return _answers(supply, list(judge_single_shot(run, self.settings).values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Ours against stored sessions; only tonight's launches are charged."""
+    """Ours against stored sessions; only the launches of the new session count."""
 
     sessions: int = 10
     launches: int = 3
@@ -87,13 +87,13 @@ class Stored:
 
     def answer(self, supply: Supply) -> Answers:
         sessions = np.exp([supply.stored(self.launches) for _ in range(self.sessions)])
-        tonight = np.exp(supply.tonight(self.launches))
+        new = np.exp(supply.candidate(self.launches))
         supply.launches += self.launches
         cases = {
             str(case): CaseSessions(
                 metric=METRIC,
                 baseline=tuple(tuple(session[case].tolist()) for session in sessions),
-                candidate=(tuple(tonight[case].tolist()),),
+                candidate=(tuple(new[case].tolist()),),
             )
             for case in range(supply.cases)
         }
@@ -117,7 +117,7 @@ class FixedThreshold:
 
     def answer(self, supply: Supply) -> Answers:
         over = getattr(np, self.statistic)
-        ratio = over(supply.tonight(1, self.steps), axis=(1, 2)) / over(supply.stored(1, self.steps), axis=(1, 2))
+        ratio = over(supply.candidate(1, self.steps), axis=(1, 2)) / over(supply.stored(1, self.steps), axis=(1, 2))
         supply.launches += 1
         return _called(ratio > 1 + self.slower, ratio < 1 - self.faster if self.faster else np.zeros_like(ratio, bool))
 
@@ -151,7 +151,7 @@ class StudentOnValues:
     equal_variances: bool
 
     def answer(self, supply: Supply) -> Answers:
-        sides = supply.stored(self.launches, self.steps), supply.tonight(self.launches, self.steps)
+        sides = supply.stored(self.launches, self.steps), supply.candidate(self.launches, self.steps)
         both = [side.reshape(supply.cases, -1) for side in sides]
         supply.launches += self.launches
         test = stats.ttest_ind(both[1], both[0], axis=1, equal_var=self.equal_variances)
@@ -161,16 +161,16 @@ class StudentOnValues:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conbench:
-    """Tonight's mean against the mean and SD of the last nights: |z| > 5."""
+    """The new mean against mean and SD of the last runs: |z| > 5."""
 
-    nights: int = 10
-    name: str = "conbench (z > 5, 10 nights)"
+    runs: int = 10
+    name: str = "conbench (z > 5, 10 nights)"  # the name is part of the seed
 
     def answer(self, supply: Supply) -> Answers:
-        history = np.exp(np.concatenate([supply.stored(1) for _ in range(self.nights)], axis=1))
-        tonight = np.exp(supply.tonight(1))[:, 0]
+        history = np.exp(np.concatenate([supply.stored(1) for _ in range(self.runs)], axis=1))
+        new = np.exp(supply.candidate(1))[:, 0]
         supply.launches += 1
-        z = (tonight - history.mean(axis=1)) / history.std(axis=1, ddof=1)
+        z = (new - history.mean(axis=1)) / history.std(axis=1, ddof=1)
         return _called(z > 5, z < -5)
 
 

@@ -1,4 +1,4 @@
-"""A rule over many nights of a world: what it said of changed and unchanged cases, with exact binomial bounds."""
+"""A rule over many runs of a world: what it said of changed and unchanged cases, with exact binomial bounds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """`alarms` are nights with a false "regressed", `false_changes` with a false "regressed" or "improved"."""
+    """`alarms` are runs with a false "regressed", `false_changes` with a false "regressed" or "improved"."""
 
     rule: str
     world: World
-    nights: int
+    runs: int
     alarms: Share
     false_changes: Share
     of_changed: Mapping[str, Share]
@@ -43,20 +43,20 @@ class Score:
     launches: float
 
 
-def score(rule: Rule, world: World, nights: int, seed: int) -> Score:
-    """The same seed gives the same nights, whatever was scored before."""
+def score(rule: Rule, world: World, runs: int, seed: int) -> Score:
+    """The same seed gives the same runs, whatever was scored before."""
     rng = np.random.default_rng([seed, *world.name.encode(), *rule.name.encode()])
-    answers = np.empty((nights, CASES), dtype="<U12")
+    answers = np.empty((runs, CASES), dtype="<U12")
     launches = 0.0
-    for night in range(nights):
+    for run in range(runs):
         supply = Supply(world, rng)
-        answers[night] = rule.answer(supply)
-        launches += float(supply.launches.mean()) / nights
+        answers[run] = rule.answer(supply)
+        launches += float(supply.launches.mean()) / runs
     changed, unchanged = answers[:, : world.changed], answers[:, world.changed :]
     return Score(
         rule=rule.name,
         world=world,
-        nights=nights,
+        runs=runs,
         alarms=_share((unchanged == "regressed").any(axis=1)),
         false_changes=_share(np.isin(unchanged, ("regressed", "improved")).any(axis=1)),
         of_changed=_shares(changed),

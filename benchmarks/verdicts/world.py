@@ -12,12 +12,12 @@ STEPS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a night is like.
+    """Properties of a simulated run.
 
-    change: relative slowdown of the first `changed` cases of a night.
+    change: relative slowdown of the first `changed` cases of a run.
     launch_sd: of every case; None draws one per case from the published table of `benchmark`.
     walk: SD of a random walk from launch to launch, which interleaved pairs share but for one step.
-    session_drift: SD of a shift between sessions, so between a stored baseline and tonight.
+    session_drift: SD of a shift between sessions, so between a stored baseline and the new one.
     contamination: share of launches that are slowed by up to 16 %.
     candidate_noise: factor on the launch SD of the candidate.
     """
@@ -34,7 +34,7 @@ class World:
 
 
 class Supply:
-    """The launches of one night; every method hands out fresh ones.
+    """The launches of one run; every method hands out fresh ones.
 
     A launch is the logarithm of its median step time, or where `steps` are asked for its step times; arrays are
     (cases, launches) or (cases, launches, steps). A rule adds to `launches` what it used, per case.
@@ -48,7 +48,7 @@ class Supply:
         drawn = launch_sds(rng, CASES, world.benchmark)
         self._sds = drawn if world.launch_sd is None else np.full(CASES, world.launch_sd)
         self._shift = np.where(np.arange(CASES) < world.changed, np.log1p(world.change), 0.0)
-        self._tonight = rng.normal(0.0, world.session_drift, CASES)
+        self._session = rng.normal(0.0, world.session_drift, CASES)
 
     def pairs(self, count: int, steps: int | None = None) -> tuple[Floats, Floats]:
         """So many interleaved launches of both arms, baseline and candidate."""
@@ -64,9 +64,9 @@ class Supply:
         """So many launches of the baseline, of one earlier session."""
         return self._launches(count, steps, self._rng.normal(0.0, self.world.session_drift, (CASES, 1)))
 
-    def tonight(self, count: int, steps: int | None = None) -> Floats:
-        """So many launches of the candidate, all of tonight."""
-        return self._launches(count, steps, (self._shift + self._tonight)[:, None], self.world.candidate_noise)
+    def candidate(self, count: int, steps: int | None = None) -> Floats:
+        """`count` launches of the candidate, all from the new session."""
+        return self._launches(count, steps, (self._shift + self._session)[:, None], self.world.candidate_noise)
 
     def _launches(self, count: int, steps: int | None, levels: Floats, factor: float = 1.0) -> Floats:
         share = 1.0 if steps is None else level_share(self.world.benchmark, STEPS)

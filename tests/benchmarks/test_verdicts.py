@@ -1,4 +1,4 @@
-"""The simulator, and the goals of the rule held loosely on few nights; docs/verdicts.md has them on many."""
+"""The simulator, and the goals of the rule held loosely on few runs; docs/verdicts.md has them on many."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def peer(beginning: str) -> Rule:
     return next(rule for rule in PEERS if rule.name.startswith(beginning))
 
 
-def test_null_nights_raise_no_alarm_and_stay_cheap():
+def test_null_runs_raise_no_alarm_and_stay_cheap():
     found = score(OURS, World(name="null"), 25, SEED)
     assert found.false_changes.count == 0
     assert found.of_unchanged["unchanged"].value > 0.93
