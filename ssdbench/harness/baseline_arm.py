@@ -13,21 +13,21 @@ _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run | None) -> BaselineArm:
-    """What measures as the baseline; what is not given is as in the candidate.
+    """The interpreter and source of the baseline arm; what is not given is that of the candidate.
 
     Raises:
-        UsageError: nothing is given, or a checkout without ssdbench.
+        UsageError: nothing is given, or the checkout has no ssdbench.
         EnvironmentLacksError: the interpreter cannot run, or a stored run's environment no longer exists.
     """
     if stored is not None:
         return _environment_of(stored)
     if python is None and checkout is None:
         raise UsageError(
-            "--decide needs a baseline that runs now: --baseline-python, --baseline-checkout or --baseline-run"
+            "--decide needs a baseline to measure: give --baseline-python, --baseline-checkout or --baseline-run"
         )
     source = SOURCE if checkout is None else checkout.resolve()
     if not (source / "ssdbench" / "worker").is_dir():
-        raise UsageError(f"--baseline-checkout {checkout} holds no ssdbench: give the folder of a checkout")
+        raise UsageError(f"--baseline-checkout {checkout} has no ssdbench: give the folder of a checkout")
     return BaselineArm(python=inspect_python(python).executable, source=str(source))
 
 
@@ -46,8 +46,8 @@ def _environment_of(stored: Run) -> BaselineArm:
     then, now = header.host.ssdbench_commit, source_commit(Path(source))
     if then is not None and then.endswith("+dirty"):
         raise EnvironmentLacksError(
-            f"run {header.run_id} was measured at {then}, with changes that no commit holds: give a checkout of what "
-            "you mean as --baseline-checkout"
+            f"run {header.run_id} was measured at {then}, with uncommitted changes: give a checkout of that state as "
+            "--baseline-checkout"
         )
     if now != then:
         raise EnvironmentLacksError(
@@ -62,8 +62,8 @@ def _require_same_packages(stored: Run, python: str) -> None:
     software = next((record.measurement.software for record in stored.records if record.measurement), None)
     installed = inspect_python(python).packages
     for name, now in installed.items():
-        then = getattr(software, name, None)  # a package that no measurement uses is not recorded with it
-        # Some wheels leave the local part of their version ("+cpu") out of their metadata.
+        then = getattr(software, name, None)  # only packages that a measurement uses are recorded
+        # Some wheels omit the local part of their version ("+cpu") in their metadata.
         if then is not None and then.partition("+")[0] != now.partition("+")[0]:
             raise EnvironmentLacksError(
                 f"{python} has {name} {now}, run {stored.header.run_id} was measured with {then}: install that version "
@@ -72,12 +72,12 @@ def _require_same_packages(stored: Run, python: str) -> None:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a duration as a person writes it: 90s, 30m, 2h.
+    """Seconds of a duration such as 90s, 30m or 2h.
 
     Raises:
-        UsageError: anything else.
+        UsageError: it is not a duration.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)", text.strip())
     if not found:
-        raise UsageError(f"--budget {text} is no duration: write 90s, 30m or 2h")
+        raise UsageError(f"--budget {text} is not a duration: write 90s, 30m or 2h")
     return float(found[1]) * _UNIT_SECONDS[found[2]]

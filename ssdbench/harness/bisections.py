@@ -1,4 +1,4 @@
-"""The log of a bisection: a file of JSON lines with the question and every decision, from which it goes on."""
+"""The log of a bisection: JSON lines with the question and every decision, so that it can be continued."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,14 @@ from ssdbench.schema.times import utc_now
 
 
 class BisectionLog:
-    """The decisions on one question so far; each new one is on disk before it is acted upon."""
+    """The decisions on one question; each is on disk before it is acted on."""
 
     def __init__(self, path: Path, *, suite: str, case_key: str, images: tuple[str, ...]) -> None:
-        """Begin a log, or take up the one that is there.
+        """Start a log, or continue the existing one.
 
         Raises:
-            UsageError: the one that is there is about another question.
-            StoreError: it cannot be read or written.
+            UsageError: the existing log is about another question.
+            StoreError: the file cannot be read or written.
         """
         self.path = path
         self.steps: list[Step] = []
@@ -40,11 +40,11 @@ class BisectionLog:
 
     @property
     def findings(self) -> dict[str, Finding]:
-        """What was found of each image that was judged."""
+        """The finding for each judged image."""
         return {step.image: step.finding for step in self.steps if step.image and step.finding}
 
     def open_probe(self, image: str) -> Step | None:
-        """The probe of this image that has begun and was not judged."""
+        """The probe of this image that was started and not judged yet."""
         last = next((step for step in reversed(self.steps) if step.image == image), None)
         return last if last is not None and last.finding is None else None
 
@@ -52,7 +52,7 @@ class BisectionLog:
         self, because: str, *, image: str | None = None, run_id: str | None = None, attempt: int = 1,
         finding: Finding | None = None,
     ) -> Step:  # fmt: skip
-        """Write down a decision; what the arguments mean stands with `Step`."""
+        """Record a decision; `Step` documents the arguments."""
         step = Step(
             schema_version=SCHEMA_VERSION,
             decided_at=utc_now(),
@@ -68,6 +68,6 @@ class BisectionLog:
 
 
 def log_file_name(images: tuple[str, ...], case_key: str) -> str:
-    """A file name for the log of a question."""
+    """The file name of a question's log."""
     words = [image.rpartition("/")[2] for image in (images[0], images[-1])]
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join([*words, case_key])) + ".jsonl"

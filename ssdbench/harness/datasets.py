@@ -1,4 +1,4 @@
-"""The images of a run: the user's own, or synthetic ones made once and cached; cleaned before anything is measured."""
+"""The images of a run: the user's, or synthetic ones that are cached. They are checked before measuring."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _READS_NOTHING = {NOT_USED, "resident"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedData:
-    """A checked data set: its identity, the file that leads the workers to it, and what had to be repaired."""
+    """A checked data set: its identity, the file from which workers read it, and what was repaired."""
 
     dataset: Dataset
     path: Path
@@ -27,7 +27,7 @@ class PreparedData:
 
 
 def cache_folder() -> Path:
-    """Where synthetic and cleaned data are kept between runs: SSDBENCH_CACHE, else the user's cache folder."""
+    """The folder of synthetic and prepared data: SSDBENCH_CACHE, else the user's cache folder."""
     explicit = os.environ.get("SSDBENCH_CACHE")
     if explicit:
         return Path(explicit)
@@ -40,7 +40,7 @@ def needs_images(plan: Plan) -> bool:
 
 
 def synthesise(python: str, folder: Path, recipe: SyntheticData, on_progress: OnProgress) -> dict[str, Any]:
-    """Make a synthetic COCO data set in `folder`; at once where it is there already."""
+    """Create a synthetic COCO data set in `folder`, unless it is there already."""
     arguments = [
         *("ssdbench.ssd", "synth", str(folder), "--train-images", str(recipe.train_images)),
         *("--val-images", str(recipe.val_images), "--seed", str(recipe.seed), *(["--easy"] if recipe.easy else [])),
@@ -49,22 +49,22 @@ def synthesise(python: str, folder: Path, recipe: SyntheticData, on_progress: On
 
 
 def verify(python: str, folder: Path, on_progress: OnProgress) -> dict[str, Any]:
-    """Check every image and annotation of a data set; the findings as `ssdbench.ssd` reports them."""
+    """Check every image and annotation of a data set; returns the findings of `ssdbench.ssd`."""
     return run_module(python, ["ssdbench.ssd", "verify", str(folder)], on_progress)
 
 
 def image_folder(options: RunOptions) -> Path:
-    """Where the images of a run are: the user's folder, or that of the synthetic ones."""
+    """The folder of a run's images: the user's, or that of the synthetic ones."""
     if options.data_folder is not None:
         return Path(options.data_folder)
     return cache_folder() / "synthetic" / f"{_synthetic_name(options.synthetic)}-ssdbench{__version__}"
 
 
 def prepare_dataset(python: str, options: RunOptions, on_progress: OnProgress) -> PreparedData:
-    """Make ready the run's data set: the user's folder, or the synthetic one.
+    """Prepare the run's data set: the user's folder, or synthetic images.
 
     Raises:
-        WorkerError: the data set has a fault that would make a measurement wrong.
+        WorkerError: the data set has a fault that would make measurements wrong.
     """
     folder = image_folder(options)
     if options.data_folder is not None:

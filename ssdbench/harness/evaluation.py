@@ -1,4 +1,4 @@
-"""The check of a trained model without training: what is asked, whether this machine can, and the one launch."""
+"""Evaluates a trained model: plans the check for this machine, and runs its one launch."""
 
 import secrets
 from collections.abc import Callable
@@ -23,13 +23,13 @@ from ssdbench.schema.evaluation import EVALUATE, CheckpointEvaluation
 from ssdbench.schema.record import Failure
 from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
 
-_NEEDS_THE_SAME = "detect"
-"""The workload of suites that does what an evaluation does, and so needs the same of a machine."""
+_EQUIVALENT_WORKLOAD = "detect"
+"""The workload that needs the same of a machine as an evaluation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A checkpoint that can be judged here: by which interpreter, as which case, on the first of which GPUs."""
+    """A checkpoint that can be evaluated here: with an interpreter, as a case, on the first of some GPUs."""
 
     checkpoint: Path
     python: str
@@ -37,7 +37,7 @@ class Check:
     gpus: tuple[GpuState, ...] = ()
 
     def batches(self, images: int) -> int:
-        """Batches of the largest shard of so many images."""
+        """Batches of the largest shard of this number of images."""
         return -(-images // self.case.global_batch_size)
 
 
@@ -45,23 +45,23 @@ def plan_check(
     checkpoint: Path, axes: dict[str, OptionValue], *, protocol: str, engine: str, device: str, python: str | None,
     timeout_seconds: float,
 ) -> Check:  # fmt: skip
-    """Make the case of a check, of the axes of a suite's matrix (batch size, backbone ...).
+    """Plan the check of a checkpoint; `axes` are those of a suite's matrix (batch size, backbone ...).
 
     Raises:
         DataError: the checkpoint cannot be read.
-        UsageError: a value does not exist.
-        EnvironmentLacksError: this machine or the interpreter cannot do it.
+        UsageError: an option has a value that does not exist.
+        EnvironmentLacksError: this machine or the interpreter cannot run it.
     """
     _require_readable(checkpoint)
     if axes.get("pipeline") == "resident":
-        raise UsageError("--pipeline resident has no images to judge: take dali or torchvision")
+        raise UsageError("--pipeline resident has no images to evaluate: use dali or torchvision")
     for name, value, known in (
         ("protocol", protocol, get_args(EvaluationProtocol)),
         ("engine", engine, get_args(EvaluationEngine)),
     ):
         if value not in known:
             raise UsageError(f"--{name} {value} does not exist: choose from {', '.join(known)}")
-    matrix = {"workload": _NEEDS_THE_SAME, **axes, "protocol": {"timeout_seconds": timeout_seconds, "launches": 1}}
+    matrix = {"workload": _EQUIVALENT_WORKLOAD, **axes, "protocol": {"timeout_seconds": timeout_seconds, "launches": 1}}
     suite = parse_suite({"name": EVALUATE, "device": device, "matrix": [matrix]}, "command line")
     machine = probe_machine()
     worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count) and device != "cpu")
@@ -70,7 +70,7 @@ def plan_check(
         raise EnvironmentLacksError(f"cannot evaluate here: {planned.skip_reason}")
     for package, remedy in (
         ("pycocotools", "install pycocotools there"),
-        (engine, "install the extra ssdbench[fast-eval] there, or judge with --engine pycocotools"),
+        (engine, "install the extra ssdbench[fast-eval] there, or use --engine pycocotools"),
     ):
         if package not in worker.packages:
             raise EnvironmentLacksError(f"{package} is not installed for {worker.executable}: {remedy}")
@@ -79,7 +79,7 @@ def plan_check(
 
 
 def _require_readable(checkpoint: Path) -> None:
-    """What can be told of a checkpoint without torch; whether it is one, the worker will say."""
+    """Refuse a file that cannot be read or is empty; only the worker, with torch, can check more."""
     try:
         with checkpoint.open("rb") as file:
             empty = not file.read(1)
@@ -90,12 +90,12 @@ def _require_readable(checkpoint: Path) -> None:
 
 
 def run_check(check: Check, data: PreparedData, on_event: Callable[[Event], None]) -> tuple[CheckpointEvaluation, Path]:
-    """Judge the checkpoint; its figures, and the picture of some images.
+    """Evaluate the checkpoint; returns its figures, and the path of a picture of some images.
 
     Raises:
-        DataError: the checkpoint is not one, or of another model; or the data set changed meanwhile.
-        EnvironmentLacksError: something is missing that only the worker could see.
-        WorkerError: the launch failed otherwise.
+        DataError: the file is not a checkpoint, or of another model; or the data set has changed.
+        EnvironmentLacksError: something is missing that only the worker can see.
+        WorkerError: the launch failed for another reason.
     """
     now = datetime.now(timezone.utc)
     folder = cache_folder().absolute() / "work" / f"{EVALUATE}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"

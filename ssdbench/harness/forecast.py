@@ -1,4 +1,4 @@
-"""How long a plan will take: from earlier launches of the same cases where there are any, else a rough guess."""
+"""Predicts how long a plan takes: from earlier launches of the same cases, or else by a rough guess."""
 
 import statistics
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from ssdbench.schema.environment import Hardware
 from ssdbench.schema.record import Record
 from ssdbench.schema.work import model_gflop_per_image
 
-# Orders of magnitude only: a launch that was measured once is never guessed again.
+# Orders of magnitude only: a case that has been measured is no longer guessed.
 _GUESSED_GFLOP_PER_SECOND = {("cpu", "fp32"): 50.0, ("cpu", "bf16"): 130.0, ("cuda", "fp32"): 8e3}
 _GUESSED_GPU_GFLOP_PER_SECOND = 25e3
 _GUESSED_IMAGES_PER_SECOND_PER_THREAD = 100.0
 _GUESSED_START_SECONDS = 15.0
-# On a GPU the first step searches for the fastest kernels: as long as 170 to 400 steps on an H100, whose steps are
-# several times faster than what is guessed here.
+# On a GPU the first step searches for the fastest kernels. On an H100 this takes as long as 170 to 400 steps, which are
+# several times faster than the guess here.
 _GUESSED_SEARCH_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Predicted seconds of a launch of each case, by key; `guessed` names those without an earlier launch."""
+    """Predicted seconds of a launch of each case, by key; `guessed` has the cases without an earlier launch."""
 
     launch_seconds: dict[str, float]
     guessed: frozenset[str]
@@ -32,10 +32,10 @@ class Forecast:
 
 
 def forecast(plan: Plan, hardware: Hardware, history: Iterable[Record]) -> Forecast:
-    """Predict from `history`: records of the same case on the same hardware.
+    """Predict from `history`, by records of the same case on the same hardware.
 
-    Launches of the same protocol are the prediction; from those of another one come the time of a step and what a
-    launch takes besides.
+    The prediction is the median of launches with the same protocol. Launches with another protocol give the time of a
+    step and the overhead of a launch.
     """
     earlier: dict[str, list[Record]] = {}
     for record in history:
@@ -52,7 +52,7 @@ def forecast(plan: Plan, hardware: Hardware, history: Iterable[Record]) -> Forec
 
 
 def loop_seconds(protocol: Protocol, step_seconds: float) -> float:
-    """Predicted seconds of the warm-up and the timed region together, where a step takes `step_seconds`."""
+    """Predicted seconds of warm-up plus timed region if a step takes `step_seconds`."""
     warmup = protocol.warmup_steps + steps_filling(protocol.warmup_seconds, step_seconds)
     return (warmup + protocol.timed_steps(step_seconds)) * step_seconds
 
@@ -71,8 +71,8 @@ def _with_protocol(protocol: Protocol, record: Record) -> float | None:
     timed = measurement.step_seconds[measurement.warmup_steps :] if measurement is not None else ()
     if measurement is None or not timed:
         return None
-    besides = max(0.0, record.launch_seconds - sum(measurement.step_seconds))
-    return besides + loop_seconds(protocol, statistics.fmean(timed))
+    overhead = max(0.0, record.launch_seconds - sum(measurement.step_seconds))
+    return overhead + loop_seconds(protocol, statistics.fmean(timed))
 
 
 def _guess(case: Case) -> float:

@@ -1,4 +1,4 @@
-"""One launch after another, each stored before the next begins; an invalid one is replaced, a few times."""
+"""Measures launches one by one. Each is stored before the next starts; an invalid one is replaced, a few times."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,67 +21,67 @@ from ssdbench.schema.training import Training
 
 Event = dict[str, object]
 
-# What ranks report where a GPU has fallen off: an error of CUDA, peers that are gone, or nothing for ever.
+# What a launch whose GPU is lost ends with: a CUDA error, lost peers, or a timeout.
 _BY_A_LOST_GPU = ("crash", "lost", "timeout")
 
 
 class Launcher(Protocol):
-    """Starts the worker of one launch, somewhere, and follows it to its end."""
+    """Starts the worker of a launch, and follows it to its end."""
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
-        """Run one launch; its files stay in `request.output`, those of a training in `request.training_folder`."""
+        """Run one launch; its files are kept in `request.output`, those of a training in `request.training_folder`."""
 
 
 @runtime_checkable
 class QueuedLauncher(Launcher, Protocol):
-    """A launcher whose launches wait for their turn elsewhere and outlive the host; several may be under way.
+    """A launcher with a queue, such as Slurm's: several launches can be pending, and they outlive the host process.
 
-    Their GPUs are elsewhere too: it has them watched itself.
+    It monitors the GPUs of its launches itself, as they are on other machines.
     """
 
     jobs: int
 
     def submit(self, request: LaunchRequest) -> None:
-        """Hand a launch over before its turn; `launch` with the same request collects it."""
+        """Submit a launch before its turn; `launch` with the same request collects it."""
 
     def holds(self, folder: Path) -> bool:
-        """Whether the launch with this output folder is under way, or has ended and was never collected."""
+        """Whether the launch with this output folder is pending or running, or has ended and was not collected."""
 
     def run_seconds(self, folder: Path) -> float:
-        """How long the collected launch with this output folder ran, its time in the queue left out."""
+        """How long the collected launch with this output folder ran, without its time in the queue."""
 
     def withdraw(self) -> None:
-        """End what was submitted and not collected."""
+        """Cancel what was submitted and not collected."""
 
 
 class Sink(Protocol):
-    """Keeps records, each whole or not at all."""
+    """Stores records, each completely or not at all."""
 
     def append(self, record: Record) -> bool:
-        """Keep a record."""
+        """Store a record; False if it is stored already."""
 
 
 class Observer(Protocol):
-    """Watches a run, for progress."""
+    """Receives the progress of a run."""
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
-        """What is known to be left: the case of every launch."""
+        """The launches known to remain, as the case key of each."""
 
     def launch_started(self, case: Case, name: str) -> None:
-        """A launch begins."""
+        """A launch starts."""
 
     def event(self, event: Event) -> None:
-        """The launch's rank 0 said something (see `worker.events`)."""
+        """Rank 0 of the launch sent an event (see `worker.events`)."""
 
     def launch_finished(self, record: Record, name: str) -> None:
-        """A launch ended and its record is stored."""
+        """A launch has ended, and its record is stored."""
 
     def round_finished(self, records: Sequence[Record]) -> None:
-        """Every case that needs it had its turn, and the verdict rule is asked about these records; or it begins."""
+        """Called before the first round and after every round, with the records so far."""
 
 
 class LaunchLoop:
-    """Measures launches of one run; an interruption loses the launch in progress and nothing else."""
+    """Measures the launches of a run; an interruption loses only the launch in progress."""
 
     def __init__(
         self, run: Run, data: PreparedData | None, launchers: Mapping[Arm, Launcher], sink: Sink, work_folder: Path,
@@ -95,7 +95,7 @@ class LaunchLoop:
         self._sink = sink
         self._work_folder = work_folder / run.header.run_id
         self._training_folder = training_folder
-        # A training that broke off goes on from its checkpoint when its run is resumed, and only then.
+        # An interrupted training continues from its checkpoint only when its run is resumed.
         self._resumable = {record.id for record in run.records if _can_continue(record)}
         limit = run.header.options.foreign_cpu_limit_cores
         self._validity = Validity(host=run.header.host, foreign_cpu_limit_cores=limit)
@@ -105,18 +105,18 @@ class LaunchLoop:
 
     @property
     def run(self) -> Run:
-        """The run as it stands."""
+        """The run with the records so far."""
         return Run(header=self._header, records=tuple(self.records))
 
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
-        """Whether this launch needs no more work: it is valid, it failed, or it may not be replaced again."""
+        """Whether nothing is left to do for this launch: it is valid, failed, or may not be replaced again."""
         last = self._last(case_key, arm, stage, launch)
         if last is None or last.id in self._resumable:
             return False
         return not may_be_replaced(last, self.records)
 
     def measure(self, case: Case, arm: Arm, stage: StageName, launch: int, name: str) -> None:
-        """Measure one launch, and again where its conditions were not those of the run."""
+        """Measure one launch, and repeat it if it was invalid."""
         while not self.is_measured(case.key, arm, stage, launch):
             self.observer.launch_started(case, name)
             record = self._measure(case, arm, stage, launch, self._replacement(case.key, arm, stage, launch))
@@ -125,7 +125,7 @@ class LaunchLoop:
             self.observer.launch_finished(record, name)
 
     def submit(self, launches: Sequence[tuple[Case, int]]) -> None:
-        """Hand over launches of the plan that come next, as many as a launcher with a queue takes at once."""
+        """Submit the next launches of the plan, as many as a launcher with a queue accepts at once."""
         queue = self._launchers["candidate"]
         if not isinstance(queue, QueuedLauncher):
             return
@@ -138,19 +138,19 @@ class LaunchLoop:
                 queue.submit(self._submitted[place])
 
     def withdraw(self) -> None:
-        """End launches that were submitted and whose turn does not come."""
+        """Cancel launches that were submitted and will not be collected."""
         for launcher in self._launchers.values():
             if isinstance(launcher, QueuedLauncher):
                 launcher.withdraw()
         self._submitted.clear()
 
     def _awaits_counts(self, case: Case) -> bool:
-        """Whether a launch is under way that decides how many steps the others of its case take."""
+        """Whether a submitted launch will decide the number of steps for the other launches of its case."""
         undecided = case.protocol.in_seconds and self._step_counts(case) is None
         return undecided and any(request.case.key == case.key for request in self._submitted.values())
 
     def _step_counts(self, case: Case) -> StepCounts | None:
-        """The steps of the case's first valid launch in this run, of either arm; None where the protocol names them."""
+        """The steps of the case's first valid launch in this run, of either arm; None if the protocol says."""
         if not case.protocol.in_seconds:
             return None
         for record in self.records:
@@ -190,11 +190,11 @@ class LaunchLoop:
         return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome, case))
 
     def _launch(self, launcher: Launcher, request: LaunchRequest) -> Measurement | Training | Failure:
-        """What came of a launch, with what was seen of its GPUs; nothing is started where one of them is lost."""
+        """The outcome of a launch with the samples of its GPUs; nothing is started if one of them is lost."""
         case = request.case
         if lost := self._validity.lost_gpus(case):
-            return Failure(kind="lost", message=f"{lost}: nothing was started")
-        # A training is judged by its curve, whatever the state of the GPU.
+            return Failure(kind="lost", message=f"{lost}: no launch was started")
+        # A training is judged by its curve, whatever state the GPU is in.
         is_watched = request.training_folder is None and not isinstance(launcher, QueuedLauncher)
         watched = case_gpus(case, self._header.host) if is_watched else ()
         with GpuMonitor(watched, Path(request.output) / CASE_FILE) as monitor:
@@ -212,7 +212,7 @@ class LaunchLoop:
             schema_version=EXCHANGE_VERSION,
             case=case,
             launch=launch,
-            # Both arms of a pair draw the same weights and the same images.
+            # Both arms of a pair use the same initial weights and the same images.
             seed=seed,
             output=str(self._output_folder(place, self._launchers[arm])),
             prepared_data=str(self._data.path) if self._data else None,
@@ -238,8 +238,8 @@ class LaunchLoop:
         return earlier.replacement + 1 if earlier else 0
 
     def _output_folder(self, place: str, launcher: Launcher) -> Path:
-        """A fresh folder; or that of an earlier host, where what it began there is still to be had."""
-        # A launch that was interrupted has left its folder; its logs are kept beside those of the new try.
+        """A new folder, or that of an earlier host process whose launch can still be collected."""
+        # An interrupted launch has left its folder: its logs are kept, and the new attempt gets another folder.
         for suffix in ["", *(f"-again{n}" for n in range(1, 1000))]:
             folder = (self._work_folder / f"{place}{suffix}").absolute()
             if not folder.exists() or (isinstance(launcher, QueuedLauncher) and launcher.holds(folder)):
@@ -248,30 +248,30 @@ class LaunchLoop:
 
 
 def _folder_name(case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> str:
-    """What a launch's folder is called: as its record's id, so that a resumed run finds what it had begun."""
+    """The name of a launch's folder: like its record's id, so that a resumed run finds what it had started."""
     return f"{case.key}-{stage}-{arm}-{launch}-{replacement}"
 
 
 def _call_both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
-    def told(event: Event) -> None:
+    def call(event: Event) -> None:
         first(event)
         second(event)
 
-    return told
+    return call
 
 
 def _partial_training(training_folder: str | None) -> Training | None:
-    """How far a training came that broke off; None where nothing was trained."""
+    """The log of a training that did not finish; None if nothing was trained."""
     log = Path(training_folder) / "training.json" if training_folder is not None else None
     return read_training(log.read_text(encoding="utf-8"), str(log)) if log is not None and log.is_file() else None
 
 
 def _can_continue(record: Record) -> bool:
-    """Whether a training stopped for a reason outside of itself; a loss that is not finite is its own result."""
-    outside = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full")
-    return record.case.workload == "accuracy" and record.failure is not None and record.failure.kind in outside
+    """Whether a training failed for an external reason; a loss that is not finite is a result."""
+    external = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full")
+    return record.case.workload == "accuracy" and record.failure is not None and record.failure.kind in external
 
 
 def _absolute(weights: str | None) -> str | None:
-    # Workers run in a folder of their own; what is no file is one of torchvision's names.
+    # Workers run in another folder. What is not a file is a name that torchvision knows.
     return str(Path(weights).absolute()) if weights is not None and Path(weights).is_file() else weights

@@ -1,16 +1,16 @@
-"""GPU memory that a case certainly needs, so that one which cannot fit is skipped before it runs out of memory.
+"""A lower bound of the GPU memory that a case needs, so that a case which cannot fit is skipped.
 
-    memory = context + weights, momentum, gradient buckets + batch size per GPU x bytes an image + batches read ahead
+    memory = context + weights, momentum, gradient buckets + batch size per GPU x bytes per image + prefetched batches
 
-A model's bytes an image are the peak of the live tensors of one step, traced through the model and the train step
-without computing them; tests/ssd/test_memory.py traces them again and compares. The peak of training lies where the
-backward pass begins: everything saved for it is alive (0.221 GiB an image with ResNet-50 in float32, 0.114 under
-autocast), with the first gradients beside it.
+A model's bytes per image are the peak of the live tensors of one step, traced through the model and the train step
+without computing them; tests/ssd/test_memory.py repeats the trace and compares. The peak of training is at the start of
+the backward pass, when everything saved for it is alive (0.221 GiB per image with ResNet-50 in float32, 0.114 under
+autocast), together with the first gradients.
 
-The estimate is a lower bound. It leaves out workspaces of cuDNN and cuBLAS, what DALI holds besides its finished
-batches (decoded images, the decoder's own buffers), NCCL's buffers, box decoding with NMS, rounding and fragmentation
-in torch's allocator, and what other processes hold. So a case is skipped only where the bound alone exceeds the
-memory; one just below it is tried, and may still run out of memory.
+The bound excludes the workspaces of cuDNN and cuBLAS, what DALI holds in addition to its finished batches (decoded
+images, the decoder's buffers), NCCL's buffers, box decoding with NMS, rounding and fragmentation in torch's allocator,
+and the memory of other processes. A case is skipped only if the bound exceeds the memory; one just below the limit is
+tried and may run out of memory.
 """
 
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
 _MIB = 2**20
 _FLOAT_BYTES = 4
 
-# The least that a CUDA context takes with the kernels of torch and cuDNN that a step loads.
+# The least that a CUDA context takes, with the torch and cuDNN kernels that a step loads.
 CONTEXT_BYTES = 256 * _MIB
 # One image in float32 (3, 300, 300), its matched boxes (8732, 4) in float32 and labels (8732) in int64.
 IMAGE_BYTES = 3 * 300 * 300 * _FLOAT_BYTES
 TARGET_BYTES = 8732 * (4 * _FLOAT_BYTES + 8)
-# Batches on the GPU besides the one in use: DALI's output queue, and the second of the two resident ones.
+# Batches on the GPU in addition to the one in use: DALI's output queue, and the other one of the two resident ones.
 _BATCHES_AHEAD = {"dali": 2, "resident": 1}
 
 COMPILED_SHARE = 1 / 3
-"""Of an eager step's bytes an image, what a compiled step keeps at least: less than the outputs of the convolutions.
+"""The least share of an eager step's bytes per image that a compiled step keeps: less than all convolution outputs.
 
-torch.compile may compute normalisation and ReLU again in the backward pass, never a convolution.
+torch.compile may recompute normalisation and ReLU in the backward pass, but never a convolution.
 """
 
 
@@ -40,7 +40,7 @@ torch.compile may compute normalisation and ReLU again in the backward pass, nev
 class Footprint:
     """Memory of SSD300 with one backbone.
 
-    `train_mib` and `infer_mib` are MiB an image, batch included, by the bytes of an activation: 4 in fp32 and tf32, 2
+    `train_mib` and `infer_mib` are MiB per image, input included, by the bytes of an activation: 4 in fp32 and tf32, 2
     under autocast (amp, bf16).
     """
 
@@ -59,7 +59,7 @@ FOOTPRINTS: Mapping[str, Footprint] = {
 
 
 def estimate(case: Case) -> int:
-    """Bytes of memory that each GPU needs at least for a case; 0 for a case on the CPU."""
+    """The least memory in bytes that a case needs on each GPU; 0 for a case on the CPU."""
     if case.device == "cpu":
         return 0
     traits = WORKLOADS[case.workload]
@@ -71,7 +71,7 @@ def estimate(case: Case) -> int:
 
 
 def _model_bytes(case: Case) -> int:
-    """Weights; in training their momentum, their copies in 16 bits, and the gradients that DDP keeps in buckets."""
+    """Weights and, in training, momentum, the weights' 16-bit copies, and DDP's gradient buckets."""
     each = _FLOAT_BYTES
     if WORKLOADS[case.workload].trains:
         each += _FLOAT_BYTES
@@ -92,7 +92,7 @@ def _activation_bytes(case: Case) -> int:
 
 
 def too_large(case: Case, gpu_memory_bytes: int | None) -> str | None:
-    """Why a case cannot fit into this memory of one GPU: a sentence, None where it may (or the memory is not known)."""
+    """Why a case cannot fit into the memory of one GPU: a sentence, or None if it may fit or the memory is unknown."""
     needed = estimate(case)
     if gpu_memory_bytes is None or needed <= gpu_memory_bytes:
         return None

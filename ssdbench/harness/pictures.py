@@ -1,4 +1,4 @@
-"""Pictures for a report: files that a user names, as they are, and the sheets of trainings, made small enough."""
+"""Pictures for a report: files named by the user, and the detection sheets of trainings, compressed to fit."""
 
 import io
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from ssdbench.schema.report import Gap, Picture
 from ssdbench.schema.training import SHEET, Training
 
 LARGEST_PICTURES_BYTES = 700_000
-"""A report stays below 2 MB with them, and can still be mailed."""
+"""Keeps a report below 2 MB, small enough to mail."""
 
 _MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _SMALLEST_SHARE_BYTES = 90_000
-"""Fewer and larger sheets rather than many that show nothing."""
+"""Below this a sheet shows nothing: fewer sheets are better."""
 
 _TRIES = ((1660, 85), (1660, 70), (1280, 70), (1280, 50), (960, 50))
 """Width in pixels and quality of a JPEG, from good to small."""
 
 
 def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
-    """Pictures that were asked for by name.
+    """Read pictures named by the user.
 
     Raises:
-        UsageError: one cannot be read, or is neither PNG nor JPEG, or together they are too large.
+        UsageError: one cannot be read or is neither PNG nor JPEG, or together they are too large.
     """
     found = []
     for path in paths:
@@ -39,7 +39,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
     total = sum(len(picture.content) for picture in found)
     if total > LARGEST_PICTURES_BYTES:
         raise UsageError(
-            f"--picture: {total} bytes in all, a report holds {LARGEST_PICTURES_BYTES}; give fewer or smaller ones"
+            f"--picture: {total} bytes, a report has room for {LARGEST_PICTURES_BYTES}; give fewer or smaller ones"
         )
     return tuple(found)
 
@@ -47,7 +47,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[Picture, ...]:
 def training_sheets(
     trainings_folder: Path, run_id: str, case_key: str, trainings: Sequence[Training], most_bytes: int
 ) -> tuple[list[Picture], list[Gap]]:
-    """The sheets that trainings drew of their last evaluation, and why those of others are not shown."""
+    """The sheets of the trainings' last evaluations, and the reasons why some are not shown."""
     found: list[tuple[Training, Path]] = []
     missing: list[str] = []
     for training in trainings:
@@ -56,7 +56,7 @@ def training_sheets(
             found.append((training, path))
         elif training.complete:
             missing.append(str(training.seed))
-    gaps = [_gap(missing, f"no {SHEET} in {trainings_folder / run_id}: trained elsewhere, or removed since")]
+    gaps = [_gap(missing, f"no {SHEET} in {trainings_folder / run_id}: trained on another machine, or deleted")]
     pictures: list[Picture] = []
     crowded: list[str] = []
     left = most_bytes
@@ -71,7 +71,7 @@ def training_sheets(
         else:
             pictures.append(picture)
             left -= len(picture.content)
-    gaps.append(_gap(crowded, f"there is no more room in a report; they are in {trainings_folder / run_id}"))
+    gaps.append(_gap(crowded, f"the report has no room left; they are in {trainings_folder / run_id}"))
     return pictures, [gap for gap in gaps if gap is not None]
 
 
@@ -81,7 +81,7 @@ def _gap(seeds: Sequence[str], why: str) -> Gap | None:
 
 
 def _sheet(path: Path, training: Training, most_bytes: int) -> Picture | None:
-    # Imported here: most reports have no sheet.
+    # Imported here: most reports show no sheet.
     from PIL import Image
 
     after = f"after epoch {len(training.results)} of {training.epochs}"

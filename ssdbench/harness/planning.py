@@ -1,4 +1,4 @@
-"""From a suite and a machine to a plan: what is measured, what is skipped and why, in which order."""
+"""Turns a suite and a machine into a plan: which cases are measured, in which order, and why others are skipped."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,8 +18,8 @@ def make_plan(
 ) -> Plan:
     """Plan a suite for a machine; nothing is started.
 
-    `worker` is None where container images measure: what one of them lacks is a failure of its launches.
-    `pilot_pairs` is given where the verdict rule decides how many pairs are measured: only its first are planned.
+    `worker` is None for runs in container images: launches fail if an image lacks something. `pilot_pairs` is given if
+    the verdict rule decides how many pairs are measured; the plan has only the first ones.
     """
     device: DeviceKind = "cpu" if suite.device == "cpu" else "cuda"
     if suite.device == "auto" and not machine.hardware.gpu_count:
@@ -41,7 +41,7 @@ def _expanded(
 
 
 def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
-    """Round robin, every second round backwards, so that a drift of the machine weighs on all cases alike."""
+    """Round robin, every second round in reverse order, so that a drift of the machine affects all cases alike."""
     measured = [planned.case for planned in cases if planned.skip_reason is None]
     rounds = max((case.protocol.launches for case in measured), default=0)
     return tuple(
@@ -53,7 +53,7 @@ def _interleave(cases: tuple[PlannedCase, ...]) -> tuple[Slot, ...]:
 
 
 def skip_reason(case: Case, machine: Machine, worker: WorkerPython | None) -> str | None:
-    """Why this machine cannot measure the case as asked: a sentence, or None where it can."""
+    """Why this machine cannot measure the case: a sentence, or None if it can."""
     reason = (
         _system_reason(machine)
         or _nodes_reason(case, machine)
@@ -92,7 +92,7 @@ def _device_reason(case: Case, machine: Machine) -> str | None:
     if case.device == "cuda" and ranks > hardware.gpu_count:
         return f"needs {ranks} GPUs, {owner} has {hardware.gpu_count}"
     if case.device == "cpu" and case.binds_to_numa_node:
-        return "bind = numa takes the CPUs near a GPU, and the case is of the CPU alone"
+        return "bind = numa selects the CPUs near a GPU, and this case runs on the CPU"
     if case.device == "cpu" and ranks > hardware.cpu_count:
         return f"needs a CPU for each of {ranks} processes, {owner} has {hardware.cpu_count}"
     return None
@@ -102,7 +102,7 @@ def _precision_reason(case: Case, machine: Machine) -> str | None:
     rule = PRECISIONS[case.precision]
     if case.device == "cpu":
         if not rule.on_cpu:
-            return f"{case.precision} is a precision of GPUs, not of a CPU"
+            return f"{case.precision} needs a GPU"
         if case.precision == "bf16" and not machine.cpu_has_bf16:
             return "this CPU has no vector arithmetic for bfloat16 (AVX-512 or better)"
         return None
@@ -117,7 +117,7 @@ def _shape_reason(case: Case) -> str | None:
     if WORKLOADS[case.workload].trains and case.batch_size_per_gpu == 1:
         return "training with one image per GPU is impossible: BatchNorm on the 1x1 map needs more than one value"
     if case.workload == "accuracy" and case.pipeline == "resident":
-        return "the resident pipeline holds noise, from which no accuracy can be learned: take dali or torchvision"
+        return "the resident pipeline serves noise, from which nothing can be learned: use dali or torchvision"
     return None
 
 
@@ -128,11 +128,11 @@ def _graph_reason(case: Case) -> str | None:
         return "a CUDA graph needs a GPU, not a CPU"
     if not WORKLOADS[case.workload].records_graph:
         have = " or ".join(name for name, traits in WORKLOADS.items() if traits.records_graph)
-        return f"a CUDA graph holds a step of {have}, not of {case.workload}"
+        return f"CUDA graphs are for {have}, not for {case.workload}"
     if case.compile:
-        return "a CUDA graph of a compiled model is not offered: measure the two apart"
+        return "cuda_graph and compile cannot be combined: measure them separately"
     if WORKLOADS[case.workload].trains and case.world_size > 1:
-        return "a CUDA graph of training is of one GPU: the gradient average over several is not recorded"
+        return "a CUDA graph of training is limited to one GPU: averaging gradients over several cannot be recorded"
     return None
 
 
@@ -151,12 +151,12 @@ def _case_words(case: Case) -> set[str]:
 
 
 def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
-    """The cases of a plan that are asked for: each by its key or title, or by words that all are parts of its key.
+    """The cases of a plan that are named by key, by title, or by words that are all parts of the key.
 
-    Where DALI decodes is a word as well: decode=cpu, which is in the key, or decode=mixed, which is not.
+    decode=cpu and decode=mixed count as words too, although only decode=cpu is part of a key.
 
     Raises:
-        UsageError: one of them names no case.
+        UsageError: a name fits no case.
     """
     keys: set[str] = set()
     for text in asked:
@@ -165,7 +165,7 @@ def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
         found = found or {planned.case.key for planned in plan.cases if words <= _case_words(planned.case)}
         if not found:
             example = " ".join(plan.cases[0].case.key.split("-"))
-            raise UsageError(f"--case {text!r} is no case of {plan.suite}: write words such as {example!r}")
+            raise UsageError(f"--case {text!r} fits no case of {plan.suite}: use words such as {example!r}")
         keys |= found
     cases = tuple(planned for planned in plan.cases if planned.case.key in keys)
     return replace(plan, cases=cases, order=tuple(slot for slot in plan.order if slot.case_key in keys))

@@ -1,4 +1,4 @@
-"""Starting other programs: the only door to subprocess. Commands are argument lists, never shell text."""
+"""Starts other programs; no other module imports subprocess. Commands are argument lists, never shell text."""
 
 import json
 import os
@@ -15,12 +15,12 @@ import psutil
 from ssdbench.errors import EnvironmentLacksError, ExitCode, SsdbenchError
 from ssdbench.harness.stores import opening
 
-# The folder that holds the package: a worker imports this very source, whatever its interpreter has installed.
+# The folder of the package: a worker imports this source, whatever its interpreter has installed.
 SOURCE = Path(__file__).parents[2]
 
 
 class WorkerError(SsdbenchError):
-    """A worker's module refused its work; message and exit code are its own."""
+    """A module of the worker refused its task; message and exit code are the module's."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -28,12 +28,12 @@ class WorkerError(SsdbenchError):
 
 
 def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> dict[str, str]:
-    """This process's environment with the ssdbench of `source` first on the import path, and nothing beside it.
+    """This process's environment with the ssdbench of `source` first on the import path, and nothing else of it.
 
-    `source` may be a site-packages folder, whose other packages are not for a worker of another interpreter; an
-    ssdbench before 0.2.0 has no stand-in (`resources/import_path`), and was always a checkout.
-    PYTHONSAFEPATH (Python 3.11) keeps the working directory off it: in a checkout, its ssdbench would be found first.
-    The store and its password are not for workers.
+    `source` may be a site-packages folder, whose other packages must not be imported by another interpreter. An
+    ssdbench before 0.2.0 has no stand-in (`resources/import_path`), and is always a checkout.
+    PYTHONSAFEPATH (Python 3.11) keeps the working directory off the path: a checkout there would be imported instead.
+    Workers do not get the store's URL or password.
     """
     inherited = os.environ.get("PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if name not in opening.SECRETS}
@@ -44,7 +44,7 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
 
 
 def output_or_none(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
-    """What a short command prints; None where it is missing, fails or hangs."""
+    """What a short command prints; None if it is missing, fails or takes too long."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_seconds)
     except (OSError, subprocess.SubprocessError):
@@ -54,7 +54,7 @@ def output_or_none(command: Sequence[str], timeout_seconds: float = 10.0) -> str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """What a program said, and how it ended."""
+    """Output and exit code of a program."""
 
     exit_code: int
     out: str
@@ -64,10 +64,10 @@ class CommandResult:
 def run_command(
     command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_seconds: float = 120.0
 ) -> CommandResult:
-    """Run a program to its end; one that hangs counts as failed.
+    """Run a program to its end; one that exceeds the timeout has exit code -1.
 
     Raises:
-        EnvironmentLacksError: it is not here.
+        EnvironmentLacksError: it is not installed, or cannot be started.
     """
     try:
         done = subprocess.run(
@@ -76,16 +76,18 @@ def run_command(
     except subprocess.TimeoutExpired:
         return CommandResult(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")
     except FileNotFoundError:
-        raise EnvironmentLacksError(f"{command[0]} is not on the PATH: install it, or run this where it is") from None
+        raise EnvironmentLacksError(
+            f"{command[0]} is not on the PATH: install it, or use a machine that has it"
+        ) from None
     except OSError as error:
         raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
     return CommandResult(exit_code=done.returncode, out=done.stdout, error=done.stderr)
 
 
 def run_in_foreground(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program in this one's place: its output, and its signals too, which end it and not this one."""
+    """Run a program with this one's output; SIGTERM, SIGINT and SIGUSR1 are for the program and do not end this one."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, lambda *_: None)  # not ignored, which the program would inherit
+        signal.signal(number, lambda *_: None)  # SIG_IGN would be inherited by the program
     with subprocess.Popen(command, env=environment) as process:
         return process.wait()
 
@@ -93,17 +95,17 @@ def run_in_foreground(command: Sequence[str], environment: Mapping[str, str]) ->
 def run_module(
     python: str, arguments: Sequence[str], on_progress: Callable[[dict[str, object]], None] | None = None
 ) -> dict[str, object]:
-    """Run `python -m ...` of the worker wing to its end and return its result event.
+    """Run `python -m ...` of the device side to its end and return its result event.
 
-    The module prints JSON lines: any number of progress events (handed to `on_progress`), then a result or an error.
+    The module prints JSON lines: any number of progress events (passed to `on_progress`), then a result or an error.
 
     Raises:
-        WorkerError: the module found a user's mistake; its sentence and exit code.
-        EnvironmentLacksError: the interpreter is missing, or the module broke down (with the end of its log).
+        WorkerError: the module reported a user's mistake, with its message and exit code.
+        EnvironmentLacksError: the interpreter is missing, or the module crashed (with the last line of its log).
     """
     last: dict[str, object] = {}
     try:
-        # The log goes to a file: a pipe that nobody reads would stop a talkative module.
+        # The log goes to a file: a pipe that nobody reads would block a module that logs much.
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log_file,
             subprocess.Popen(
@@ -126,7 +128,7 @@ def run_module(
     if last.get("event") == "error":
         raise WorkerError(str(last["message"]), int(str(last["exit_code"])))
     if last.get("event") != "result":
-        raise EnvironmentLacksError(f"{python} -m {arguments[0]} broke down: {last_line(log)}")
+        raise EnvironmentLacksError(f"{python} -m {arguments[0]} crashed: {last_line(log)}")
     return last
 
 
@@ -143,9 +145,9 @@ def last_line(text: str) -> str:
 
 
 def is_rank_of(process: psutil.Process, case_file: Path) -> bool:
-    """Whether a process is a rank of the launch with this case.json, also in a container, where it is no child of ours.
+    """Whether a process is a rank of the launch with this case.json; in a container it is not a child of ours.
 
-    Ranks are known by their command, which torchrun's and an engine's end with as well.
+    Ranks are recognised by the end of their command line, which torchrun's and an engine's command lines share.
     """
     with suppress(psutil.Error):
         command = process.cmdline()
@@ -154,43 +156,43 @@ def is_rank_of(process: psutil.Process, case_file: Path) -> bool:
 
 
 class ProcessTree:
-    """A started program and all that it starts.
+    """A started program and all its descendants.
 
-    Workers are session leaders of their own, so no signal to a process group reaches them: the tree is walked.
+    Workers lead sessions of their own, so a signal to the process group does not reach them: the tree is walked.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         try:
             with log.open("wb") as file:
-                # A session of its own: Ctrl-C reaches the host alone, which then ends the tree in good order.
+                # A session of its own: Ctrl-C reaches the host only, which then stops the tree in order.
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=file,
                     env=environment,
-                    cwd=log.parent,  # no source tree: Python 3.10 would import from it
+                    cwd=log.parent,  # not a source tree: Python 3.10 would import from it
                     start_new_session=True,
                 )
         except OSError as error:
             raise EnvironmentLacksError(f"cannot start {command[0]}: {error.strerror}") from None
 
     def exit_code(self) -> int | None:
-        """The program's exit code (negative: the signal that ended it), None while it runs."""
+        """The program's exit code (minus the signal's number if a signal ended it), None while it runs."""
         return self._process.poll()
 
     def descendants(self) -> list[psutil.Process]:
-        """The living processes below the program."""
+        """The running descendants of the program."""
         try:
             return psutil.Process(self._process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
 
     def failure(self) -> None:
-        """Nothing is known of a failure here that is not in the folder of the launch."""
+        """None: the folder of the launch has everything that is known about a failure."""
 
     def stop(self, grace_seconds: float = 5.0) -> None:
-        """End the whole tree: first by request, after the grace by force. Returns when nothing of it is left."""
+        """Terminate the whole tree, and kill what is left after the grace period. Returns when all of it has ended."""
         members = self.descendants()
         if self._process.poll() is None:
             self._process.terminate()

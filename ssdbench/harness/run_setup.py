@@ -1,4 +1,4 @@
-"""A run's beginning and its end: what is asked, of this machine, by which interpreter, over which images."""
+"""Prepares a run: its plan, machine, interpreters, images and launchers."""
 
 import secrets
 import sys
@@ -41,7 +41,7 @@ _RUNS_TO_LEARN_FROM = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSetup:
-    """A run that can begin or go on: nothing is measured or made yet."""
+    """A run that can start or continue; nothing is measured or created yet."""
 
     machine: Machine
     worker: WorkerPython
@@ -56,8 +56,8 @@ def new_setup(suite: Suite, options: RunOptions, seed: int, baseline_arm: Baseli
     """Plan a suite for this machine; with `baseline_arm`, to be measured in pairs with that baseline.
 
     Raises:
-        EnvironmentLacksError: the interpreter that shall measure is missing, or there is no cluster to ask.
-        UsageError: the cluster takes no jobs with these options.
+        EnvironmentLacksError: the interpreter that would measure is missing, or there is no Slurm cluster.
+        UsageError: the cluster refuses jobs with these options.
     """
     settings = suite.verdict.settings()
     if options.slurm is None:
@@ -76,25 +76,24 @@ def new_setup(suite: Suite, options: RunOptions, seed: int, baseline_arm: Baseli
 
 
 def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]) -> RunSetup:
-    """Take up a run (None: the newest one that is unfinished, of the suite if that is given) where it stopped.
+    """Prepare to continue a run; None is the newest unfinished one, of `suite` if that is given.
 
     Raises:
-        StoreError: there is no such run, or none that is unfinished.
-        UsageError: it was begun on other hardware, under other settings, or with other images.
+        StoreError: there is no such run, or no unfinished one.
+        UsageError: it was started on other hardware, under other settings, or with other images.
         EnvironmentLacksError: its container engine does not answer.
     """
     resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
     machine = probe_machine() if resumed.header.options.slurm is None else _recorded_machine(resumed.header)
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
-            f"run {resumed.header.run_id} was begun on {resumed.header.hardware.key}, this is {machine.hardware.key}: "
-            "resume it there, or begin a new run here"
+            f"run {resumed.header.run_id} was started on {resumed.header.hardware.key}, this is "
+            f"{machine.hardware.key}: resume it there, or start a new run here"
         )
     _require_images(resumed)
     if changed := changed_settings(resumed.header.host, machine.host):
         raise UsageError(
-            f"run {resumed.header.run_id} was begun under other settings: {changed}; set them as they were, or begin a "
-            "new run"
+            f"run {resumed.header.run_id} was started under other settings: {changed}; restore them, or start a new run"
         )
     return RunSetup(
         machine=machine,
@@ -113,7 +112,7 @@ def trains_for_accuracy(plan: Plan) -> bool:
 
 
 def require_speed(plan: Plan) -> None:
-    """Raises UsageError for a plan that trains for accuracy: that has a verb of its own."""
+    """Raises UsageError for a plan that trains for accuracy, which `ssdbench converge` does."""
     if trains_for_accuracy(plan):
         raise UsageError(
             f"{plan.suite} trains for accuracy: use `ssdbench converge` (--suite {plan.suite}, or --resume)"
@@ -121,7 +120,7 @@ def require_speed(plan: Plan) -> None:
 
 
 def require_something_to_measure(plan: Plan) -> None:
-    """Raises EnvironmentLacksError with the first reason where every case is skipped."""
+    """Raises EnvironmentLacksError with the reasons if every case is skipped."""
     if not plan.order:
         reasons = sorted({planned.skip_reason for planned in plan.cases if planned.skip_reason})
         raise EnvironmentLacksError(
@@ -130,25 +129,25 @@ def require_something_to_measure(plan: Plan) -> None:
 
 
 def prepare_images(setup: RunSetup, on_progress: OnProgress) -> PreparedData | None:
-    """Make and check the images of the run; None where no case reads any.
+    """Create and check the images of the run; None if no case reads any.
 
     Raises:
-        WorkerError: the data set has a fault.
-        DataError: the run was begun over other images.
+        WorkerError: the data set is faulty.
+        DataError: the run was started with other images.
     """
     if not needs_images(setup.plan):
         return None
     data = prepare_dataset(setup.worker.executable, setup.options, on_progress)
     if setup.resumed is not None and setup.resumed.header.dataset != data.dataset:
         raise DataError(
-            f"the images of run {setup.resumed.header.run_id} have changed since it was begun "
-            f"({setup.resumed.header.dataset} then, {data.dataset} now): begin a new run"
+            f"the images of run {setup.resumed.header.run_id} have changed since it was started "
+            f"({setup.resumed.header.dataset} then, {data.dataset} now): start a new run"
         )
     return data
 
 
 def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
-    """Write the header of a new run, or return the resumed one as it stands."""
+    """Store the header of a new run, or return the resumed run."""
     if setup.resumed is not None:
         return setup.resumed
     now = datetime.now(timezone.utc)
@@ -169,9 +168,9 @@ def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
 
 
 def earlier_records(store: Store) -> list[Record]:
-    """Records of the newest runs, to predict durations from."""
+    """Records of the newest runs, for predicting durations."""
     records: list[Record] = []
-    # A prediction is no reason to stop: whoever asks for a run that cannot be read will be told so.
+    # An unreadable run must not prevent a prediction; a command that needs that run reports it.
     with suppress(StoreError):
         for header in store.headers()[-_RUNS_TO_LEARN_FROM:]:
             records += store.load(header.run_id).records
@@ -179,7 +178,7 @@ def earlier_records(store: Store) -> list[Record]:
 
 
 def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
-    """What measures as each arm."""
+    """The launcher of each arm."""
     options, baseline_arm = setup.options, setup.baseline_arm
     found: dict[Arm, Launcher] = {"candidate": _build_launcher(setup, options.image, setup.worker.executable, SOURCE)}
     if baseline_arm is not None:
@@ -201,15 +200,15 @@ def _build_launcher(setup: RunSetup, image: ContainerImage | None, python: str, 
 def _probe_node(slurm: SlurmOptions, options: RunOptions, *, pairs: bool) -> tuple[Machine, WorkerPython, RunOptions]:
     node = probe_cluster(slurm, options.python or sys.executable, cache_folder() / "work")
     assert node.worker is not None
-    if pairs:  # both launches of a pair on one node, or what differs between nodes would be taken for a change
+    if pairs:  # both launches of a pair on one node, or a difference between nodes would pass for a change
         options = replace(options, slurm=replace(slurm, nodelist=node.name))
     return node.machine, node.worker, options
 
 
 def _recorded_machine(header: RunHeader) -> Machine:
-    """What a cluster's node was when the run was begun: each launch sees to it that its own is like it.
+    """The cluster's node at the start of the run; each launch checks that its own node is like it.
 
-    Jobs inherit the variables that are set here; the GPUs that one may see, and what a site adds, are Slurm's affair.
+    Jobs inherit the variables set here, except for the visible GPUs, which Slurm sets along with the site's own.
     """
     here = probe_machine()
     ours = {name: value for name, value in here.host.variables.items() if name != "CUDA_VISIBLE_DEVICES"}
@@ -218,7 +217,7 @@ def _recorded_machine(header: RunHeader) -> Machine:
 
 
 def _require_images(run: Run) -> None:
-    """Raises UsageError where an image is no longer what it was when the run was begun."""
+    """Raises UsageError if an image is not the one that the run was started with."""
     options, baseline_arm = run.header.options, run.header.baseline_arm
     if options.container is not None:
         remove_leftovers(options.container.engine)
@@ -230,8 +229,8 @@ def _require_images(run: Run) -> None:
         )
         if now.id != image.id or now.failure is not None:
             raise UsageError(
-                f"run {run.header.run_id} was begun with {image.reference} {image.id}, which is no longer here: fetch "
-                "it again by its digest, or begin a new run"
+                f"run {run.header.run_id} was started with {image.reference} {image.id}, which is no longer here: "
+                "fetch it again by its digest, or start a new run"
             )
 
 
@@ -242,4 +241,4 @@ def _newest_unfinished(store: Store, suite: str | None, is_unfinished: Callable[
         if is_unfinished(run):
             return run
     of_suite = f" of suite {suite}" if suite else ""
-    raise StoreError(f"{store.name} holds no unfinished run{of_suite}: begin one without --resume")
+    raise StoreError(f"{store.name} holds no unfinished run{of_suite}: start one without --resume")

@@ -1,4 +1,4 @@
-"""In which order a run's launches are measured: as its plan says, or in pairs for as long as the verdict rule asks."""
+"""The order in which launches are measured: that of the plan, or pairs until the verdict rule asks for no more."""
 
 import random
 import time
@@ -10,7 +10,7 @@ from ssdbench.schema.launch_values import Wanted
 from ssdbench.schema.record import Arm, Record, StageName
 
 AskRule = Callable[[Sequence[Record]], Mapping[str, Wanted]]
-"""All records so far -> the pairs that each case still needs, none where it is decided."""
+"""All records so far -> the pairs that each undecided case needs."""
 
 _ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
 
@@ -18,7 +18,7 @@ _ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
 def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> None:
     """Measure the launches of the plan that are not measured yet, in the plan's order.
 
-    No launch begins after `deadline_seconds` (of the monotonic clock).
+    No launch starts after `deadline_seconds` (of the monotonic clock).
     """
     left = [
         (plan.case(slot.case_key), slot.launch)
@@ -28,7 +28,7 @@ def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> No
     try:
         for number, (case, launch) in enumerate(left):
             loop.observer.remaining_changed([other.key for other, _ in left[number:]])
-            if _is_over(deadline_seconds):
+            if _is_past(deadline_seconds):
                 return
             loop.submit(left[number:])
             loop.measure(case, "candidate", "measure", launch, f"launch {launch + 1} of {case.protocol.launches}")
@@ -38,18 +38,18 @@ def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> No
 
 
 def run_pairs(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
-    """Measure pairs (a launch of the baseline, one of the candidate) until the rule asks for no more.
+    """Measure pairs (one launch of each arm) until the rule asks for no more.
 
-    Cases take turns, a pair each; the order within a pair is drawn at random, from the plan's seed, so that neither
-    arm profits from a drift. The rule is asked between rounds and sees only what was measured. No pair begins after
-    `deadline_seconds` (of the monotonic clock).
+    Each case gets one pair per round. The order within a pair is drawn at random from the plan's seed, so that a drift
+    of the machine favours neither arm. The rule is asked between rounds. No pair starts after `deadline_seconds` (of
+    the monotonic clock).
     """
-    while wanted := _ask(loop, ask):
+    while wanted := _ask_rule(loop, ask):
         loop.observer.remaining_changed(
             [key for key, more in wanted.items() for _ in range(_open_launches(loop, key, more))]
         )
         for key, more in wanted.items():
-            if _is_over(deadline_seconds):
+            if _is_past(deadline_seconds):
                 return
             stage: StageName = more.stage.value
             pair = _first_open_pair(loop, key, stage)
@@ -60,11 +60,11 @@ def run_pairs(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: floa
 
 
 def run_candidates(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
-    """Like `run_pairs` with the candidate alone: its launches are paired with those of a stored baseline."""
-    while wanted := _ask(loop, ask):
+    """Like `run_pairs`, with the candidate only: its launches are compared with those of a stored baseline."""
+    while wanted := _ask_rule(loop, ask):
         loop.observer.remaining_changed([key for key, more in wanted.items() for _ in range(more.pairs)])
         for key in wanted:
-            if _is_over(deadline_seconds):
+            if _is_past(deadline_seconds):
                 return
             launch = 0
             while loop.is_measured(key, "candidate", "measure", launch):
@@ -73,12 +73,12 @@ def run_candidates(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds:
     loop.observer.remaining_changed([])
 
 
-def _ask(loop: LaunchLoop, ask: AskRule) -> Mapping[str, Wanted]:
+def _ask_rule(loop: LaunchLoop, ask: AskRule) -> Mapping[str, Wanted]:
     loop.observer.round_finished(loop.records)
     return ask(loop.records)
 
 
-def _is_over(deadline_seconds: float | None) -> bool:
+def _is_past(deadline_seconds: float | None) -> bool:
     return deadline_seconds is not None and time.monotonic() > deadline_seconds
 
 
@@ -90,7 +90,7 @@ def _first_open_pair(loop: LaunchLoop, key: str, stage: StageName) -> int:
 
 
 def _open_launches(loop: LaunchLoop, key: str, more: Wanted) -> int:
-    # Of the first pair an interruption may have left one launch alone.
+    # An interruption may have left a single launch of the first pair.
     first = _first_open_pair(loop, key, more.stage.value)
     return 2 * more.pairs - sum(loop.is_measured(key, arm, more.stage.value, first) for arm in _ARMS)
 

@@ -1,4 +1,4 @@
-"""Suites: TOML in, cases out. Every mistake in a suite is one sentence that names the file, the key and the remedy."""
+"""Suites: reads TOML files and expands them into cases. A mistake is one sentence with file, key and remedy."""
 
 import difflib
 import itertools
@@ -62,7 +62,7 @@ OneOrMore = BeforeValidator(_as_list)
 
 
 class ProtocolTable(Table):
-    """Overrides of the protocol; None keeps what stands above."""
+    """Overrides of the protocol; None keeps the outer value."""
 
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
     steps: Count | None = None
@@ -72,13 +72,13 @@ class ProtocolTable(Table):
     timed_seconds: Seconds | None = None
 
     def over(self, other: Protocol) -> Protocol:
-        """`other` with what is set here."""
+        """`other` with the values that are set here."""
         changes = {name: value for name, value in self.model_dump().items() if value is not None}
         return Protocol(**{name: getattr(other, name) for name in Protocol.__dataclass_fields__} | changes)
 
 
 class DataTable(Table):
-    """The synthetic data set that is made when no --data is given."""
+    """The synthetic data set that is created when no --data is given."""
 
     train_images: Count = SyntheticData().train_images
     val_images: Count = SyntheticData().val_images
@@ -86,12 +86,12 @@ class DataTable(Table):
     easy: bool = SyntheticData().easy
 
     def synthetic_data(self) -> SyntheticData:
-        """The same as the record keeps it."""
+        """The data set as a run's header describes it."""
         return SyntheticData(**self.model_dump())
 
 
 class VerdictTable(Table):
-    """Levels and caps of the verdict rule; None keeps the default of `schema.settings.Settings`."""
+    """Levels and limits of the verdict rule; None keeps the default of `schema.settings.Settings`."""
 
     margin: float | None = None
     alpha: float | None = None
@@ -116,7 +116,7 @@ class VerdictTable(Table):
 
 
 class MatrixTable(Table):
-    """Axes of a grid: every key takes a value or a list; the cases are their product, less `exclude`."""
+    """Axes of a grid: each key takes a value or a list. The cases are the product, without those in `exclude`."""
 
     workload: Annotated[list[WorkloadName], OneOrMore]
     world_size: Annotated[list[Count], OneOrMore] = [1]
@@ -137,10 +137,10 @@ class MatrixTable(Table):
 
 
 class Suite(Table):
-    """A named set of cases; `device` "auto" is the GPU where there is one, else the CPU.
+    """A named set of cases; `device` "auto" is the GPU if there is one, else the CPU.
 
-    A launch beside which other processes kept more than `foreign_cpu_limit_cores` busy is invalid and replaced; left
-    out, the limit follows from the machine and from what the ranks need (`harness.validity`).
+    A launch is invalid, and replaced, if other processes kept more than `foreign_cpu_limit_cores` cores busy. Without
+    this key the limit follows from the machine and the ranks' needs (`harness.machine.validity`).
     """
 
     name: str
@@ -194,8 +194,8 @@ def parse_suite(content: dict[str, Any], origin: str) -> Suite:
         where = f"{origin}: matrix {number}"
         if "decode" in matrix.model_fields_set and "dali" not in matrix.pipeline:
             raise UsageError(
-                f"{where}: decode says where dali decodes, and its pipeline is "
-                f"{', '.join(matrix.pipeline)}: leave decode out, or add dali"
+                f"{where}: decode is for the pipeline dali, and its pipeline is "
+                f"{', '.join(matrix.pipeline)}: omit decode, or add dali"
             )
         _check_protocol(_protocol(suite, matrix), where)
         _check_options(matrix, where)
@@ -212,8 +212,8 @@ def _check_protocol(protocol: Protocol, where: str) -> None:
     seconds = protocol.warmup_seconds + protocol.timed_seconds
     if seconds >= protocol.timeout_seconds:
         raise UsageError(
-            f"{where}: warmup_seconds and timed_seconds are {seconds:g} s together, and a launch may take only "
-            f"{protocol.timeout_seconds:g} s: raise timeout_seconds"
+            f"{where}: warmup_seconds and timed_seconds sum to {seconds:g} s, and a launch may take only "
+            f"{protocol.timeout_seconds:g} s: increase timeout_seconds"
         )
 
 
@@ -228,15 +228,15 @@ def _check_options(matrix: MatrixTable, where: str) -> None:
 def _check_exclude(rule: dict[str, OptionValue], matrix: MatrixTable, where: str) -> None:
     for key, value in rule.items():
         if key not in AXES:
-            raise UsageError(f"{where}: exclude names {key!r}, which is no axis: choose from {', '.join(AXES)}")
+            raise UsageError(f"{where}: exclude has {key!r}, which is not an axis: choose from {', '.join(AXES)}")
         if value not in getattr(matrix, key):
             raise UsageError(f"{where}: exclude never applies: {key} = {value!r} is not in {getattr(matrix, key)}")
 
 
 def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0) -> Iterator[tuple[Case, str | None]]:
-    """All cases in the suite's order, each with the capability below which alone it is wanted (None: everywhere).
+    """All cases in the suite's order, each with the compute capability below which it is wanted (None: always).
 
-    `threads_per_rank` 0 becomes a fair share of the logical CPUs of a machine with `cpu_count` and `gpu_count` of them,
+    `threads_per_rank` 0 becomes a share of the logical CPUs of a machine with `cpu_count` CPUs and `gpu_count` GPUs,
     see `_default_threads`.
     """
     seen: set[str] = set()
@@ -255,19 +255,19 @@ def expand(suite: Suite, device: DeviceKind, cpu_count: int, gpu_count: int = 0)
                 **_without_unused(axes, device),
             )
             if case.workload == "accuracy":
-                accuracy_options(case)  # refuses a wrong one before anything is started
+                accuracy_options(case)  # refuses wrong options before anything is started
             if case.key not in seen:
                 seen.add(case.key)
                 yield case, matrix.below_capability
 
 
 def _default_threads(axes: dict[str, Any], device: DeviceKind, cpu_count: int, gpu_count: int) -> int:
-    """CPU threads of a rank where the suite names no number.
+    """CPU threads of a rank if the suite gives no number.
 
-    On a CPU the ranks divide all CPUs. Beside a GPU a rank has what it would have if every GPU of the machine were in
-    use, so that figures of one GPU and of eight scale by the GPUs alone; one CPU of it is left to the rank's main
-    thread, which keeps the GPU busy. torchvision's threads are processes, each with two batches in shared memory:
-    8 at most, as in the published loader.
+    On a CPU the ranks share all CPUs. On a GPU a rank gets the share that it would get if every GPU of the machine were
+    in use, so that throughput of one and of eight GPUs differs by the GPUs only; one CPU of that share is left for the
+    rank's main thread, which keeps the GPU busy. torchvision's threads are processes with two batches each in shared
+    memory: at most 8, as in the published loader.
     """
     ranks: int = max(1, axes["world_size"] // axes["nodes"])
     if device == "cpu":
@@ -277,7 +277,7 @@ def _default_threads(axes: dict[str, Any], device: DeviceKind, cpu_count: int, g
 
 
 def _without_unused(axes: dict[str, Any], device: DeviceKind) -> dict[str, Any]:
-    """Name what a workload does not use as such: the input pipeline of a resnet18 and of a resnet50 are one case."""
+    """Set axes that a workload does not use to fixed values: `input` of resnet18 and of resnet50 is one case."""
     unused: dict[str, Any] = {}
     if not WORKLOADS[axes["workload"]].uses_model:
         unused |= {"backbone": NOT_USED, "precision": "fp32", "compile": False, "cuda_graph": False}

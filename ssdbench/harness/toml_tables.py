@@ -1,4 +1,4 @@
-"""TOML in, validated tables out. Every mistake is one sentence that names the file, the key and the remedy."""
+"""Reads TOML files into validated tables. Every mistake is one sentence that names file, key and remedy."""
 
 import difflib
 import sys
@@ -17,7 +17,7 @@ else:
 
 
 class Table(BaseModel):
-    """A table of a file that people write: no unknown key, no conversion between types."""
+    """A table of a file written by hand: unknown keys are errors, and types are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -26,23 +26,23 @@ T = TypeVar("T", bound=Table)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a file.
+    """The content of a TOML file.
 
     Raises:
-        UsageError: not TOML, or not to be read.
+        UsageError: it cannot be read, or is not TOML.
     """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} is no TOML that can be read: {error}") from None
+        raise UsageError(f"{path}: cannot be read as TOML ({error}); correct the file") from None
     return content
 
 
 def validated(kind: type[T], content: dict[str, Any], origin: str) -> T:
-    """The content as a table; `origin` is what a message calls it.
+    """The content as a table; messages call it `origin`.
 
     Raises:
-        UsageError: a key or value that this table does not have.
+        UsageError: the table does not have such a key or value.
     """
     try:
         return kind.model_validate(content)
@@ -52,15 +52,15 @@ def validated(kind: type[T], content: dict[str, Any], origin: str) -> T:
 
 def _sentence(kind: type[Table], error: ValidationError) -> str:
     faults = error.errors()
-    # A key with a typing error is also a key that is missing: name the one that the user wrote.
+    # A misspelt key is reported as missing too: name the one that the user wrote.
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    *place, key = first["loc"] or ("",)
+    *location, key = first["loc"] or ("",)
     where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        table = _table_at(kind, place)
+        table = _table_at(kind, location)
         close = difflib.get_close_matches(str(key), table.model_fields, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"key {where!r} is not known: {hint}known here are {', '.join(table.model_fields)}"
+        return f"key {where!r} is not known: {hint}the keys here are {', '.join(table.model_fields)}"
     if first["type"] == "missing":
         return f"key {where!r} is missing"
     if first["type"] == "value_error":
@@ -68,9 +68,9 @@ def _sentence(kind: type[Table], error: ValidationError) -> str:
     return f"key {where!r}: {first['msg']} (found {first['input']!r})"
 
 
-def _table_at(kind: type[Table], place: Sequence[int | str]) -> type[Table]:
-    """The table in which the last key of a place stands: numbers and names of entries are passed over."""
-    for part in place:
+def _table_at(kind: type[Table], location: Sequence[int | str]) -> type[Table]:
+    """The table that contains the last key of a location; numbers and names of entries are skipped."""
+    for part in location:
         if part in kind.model_fields:
             kind = next(_tables_in(kind.model_fields[str(part)].annotation), kind)
     return kind

@@ -1,4 +1,4 @@
-"""Asks the worker's interpreter for the operations of steps, and for ceilings of a device of this machine."""
+"""Has the worker's interpreter trace the operations of steps, and measure the ceilings of a device."""
 
 import json
 import tempfile
@@ -16,10 +16,10 @@ from ssdbench.schema.roofline import Ceilings, Operation
 def trace_steps(
     python: str, cases: Sequence[Case], measure: DeviceKind | None, on_progress: OnProgress
 ) -> tuple[list[tuple[Operation, ...]], Ceilings | None]:
-    """The operations of one step of each case, and the ceilings of a device of this kind, None where none is asked for.
+    """The operations of one step of each case, and the ceilings of this kind of device (None if not asked for).
 
     Raises:
-        EnvironmentLacksError: the interpreter cannot do it; with the end of what it said.
+        EnvironmentLacksError: the interpreter cannot do this; the message has the last line of its log.
         WorkerError: there is no such device.
     """
     with tempfile.TemporaryDirectory() as folder:

@@ -67,7 +67,7 @@ def test_a_baseline_that_cannot_run_is_one_sentence(ssdbench: Ssdbench, tmp_path
     assert "--baseline-python, --baseline-checkout or --baseline-run" in nothing.stderr
     empty = ssdbench(*PACE, "--baseline-checkout", str(tmp_path))
     assert empty.returncode == ExitCode.USAGE
-    assert "holds no ssdbench" in empty.stderr
+    assert "has no ssdbench" in empty.stderr
     missing = ssdbench(*PACE, "--baseline-python", "/no/such/python")
     assert missing.returncode == ExitCode.ENVIRONMENT
     assert "/no/such/python" in missing.stderr

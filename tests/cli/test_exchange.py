@@ -173,9 +173,9 @@ def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(
 @pytest.mark.parametrize(
     ("layout", "content", "message"),
     [
-        ("bmf", "[]", "no benchmark in it"),
-        ("bmf", '{"a": {"b": {"value": "1"}}}', "'a' 'b': '1' is no finite number"),
-        ("bmf", '{"a": {"b": {"value": NaN}}}', "'a' 'b': nan is no finite number"),
+        ("bmf", "[]", "contains no benchmark"),
+        ("bmf", '{"a": {"b": {"value": "1"}}}', "'a' 'b': '1' is not a finite number"),
+        ("bmf", '{"a": {"b": {"value": NaN}}}', "'a' 'b': nan is not a finite number"),
         ("bmf", '{"a": {"b": {"value": 1}, "c": {"value": 1}}}', "several metrics (b, c); choose one with --metric"),
         ("bmf", "{", "not JSON"),
         ("pytest-benchmark", "{}", "no list of benchmarks"),
@@ -183,10 +183,10 @@ def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(
         (
             "pytest-benchmark",
             '{"benchmarks": [{"fullname": "a", "stats": {"data": [true]}}]}',
-            "True is no finite number",
+            "True is not a finite number",
         ),
         ("mllog", "hello\n", "no line with :::MLLOG in it"),
-        ("mllog", "rank 0: :::MLLOG {\n", "line 1: not JSON behind :::MLLOG"),
+        ("mllog", "rank 0: :::MLLOG {\n", "line 1: no JSON after :::MLLOG"),
         ("mllog", ':::MLLOG {"key": 1}\n', "line 1: no key and value"),
     ],
 )

@@ -22,15 +22,15 @@ def test_env_names_every_gpu_with_what_is_known_and_why_it_is_not_measured(libra
     ).splitlines()  # fmt: skip
     assert "GPU 0: NVIDIA GB10, unknown memory, GPU-zero" in told
     assert "GPU 3: NVIDIA GB10, unknown memory, GPU-three" in told
-    assert "GPU 1 does not answer (NVML: GPU is lost)" in told
-    assert any(line.startswith("GPU 2 (Tesla T4) is not measured beside GPU 0 (NVIDIA GB10)") for line in told)
+    assert "GPU 1 does not respond (NVML: GPU is lost)" in told
+    assert any(line.startswith("GPU 2 (Tesla T4) is not measured with GPU 0 (NVIDIA GB10)") for line in told)
     assert any(line.startswith("Baselines of this hardware are kept under 2x-nvidia-gb10--") for line in told)
     assert "NVIDIA driver 525.60" in told
 
 
 def test_env_without_an_answer_of_nvml_says_what_the_cpu_can(library: Path) -> None:
     told = beside_stub(library, "-m", "ssdbench", "env", NVML_STUB_DOWN="1")
-    assert "No GPU: no NVIDIA driver answers here (NVML: RM has detected an NVML/RM version mismatch.)" in told
+    assert "No GPU: no NVIDIA driver is available here (NVML: RM has detected an NVML/RM version mismatch.)" in told
     assert "On the CPU can be measured:" in told
     assert "torch has code for" not in told  # where there is no GPU nobody waits for torch
 
@@ -45,7 +45,7 @@ def test_plan_skips_a_gpu_that_torch_has_no_code_for(library: Path, tmp_path: Pa
         NVML_STUB_NAME0="Tesla K10", NVML_STUB_CAPABILITY0="30", NVML_STUB_MIB0="16384",
     )  # fmt: skip
     assert "has no code for Tesla K10 of compute capability 3.0" in told or "was built without CUDA" in told
-    assert "GPU 1 (Stub) is not measured beside GPU 0 (Tesla K10)" in told
+    assert "GPU 1 (Stub) is not measured with GPU 0 (Tesla K10)" in told
     assert "0 launches" in told
 
 
@@ -62,5 +62,5 @@ def test_a_run_on_the_cpu_beside_a_lost_gpu_goes_to_its_end_and_names_the_gpu(li
         "--device", "cpu", "--foreign-cpu", "100", "--results", str(tmp_path), NVML_STUB_LOST="1",
         SSDBENCH_CACHE=str(tmp_path / "cache"),
     )  # fmt: skip
-    assert "GPU 1 does not answer (NVML: GPU is lost)" in told
+    assert "GPU 1 does not respond (NVML: GPU is lost)" in told
     assert "images/s" in told

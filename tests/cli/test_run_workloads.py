@@ -126,7 +126,7 @@ def test_where_dali_decodes_is_an_axis_of_an_ad_hoc_grid(ssdbench: Ssdbench) -> 
     assert planned.stdout.count("decode=cpu") == 1
     refused = ssdbench(*grid, "cpu", "--pipeline", "torchvision")
     assert refused.returncode == ExitCode.USAGE
-    assert "decode says where dali decodes, and its pipeline is torchvision: leave decode out" in refused.stderr
+    assert "decode is for the pipeline dali, and its pipeline is torchvision: omit decode" in refused.stderr
 
 
 def test_a_loss_that_is_not_finite_is_that_outcome_at_that_step(ssdbench: Ssdbench, tmp_path: Path) -> None:

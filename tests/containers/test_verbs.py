@@ -160,9 +160,9 @@ def test_a_mistake_is_one_sentence(docker: Bench, ssdbench: Ssdbench, tmp_path: 
     write_paced(tmp_path, margin=MARGIN)
     given = ("--suite", "paced.toml", "--containers", str(docker.write(tmp_path)))
     for verb, more, sentence in (
-        ("compare", ("26.01", "26.05; reboot"), "is no image: write it as repository:tag"),
+        ("compare", ("26.01", "26.05; reboot"), "is not an image: write repository:tag"),
         ("bisect", ("--good", "26.05", "--bad", "26.01"), "does not come before"),
-        ("bisect", ("--good", "26.01", "--bad", "26.05", "--case", "train"), "--case 'train' is no case of paced"),
+        ("bisect", ("--good", "26.01", "--bad", "26.05", "--case", "train"), "--case 'train' fits no case of paced"),
         ("bisect", ("--good", "26.01", "--bad", "27.01"), "bench:27.01 is not in the list of images"),
     ):
         refused = ssdbench("containers", verb, *more, *given)

@@ -18,7 +18,7 @@ def stored(source: Path, **host: object) -> Run:
 
 
 def test_what_was_measured_with_uncommitted_changes_cannot_be_told_apart(tmp_path: Path):
-    with pytest.raises(EnvironmentLacksError, match="with changes that no commit holds"):
+    with pytest.raises(EnvironmentLacksError, match="with uncommitted changes"):
         choose_baseline_arm(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"))
 
 

@@ -27,7 +27,7 @@ def machine(gpu: str | None, capability: tuple[int, int] | None, gpus: int = 1, 
         gpu_memory_bytes=2**34 if gpu else None,
         compute_capability=capability,
     )
-    reason = None if gpu else "no NVIDIA driver answers here"
+    reason = None if gpu else "no NVIDIA driver is available here"
     return Machine(hardware=hardware, host=HOST, cpu_has_bf16=bf16, no_gpu_reason=reason)
 
 
@@ -70,14 +70,14 @@ def case(**changes: object) -> Case:
         (CLUSTER, {"world_size": 1, "nodes": 2}, "1 ranks cannot be spread evenly over 2 nodes"),
         (CLUSTER, {"world_size": 4, "nodes": 4}, "needs 4 nodes, there are 2"),
         (AMPERE, {"world_size": 16, "nodes": 2}, "needs 2 nodes, this is one machine (see docs/slurm.md)"),
-        (LAPTOP, {}, "needs a GPU, and no NVIDIA driver answers here"),
+        (LAPTOP, {}, "needs a GPU, and no NVIDIA driver is available here"),
         (LAPTOP, {"device": "cpu"}, None),
         (LAPTOP, {"device": "cpu", "precision": "bf16"}, None),
         (OLD_LAPTOP, {"device": "cpu", "precision": "bf16"}, "no vector arithmetic for bfloat16"),
-        (LAPTOP, {"device": "cpu", "precision": "tf32"}, "a precision of GPUs"),
-        (LAPTOP, {"device": "cpu", "precision": "amp"}, "a precision of GPUs"),
+        (LAPTOP, {"device": "cpu", "precision": "tf32"}, "needs a GPU"),
+        (LAPTOP, {"device": "cpu", "precision": "amp"}, "needs a GPU"),
         (LAPTOP, {"device": "cpu", "world_size": 8}, "needs a CPU for each of 8 processes"),
-        (LAPTOP, {"device": "cpu", "options": {"bind": "numa"}}, "bind = numa takes the CPUs near a GPU"),
+        (LAPTOP, {"device": "cpu", "options": {"bind": "numa"}}, "bind = numa selects the CPUs near a GPU"),
         (HOPPER, {"options": {"bind": "numa"}}, None),
         (HOPPER, {"batch_size_per_gpu": 1}, "one image per GPU is impossible"),
         (HOPPER, {"batch_size_per_gpu": 1, "workload": "infer"}, None),
@@ -87,11 +87,11 @@ def case(**changes: object) -> Case:
         (
             HOPPER,
             {"cuda_graph": True, "workload": "detect"},
-            "a CUDA graph holds a step of train or infer, not",
+            "CUDA graphs are for train or infer, not",
         ),
-        (HOPPER, {"cuda_graph": True, "workload": "accuracy"}, "train or infer, not of accuracy"),
-        (HOPPER, {"cuda_graph": True, "compile": True}, "a CUDA graph of a compiled model is not offered"),
-        (AMPERE, {"cuda_graph": True, "world_size": 2}, "a CUDA graph of training is of one GPU"),
+        (HOPPER, {"cuda_graph": True, "workload": "accuracy"}, "train or infer, not for accuracy"),
+        (HOPPER, {"cuda_graph": True, "compile": True}, "cuda_graph and compile cannot be combined"),
+        (AMPERE, {"cuda_graph": True, "world_size": 2}, "a CUDA graph of training is limited to one GPU"),
     ],
 )
 def test_what_cannot_be_measured_as_asked_is_skipped_with_its_reason(
@@ -115,7 +115,7 @@ def test_a_missing_package_is_a_reason(missing: str, changes: dict[str, object],
 )
 def test_an_older_dali_than_was_tested_is_a_reason_for_its_pipeline_alone(version: str, is_too_old: bool) -> None:
     worker = replace(WORKER, packages=WORKER.packages | {"dali": version})
-    says = f"DALI {version} is too old for the dali pipeline, ssdbench needs 1.26 or newer"
+    says = f"DALI {version} is too old for the dali pipeline, which needs 1.26 or newer"
     assert skip_reason(case(), HOPPER, worker) == (says if is_too_old else None)
     assert skip_reason(case(pipeline="torchvision"), HOPPER, worker) is None
 
@@ -234,7 +234,7 @@ def test_cases_are_asked_for_by_their_key_or_by_words_of_it() -> None:
     title = plan.cases[1].case.title
     assert [planned.case.title for planned in select_cases(plan, [title]).cases] == [title]
     assert {slot.case_key for slot in found.order} == {planned.case.key for planned in found.cases}
-    with pytest.raises(UsageError, match=r"--case 'infer' is no case of s: write words such as 'train resnet50 dali "):
+    with pytest.raises(UsageError, match=r"--case 'infer' fits no case of s: use words such as 'train resnet50 dali "):
         select_cases(plan, ["infer"])
 
 

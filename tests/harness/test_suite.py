@@ -165,22 +165,22 @@ def test_the_input_pipeline_alone_decodes_where_it_is_told_to(tmp_path: Path) ->
         ("matrix = []", "key 'matrix'"),
         (
             '[[matrix]]\nworkload = "train"\npipeline = "resident"\ndecode = "cpu"',
-            "matrix 1: decode says where dali decodes, and its pipeline is resident: leave decode out, or add dali",
+            "matrix 1: decode is for the pipeline dali, and its pipeline is resident: omit decode, or add dali",
         ),
         (
             '[[matrix]]\nworkload = "train"\ndecode = "gpu"',
             "'gpu' is not known: did you mean 'cpu'? choose from cpu, mixed",
         ),
         ('protocol = { step = 3 }\n[[matrix]]\nworkload = "train"', "did you mean 'steps'?"),
-        ('[[matrix]]\nworkload = "train"\nexclude = [{ gpus = 8 }]', "exclude names 'gpus', which is no axis"),
+        ('[[matrix]]\nworkload = "train"\nexclude = [{ gpus = 8 }]', "exclude has 'gpus', which is not an axis"),
         ('[[matrix]]\nworkload = "train"\nexclude = [{ world_size = 8 }]', "exclude never applies"),
-        ("[[matrix]", "is no TOML that can be read"),
+        ("[[matrix]", "cannot be read as TOML"),
         ('protocol = { timed_seconds = -1 }\n[[matrix]]\nworkload = "train"', "key 'protocol.timed_seconds'"),
         ('protocol = { warmup_seconds = inf }\n[[matrix]]\nworkload = "train"', "key 'protocol.warmup_seconds'"),
         (
             "protocol = { timed_seconds = 800, timeout_seconds = 900 }\n"
             '[[matrix]]\nworkload = "train"\nprotocol = { warmup_seconds = 100 }',
-            "matrix 1: warmup_seconds and timed_seconds are 900 s together, and a launch may take only 900 s",
+            "matrix 1: warmup_seconds and timed_seconds sum to 900 s, and a launch may take only 900 s",
         ),
         (
             '[[matrix]]\nworkload = "infer"\noptions = { timing = "synchronized" }',

@@ -32,11 +32,11 @@ def container_command(
     """The engine's command line that runs `program` in the image, in the writable `folder`, with our `package`.
 
     Raises:
-        UsageError: a path that no engine can be told to mount.
+        UsageError: a path cannot be mounted.
     """
     engine = options.engine
     inside = {"PYTHONPATH": str(SOURCE_INSIDE), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    # A user without an entry in the image's /etc/passwd has no home and no name, and torch asks for both.
+    # torch needs a home and a user name, which a user without an entry in the image's /etc/passwd lacks.
     inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables, **options.variables}
     mounts = [
         (package, SOURCE_INSIDE / "ssdbench"),
@@ -67,35 +67,35 @@ def _mount(arguments: Arguments, path: Path, inside: Path) -> Arguments:
 
 
 def engine_failure(what: str, complaint: str) -> Failure:
-    """A failure that the engine itself complains about."""
+    """A failure reported by the engine itself."""
     full = "no space left on device" in complaint.lower() or "disk quota exceeded" in complaint.lower()
     return Failure(kind="disk_full" if full else "unsupported", message=f"{what}: {complaint}")
 
 
 def container_name(folder: Path) -> str:
-    """The name of the container of a launch; it tells which process on which machine has to be alive for it."""
+    """The name of a launch's container, with the machine and the process that must be running for it."""
     process = psutil.Process()
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return f"ssdbench_{socket.gethostname()}_{process.pid}_{process.create_time():.0f}_{digest}"
 
 
 def remove_container(engine: Engine, container: str) -> None:
-    """End a container and remove it, whether it is there or not."""
+    """Stop and remove a container, if it exists."""
     if engine.remove:
         run_command((*engine.command, *fill_in(engine.remove, container=container)))
 
 
 def remove_leftovers(engine: Engine) -> list[str]:
-    """Remove the containers of hosts that have died on this machine, and return their names.
+    """Remove the containers of host processes on this machine that have died, and return their names.
 
     Raises:
-        EnvironmentLacksError: the engine is missing, or its service does not answer.
+        EnvironmentLacksError: the engine is missing, or its service does not respond.
     """
     if not engine.names:
         return []
     answer = run_command((*engine.command, *engine.names))
     if answer.exit_code:
-        raise EnvironmentLacksError(f"{' '.join(engine.command)} does not answer: {last_line(answer.error)}")
+        raise EnvironmentLacksError(f"{' '.join(engine.command)} does not respond: {last_line(answer.error)}")
     left = [name for name in answer.out.split() if _is_left_over(name)]
     for name in left:
         remove_container(engine, name)

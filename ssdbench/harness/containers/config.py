@@ -1,4 +1,4 @@
-"""ci/containers.toml: which images there are, oldest first, and how the worker is started in them."""
+"""Reads ci/containers.toml: the images, oldest first, and how to start the worker in them."""
 
 import difflib
 from collections.abc import Mapping
@@ -34,22 +34,22 @@ class _ContainersTable(Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Containers:
-    """The content of the file: `images` are whole names, oldest first; bare tags were those of `repository`."""
+    """The content of the file: `images` are complete names, oldest first; bare tags belong to `repository`."""
 
     options: ContainerOptions
     repository: str | None = None
     images: tuple[str, ...] = ()
 
     def image(self, asked: str) -> str:
-        """The image of this name or tag; of a tag, or of its beginning, in the list; else a tag of the repository.
+        """The listed image of this name, tag or beginning of a tag; otherwise that tag of the repository.
 
         Raises:
-            UsageError: it can be no image, or begins several tags of the list.
+            UsageError: it is not a valid name, or several listed tags begin with it.
         """
         listed = [image for image in self.images if asked in (image, _tag(image))]
         listed = listed or [image for image in self.images if _tag(image).startswith(asked)]
         if len(listed) > 1:
-            raise UsageError(f"{asked!r} begins several images of the list ({', '.join(listed)}): write more of it")
+            raise UsageError(f"{asked!r} fits several images of the list ({', '.join(listed)}): write more of the tag")
         if listed:
             return listed[0]
         name = _named(asked, self.repository)
@@ -61,7 +61,7 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
     """Read the file; without one of the default name, the one that ships with ssdbench. `engine` overrides its own.
 
     Raises:
-        UsageError: a key or value that the file cannot have, or an engine that does not exist.
+        UsageError: a key or value is not allowed, or the engine does not exist.
     """
     if path == DEFAULT_FILE and not path.exists():
         path = resource(CI, DEFAULT_FILE.name)
@@ -69,7 +69,7 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
     table = validated(_ContainersTable, content, str(path))
     for mount in table.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():
-            raise UsageError(f"{path}: mounts: {mount!r} is not there: give the absolute path of a file or folder")
+            raise UsageError(f"{path}: mounts: {mount!r} does not exist: give the absolute path of a file or folder")
     images = tuple(_named(image, table.repository) for image in table.images)
     for image in images:
         require_image_name(image)
@@ -90,17 +90,17 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
 
 
 def between(images: tuple[str, ...], good: str, bad: str) -> tuple[str, ...]:
-    """The images of a list from `good` to `bad`, both included.
+    """The images of a list from `good` to `bad`, inclusive.
 
     Raises:
-        UsageError: one of them is not in the list, or they stand the wrong way round.
+        UsageError: one of them is not in the list, or their order is reversed.
     """
     for image in (good, bad):
         if image not in images:
-            raise UsageError(f"{image} is not in the list of images: add it, in its place by age")
+            raise UsageError(f"{image} is not in the list of images: add it in order of age")
     first, last = images.index(good), images.index(bad)
     if first >= last:
-        raise UsageError(f"{good} does not come before {bad} in the list of images, which is oldest first")
+        raise UsageError(f"{good} does not come before {bad} in the list of images: list the oldest first")
     return images[first : last + 1]
 
 
@@ -109,23 +109,23 @@ def _engine(name: str, own: Mapping[str, Mapping[str, str | list[str]]], origin:
         if name in ENGINES:
             return ENGINES[name]
         known = ", ".join(sorted({*ENGINES, *own}))
-        raise UsageError(f"{origin}: engine {name!r} is not known: choose from {known}, or describe it in [engines]")
+        raise UsageError(f"{origin}: engine {name!r} is not known: choose from {known}, or define it in [engines]")
     words = dict(own[name])
     like = words.pop(_LIKE, None)
     if not isinstance(like, str) or like not in ENGINES:
-        raise UsageError(f"{origin}: engines.{name}.like has to be one of {', '.join(ENGINES)}")
+        raise UsageError(f"{origin}: engines.{name}.like must be one of {', '.join(ENGINES)}")
     for key, value in words.items():
         if key not in _WORDS:
             close = difflib.get_close_matches(key, _WORDS, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise UsageError(f"{origin}: key engines.{name}.{key} is not known: {hint}known are {', '.join(_WORDS)}")
         if isinstance(value, str):
-            raise UsageError(f"{origin}: engines.{name}.{key} is a list of arguments: write [{value!r}]")
+            raise UsageError(f"{origin}: engines.{name}.{key} must be a list of arguments: write [{value!r}]")
     return replace(ENGINES[like], name=name, **{key: tuple(value) for key, value in words.items()})
 
 
 def _named(image: str, repository: str | None) -> str:
-    # A bare tag has neither a repository nor a file's path before it.
+    # A bare tag has no repository and no path before it.
     return f"{repository}:{image}" if repository is not None and not set("/:") & set(image) else image
 
 

@@ -1,11 +1,11 @@
-"""The shelf of container engines: what each calls the things that a launch needs (`schema.container.Engine`)."""
+"""Container engines and the arguments that each needs for a launch (`schema.container.Engine`)."""
 
 import re
 from collections.abc import Iterable
 
 from ssdbench.schema.container import Arguments, Engine
 
-# torchrun's ranks find one another by the host's name, which nothing but /etc/hosts can resolve then.
+# torchrun's ranks find each other by host name, which only /etc/hosts resolves without a network.
 _ALONE = ("--network=none", "--hostname=localhost")
 
 _DOCKER = Engine(
@@ -20,7 +20,7 @@ _DOCKER = Engine(
     network=("--network=host",),
     shared_memory=("--shm-size={size}",),
     ulimit=("--ulimit={limit}",),
-    gpus=('--gpus="device={uuids}"',),  # quoted, because docker reads the value as a line of CSV
+    gpus=('--gpus="device={uuids}"',),  # quoted, because docker parses the value as CSV
     inspect=("image", "inspect", "{image}"),
     pull=("pull", "--quiet", "{image}"),
     names=("ps", "--all", "--format={{.Names}}"),
@@ -35,12 +35,12 @@ _PODMAN = Engine(
     read_only=_DOCKER.read_only,
     writable=_DOCKER.writable,
     variable=_DOCKER.variable,
-    user=("--user=0:0",),  # root in the container is whoever runs podman
+    user=("--user=0:0",),  # root in the container is the user who runs podman
     no_network=_DOCKER.no_network,
     network=_DOCKER.network,
     shared_memory=_DOCKER.shared_memory,
     ulimit=_DOCKER.ulimit,
-    gpu=("--device=nvidia.com/gpu={uuid}",),  # by the container device interface (CDI)
+    gpu=("--device=nvidia.com/gpu={uuid}",),  # container device interface (CDI)
     inspect=_DOCKER.inspect,
     pull=_DOCKER.pull,
     names=_DOCKER.names,
@@ -48,7 +48,7 @@ _PODMAN = Engine(
     remove=_DOCKER.remove,
 )
 
-# Both run as the user who calls, share /dev/shm and limits with the machine, and end with their command.
+# Both run as the calling user, share /dev/shm and limits with the machine, and end with their command.
 _APPTAINER = Engine(
     name="apptainer",
     command=("apptainer",),
@@ -57,7 +57,7 @@ _APPTAINER = Engine(
     writable=("--bind={path}:{inside}",),
     variable=("--env={name}={value}",),
     no_network=("--net", *_ALONE),
-    gpus=("--nv",),  # shows all; the worker's variables choose
+    gpus=("--nv",),  # shows all GPUs; the worker's variables select
 )
 
 _ENROOT = Engine(
@@ -74,7 +74,7 @@ ENGINES = {engine.name: engine for engine in (_DOCKER, _PODMAN, _APPTAINER, _ENR
 
 
 def fill_in(arguments: Iterable[str], **values: object) -> Arguments:
-    """The arguments with every `{name}` replaced by its value; braces of another kind are the engine's own."""
+    """The arguments with each `{name}` replaced by its value; other braces are left for the engine."""
     return tuple(
         re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), argument) for argument in arguments
     )

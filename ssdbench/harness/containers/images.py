@@ -1,4 +1,4 @@
-"""Container images as a run records them: fetched where they are missing, looked at once, from outside and inside."""
+"""Container images as a run records them: pulled if missing, then inspected by the engine and from inside."""
 
 import hashlib
 import json
@@ -29,19 +29,19 @@ _REFERENCE = re.compile(
 
 
 def require_image_name(reference: str) -> None:
-    """Raises UsageError where this can be no image: neither a name of a registry's form nor a file."""
+    """Raises UsageError if this is neither the name of an image in a registry nor a file."""
     if not _REFERENCE.fullmatch(reference) and not _is_file(reference):
-        raise UsageError(f"{reference!r} is no image: write it as repository:tag, or give the file of an image")
+        raise UsageError(f"{reference!r} is not an image: write repository:tag, or give an image file")
 
 
 def inspect_image(options: ContainerOptions, reference: str) -> ContainerImage:
-    """Fetch an image where it is missing, and ask the engine and the interpreter in it what it is.
+    """Pull an image if it is missing, and inspect it with the engine and with its interpreter.
 
-    An image that cannot be had or used has a failure: its launches will fail with that sentence.
+    An image that cannot be pulled or used gets a failure, with which its launches will fail.
 
     Raises:
-        UsageError: this can be no image.
-        EnvironmentLacksError: there is no such engine.
+        UsageError: `reference` is not an image.
+        EnvironmentLacksError: the engine is not installed.
     """
     require_image_name(reference)
     facts = _facts(options, reference)
@@ -80,7 +80,7 @@ def _digest(facts: dict[str, Any], reference: str) -> str | None:
 
 
 def _with_packages(options: ContainerOptions, image: ContainerImage) -> ContainerImage:
-    """The image with what its interpreter has installed, or with the reason for which that cannot measure."""
+    """The image with the packages of its interpreter, or with the reason why that cannot measure."""
     answer = _inventory(options, image)
     lines = [line for line in answer.out.splitlines() if line.startswith("{")]
     if not lines:
@@ -103,7 +103,7 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
 
 
 def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResult:
-    # For what GPUs its torch has code is asked where there is one: torch takes seconds to import.
+    # torch is asked for its GPU code only where there is a GPU: importing it takes seconds.
     wanted = ("--gpu-code",) if gpu_states() else ()
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
         container = container_name(Path(folder))
@@ -120,7 +120,7 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResul
                     gpu_uuids=(),
                     program=(options.python, "-m", "ssdbench.runtime.inventory", *wanted),
                 ),
-                timeout_seconds=_PULL_SECONDS,  # an engine that pulls by itself does it now
+                timeout_seconds=_PULL_SECONDS,  # an engine that pulls automatically does so now
             )
         finally:
             remove_container(options.engine, container)

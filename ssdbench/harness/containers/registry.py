@@ -1,4 +1,4 @@
-"""Questions to a container registry (the HTTP interface of the OCI distribution specification): tags and digests."""
+"""Reads tags and digests from a container registry (HTTP API of the OCI distribution specification)."""
 
 import hashlib
 import http.client
@@ -34,7 +34,7 @@ class _Reply:
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection from an encrypted address to one that is not."""
+    """Refuses redirects from HTTPS to HTTP."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: object, code: int, msg: str, headers: http.client.HTTPMessage,
@@ -47,7 +47,7 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
 
 @dataclass(slots=True, kw_only=True)
 class Repository:
-    """A repository of a registry, read without an account."""
+    """A repository of a registry, read anonymously."""
 
     name: str
     address: str
@@ -58,7 +58,7 @@ class Repository:
         """All tags, in the registry's order.
 
         Raises:
-            EnvironmentLacksError: the registry does not answer, or refuses.
+            EnvironmentLacksError: the registry does not respond, or refuses.
         """
         found: list[str] = []
         url: str | None = f"{self.address}/v2/{self.path}/tags/list?n=1000"
@@ -87,18 +87,18 @@ class Repository:
                 return self._open(url, method, accept)
         except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
             reason = getattr(error, "reason", None) or error
-            raise EnvironmentLacksError(f"the registry does not say what {self.name} holds ({url}): {reason}") from None
+            raise EnvironmentLacksError(f"cannot read {self.name} from its registry ({url}): {reason}") from None
 
     def _open(self, url: str, method: str, accept: str) -> _Reply:
         request = urllib.request.Request(url, method=method, headers={"Accept": accept})
         if self._token is not None and url.startswith(f"{self.address}/"):
-            # Not passed on to where a redirection leads.
+            # Not forwarded to the target of a redirect.
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         with urllib.request.build_opener(_NoDowngrade).open(request, timeout=_TIMEOUT_SECONDS) as answer:
             return _Reply(headers=dict(answer.headers.items()), body=answer.read())
 
     def _fetch_token(self, challenge: str) -> str:
-        """The token that an anonymous reader is given, as the registry's challenge describes."""
+        """The token for anonymous reading, requested as the registry's challenge says."""
         parts = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         realm = parts.pop("realm")
         if self.address.startswith("https:") and not realm.startswith("https:"):
@@ -112,16 +112,16 @@ class Repository:
 
 
 def open_repository(name: str, *, plain_http: bool = False) -> Repository:
-    """The repository of this name, as in the name of an image; nothing is asked yet.
+    """The repository of this name, as in the name of an image; sends no request.
 
     Raises:
-        UsageError: this can be no repository.
+        UsageError: this is not the name of a repository.
     """
     host, _, path = name.partition("/")
     if not _HOST.fullmatch(host):
         host, path = _HUB, name if "/" in name else f"library/{name}"
     if not _PATH.fullmatch(path):
-        raise UsageError(f"{name!r} is no repository: write it as registry/path, without a tag")
+        raise UsageError(f"{name!r} is not a repository: write registry/path, without a tag")
     scheme = "http" if plain_http or _is_loopback(host) else "https"
     return Repository(name=name, address=f"{scheme}://{host}", path=path)
 

@@ -1,4 +1,4 @@
-"""Which tags of a repository are new or point elsewhere since the last check: a file of digests, by repository."""
+"""Finds tags of a repository that are new or changed since the last check; the digests are kept in a file."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _Seen = dict[str, dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """A tag whose content is news; `earlier` is its digest at the last check, None where it was not there."""
+    """A new or changed tag; `earlier` is its digest at the last check, None if it did not exist."""
 
     name: str
     digest: str
@@ -22,27 +22,27 @@ class Tag:
 
 
 def check_tags(repository: Repository, state: Path, match: str) -> list[Tag]:
-    """The news among the tags that `match` describes; they are then known.
+    """The new or changed tags that `match` describes; the file then has them.
 
     Raises:
-        UsageError: `match` is no regular expression.
+        UsageError: `match` is not a regular expression.
         StoreError: the file cannot be read or written.
-        EnvironmentLacksError: the registry does not answer.
+        EnvironmentLacksError: the registry does not respond.
     """
     try:
         pattern = re.compile(match)
     except re.error as error:
-        raise UsageError(f"--match {match!r} is no regular expression: {error}") from None
+        raise UsageError(f"--match {match!r} is not a regular expression: {error}") from None
     seen = _read(state)
     known = seen.get(repository.name, {})
     now = {tag: repository.digest(tag) for tag in repository.tags() if pattern.fullmatch(tag)}
-    news = [
+    new = [
         Tag(name=tag, digest=digest, earlier=known.get(tag)) for tag, digest in now.items() if known.get(tag) != digest
     ]
-    # A tag that is gone stays known: should it come back unchanged, it is no news.
+    # A deleted tag is remembered: if it comes back unchanged, it is not new.
     seen[repository.name] = known | now
     write_bytes(state, (json.dumps(seen, indent=2, sort_keys=True) + "\n").encode())
-    return news
+    return new
 
 
 def _read(path: Path) -> _Seen:
@@ -52,4 +52,4 @@ def _read(path: Path) -> _Seen:
         seen = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): {str(tag): str(digest) for tag, digest in tags.items()} for name, tags in seen.items()}
     except (OSError, ValueError, AttributeError):
-        raise StoreError(f"{path}: no file of tags seen; remove it, and all tags will be new") from None
+        raise StoreError(f"{path}: not a file of known tags; delete it, and all tags count as new") from None

@@ -1,1 +1,1 @@
-"""The shelf of launchers: how a worker is started and followed."""
+"""Launchers: each starts workers in its own way, and follows them to their end."""

@@ -1,8 +1,6 @@
-"""Launches inside a container image, which is measured as it is.
+"""Launches inside a container image, which is measured unchanged.
 
-The image sees the source of ssdbench and the images of the data set read-only, and the folder of the launch, through
-which case.json comes in and events and the result go out. Folders have the same path inside as outside, except for the
-source: where that lies on this machine, the image may have packages of its own.
+The folder of the launch is the only writable one: it has case.json, and gets the events and the result.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,16 +28,16 @@ from ssdbench.schema.environment import GpuState, Hardware
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
 
-# What docker and podman exit with where no worker was started: their own fault, no such program, not executable.
+# Exit codes of docker and podman if no worker was started: engine error, not executable, no such program.
 _NOT_STARTED = (125, 126, 127)
-# And where a signal ended the first process of the container, which is no rank.
+# Exit codes if a signal ended the container's first process, which is not a rank.
 _BY_SIGNAL = {137: "SIGKILL", 143: "SIGTERM", 130: "SIGINT"}
 
 
 class ContainerLauncher(LocalLauncher):
-    """Starts workers in `image`; `data_folder` holds the images, `gpus` are those that may be used, in order.
+    """Starts workers in `image`; `data_folder` has the data set, `gpus` are those that may be used, in order.
 
-    Where the `hardware` is told, a launch on GPUs for which the image's torch has no code is not tried.
+    With `hardware`, a launch fails at once if the image's torch was not compiled for its GPUs.
     """
 
     def __init__(
@@ -54,15 +52,15 @@ class ContainerLauncher(LocalLauncher):
         self._package = source / "ssdbench"
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
-        # The processes in a container do not see this one: its own work is foreign to them, and taken off here.
+        # Processes in a container do not see this one and count its work as other processes' work: subtract it.
         own = OwnCpu()
 
-        def hear(event: Event) -> None:
+        def on_any_event(event: Event) -> None:
             own.on_event(event)
             on_event(event)
 
-        outcome = super().launch(request, hear)
-        return own.taken_off(outcome) if isinstance(outcome, Measurement) else outcome
+        outcome = super().launch(request, on_any_event)
+        return own.without_own(outcome) if isinstance(outcome, Measurement) else outcome
 
     def _start(self, request: LaunchRequest) -> "_Container | Failure":
         if self._image.failure is not None:
@@ -71,7 +69,7 @@ class ContainerLauncher(LocalLauncher):
             executable=f"{self._python} in {self._image.reference}",
             version=self._image.python or "",
             packages=self._image.packages,
-            has_cpp_compiler=True,  # where there is none, the worker says so
+            has_cpp_compiler=True,  # if there is none, the worker reports it
             gpu_code=self._image.gpu_code,
         )
         reason = missing_software(request.case, worker)
@@ -91,8 +89,7 @@ class ContainerLauncher(LocalLauncher):
             folder=folder,
             package=self._package,
             read_only=self._read_only(request),
-            # Engines show GPUs in the order of the bus, whatever that in which they were told of them, and with
-            # indices of their own.
+            # Engines show GPUs in PCI order, whatever order was requested, and with indices of their own.
             variables=launch_variables(case, [gpu for gpu in self._gpus if gpu.uuid]) | {"GLOO_SOCKET_IFNAME": "lo"},
             gpu_uuids=visible_names(self._gpus[: case.world_size]) if case.device == "cuda" else (),
             program=worker_command(self._python, request),
@@ -108,7 +105,7 @@ class ContainerLauncher(LocalLauncher):
 
 
 class _Container:
-    """A container that runs; killing the engine's client alone would leave it running."""
+    """A running container, which outlives the engine's client if only that is killed."""
 
     def __init__(self, engine: Engine, image: ContainerImage, command: Arguments, folder: Path) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""From what a failed launch left behind to its cause: which rank, at which step, why."""
+"""Finds the cause of a failed launch in the files that it left: which rank, at which step, why."""
 
 import json
 import signal
@@ -10,12 +10,12 @@ from typing import Any
 from ssdbench.harness.process import last_line
 from ssdbench.schema.record import Failure
 
-# What torchrun does to the other ranks when one has failed; never the cause.
+# torchrun sends this to the other ranks after one has failed; it is never the cause.
 _CLEAN_UP_SIGNALS = {signal.SIGTERM}
-# What no lost peer brings about.
+# Failures that a lost peer cannot cause.
 _CERTAIN_CAUSES = ("out_of_memory", "not_finite", "bad_data", "disk_full", "unsupported")
 LOG = "torchrun.log"
-"""What the launch itself printed, in its folder; the ranks have logs of their own."""
+"""The output of the launch, in its folder; each rank has a log of its own."""
 _LOG_LINES = 30
 _WAITS = "torch/distributed/distributed_c10d.py"
 
@@ -23,9 +23,9 @@ _WAITS = "torch/distributed/distributed_c10d.py"
 def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_after_seconds: float | None) -> Failure:
     """Name the cause of a failed launch.
 
-    In this order: a rank's report of what no other rank can bring about (memory, data, disk, ...), the earliest first;
-    our own time limit; a rank killed by a signal; a rank's report of anything else (of lost peers last, as their
-    writers are witnesses); a rank that was aborted; a rank that ended without a word; torchrun itself.
+    In this order: the earliest report of a failure that no other rank can cause (memory, data, disk, ...); our time
+    limit; a rank killed by a signal; any other report, except of lost peers; a rank that was aborted; a rank that ended
+    without a report; a report of lost peers; torchrun itself.
     """
     last_steps = {rank: _last_step(folder, rank) for rank in range(world_size)}
     reports = [report for rank in range(world_size) if (report := _read(folder / f"failure-{rank}.json"))]
@@ -42,12 +42,12 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
         return _ended(folder, killed[0], last_steps, f"by {_signal(signals[killed[0]])}")
     if causes:
         return _reported(folder, causes[0])
-    if signals:  # aborted: NCCL's watchdog does that to a rank whose peer is gone
+    if signals:  # aborted: NCCL's watchdog does that to a rank whose peer is lost
         rank = min(signals)
         return _ended(folder, rank, last_steps, f"by {_signal(signals[rank])}")
     silent = [rank for rank in range(world_size) if not (folder / f"failure-{rank}.json").exists()]
     if reports and silent:
-        return _ended(folder, silent[0], last_steps, "without a word")
+        return _ended(folder, silent[0], last_steps, "without a report")
     if reports:
         return _reported(folder, reports[0])
     log = end_of_log(folder / LOG)
@@ -55,7 +55,7 @@ def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_
 
 
 def _signals(folder: Path) -> dict[int, signal.Signals]:
-    """The signal that ended a rank before it could report, by rank; torchrun's own cleaning up left out."""
+    """The signals that ended ranks before they could report, by rank, without those from torchrun's clean-up."""
     exits = {int(rank): code for path in folder.glob("exits*.json") for rank, code in _read(path).items()}
     return {
         rank: signal.Signals(-code)
@@ -65,14 +65,14 @@ def _signals(folder: Path) -> dict[int, signal.Signals]:
 
 
 def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: float) -> Failure:
-    stand = ", ".join(
+    progress = ", ".join(
         f"rank {rank} {'had no step' if step is None else f'was after step {step}'}"
         for rank, step in last_steps.items()
     )
-    # Of ranks at the same step, those inside a collective wait for the one that is elsewhere.
-    behind = min(last_steps, key=lambda rank: (_number(last_steps[rank]), _WAITS in _log(folder, rank)))
-    message = f"not done after {limit_seconds:g} s: {stand} (stacks in the ranks' logs)"
-    return _failure(folder, behind, last_steps[behind], "timeout", message)
+    # Of ranks at the same step, those inside a collective operation wait for the one that is not.
+    slowest = min(last_steps, key=lambda rank: (_number(last_steps[rank]), _WAITS in _log(folder, rank)))
+    message = f"not done after {limit_seconds:g} s: {progress} (stacks in the ranks' logs)"
+    return _failure(folder, slowest, last_steps[slowest], "timeout", message)
 
 
 def _ended(folder: Path, rank: int, last_steps: dict[int, int | None], how: str) -> Failure:
@@ -81,7 +81,7 @@ def _ended(folder: Path, rank: int, last_steps: dict[int, int | None], how: str)
 
 def _reported(folder: Path, report: dict[str, Any]) -> Failure:
     found = _failure(folder, report["rank"], report["last_step"], report["kind"], report["message"])
-    return replace(found, memory=report.get("memory"))  # another ssdbench, of the other arm, may not tell
+    return replace(found, memory=report.get("memory"))  # the ssdbench of the other arm may not report it
 
 
 def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message: str) -> Failure:
@@ -89,21 +89,21 @@ def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message:
 
 
 def _log(folder: Path, rank: int) -> str:
-    """The end of what the rank wrote to stderr, of torchrun's log where it has none."""
-    if (own := _place(folder, rank).get("log")) is not None:
+    """The end of what the rank wrote to stderr, or of torchrun's log."""
+    if (own := _location(folder, rank).get("log")) is not None:
         return end_of_log(Path(own))
     logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
     return end_of_log(logs[0] if logs else folder / LOG)
 
 
 def _where(folder: Path, rank: int) -> str:
-    """The node of a rank, in words, where its launch was spread over several."""
-    hosts = {place["host"] for path in folder.glob("place-*.json") if (place := _read(path))}
-    return f" on {_place(folder, rank)['host']}" if len(hosts) > 1 and _place(folder, rank) else ""
+    """The node of a rank as part of a sentence, if its launch used several."""
+    hosts = {location["host"] for path in folder.glob("place-*.json") if (location := _read(path))}
+    return f" on {_location(folder, rank)['host']}" if len(hosts) > 1 and _location(folder, rank) else ""
 
 
-def _place(folder: Path, rank: int) -> dict[str, Any]:
-    """Where a rank said that it was, and the file with what it wrote to stderr."""
+def _location(folder: Path, rank: int) -> dict[str, Any]:
+    """The host of a rank and the file of its stderr, as the rank reported them."""
     return _read(folder / f"place-{rank}.json")
 
 
@@ -113,7 +113,7 @@ def _number(step: int | None) -> int:
 
 def _signal(number: signal.Signals) -> str:
     if number is signal.SIGKILL:
-        return "SIGKILL (killed from outside, most often by the kernel for lack of memory)"
+        return "SIGKILL (most often sent by the kernel for lack of memory)"
     return number.name
 
 
@@ -133,7 +133,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def end_of_log(path: Path) -> str:
-    """The last lines of a log; nothing where there is none."""
+    """The last lines of a log; empty if there is none."""
     if not path.exists():
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""What every launcher does with a launch that runs: pass its events on until it ends or its time is up."""
+"""Follows a running launch: passes its events on until it ends or reaches its time limit."""
 
 import json
 import time
@@ -8,19 +8,19 @@ from typing import Protocol
 
 Event = dict[str, object]
 
-# Rare, because on a CPU the host's own work is foreign work beside the measurement.
+# Infrequent, because on a CPU the host's work disturbs the measurement.
 _POLL_SECONDS = 0.25
 
 
 class Running(Protocol):
-    """A launch that was started, wherever it runs."""
+    """A launch that was started, on whichever machine."""
 
     def exit_code(self) -> int | None:
-        """How it ended, None while it runs."""
+        """Its exit code, None while it runs."""
 
 
 def follow(running: Running, folder: Path, limit_seconds: float, on_event: Callable[[Event], None]) -> bool:
-    """Pass the events of rank 0 on until the launch ends (True) or its time is up (False)."""
+    """Pass the events of rank 0 on until the launch ends (True) or reaches its time limit (False)."""
     deadline = time.monotonic() + limit_seconds
     events = tail(folder / "events-0.jsonl")
     while running.exit_code() is None:
@@ -35,7 +35,7 @@ def follow(running: Running, folder: Path, limit_seconds: float, on_event: Calla
 
 
 def tail(path: Path) -> Iterator[list[Event]]:
-    """The events written since the last look; a line still being written is left for the next one."""
+    """Yields the events written since the last time; a line still being written is left for the next."""
     while not path.exists():
         yield []
     with path.open(encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Launches on this machine: a fresh torchrun for every launch, in a process tree that is watched to its end."""
+"""Launches on this machine: a new torchrun for each, in a process tree that is followed to its end."""
 
 import signal
 import time
@@ -33,16 +33,16 @@ class Started(Running, Protocol):
     """A worker that runs on this machine."""
 
     def stop(self) -> None:
-        """End all of it; returns when nothing is left."""
+        """Stop all its processes; returns when they have ended."""
 
     def failure(self) -> Failure | None:
-        """Why it failed, once it is stopped, where that is better known here than from the launch's folder."""
+        """Why it failed, after it was stopped; None if the launch's folder tells more."""
 
 
 class LocalLauncher:
-    """Starts workers with the interpreter `python` and the ssdbench of `source`: together, the thing under test.
+    """Starts workers with the interpreter `python` and the ssdbench of `source`; together they are under test.
 
-    `gpus` are those that may be used: rank r of a launch computes on the one at place r.
+    `gpus` are those that may be used: rank r of a launch uses `gpus[r]`.
     """
 
     def __init__(self, python: str, source: Path = SOURCE, gpus: Sequence[GpuState] = ()) -> None:
@@ -51,20 +51,20 @@ class LocalLauncher:
         self._gpus = gpus
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
-        """Run one launch to its end, its time limit, or an interruption (which ends it and is passed on).
+        """Run one launch to its end, its time limit, or an interruption, which stops it and is raised again.
 
-        `on_event` receives the events of rank 0 as they come. The folder `request.output` keeps case.json, the
+        `on_event` receives the events of rank 0 as they arrive. The folder `request.output` keeps case.json, the
         events, the logs and the result.
         """
         return self._run(request, on_event, result_file(request)) or read_result(request)
 
     def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
-        """`launch` for a request that checks a trained model."""
+        """Like `launch`, for a request that evaluates a trained model."""
         result = Path(request.output) / "evaluation.json"
         return self._run(request, on_event, result) or read_evaluation(result.read_text(encoding="utf-8"))
 
     def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
-        """Run the launch; its failure, None where it left the file `result`."""
+        """Run the launch; returns its failure, or None if it wrote the file `result`."""
         case_file = write_request(request, self._source)
         started = self._start(request)
         if isinstance(started, Failure):
@@ -86,13 +86,13 @@ class LocalLauncher:
         return failure or diagnose(folder, request.case.world_size, exit_code=code, timed_out_after_seconds=None)
 
     def _start(self, request: LaunchRequest) -> Started | Failure:
-        """Start the worker of a launch whose case.json is there, or say why that is impossible."""
+        """Start the worker of a launch whose case.json exists, or return why that is impossible."""
         environment = launch_environment(request.case, self._source, self._gpus)
         return ProcessTree(worker_command(self._python, request), environment, Path(request.output) / LOG)
 
 
 def _dump_stacks(case_file: Path) -> None:
-    """Have every rank write its stacks to its log before it is ended: the waiting ranks are not the culprits."""
+    """Have every rank write its stacks to its log before it is stopped: they show which rank the others wait for."""
     for process in psutil.process_iter():
         if is_rank_of(process, case_file):
             with suppress(psutil.Error):

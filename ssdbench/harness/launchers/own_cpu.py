@@ -1,4 +1,4 @@
-"""What this process itself takes of the CPU during a timed region, where the launch cannot see it."""
+"""The CPU time of this process during a timed region, for launches that cannot see this process."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from ssdbench.schema.record import Measurement, NodeCpus
 
 
 class OwnCpu:
-    """Reads this process's CPU time as it hears that the region begins and ends, a moment later than they do.
+    """Reads this process's CPU time when the events of the region's start and end arrive, shortly after them.
 
-    A region so short that both are heard at once has nothing taken off.
+    Nothing is subtracted for a region so short that both events arrive together.
     """
 
     def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:
@@ -22,19 +22,19 @@ class OwnCpu:
         if event["event"] == "phase":
             self._at[str(event["phase"])] = self._cpu_seconds()
 
-    def taken_off(self, measurement: Measurement) -> Measurement:
-        """The measurement of a launch on this machine, this process no longer among the foreign ones."""
+    def without_own(self, measurement: Measurement) -> Measurement:
+        """The measurement of a launch on this machine, without this process among the other processes."""
         if not {"measure", "profile"} <= self._at.keys() or measurement.foreign_cpu_cores is None:
             return measurement
         cores = (self._at["profile"] - self._at["measure"]) / measurement.wall_seconds
 
-        def left(node: NodeCpus) -> NodeCpus:
+        def reduced(node: NodeCpus) -> NodeCpus:
             return node if node.foreign_cores is None else replace(node, foreign_cores=_less(node.foreign_cores, cores))
 
         return replace(
             measurement,
             foreign_cpu_cores=_less(measurement.foreign_cpu_cores, cores),
-            node_cpus=tuple(map(left, measurement.node_cpus)),
+            node_cpus=tuple(map(reduced, measurement.node_cpus)),
         )
 
 

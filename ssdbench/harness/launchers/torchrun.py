@@ -1,4 +1,4 @@
-"""The command and the environment of a worker: the same wherever it runs."""
+"""The command line and the environment of a worker, the same for all launchers."""
 
 import os
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from ssdbench.schema.training import Training
 
 CASE_FILE = "case.json"
 
-# A port that is free, on a machine that has all ranks.
-ALONE = ("--rdzv-endpoint=127.0.0.1:0",)
+# A free port, on a machine that has all ranks.
+ONE_MACHINE = ("--rdzv-endpoint=127.0.0.1:0",)
 
 
 def write_request(request: LaunchRequest, source: Path) -> Path:
-    """Make the launch's folder with case.json in it, for a worker of this source tree; returns the file."""
+    """Create the launch's folder with case.json, for a worker of this source tree; returns the file."""
     folder = Path(request.output)
     folder.mkdir(parents=True)
     case_file = folder / CASE_FILE
@@ -27,8 +27,8 @@ def write_request(request: LaunchRequest, source: Path) -> Path:
     return case_file
 
 
-def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str] = ALONE) -> list[str]:
-    """What starts the ranks of one machine; `rendezvous` are the arguments by which it finds the other machines."""
+def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str] = ONE_MACHINE) -> list[str]:
+    """The command that starts the ranks of one machine; `rendezvous` are the arguments for finding the others."""
     case, folder = request.case, request.output
     return [
         *(python, "-m", "ssdbench.worker.launch", folder),
@@ -40,35 +40,35 @@ def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str
 
 
 def launch_variables(case: Case, gpus: Sequence[GpuState]) -> dict[str, str]:
-    """What a worker needs in its environment besides its import path.
+    """The variables that a worker needs, except for its import path.
 
-    `gpus` are those of the machine that measures; its ranks get the first of them, each the one of its own number.
+    `gpus` are those of the machine that measures; rank r uses `gpus[r]`.
     """
-    # Without it CUDA numbers GPUs by speed, NVML by their place on the bus.
+    # By default CUDA numbers GPUs by speed, and NVML by PCI bus.
     variables = {"OMP_NUM_THREADS": str(case.threads_per_rank), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     if case.nodes == 1:
-        # All ranks are here: gloo need not look for a network interface by a host name that may not resolve.
+        # All ranks are on this machine: gloo need not find a network interface by a host name that may not resolve.
         variables["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
     if case.device == "cpu":
-        variables["CUDA_VISIBLE_DEVICES"] = ""  # no context on a GPU that another measurement may use
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # creates no context on a GPU that another measurement may use
     elif gpus:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible_names(gpus[: case.ranks_per_node]))
     return variables
 
 
 def visible_names(gpus: Sequence[GpuState]) -> list[str]:
-    """What CUDA and container engines call these GPUs, in their order: UUIDs, or all by index where one has none."""
+    """The names of these GPUs for CUDA and container engines: UUIDs, or all indices if one has no UUID."""
     uuids = [gpu.uuid for gpu in gpus if gpu.uuid is not None]
     return uuids if len(uuids) == len(gpus) else [str(gpu.index) for gpu in gpus]
 
 
 def launch_environment(case: Case, source: Path, gpus: Sequence[GpuState]) -> dict[str, str]:
-    """The variables of a child of this process that imports its ssdbench from `source` and computes on these GPUs."""
+    """The environment of a child process that imports ssdbench from `source` and uses these GPUs."""
     return worker_environment(launch_variables(case, gpus) | {HOST_PROCESS: str(os.getpid())}, source)
 
 
 def result_file(request: LaunchRequest) -> Path:
-    """What a launch that went well leaves behind; a training's log is there from its beginning."""
+    """The file that a successful launch writes; a training's log exists from its start."""
     if request.training_folder is not None:
         return Path(request.training_folder) / "training.json"
     return Path(request.output) / "measurement.json"

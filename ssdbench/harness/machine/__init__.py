@@ -1,1 +1,1 @@
-"""This machine: hardware, GPUs, interpreters, and whether a launch was disturbed."""
+"""This machine: its hardware, GPUs and interpreters, and whether a launch was disturbed."""

@@ -1,8 +1,8 @@
-"""Looks at the GPUs of a launch while it runs, by NVML and about twice a second.
+"""Samples the GPUs of a running launch with NVML, about twice per second.
 
-Nothing runs beside a launch without a GPU: there the host's own work is foreign work. What a GPU does not answer is
-None; that a driver refuses a question, or loses the GPU meanwhile, ends no run. A slice of a card (MIG) shares the
-card's clocks and its heat, and is told of those; power and energy are of all slices together, and of none.
+A launch without GPUs is not sampled: the host's own work would disturb it. Values that a GPU does not report are None;
+a refused query or a lost GPU never ends a run. A slice of a card (MIG) has the card's clocks and temperature. Power and
+energy of a slice are None, because the card reports them for all slices together.
 """
 
 import os
@@ -28,7 +28,7 @@ _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """One GPU at one moment of the host's monotonic clock; None is no answer."""
+    """One GPU at one time of the host's monotonic clock; None was not reported."""
 
     at: float
     sm_clock_mhz: int | None
@@ -42,9 +42,9 @@ class _Sample:
 
 
 class GpuMonitor:
-    """Looks at these GPUs from entering to leaving; one that this machine does not have, or has lost, is left out.
+    """Context manager that samples these GPUs; one that is lost, or not of this machine, is omitted.
 
-    `case_file` is the case.json of the launch. It identifies ranks that are no children of this process, as in a
+    `case_file` is the case.json of the launch. It identifies ranks that are not children of this process, as in a
     container. Pass the events of rank 0 to `on_event`: they give the start of the timed region on the same clock.
     """
 
@@ -75,12 +75,12 @@ class GpuMonitor:
         self._nvml.close()
 
     def on_event(self, event: dict[str, object]) -> None:
-        """Note when a phase of the launch began."""
+        """Note when a phase of the launch starts."""
         if event["event"] == "phase":
             self._phases[str(event["phase"])] = float(str(event["seconds"]))
 
     def samples(self, wall_seconds: float) -> tuple[GpuSamples, ...]:
-        """What was seen of each GPU, given how long the timed region was; empty where it did not begin."""
+        """The samples of each GPU, given the duration of the timed region; empty if that did not start."""
         if "measure" not in self._phases:
             return ()
         origin = self._phases["measure"]
@@ -88,13 +88,13 @@ class GpuMonitor:
         found = []
         for gpu, samples in self._samples_by_gpu:
             within = [sample for sample in samples if begin <= sample.at <= end]
-            surrounded = [
+            around = [
                 *[sample for sample in samples if sample.at < begin][-1:],
                 *within,
                 *[sample for sample in samples if sample.at > end][:1],
             ]
             foreign = self._processes.foreign(frozenset(pid for sample in within for pid in sample.pids))
-            found.append(_samples(gpu, surrounded, origin, foreign))
+            found.append(_samples(gpu, around, origin, foreign))
         return tuple(found)
 
     def _watch(self, gpus: Sequence[Gpu]) -> None:
@@ -107,14 +107,14 @@ class GpuMonitor:
 
 
 class _LaunchProcesses:
-    """Which processes are this one's or ranks of its launch; each is looked up once, as it is first met.
+    """Tells the launch's processes from others; each process is looked up once, when it is first seen.
 
-    Those that started this process, and wait for it, are its own too: a test or a script may hold a GPU itself.
+    The ancestors of this process count as its own: a test or a script may use a GPU too.
     """
 
     def __init__(self, case_file: Path | None) -> None:
         self._case_file = case_file
-        # Not init: it has started everything, and waits for nobody.
+        # Without init, the ancestor of every process.
         starters = [process.pid for process in psutil.Process().parents() if process.pid != 1]
         self._is_own: dict[int, bool] = dict.fromkeys(starters, True)
 
@@ -124,14 +124,14 @@ class _LaunchProcesses:
                 process = psutil.Process(pid)
                 line = [process, *process.parents()]
             except psutil.Error:
-                continue  # it has just ended, or is numbered otherwise here than in NVML
+                continue  # it has just ended, or NVML numbers processes differently
             self._is_own[pid] = any(member.pid == os.getpid() or self._is_rank(member) for member in line)
 
     def _is_rank(self, process: psutil.Process) -> bool:
         return self._case_file is not None and is_rank_of(process, self._case_file)
 
     def foreign(self, pids: frozenset[int]) -> tuple[int, ...] | None:
-        """Those of others; None where none is our own, for then these are not numbers of this machine's processes."""
+        """The processes of others; None if none is our own, because NVML then numbers processes differently."""
         known = {pid: self._is_own[pid] for pid in pids & self._is_own.keys()}
         return tuple(sorted(pid for pid, own in known.items() if not own)) if any(known.values()) else None
 
@@ -149,7 +149,7 @@ def _sample_gpu(gpu: Gpu) -> _Sample:
         throttle_reasons=next((mask for mask in reasons if mask is not None), None),
         pids=frozenset(process.pid for process in processes) if isinstance(processes, list) else frozenset(),
         energy_millijoules=None if gpu.is_slice else nvml.number("nvmlDeviceGetTotalEnergyConsumption", own),
-        # Last, beside the counter, whose place in time matters most; arguments are evaluated in their order.
+        # Last, next to the energy counter, whose time matters most; arguments are evaluated in order.
         at=time.monotonic(),
     )
 
@@ -161,7 +161,7 @@ def _samples(
     return GpuSamples(
         index=gpu.index,
         uuid=gpu.uuid,
-        # To microseconds: a sample just behind the region must not be rounded into it, for it would not surround it.
+        # To microseconds: rounding must not move a sample that follows the region into it.
         seconds=tuple(round(sample.at - origin, 6) for sample in samples),
         sm_clock_mhz=tuple(sample.sm_clock_mhz for sample in samples),
         memory_clock_mhz=tuple(sample.memory_clock_mhz for sample in samples),

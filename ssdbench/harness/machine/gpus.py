@@ -1,9 +1,9 @@
-"""The GPUs that are fitted here, and which of them CUDA shows: whole cards, and the slices into which MIG divides one.
+"""The installed GPUs, and those that CUDA shows: whole cards, and the slices into which MIG divides a card.
 
-All of it runs inside `nvml.opened()`. A card that does not answer is left out and said so; what a card does not tell is
-None. CUDA_VISIBLE_DEVICES is read as the CUDA driver reads it with CUDA_DEVICE_ORDER=PCI_BUS_ID, which workers get: by
-index, UUID, or the beginning of a UUID; the list ends at the first name that fits nothing or more than one; a name
-given twice leaves nothing. The driver's rules for slices are in NVIDIA's MIG user guide, "CUDA Device Enumeration".
+Call these functions inside `nvml.opened()`. A card that does not respond is omitted with a remark; values that a card
+does not report are None. CUDA_VISIBLE_DEVICES is interpreted as the CUDA driver does with CUDA_DEVICE_ORDER=PCI_BUS_ID,
+which workers get: by index, UUID, or the beginning of a UUID. The list ends at the first name that fits no GPU or more
+than one, and a name given twice leaves no GPU. For slices see NVIDIA's MIG user guide, "CUDA Device Enumeration".
 """
 
 import math
@@ -16,14 +16,14 @@ from ssdbench.schema.environment import GpuState
 
 _SLICE = "MIG-"
 _CARD = "GPU-"
-_EIGHTHS = 8  # a card's memory is handed out to slices in eighths of it
+_EIGHTHS = 8  # slices get memory in eighths of the card's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """What CUDA takes for one GPU; `handle` is NVML's, `card_handle` that of the card: the same unless it is a slice.
+    """What CUDA counts as one GPU. `handle` is NVML's; `card_handle`, that of the card, differs for a slice.
 
-    `old_name` is what drivers before 470 call a slice.
+    `old_name` is the name of a slice in drivers before 470.
     """
 
     state: GpuState
@@ -34,13 +34,13 @@ class Gpu:
 
     @property
     def is_slice(self) -> bool:
-        """Whether it is a part of a card."""
+        """Whether it is a slice of a card."""
         return self.handle is not self.card_handle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One place for a GPU; `complaint` is NVML's where the card in it does not answer, and `whole` None then."""
+    """An installed card. If it does not respond, `complaint` is NVML's message and `whole` is None."""
 
     index: int
     complaint: str | None = None
@@ -49,7 +49,7 @@ class Card:
 
     @property
     def usable(self) -> tuple[Gpu, ...]:
-        """What CUDA can compute on: with MIG on the slices alone."""
+        """What CUDA can use: with MIG on, only the slices."""
         if self.whole is None or self.whole.state.mig:
             return self.slices
         return (self.whole,)
@@ -57,34 +57,34 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisibleGpus:
-    """The GPUs that CUDA shows to a process, in its order, and sentences on those that it does not."""
+    """The GPUs that CUDA shows to a process, in CUDA's order, and remarks on the others."""
 
     gpus: tuple[Gpu, ...]
     remarks: tuple[str, ...]
 
 
 def installed_cards() -> tuple[Card, ...]:
-    """All cards that this process may use, in NVML's order, which is that of the PCI bus."""
+    """All cards that this process may use, in NVML's order (the PCI bus)."""
     count = nvml.number("nvmlDeviceGetCount") or 0
     opened = ((index, *nvml.open_card(index)) for index in range(count))
     return tuple(_card(index, handle, complaint) for index, handle, complaint, is_allowed in opened if is_allowed)
 
 
 def find_gpu(wanted: GpuState) -> Gpu | str:
-    """The GPU as it is now, no other one being asked; why it cannot be told, in NVML's words, where it cannot."""
+    """The current state of the GPU, or NVML's message if it does not respond. No other GPU is queried."""
     handle, complaint, _ = nvml.open_card(wanted.index)
     here = _all_of(_card(wanted.index, handle, complaint))
     if wanted.uuid is None:
-        return next((gpu for gpu in here if not gpu.is_slice), complaint or "it is not here")
+        return next((gpu for gpu in here if not gpu.is_slice), complaint or "not found")
     found = next((gpu for gpu in here if gpu.state.uuid == wanted.uuid), None)
     if found is None and not wanted.uuid.startswith(_SLICE):
         moved = nvml.ask("nvmlDeviceGetHandleByUUID", wanted.uuid)
         found = None if moved is None else _whole(wanted.index, moved)
-    return found or complaint or "it is not here"
+    return found or complaint or "not found"
 
 
 def visible_gpus(cards: Sequence[Card], variable: str | None) -> VisibleGpus:
-    """What CUDA shows where `variable` is the value of CUDA_VISIBLE_DEVICES, None where that is not set."""
+    """The GPUs that CUDA shows if CUDA_VISIBLE_DEVICES is `variable` (None: not set)."""
     chosen = list(cards) if variable is None else _chosen(cards, variable)
     remarks = [_unusable(card) for card in chosen if isinstance(card, Card) and not card.usable]
     gpus = [gpu for part in chosen for gpu in (part.usable if isinstance(part, Card) else (part,))]
@@ -92,19 +92,19 @@ def visible_gpus(cards: Sequence[Card], variable: str | None) -> VisibleGpus:
     if first_slice is not None and len(gpus) > 1:
         state = first_slice.state
         remarks.append(
-            f"MIG is on: CUDA shows a process one slice and no whole GPU beside it, here the first, {state.model} of "
+            f"MIG is on: CUDA shows a process a single slice and no whole GPU, here the first, {state.model} of "
             f"GPU {state.index} ({state.uuid}); choose another by its UUID in CUDA_VISIBLE_DEVICES"
         )
     return VisibleGpus(gpus=tuple(gpus if first_slice is None else [first_slice]), remarks=tuple(remarks))
 
 
 def of_one_model(gpus: Sequence[Gpu]) -> VisibleGpus:
-    """The GPUs of the first one's model, and a sentence on each other one."""
+    """The GPUs of the same model as the first, and a remark on each other one."""
     first = gpus[0].state
     others = (gpu.state for gpu in gpus if gpu.state.model != first.model)
     remarks = tuple(
-        f"GPU {gpu.index} ({gpu.model}) is not measured beside GPU {first.index} ({first.model}): a case has GPUs of "
-        "one model; choose this one by CUDA_VISIBLE_DEVICES"
+        f"GPU {gpu.index} ({gpu.model}) is not measured with GPU {first.index} ({first.model}): a case uses GPUs "
+        "of one model; select this one with CUDA_VISIBLE_DEVICES"
         for gpu in others
     )
     return VisibleGpus(gpus=tuple(gpu for gpu in gpus if gpu.state.model == first.model), remarks=remarks)
@@ -112,8 +112,8 @@ def of_one_model(gpus: Sequence[Gpu]) -> VisibleGpus:
 
 def _unusable(card: Card) -> str:
     if card.complaint is not None:
-        return f"GPU {card.index} does not answer (NVML: {card.complaint})"
-    return f"GPU {card.index} has MIG on and no slice: CUDA has nothing to compute on there"
+        return f"GPU {card.index} does not respond (NVML: {card.complaint})"
+    return f"GPU {card.index} has MIG on and no slice, so CUDA cannot use it"
 
 
 def _chosen(cards: Sequence[Card], variable: str) -> list[Card | Gpu]:
@@ -134,7 +134,7 @@ def _chosen(cards: Sequence[Card], variable: str) -> list[Card | Gpu]:
 
 def _by_index(cards: Sequence[Card]) -> Callable[[str], list[Card | Gpu]]:
     def meant(name: str) -> list[Card | Gpu]:
-        digits = re.match(r"\+?(\d+)", name)  # whatever follows the digits is passed over
+        digits = re.match(r"\+?(\d+)", name)  # CUDA ignores what follows the digits
         return [] if digits is None else list(cards[int(digits[1]) : int(digits[1]) + 1])
 
     return meant
@@ -200,30 +200,30 @@ def _thousandth(value: int | None) -> float | None:
 
 
 def _slices(whole: Gpu) -> Iterator[Gpu]:
-    """The slices of a card. Its settings (power limit, clocks, ECC) are theirs too; memory and name are their own."""
+    """The slices of a card. They share its settings (power limit, clocks, ECC); memory and name are their own."""
     for index in range(nvml.number("nvmlDeviceGetMaxMigDeviceCount", whole.handle) or 0):
         handle = nvml.ask("nvmlDeviceGetMigDeviceHandleByIndex", whole.handle, index)
         if handle is None:
-            continue  # a place for a slice that was not made
-        made_of = nvml.slice_attributes(handle)
+            continue  # no slice was created at this index
+        attributes = nvml.slice_attributes(handle)
         gi, ci = (nvml.number(f"nvmlDeviceGet{kind}InstanceId", handle) for kind in ("Gpu", "Compute"))
         state = replace(
             whole.state,
             uuid=nvml.text("nvmlDeviceGetUUID", handle),
-            model=f"{whole.state.model} MIG {_profile(handle, made_of, whole.state.memory_bytes)}",
-            memory_bytes=nvml.memory_bytes(handle) or (made_of.memory_bytes if made_of else None),
+            model=f"{whole.state.model} MIG {_profile(handle, attributes, whole.state.memory_bytes)}",
+            memory_bytes=nvml.memory_bytes(handle) or (attributes.memory_bytes if attributes else None),
         )
         old_name = None if gi is None or ci is None else f"{_SLICE}{whole.state.uuid}/{gi}/{ci}"
         yield replace(whole, state=state, handle=handle, old_name=old_name)
 
 
-def _profile(handle: object, made_of: nvml.SliceAttributes | None, card_bytes: int | None) -> str:
-    """What a slice is called, as 3g.40gb or 1c.3g.40gb: by its own name, else by what it is made of."""
-    _, _, told = (nvml.text("nvmlDeviceGetName", handle) or "").rpartition("MIG ")
-    if re.fullmatch(r"(\d+c\.)?\d+g\.\d+gb.*", told):
-        return told
-    if made_of is None or card_bytes is None:
+def _profile(handle: object, attributes: nvml.SliceAttributes | None, card_bytes: int | None) -> str:
+    """The profile of a slice, such as 3g.40gb or 1c.3g.40gb: from its name, else from its attributes."""
+    _, _, reported = (nvml.text("nvmlDeviceGetName", handle) or "").rpartition("MIG ")
+    if re.fullmatch(r"(\d+c\.)?\d+g\.\d+gb.*", reported):
+        return reported
+    if attributes is None or card_bytes is None:
         return "slice"
-    eighths = math.ceil(made_of.memory_bytes / card_bytes * _EIGHTHS)
-    part = f"{made_of.compute_slices}c." if made_of.compute_slices < made_of.gpu_slices else ""
-    return f"{part}{made_of.gpu_slices}g.{round(eighths / _EIGHTHS * card_bytes / 2**30)}gb"
+    eighths = math.ceil(attributes.memory_bytes / card_bytes * _EIGHTHS)
+    part = f"{attributes.compute_slices}c." if attributes.compute_slices < attributes.gpu_slices else ""
+    return f"{part}{attributes.gpu_slices}g.{round(eighths / _EIGHTHS * card_bytes / 2**30)}gb"

@@ -1,4 +1,4 @@
-"""What a machine elsewhere is, told by itself: `python -m ssdbench.harness.machine.node FILE PYTHON` runs there."""
+"""Describes another machine: `python -m ssdbench.harness.machine.node FILE PYTHON` runs there."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ _GPU_SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A node of a cluster as it sees itself from inside a job; `worker` is None where no interpreter was asked."""
+    """A node of a cluster as seen by a job; `worker` is None if no interpreter was inspected."""
 
     schema_version: int
     name: str
@@ -32,7 +32,7 @@ class Node:
 
 
 def describe(path: Path, python: str | None = None) -> Node:
-    """Write what this node is, and what the interpreter `python` has here."""
+    """Write what this node is, and what the interpreter `python` has installed here."""
     name = os.environ.get("SLURMD_NODENAME", platform.node())
     machine = probe_machine()
     on_gpu = bool(machine.hardware.gpu_count)
@@ -43,14 +43,14 @@ def describe(path: Path, python: str | None = None) -> Node:
 
 
 def read_node(path: Path) -> Node:
-    """What a node wrote of itself."""
+    """The description that a node wrote."""
     return read(Node, path.read_text(encoding="utf-8"), str(path))
 
 
 def node_mismatch(hardware: Hardware, host: Host, node: Node) -> str | None:
-    """What of a node is not as its run was planned for, in a sentence; None where it is of that kind.
+    """How a node differs from the one that the run was planned for, in a sentence; None if it is of the same kind.
 
-    A job sees only the processors and GPUs that it was given: their number tells nothing of the node.
+    A job sees only the CPUs and GPUs allocated to it, so their numbers are not compared.
     """
     there = node.machine
     pairs = [
@@ -72,7 +72,7 @@ def _joined(values: Iterable[object]) -> str:
 
 
 def main() -> None:
-    """Describe this node in the file that is asked for."""
+    """Describe this node in the requested file."""
     try:
         describe(Path(sys.argv[1]), sys.argv[2])
     except SsdbenchError as error:

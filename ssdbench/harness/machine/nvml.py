@@ -1,4 +1,4 @@
-"""NVML behind one door: it may be absent, refuse any question, or lose a GPU, and no caller ends by that."""
+"""All calls of NVML. It may be missing, refuse a query or lose a GPU; callers get None instead of an exception."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,16 +12,16 @@ CLOCK_TARGET: int = pynvml.NVML_CLOCK_ID_APP_CLOCK_TARGET
 TEMPERATURE_GPU: int = pynvml.NVML_TEMPERATURE_GPU
 MOST_LINKS: int = pynvml.NVML_NVLINK_MAX_LINKS
 
-# A GPU that answers so answers nothing else until the machine, or the GPU, is started again.
+# A GPU with this error responds to nothing until the machine or the GPU is reset.
 _GONE = (pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED)
 _NO_PERMISSION = pynvml.NVML_ERROR_NO_PERMISSION
 
 
 @contextmanager
 def opened() -> Iterator[str | None]:
-    """NVML for as long as the block lasts; yields its complaint where it does not answer, None where it does.
+    """Keep NVML initialised for the block; yields its error message if it is not available, else None.
 
-    May be entered again inside: NVML counts.
+    Blocks may be nested: NVML counts initialisations.
     """
     try:
         pynvml.nvmlInit()
@@ -36,7 +36,7 @@ def opened() -> Iterator[str | None]:
 
 
 def ask(question: str, *arguments: object) -> object | None:
-    """The answer; None where the driver refuses it, or does not know the question yet or any more."""
+    """The result of an NVML query; None if the driver refuses or does not know it."""
     try:
         answer: object = getattr(pynvml, question)(*arguments)
     except (pynvml.NVMLError, AttributeError):
@@ -45,34 +45,34 @@ def ask(question: str, *arguments: object) -> object | None:
 
 
 def number(question: str, *arguments: object) -> int | None:
-    """The answer, an integer in the unit of the question; None as for `ask`."""
+    """The result as an integer, in the query's unit; None as for `ask`."""
     answer = ask(question, *arguments)
     return answer if isinstance(answer, int) else None
 
 
 def text(question: str, *arguments: object) -> str | None:
-    """The answer in words; None as for `ask`, or where it is empty."""
+    """The result as text; None as for `ask`, or if it is empty."""
     answer = ask(question, *arguments)
     decoded = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
     return decoded if isinstance(decoded, str) and decoded else None
 
 
 def switch(question: str, *arguments: object) -> bool | None:
-    """Whether something is on now, whatever is pending; None as for `ask`."""
+    """Whether a mode is on now, whatever is pending; None as for `ask`."""
     answer = ask(question, *arguments)
     value = answer[0] if isinstance(answer, (list, tuple)) else answer
     return None if value is None else bool(value)
 
 
 def memory_bytes(handle: object, which: str = "total") -> int | None:
-    """Memory of a GPU, `which` of total, free and used; None where it has none of its own to tell of."""
+    """Memory of a GPU, `which` is total, free or used; None if the GPU does not report it."""
     memory = ask("nvmlDeviceGetMemoryInfo", handle)
     return None if memory is None else int(getattr(memory, which))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceAttributes:
-    """What a slice of a card (MIG) is made of: of its GPU instance, and of the compute instance in that."""
+    """The size of a slice of a card (MIG): of its GPU instance and of its compute instance."""
 
     gpu_slices: int
     compute_slices: int
@@ -80,20 +80,20 @@ class SliceAttributes:
 
 
 def slice_attributes(handle: object) -> SliceAttributes | None:
-    """What a slice is made of; None as for `ask`."""
+    """The size of a slice; None as for `ask`."""
     try:
-        told = pynvml.nvmlDeviceGetAttributes(handle)
+        found = pynvml.nvmlDeviceGetAttributes(handle)
     except (pynvml.NVMLError, AttributeError):
         return None
     return SliceAttributes(
-        gpu_slices=told.gpuInstanceSliceCount,
-        compute_slices=told.computeInstanceSliceCount,
-        memory_bytes=told.memorySizeMB * 2**20,
+        gpu_slices=found.gpuInstanceSliceCount,
+        compute_slices=found.computeInstanceSliceCount,
+        memory_bytes=found.memorySizeMB * 2**20,
     )
 
 
 def open_card(index: int) -> tuple[object | None, str | None, bool]:
-    """The handle of a card or why there is none, in NVML's words, and whether this process may use the card."""
+    """The handle of a card, else NVML's message; and whether this process may use the card."""
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     except pynvml.NVMLError as error:

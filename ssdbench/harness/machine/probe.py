@@ -1,4 +1,4 @@
-"""What this machine is, without torch: GPUs by NVML, the processor and the kernel by the operating system."""
+"""Describes this machine without torch: GPUs from NVML, processor and kernel from the operating system."""
 
 import os
 import platform
@@ -17,21 +17,21 @@ from ssdbench.harness.process import SOURCE
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
 
-# Variables that change what is measured; recorded by value, so nothing that could hold a secret belongs here.
+# Variables that affect measurements. Their values are recorded, so none that may contain a secret belongs here.
 _RELEVANT_PREFIXES = ("CUDA_", "NCCL_", "OMP_", "MKL_", "GLOO_", "TORCH_", "PYTORCH_", "NVIDIA_", "CUBLAS_", "CUDNN_")
-# NVML's levels of the common ancestor of two GPUs, by the names of `nvidia-smi topo -m`.
+# NVML's levels of the common ancestor of two GPUs, with the names of `nvidia-smi topo -m`.
 _PATHS: dict[int | None, str] = {0: "same board", 10: "PIX", 20: "PXB", 30: "PHB", 40: "NODE", 50: "SYS"}
-# Values of CUDA_VISIBLE_DEVICES by which one asks for no GPU.
+# Values of CUDA_VISIBLE_DEVICES that ask for no GPU.
 _NONE = ("", "-1")
 _BF16_CPU_FLAGS = {"avx512_bf16", "avx512bw", "amx_bf16", "bf16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The machine as planning needs it; `no_gpu_reason` is a sentence where no GPU can be used.
+    """The machine as planning needs it; `no_gpu_reason` is a sentence if no GPU can be used.
 
-    `system` is the operating system as `platform.system` names it. `nodes` is how many such machines a launch may be
-    spread over. `remarks` are sentences on GPUs that are fitted and not measured.
+    `system` is the operating system as `platform.system` names it. `nodes` is the number of such machines that a
+    launch may use. `remarks` are sentences on installed GPUs that are not measured.
     """
 
     hardware: Hardware
@@ -45,7 +45,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Gpus:
-    """What NVML says: the GPUs to measure on, in CUDA's order, or why there is none."""
+    """The GPUs to measure on, in CUDA's order, or why there is none."""
 
     gpus: tuple[GpuState, ...] = ()
     capability: tuple[int, int] | None = None
@@ -56,7 +56,7 @@ class _Gpus:
 
 
 def probe_machine() -> Machine:
-    """Look at the machine; takes milliseconds and leaves no context on any GPU."""
+    """Describe the machine; takes milliseconds and creates no context on any GPU."""
     found = _probe_gpus()
     cpu_model, cpu_flags = _cpu()
     hardware = Hardware(
@@ -91,20 +91,20 @@ def probe_machine() -> Machine:
 
 
 def gpu_states() -> tuple[GpuState, ...]:
-    """The GPUs to measure on as they are now, in CUDA's order; none where there is no driver."""
+    """The current states of the GPUs to measure on, in CUDA's order; empty without a driver."""
     return _probe_gpus().gpus
 
 
 def _probe_gpus() -> _Gpus:
     with nvml.opened() as complaint:
         if complaint is not None:
-            return _Gpus(none_reason=f"no NVIDIA driver answers here (NVML: {complaint})")
+            return _Gpus(none_reason=f"no NVIDIA driver is available here (NVML: {complaint})")
         driver, cards = nvml.text("nvmlSystemGetDriverVersion"), installed_cards()
         variable = os.environ.get("CUDA_VISIBLE_DEVICES")
         visible = visible_gpus(cards, variable)
         if not visible.gpus:
             reason = _none_reason(cards, visible, variable)
-            # Where a GPU was wanted, a run on the CPU should not come as a surprise.
+            # A run on the CPU should not come as a surprise if a GPU was wanted.
             return _Gpus(driver=driver, none_reason=reason, remarks=() if variable in _NONE or not cards else (reason,))
         found = of_one_model(visible.gpus)
         return _Gpus(
@@ -118,12 +118,12 @@ def _probe_gpus() -> _Gpus:
 
 def _none_reason(cards: tuple[Card, ...], visible: VisibleGpus, variable: str | None) -> str:
     if not cards:
-        return "NVML knows of no GPU here"
+        return "NVML finds no GPU here"
     return "; ".join(visible.remarks) or f"CUDA_VISIBLE_DEVICES={variable} leaves no GPU to measure on"
 
 
 def _gpu_links(cards: list[Gpu]) -> tuple[str, ...]:
-    """How the GPUs of this machine reach one another, a line for the NVLinks and one for the paths over PCIe."""
+    """How the GPUs of this machine are connected: a line for NVLinks, and one for paths over PCIe."""
     handles = [card.handle for card in cards]
     counts = sorted({_nvlinks(handle) for handle in handles} - {0})
     levels = (nvml.number("nvmlDeviceGetTopologyCommonAncestor", a, b) for a, b in combinations(handles, 2))
@@ -134,12 +134,12 @@ def _gpu_links(cards: list[Gpu]) -> tuple[str, ...]:
 
 
 def _nvlinks(handle: object) -> int:
-    # A GPU that has fewer links than any GPU can have refuses the question for the others.
+    # A GPU with fewer links than the maximum refuses the query for the others.
     return sum(bool(nvml.switch("nvmlDeviceGetNvLinkState", handle, link)) for link in range(nvml.MOST_LINKS))
 
 
 def network_links(classes: Path) -> tuple[str, ...]:
-    """Kinds of ports to other machines below /sys/class with how many there are of each: InfiniBand, then Ethernet."""
+    """Network ports below /sys/class by kind, with their number: InfiniBand first, then Ethernet."""
     fabric = [
         f"{_fact(port / 'link_layer')} {_fact(port / 'rate')}"
         for port in sorted(classes.glob("infiniband/*/ports/*"))
@@ -157,7 +157,7 @@ def _fact(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
-        return ""  # an interface that is down does not tell its speed
+        return ""  # the speed of an interface that is down cannot be read
 
 
 def _cpu() -> tuple[str, set[str]]:

@@ -1,4 +1,4 @@
-"""Were the conditions of a launch those of its run? Never asked of how long it took."""
+"""Decides whether a launch ran under the conditions of its run. How long it took is never a criterion."""
 
 import math
 from collections.abc import Mapping
@@ -33,13 +33,13 @@ class Validity:
     query: GpuQuery = current_states
 
     def invalid_reason(self, measurement: Measurement, case: Case) -> str | None:
-        """A sentence where the launch was measured under other conditions than its run; None where it was not.
+        """Why the launch is invalid, in a sentence; None if it is valid.
 
-        Of the GPUs those of its case are asked, and no other.
+        Only the GPUs of its case are queried.
         """
         times = (*measurement.step_seconds, *measurement.fetch_seconds, measurement.wall_seconds)
         if not all(map(math.isfinite, times)):
-            return "a time that it measured is not a finite number"
+            return "a measured time is not a finite number"
         if crowded := crowded_node(measurement, case, self.foreign_cpu_limit_cores):
             return crowded
         disturbed = (disturbance(gpu) for gpu in measurement.gpus)
@@ -47,23 +47,23 @@ class Validity:
         return next(filter(None, disturbed), None) or changed_gpus(gpus, self.query(gpus))
 
     def lost_gpus(self, case: Case) -> str | None:
-        """Which GPUs of a case do not answer any more, in a sentence; None where all do."""
+        """Which GPUs of a case no longer respond, in a sentence; None if all do."""
         gpus = case_gpus(case, self.host)
         return lost_gpus(gpus, self.query(gpus))
 
 
 def foreign_cpu_limit(cpu_count: int, case: Case) -> float:
-    """Other processes may keep busy 1 % of the CPUs, at least 0.15, and 5 % of those that the ranks do not need.
+    """The cores that others may keep busy: 1% of the CPUs, at least 0.15, plus 5% of those that ranks do not need.
 
-    Each rank needs its threads and one more. So two ranks on two CPUs allow 0.15 cores, and one GPU's rank of 8 threads
-    on a node of 128 CPUs, with its services and interrupts, 7.2.
+    Each rank needs its threads and one more. Two ranks on two CPUs allow 0.15 cores; one rank with a GPU and 8 threads
+    on a node of 128 CPUs allows 7.2, for services and interrupts.
     """
     needed = min(cpu_count, case.ranks_per_node * (case.threads_per_rank + 1))
     return max(_LEAST_LIMIT, _SHARE_OF_ALL * cpu_count) + _SHARE_OF_SPARE * (cpu_count - needed)
 
 
 def crowded_node(measurement: Measurement, case: Case, limit_cores: float | None) -> str | None:
-    """A sentence where other processes kept more cores busy than `limit_cores`, or than the rule allows (None)."""
+    """A sentence if other processes kept more cores busy than `limit_cores` (None: than the rule allows)."""
     nodes = measurement.node_cpus
     for node in nodes or _of_old_record(measurement):
         limit = foreign_cpu_limit(node.cpu_count, case) if limit_cores is None else limit_cores
@@ -75,25 +75,25 @@ def crowded_node(measurement: Measurement, case: Case, limit_cores: float | None
 
 
 def _of_old_record(measurement: Measurement) -> tuple[NodeCpus, ...]:
-    # Without the number of CPUs: the least limit that the rule knows.
+    # Old records lack the number of CPUs: 0 gives the smallest limit.
     return (NodeCpus(host="", cpu_count=0, foreign_cores=measurement.foreign_cpu_cores),)
 
 
-def changed_settings(begun: Host, now: Host) -> str | None:
-    """What of a machine would make launches of today unlike those of the run's beginning, in a sentence.
+def changed_settings(at_start: Host, now: Host) -> str | None:
+    """How a machine's settings have changed since the start of the run, in a sentence; None if they have not.
 
-    Variables cannot change while a run goes on: only a resumed run can have others.
+    Variables can change only between a run and its resumption.
     """
-    if begun.driver != now.driver:
-        return f"the driver was {begun.driver}, it is {now.driver}"
-    if variables := _changed_variables(begun.variables, now.variables):
+    if at_start.driver != now.driver:
+        return f"the driver was {at_start.driver}, it is {now.driver}"
+    if variables := _changed_variables(at_start.variables, now.variables):
         return variables
-    return changed_gpus(begun.gpus, now.gpus)
+    return changed_gpus(at_start.gpus, now.gpus)
 
 
-def _changed_variables(begun: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    changed = sorted(name for name in begun.keys() | now.keys() if begun.get(name) != now.get(name))
-    values = (f"{name} was {_shown(begun.get(name))}, it is {_shown(now.get(name))}" for name in changed)
+def _changed_variables(at_start: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    changed = sorted(name for name in at_start.keys() | now.keys() if at_start.get(name) != now.get(name))
+    values = (f"{name} was {_shown(at_start.get(name))}, it is {_shown(now.get(name))}" for name in changed)
     return "; ".join(values) or None
 
 

@@ -1,4 +1,4 @@
-"""The interpreter that measures: ours by default, or another environment's (its torch is the thing under test)."""
+"""The interpreter that measures: this one by default, or another environment's, whose torch is under test."""
 
 import re
 import sys
@@ -14,10 +14,9 @@ OLDEST_DALI = (1, 26)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPython:
-    """An interpreter and what it has installed (versions by name; "dali" whatever its wheel is called).
+    """An interpreter and its packages (versions by name; "dali" for each of DALI's wheels).
 
-    `gpu_code` names what its torch was compiled for ("sm_80", "compute_90"), None where that was not asked or torch
-    does not tell.
+    `gpu_code` lists what its torch was compiled for ("sm_80", "compute_90"); None if that was not asked or is unknown.
     """
 
     executable: str
@@ -28,9 +27,9 @@ class WorkerPython:
 
 
 def inspect_python(executable: str | None = None, *, with_gpu_code: bool = False) -> WorkerPython:
-    """Ask an interpreter what it has; takes a tenth of a second and imports no torch.
+    """Find out what an interpreter has installed; takes a tenth of a second and does not import torch.
 
-    `with_gpu_code` asks its torch as well for which GPUs it has code, which takes seconds: wanted where there is one.
+    `with_gpu_code` also asks its torch for which GPUs it was compiled, which takes seconds.
 
     Raises:
         EnvironmentLacksError: there is no such interpreter, or it cannot run ssdbench's worker.
@@ -49,7 +48,7 @@ def inspect_python(executable: str | None = None, *, with_gpu_code: bool = False
 
 
 def missing_software(case: Case, worker: WorkerPython) -> str | None:
-    """What the case needs that this interpreter does not have: a sentence, or None."""
+    """What the case needs and this interpreter lacks: a sentence, or None."""
     if "torch" not in worker.packages:
         return f"torch is not installed for {worker.executable} (extra worker)"
     if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
@@ -57,14 +56,14 @@ def missing_software(case: Case, worker: WorkerPython) -> str | None:
     if case.pipeline == "dali" and "dali" not in worker.packages:
         return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
     if case.pipeline == "dali" and version_numbers(worker.packages["dali"]) < OLDEST_DALI:
-        return f"DALI {worker.packages['dali']} is too old for the dali pipeline, ssdbench needs 1.26 or newer"
+        return f"DALI {worker.packages['dali']} is too old for the dali pipeline, which needs 1.26 or newer"
     if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
         return "torch.compile on a CPU needs a C++ compiler (g++)"
     return None
 
 
 def missing_gpu_code(case: Case, hardware: Hardware, worker: WorkerPython) -> str | None:
-    """Why the interpreter's torch cannot compute on this GPU: a sentence, None where it can or that is not known."""
+    """Why the interpreter's torch cannot use this GPU: a sentence, or None if it can or that is unknown."""
     code, capability = worker.gpu_code, hardware.compute_capability
     if case.device != "cuda" or code is None or capability is None:
         return None
@@ -80,14 +79,14 @@ def missing_gpu_code(case: Case, hardware: Hardware, worker: WorkerPython) -> st
 
 
 def _runs_on(code: str, capability: tuple[int, int]) -> bool:
-    """Whether code compiled for one GPU runs on another (CUDA's guide, "binary compatibility", "PTX compatibility").
+    """Whether compiled code runs on a GPU (CUDA programming guide, "binary compatibility" and "PTX compatibility").
 
-    sm_XY runs on GPUs of the same major capability that are as new or newer, sm_XYa on that very one, compute_XY is
-    compiled by the driver for anything as new or newer.
+    sm_XY runs on GPUs of the same major capability and the same or a higher minor one, sm_XYa only on exactly X.Y. The
+    driver compiles compute_XY for X.Y and anything newer.
     """
     parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", code)
     if parts is None:
-        return True  # a form that is not known yet: the launch will tell
+        return True  # an unknown form: the launch will show it
     kind, major, minor, only = parts[1], int(parts[2]), int(parts[3]), parts[4]
     if only == "a":
         return (major, minor) == capability

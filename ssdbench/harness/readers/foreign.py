@@ -1,4 +1,4 @@
-"""Reading a neighbour's file: text, JSON, and numbers that are numbers."""
+"""Reads files of other tools: text, JSON and finite numbers."""
 
 import json
 import math
@@ -36,8 +36,8 @@ def number(found: object, place: str) -> float:
     """`found` as a finite number.
 
     Raises:
-        UsageError: it is none; `place` names file and key.
+        UsageError: it is not one; `place` names file and key.
     """
     if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
-        raise UsageError(f"{place}: {found!r:.40} is no finite number; repair the file")
+        raise UsageError(f"{place}: {found!r:.40} is not a finite number; correct the file")
     return float(found)

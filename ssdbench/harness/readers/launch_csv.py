@@ -1,10 +1,10 @@
-"""Launches from anywhere as a table: a CSV file with one line a launch, read into what the verdict rule takes.
+"""Reads launches from a CSV file, one line per launch, for the verdict rule.
 
     case, arm, launch, value [, pair, stage, session]
 
 `arm` is baseline or candidate, `stage` B (the first measurement, the default) or C (fresh pairs of suspects). Pairs are
-those with equal `pair`; without that column the i-th launches of both arms, by `launch` where that is a number, else in
-the order of the file. An empty value is NaN: a launch without a figure. Other columns are not read.
+those with equal `pair`; without that column the i-th launches of both arms, by `launch` if that is a number, else in
+the order of the file. An empty value is NaN: a launch without a result. Other columns are ignored.
 """
 
 import csv
@@ -28,7 +28,7 @@ _COLUMNS = f"{','.join(REQUIRED)}[,{','.join(OPTIONAL)}]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One launch; `place` is where it was read, such as "launches.csv line 3"; empty texts were not given."""
+    """One launch; `place` is where it was read ("launches.csv line 3"), and an empty text was not given."""
 
     place: str
     case: str
@@ -80,10 +80,10 @@ def parse_rows(
 
 
 def detect_mode(rows: Iterable[Row]) -> Mode:
-    """What a table allows.
+    """The mode in which a table can be judged.
 
-    Stored where it has sessions, no pairs, and no session of both arms; interleaved where it has a
-    stage `confirm`; else a single shot.
+    Stored if it has sessions, no pairs, and no session of both arms; interleaved if it has a stage `confirm`; else
+    single-shot.
     """
     rows = list(rows)
     arms: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -96,7 +96,7 @@ def detect_mode(rows: Iterable[Row]) -> Mode:
 
 
 def launches_by_case(rows: Iterable[Row], metric: Metric, mode: Mode) -> dict[str, CaseLaunches]:
-    """The launches of each case by stage; where pairs count, launches without a partner are left out."""
+    """The launches of each case by stage; in interleaved mode without launches that have no partner."""
     order = _paired if mode is Mode.INTERLEAVED else _all
     return {
         case: CaseLaunches(
@@ -121,7 +121,7 @@ def group_sessions(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSession
 
 
 def count_unpaired(rows: Iterable[Row]) -> dict[str, int]:
-    """Launches of each case that have a `pair` which the other arm lacks."""
+    """The number of launches of each case whose `pair` the other arm lacks."""
     count: dict[str, int] = defaultdict(int)
     for case, launches in _by_case(rows).items():
         for stage in Stage:
@@ -181,7 +181,7 @@ def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
 
 
 def _refuse_repetition(rows: Iterable[Row]) -> None:
-    # A launch that is counted twice feigns certainty.
+    # Counting a launch twice would overstate the certainty.
     seen: dict[tuple[object, ...], str] = {}
     for row in rows:
         keys: list[tuple[object, ...]] = [("launch", row.launch, row.pair, row.session)] if row.launch else []

@@ -12,7 +12,7 @@ _WORKLOADS: tuple[PublishedWorkload, ...] = ("train", "infer", "train_full")
 
 
 def load_published(results: Path) -> list[PublishedFigure]:
-    """All published figures: from the folder of results where it has them, else the file that ships with ssdbench.
+    """All published figures: from the results folder if it has the file, else from the one shipped with ssdbench.
 
     Raises:
         StoreError: a line cannot be read.

@@ -42,7 +42,7 @@ def test_images_are_named_by_tag_by_its_beginning_or_in_full(tmp_path: Path) -> 
     assert containers.image("24.01") == containers.image("24.01-py3") == containers.image(first) == first
     assert containers.image("24.03") == "registry.example.org:5000/pytorch:24.03"
     assert containers.image("23.12-py3") == "nvcr.io/nvidia/pytorch:23.12-py3"
-    with pytest.raises(UsageError, match=r"'24\.0' begins several images of the list"):
+    with pytest.raises(UsageError, match=r"'24\.0' fits several images of the list"):
         containers.image("24.0")
     assert between(containers.images, first, containers.image("24.03")) == containers.images[:3]
     with pytest.raises(UsageError, match="does not come before"):
@@ -56,11 +56,15 @@ def test_images_are_named_by_tag_by_its_beginning_or_in_full(tmp_path: Path) -> 
     [
         ('engine = "lab"', 'engine = "lap"', "engine 'lap' is not known: choose from apptainer, docker, enroot, lab"),
         ("shared_memory", "shared_mem", "key 'shared_mem' is not known: did you mean 'shared_memory'?"),
-        ('like = "docker"', 'like = "doker"', "engines.lab.like has to be one of docker, podman, apptainer, enroot"),
+        ('like = "docker"', 'like = "doker"', "engines.lab.like must be one of docker, podman, apptainer, enroot"),
         ("command =", "comand =", "key engines.lab.comand is not known: did you mean 'command'?"),
-        ('["memlock=-1"]', '["memlock=-1"]\nmounts = ["opt"]', "mounts: 'opt' is not there: give the absolute path"),
-        ('"24.02-py3"', '"24.02 py3"', "is no image: write it as repository:tag"),
-        ('["docker", "-H", "unix:///run/lab.sock"]', '"docker -H x"', "is a list of arguments: write ['docker -H x']"),
+        ('["memlock=-1"]', '["memlock=-1"]\nmounts = ["opt"]', "mounts: 'opt' does not exist: give the absolute path"),
+        ('"24.02-py3"', '"24.02 py3"', "is not an image: write repository:tag"),
+        (
+            '["docker", "-H", "unix:///run/lab.sock"]',
+            '"docker -H x"',
+            "must be a list of arguments: write ['docker -H x']",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -73,7 +77,7 @@ def test_without_a_file_the_one_that_ships_is_read(tmp_path: Path, monkeypatch: 
     containers = load_containers(DEFAULT_FILE)
     assert containers == load_containers(resource(CI, "containers.toml"))
     assert "nvcr.io/nvidia/pytorch:24.12-py3" in containers.images
-    with pytest.raises(UsageError, match="is no TOML that can be read"):
+    with pytest.raises(UsageError, match="cannot be read as TOML"):
         load_containers(Path("elsewhere.toml"))
 
 

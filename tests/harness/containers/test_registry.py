@@ -101,10 +101,10 @@ def test_only_what_is_new_or_has_moved_is_news(address: str, handler: type[Regis
     handler.digests["24.03-py3"] = gone
     assert check() == []
     assert [tag.name for tag in check(".*")] == ["24.02-py3-igpu"]
-    with pytest.raises(UsageError, match="is no regular expression"):
+    with pytest.raises(UsageError, match="is not a regular expression"):
         check("(")
     state.write_text("[]")
-    with pytest.raises(StoreError, match="no file of tags seen"):
+    with pytest.raises(StoreError, match="not a file of known tags"):
         check()
 
 
@@ -117,12 +117,12 @@ def test_an_open_line_is_taken_on_the_loopback_and_where_it_is_asked_for_only() 
     hub = open_repository("ubuntu")
     assert (hub.address, hub.path) == ("https://registry-1.docker.io", "library/ubuntu")
     for wrong in ("nvcr.io/nvidia/pytorch:24.01", "Nvidia/pytorch", "https://nvcr.io/x", ""):
-        with pytest.raises(UsageError, match="is no repository"):
+        with pytest.raises(UsageError, match="is not a repository"):
             open_repository(wrong)
 
 
 def test_a_registry_that_does_not_answer_is_named() -> None:
-    with pytest.raises(EnvironmentLacksError, match=r"does not say what 127\.0\.0\.1:1/a holds .*refused"):
+    with pytest.raises(EnvironmentLacksError, match=r"cannot read 127\.0\.0\.1:1/a from its registry .*refused"):
         open_repository("127.0.0.1:1/a").tags()
 
 

@@ -162,7 +162,7 @@ def test_names_of_images_are_known(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "--privileged", "a b", "Bench:1", "bench:", "x;reboot", "bench:1\n", "../up"])
 def test_what_can_be_no_image_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="is no image: write it as repository:tag"):
+    with pytest.raises(UsageError, match="is not an image: write repository:tag"):
         require_image_name(name)
 
 

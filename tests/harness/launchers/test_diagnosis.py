@@ -66,7 +66,7 @@ def test_a_rank_that_left_without_a_word_is_the_cause_when_the_others_only_lost_
     report(tmp_path, 0, "lost", 1.0)
     exits(tmp_path, {0: 1})
     failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
-    assert (failure.rank, failure.message) == (1, "rank 1 ended without a word")
+    assert (failure.rank, failure.message) == (1, "rank 1 ended without a report")
 
 
 def test_a_time_limit_names_the_rank_that_is_behind(tmp_path: Path) -> None:

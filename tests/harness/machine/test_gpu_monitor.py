@@ -61,10 +61,10 @@ def test_a_launch_beside_others_or_throttled_is_invalid_and_a_power_cap_is_not(s
         "quiet": [None, 2],
         "power cap": [None, 2],
         "thermal": ["GPU 1 was throttled (thermal slowdown)", 2],
-        "others": ["other processes computed on GPU 0 as well (pid 1)", 2],
+        "others": ["other processes used GPU 0 as well (pid 1)", 2],
         "what started it": [None, 2],
         "container": [None, 2],
-        "container beside others": ["other processes computed on GPU 0 as well (pid 1)", 2],
+        "container beside others": ["other processes used GPU 0 as well (pid 1)", 2],
         "one rank": [None, 1],
         "cpu": [None, 0],
     }
@@ -78,7 +78,7 @@ def test_nodes_watch_their_own_gpus_through_the_region_of_rank_0_and_are_told_ap
         assert gpu["seconds"][0] < 0.0 < 0.4 < gpu["seconds"][-1]
         assert len(inside) >= 5
     assert gpus[1]["foreign_pids"] == [1]
-    assert invalid_reason == "other processes computed on GPU 0 of n0 as well (pid 1)"
+    assert invalid_reason == "other processes used GPU 0 of n0 as well (pid 1)"
 
 
 def test_a_gpu_is_looked_at_before_the_warm_up_and_before_the_region(seen: dict[str, Any]) -> None:
@@ -106,14 +106,14 @@ def test_a_slice_has_the_clocks_and_heat_of_its_card_and_no_power_of_its_own(see
     assert set(part["power_watts"]) == set(part["energy_joules"]) == {None}
 
 
-LOST = "GPU 1 (GPU-one) no longer answers (NVML: GPU is lost)"
+LOST = "GPU 1 (GPU-one) no longer responds (NVML: GPU is lost)"
 
 
 def test_a_launch_that_was_measured_is_kept_where_its_gpu_is_lost_afterwards(seen: dict[str, Any]) -> None:
     lost = seen["lost"]["measured"]
     assert lost["records"] == [
         [2, LOST, None, 2],  # the measurement with what was seen of both GPUs
-        [2, None, f"lost: {LOST}: nothing was started", False],
+        [2, None, f"lost: {LOST}: no launch was started", False],
         [1, None, None, 1],
     ]
     assert lost["started"] == [2, 1]
@@ -136,7 +136,7 @@ def test_a_lost_gpu_of_another_case_is_no_matter_of_this_one(seen: dict[str, Any
 
 
 def test_a_clock_that_was_set_or_locked_between_launches_is_a_changed_condition(seen: dict[str, Any]) -> None:
-    changed = "GPU 0 is no longer as the run began: "
+    changed = "GPU 0 has changed since the run started: "
     assert seen["locked"] == [None, *[f"{changed}sm_target_clock_mhz 1410 -> 900"] * 4]
     assert seen["set"] == [None, *[f"{changed}sm_application_clock_mhz 1410 -> 900"] * 4]
 

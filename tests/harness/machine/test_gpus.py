@@ -162,17 +162,18 @@ def test_whatever_nvml_refuses_the_gpus_are_told_without_it(told: dict[str, Any]
 def test_a_lost_gpu_is_left_out_and_named_where_it_would_be_measured_on(told: dict[str, Any]) -> None:
     for name, lost, left in (("one lost", 0, 1), ("one lost with a handle", 1, 0)):
         assert [gpu["index"] for gpu in told[name]["gpus"]] == [left]
-        assert told[name]["remarks"] == [f"GPU {lost} does not answer (NVML: GPU is lost)"]
+        assert told[name]["remarks"] == [f"GPU {lost} does not respond (NVML: GPU is lost)"]
     assert [gpu["index"] for gpu in told["a lost one that is not visible"]["gpus"]] == [0]
     assert told["a lost one that is not visible"]["remarks"] == []
-    assert told["the visible one lost"]["reason"] == "GPU 1 does not answer (NVML: GPU is lost)"
+    assert told["the visible one lost"]["reason"] == "GPU 1 does not respond (NVML: GPU is lost)"
     assert told["all lost"]["reason"] == (
-        "GPU 0 does not answer (NVML: GPU is lost); GPU 1 does not answer (NVML: GPU is lost)"
+        "GPU 0 does not respond (NVML: GPU is lost); GPU 1 does not respond (NVML: GPU is lost)"
     )
     assert (
-        told["down"]["reason"] == "no NVIDIA driver answers here (NVML: RM has detected an NVML/RM version mismatch.)"
+        told["down"]["reason"]
+        == "no NVIDIA driver is available here (NVML: RM has detected an NVML/RM version mismatch.)"
     )
-    assert told["no GPU"]["reason"] == told["no count"]["reason"] == "NVML knows of no GPU here"
+    assert told["no GPU"]["reason"] == told["no count"]["reason"] == "NVML finds no GPU here"
 
 
 def test_gpus_that_this_process_may_not_use_have_no_number(told: dict[str, Any]) -> None:
@@ -185,8 +186,8 @@ def test_gpus_of_two_models_are_told_apart_and_never_counted_together(told: dict
     assert (first["key"], [gpu["index"] for gpu in first["gpus"]]) == ("2x-tesla-t4-15gib", [0, 2])
     assert first["hardware"]["compute_capability"] == [7, 5]
     assert first["remarks"][0] == (
-        "GPU 1 (NVIDIA A100) is not measured beside GPU 0 (Tesla T4): a case has GPUs of one model; choose this one by "
-        "CUDA_VISIBLE_DEVICES"
+        "GPU 1 (NVIDIA A100) is not measured with GPU 0 (Tesla T4): a case uses GPUs of one model; select this one "
+        "with CUDA_VISIBLE_DEVICES"
     )
     assert [remark[:5] for remark in first["remarks"]] == ["GPU 1", "GPU 3"]
     assert (second["key"], [gpu["index"] for gpu in second["gpus"]]) == ("2x-nvidia-a100-80gib", [3, 1])
@@ -222,11 +223,11 @@ def test_a_slice_is_hardware_of_its_own_and_never_the_whole_card(told: dict[str,
 
 def test_which_slice_cuda_takes_is_said(told: dict[str, Any]) -> None:
     assert told["sliced"]["remarks"] == [
-        "MIG is on: CUDA shows a process one slice and no whole GPU beside it, here the first, NVIDIA A100-SXM4-80GB "
+        "MIG is on: CUDA shows a process a single slice and no whole GPU, here the first, NVIDIA A100-SXM4-80GB "
         "MIG 3g.40gb of GPU 0 (MIG-02-slice); choose another by its UUID in CUDA_VISIBLE_DEVICES"
     ]
     assert [gpu["uuid"] for gpu in told["sliced beside a whole one"]["gpus"]] == ["MIG-12-slice"]
-    assert "no whole GPU beside it" in told["sliced beside a whole one"]["remarks"][0]
+    assert "no whole GPU" in told["sliced beside a whole one"]["remarks"][0]
     assert [gpu["uuid"] for gpu in told["the whole one beside"]["gpus"]] == ["GPU-zero"]
 
 
@@ -234,9 +235,7 @@ def test_a_card_that_is_to_be_sliced_is_not_measured_whole(told: dict[str, Any])
     for name in ("sliced, unclear", "sliced, a slice of another machine", "sliced, none made"):
         assert told[name]["gpus"] == []
         assert told[name]["key"].startswith("cpu-")
-    assert told["sliced, none made"]["reason"] == (
-        "GPU 0 has MIG on and no slice: CUDA has nothing to compute on there"
-    )
+    assert told["sliced, none made"]["reason"] == ("GPU 0 has MIG on and no slice, so CUDA cannot use it")
 
 
 def test_a_slice_that_does_not_tell_its_name_is_called_by_what_it_is_made_of(told: dict[str, Any]) -> None:

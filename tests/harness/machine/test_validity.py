@@ -78,13 +78,13 @@ def test_the_same_machine_at_rest_is_valid():
 )
 def test_a_setting_that_changed_on_any_gpu_is_named(change: dict[str, object], words: str):
     now = (GPUS[0], replace(GPUS[1], **change))  # type: ignore[arg-type]
-    assert reason(now) == f"GPU 1 is no longer as the run began: {words}"
+    assert reason(now) == f"GPU 1 has changed since the run started: {words}"
 
 
 def test_a_gpu_that_no_longer_answers_is_named_with_what_nvml_says():
-    assert reason((GPUS[0], "GPU is lost")) == "GPU 1 (GPU-1) no longer answers (NVML: GPU is lost)"
+    assert reason((GPUS[0], "GPU is lost")) == "GPU 1 (GPU-1) no longer responds (NVML: GPU is lost)"
     both = ("Driver/library version mismatch",) * 2
-    assert str(reason(both)).count("no longer answers (NVML: Driver/library version mismatch)") == 2
+    assert str(reason(both)).count("no longer responds (NVML: Driver/library version mismatch)") == 2
 
 
 def test_a_gpu_of_another_case_is_no_condition_of_this_one():
@@ -153,7 +153,7 @@ def test_a_measurement_without_the_number_of_cpus_has_the_least_limit():
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf])
 def test_a_time_that_is_not_finite_is_no_measurement(seconds: float):
-    assert reason(step_seconds=(*[0.1] * 11, seconds)) == "a time that it measured is not a finite number"
+    assert reason(step_seconds=(*[0.1] * 11, seconds)) == "a measured time is not a finite number"
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 0.1, 1e4])
@@ -167,7 +167,7 @@ def test_how_long_it_took_is_never_a_reason(seconds: float):
         (BEGUN, None),
         (replace(BEGUN, hostname="other", ssdbench_commit="abc"), None),
         (replace(BEGUN, driver="560.1"), "the driver was 550.54, it is 560.1"),
-        (replace(BEGUN, gpus=GPUS[:1]), "1 GPUs answer, 2 did when the run began"),
+        (replace(BEGUN, gpus=GPUS[:1]), "1 GPUs respond, 2 did when the run started"),
         (replace(BEGUN, variables={"NCCL_ALGO": "Tree"}), "NCCL_ALGO was 'Ring', it is 'Tree'"),
         (
             replace(BEGUN, variables={"OMP_PROC_BIND": "true"}),

@@ -1,1 +1,1 @@
-"""Launches over Slurm."""
+"""Launches as Slurm jobs."""

@@ -1,4 +1,4 @@
-"""Slurm by its own commands: sbatch, scontrol, squeue, scancel, sinfo. No accounting database is needed."""
+"""Calls Slurm's commands sbatch, scontrol, squeue, scancel and sinfo; needs no accounting database."""
 
 import hashlib
 import math
@@ -12,17 +12,17 @@ from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.process import last_line, run_command
 from ssdbench.schema.record import SlurmOptions
 
-# The controller need not be asked as often as the events, which lie in a file.
+# The controller is asked less often than the events, which are read from a file.
 _ASK_SECONDS = 1.0
 _SILENCE_SECONDS = 600.0
 
-# The command is made of arguments of this script, so that no name ever becomes shell text.
+# The command is passed as arguments of this script, so that no name becomes shell text.
 _SCRIPT = '#!/bin/sh\nexec "$@"\n'
 
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "REQUEUE_FED"}
-_GOING_ON = {*_WAITING, "RUNNING", "COMPLETING", "SUSPENDED", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED"}
+_RUNNING = {*_WAITING, "RUNNING", "COMPLETING", "SUSPENDED", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED"}
 
-# Why a waiting job will wait for ever unless somebody changes it or the cluster.
+# Reasons for which a pending job waits forever, unless somebody changes it or the cluster.
 _HOPELESS = {
     *("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "DependencyNeverSatisfied", "AccountNotAllowed"),
     *("InvalidAccount", "InvalidQOS", "QOSNotAllowed", "JobHeldUser", "JobHeldAdmin"),
@@ -32,12 +32,12 @@ _UNREACHABLE = ("Unable to contact slurm controller", "Socket timed out", "did n
 
 
 class RefusedError(Exception):
-    """sbatch did not take a job; the message is Slurm's reason."""
+    """sbatch refused a job; the message is Slurm's reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """A job as the controller describes it; UNKNOWN is a job that it has forgotten."""
+    """A job as the controller describes it; UNKNOWN if it no longer knows the job."""
 
     state: str
     reason: str = ""
@@ -46,23 +46,23 @@ class JobState:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has not begun."""
+        """Whether it has not started."""
         return self.state in _WAITING
 
     @property
     def has_ended(self) -> bool:
-        """Whether it will do no more."""
-        return self.state not in _GOING_ON
+        """Whether it has ended."""
+        return self.state not in _RUNNING
 
     @property
     def hopeless_reason(self) -> str | None:
-        """Why it will never begin as things are; None where it may."""
+        """Why it can never start; None if it may start."""
         never = self.reason in _HOPELESS or "PerJob" in self.reason
         return self.reason if self.is_waiting and never else None
 
 
 class Job:
-    """A submitted job, followed by asking the controller now and then."""
+    """A submitted job, whose state is requested from the controller."""
 
     def __init__(self, number: str) -> None:
         self.number = number
@@ -71,10 +71,10 @@ class Job:
         self._silent_since: float | None = None
 
     def state(self) -> JobState:
-        """Its state, some seconds old at most.
+        """Its state, at most a few seconds old.
 
         Raises:
-            EnvironmentLacksError: the controller has not answered for ten minutes.
+            EnvironmentLacksError: the controller has not responded for ten minutes.
         """
         now = time.monotonic()
         if not self._state.has_ended and now - self._asked_at > _ASK_SECONDS:
@@ -83,12 +83,12 @@ class Job:
         return self._state
 
     def exit_code(self) -> int | None:
-        """0 where it completed, 1 where it ended otherwise, None while it goes on."""
+        """0 if it completed, 1 if it ended otherwise, None while it is pending or running."""
         state = self.state()
         return None if not state.has_ended else int(state.state != "COMPLETED")
 
     def cancel(self, signal: str | None = None) -> bool:
-        """End it, or send all processes of its steps a signal; whether the controller took the order."""
+        """Cancel it, or send a signal to all processes of its steps; returns whether the controller accepted."""
         order = [f"--signal={signal}"] if signal else []
         return run_command(["scancel", *order, self.number]).exit_code == 0
 
@@ -102,15 +102,15 @@ class Job:
         self._silent_since = self._silent_since or now
         if now - self._silent_since > _SILENCE_SECONDS:
             raise EnvironmentLacksError(
-                f"Slurm has not answered for {_SILENCE_SECONDS:g} s ({_reason(answer.error)}): job {self.number} "
-                "is left as it is; go on with --resume when it answers again"
+                f"Slurm has not responded for {_SILENCE_SECONDS:g} s ({_reason(answer.error)}): job {self.number} "
+                "is left as it is; continue with --resume when Slurm responds again"
             )
         return self._state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a job asks of the cluster; `cpus` are those of a node that it shares, None takes whole nodes."""
+    """The resources that a job requests; `cpus` are those of a shared node, None requests whole nodes."""
 
     nodes: int = 1
     gpus_per_node: int = 0
@@ -119,13 +119,13 @@ class Resources:
 
 
 def submit(
-    command: Sequence[str], folder: Path, demand: Resources, options: SlurmOptions, environment: Mapping[str, str]
+    command: Sequence[str], folder: Path, resources: Resources, options: SlurmOptions, environment: Mapping[str, str]
 ) -> Job:
-    """Have a command run on the first of the nodes that are asked for, in `folder`, which keeps its output.
+    """Submit a command that runs on the first of the requested nodes, in `folder`, which gets its output.
 
     Raises:
-        RefusedError: Slurm does not take it.
-        EnvironmentLacksError: there is no sbatch here, or no controller that answers it.
+        RefusedError: Slurm refuses the job.
+        EnvironmentLacksError: sbatch is missing, or the controller does not respond.
     """
     script = folder / "job.sh"
     script.write_text(_SCRIPT, encoding="utf-8")
@@ -133,22 +133,22 @@ def submit(
     order += [f"--comment={folder.parent.name}/{folder.name}", "--export=ALL"]
     order += [f"--output={folder}/torchrun.log", "--open-mode=append"]
     answer = run_command(
-        [*order, *sbatch_arguments(demand, options), str(script), *command], _outside_of_jobs(environment)
+        [*order, *sbatch_arguments(resources, options), str(script), *command], _without_own_job(environment)
     )
     if any(sign in answer.error for sign in _UNREACHABLE):
-        raise EnvironmentLacksError(f"Slurm does not answer ({_reason(answer.error)}): begin again when it does")
+        raise EnvironmentLacksError(f"Slurm does not respond ({_reason(answer.error)}): try again later")
     if answer.exit_code != 0:
         raise RefusedError(_reason(answer.error))
     return Job(answer.out.strip().partition(";")[0])
 
 
-def sbatch_arguments(demand: Resources, options: SlurmOptions) -> list[str]:
-    """The arguments of sbatch for what a job asks for, and for how the run's jobs are submitted."""
-    arguments = [f"--nodes={demand.nodes}", "--ntasks-per-node=1", f"--time={demand.minutes}"]
-    # Without a number of CPUs the node is taken whole, all of its memory too.
-    arguments += ["--exclusive", "--mem=0"] if demand.cpus is None else [f"--cpus-per-task={demand.cpus}"]
-    if demand.gpus_per_node:
-        arguments.append(f"--gres=gpu:{demand.gpus_per_node}")
+def sbatch_arguments(resources: Resources, options: SlurmOptions) -> list[str]:
+    """The arguments of sbatch for a job's resources and the run's options."""
+    arguments = [f"--nodes={resources.nodes}", "--ntasks-per-node=1", f"--time={resources.minutes}"]
+    # Without a number of CPUs the whole node is requested, with all its memory.
+    arguments += ["--exclusive", "--mem=0"] if resources.cpus is None else [f"--cpus-per-task={resources.cpus}"]
+    if resources.gpus_per_node:
+        arguments.append(f"--gres=gpu:{resources.gpus_per_node}")
     for name in ("partition", "account", "qos", "constraint", "nodelist"):
         if (value := getattr(options, name)) is not None:
             arguments.append(f"--{name}={value}")
@@ -156,26 +156,26 @@ def sbatch_arguments(demand: Resources, options: SlurmOptions) -> list[str]:
 
 
 def job_name(folder: Path) -> str:
-    """A name by which a job is found again of which the host could not keep the number."""
+    """The name of a job, by which it is found if the host could not store its number."""
     return f"ssdbench-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
 
 
 def find_job(folder: Path) -> Job | None:
-    """The job of this folder, as long as the controller knows it."""
+    """The job of this folder, if the controller knows it."""
     answer = run_command(["squeue", "--noheader", "--states=all", f"--name={job_name(folder)}", "--format=%A"])
     numbers = answer.out.split()
     return Job(numbers[-1]) if answer.exit_code == 0 and numbers else None
 
 
 def count_nodes(partition: str | None) -> int:
-    """How many nodes the partition has, or all partitions together without one."""
+    """The number of nodes of the partition, or of all partitions."""
     where = [f"--partition={partition}"] if partition is not None else []
     answer = run_command(["sinfo", "--noheader", "--Node", "--format=%N", *where])
     return max(1, len(set(answer.out.split())))
 
 
 def read_state(line: str) -> JobState:
-    """A job from the line that `scontrol show job --oneliner` prints."""
+    """Parse the line that `scontrol show job --oneliner` prints."""
     facts = dict(re.findall(r"(?:^|\s)(JobState|Reason|RunTime|NodeList)=(\S*)", line))
     return JobState(
         state=facts["JobState"],
@@ -196,6 +196,6 @@ def _reason(error: str) -> str:
     return re.sub(r"^\w+: (error: )?(Batch job submission failed: )?", "", last_line(error))
 
 
-def _outside_of_jobs(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what a job that submits jobs has inherited of its own size."""
+def _without_own_job(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the size of the job that this process may be running in."""
     return {name: value for name, value in environment.items() if not name.startswith("SLURM_") or name == "SLURM_CONF"}

@@ -1,7 +1,7 @@
-"""Launches on a Slurm cluster: a batch job each, followed through its folder on a file system that all nodes share.
+"""Launches on a Slurm cluster: each is a batch job, followed through its folder on a shared file system.
 
-A job outlives the host. Its number is kept in the launch's folder, so a host that comes back takes up what goes on, or
-collects what has ended meanwhile, and measures nothing twice.
+A job outlives the host process. Its number is stored in the launch's folder, so that a resumed run follows jobs that
+are still pending or running, collects those that have ended, and measures nothing twice.
 """
 
 import json
@@ -29,7 +29,7 @@ from ssdbench.schema.training import Training
 _POLL_SECONDS = 1.0
 _STACK_DUMP_SECONDS = 2.0
 _STOP_SECONDS = 120.0
-# For what comes before the worker and after it; our own limit, without this, is the sharper one.
+# For the time before and after the worker; our own limit, which excludes it, is reached first.
 _SPARE_MINUTES = 2
 _WITHDRAWN = "withdrawn"
 
@@ -37,17 +37,17 @@ _ENDS: dict[str, tuple[FailureKind, str]] = {
     "OUT_OF_MEMORY": ("out_of_memory", "it ran out of memory"),
     "NODE_FAIL": ("lost", "a node failed"),
     "BOOT_FAIL": ("lost", "a node did not boot"),
-    "CANCELLED": ("interrupted", "it was cancelled from outside"),
+    "CANCELLED": ("interrupted", "it was cancelled by somebody else"),
     "REVOKED": ("interrupted", "it was revoked"),
     "PREEMPTED": ("interrupted", "it was preempted"),
-    "UNKNOWN": ("lost", "Slurm has forgotten it, and it left no result"),
+    "UNKNOWN": ("lost", "Slurm no longer knows it, and it left no result"),
 }
 
 
 class SlurmLauncher:
-    """Submits workers of the interpreter `python` and the ssdbench of `source`, both on the shared file system.
+    """Submits workers with the interpreter `python` and the ssdbench of `source`, both on the shared file system.
 
-    A launch counts only on a node like the one that the run was planned for (`hardware`, and the driver of `host`).
+    A launch is valid only on a node like the one that the run was planned for (`hardware`, and the driver of `host`).
     """
 
     def __init__(
@@ -58,40 +58,40 @@ class SlurmLauncher:
         self._python = python
         self._hardware, self._host = hardware, host
         self._source = source
-        self._begun: dict[str, Job | Failure] = {}
+        self._submitted: dict[str, Job | Failure] = {}
         self._run_seconds: dict[str, float] = {}
 
     def holds(self, folder: Path) -> bool:
-        """Whether this folder's launch is under way, or has ended and was not collected."""
+        """Whether this folder's launch is pending or running, or has ended and was not collected."""
         return folder.is_dir() and _submitted_job(folder) is not None
 
     def submit(self, request: LaunchRequest) -> None:
-        """Hand a launch to the cluster before its turn; one that is under way is taken up."""
-        if request.output not in self._begun:
-            self._begun[request.output] = _submitted_job(Path(request.output)) or self._submit(request)
+        """Submit a launch before its turn, unless it has been submitted already."""
+        if request.output not in self._submitted:
+            self._submitted[request.output] = _submitted_job(Path(request.output)) or self._submit(request)
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
-        """Run one launch to its end, its time limit, or an interruption, which ends all jobs that are under way."""
+        """Run one launch to its end, its time limit, or an interruption, which cancels all submitted jobs."""
         self.submit(request)
-        job = self._begun[request.output]
+        job = self._submitted[request.output]
         try:
             return job if isinstance(job, Failure) else self._collect(job, request, on_event)
         except BaseException:
             self.withdraw()
             raise
         finally:
-            self._begun.pop(request.output, None)
+            self._submitted.pop(request.output, None)
 
     def run_seconds(self, folder: Path) -> float:
-        """How long the launch of this folder ran, its time in the queue left out."""
+        """How long the launch of this folder ran, without its time in the queue."""
         return self._run_seconds.pop(str(folder), 0.0)
 
     def withdraw(self) -> None:
-        """Cancel what goes on; what has ended and was not collected is kept for a host that goes on."""
-        for output, job in self._begun.items():
+        """Cancel pending and running jobs; ended ones that were not collected are kept for a resumed run."""
+        for output, job in self._submitted.items():
             if isinstance(job, Job) and not Job(job.number).state().has_ended and job.cancel():
                 write_bytes(_job_file(Path(output)), _WITHDRAWN.encode())
-        self._begun.clear()
+        self._submitted.clear()
 
     def _submit(self, request: LaunchRequest) -> Job | Failure:
         case_file = write_request(request, self._source)
@@ -137,9 +137,9 @@ class SlurmLauncher:
 
 
 def required_resources(case: Case, node_cpus: int, *, shares_nodes: bool) -> Resources:
-    """What the job of a launch asks for; a launch on CPUs has its nodes to itself always.
+    """The resources of a launch's job; a launch on CPUs always gets whole nodes.
 
-    Beside GPUs that is a CPU for each thread of the input pipeline and one for each rank's main thread, at most all
+    With GPUs it requests a CPU for each thread of the input pipeline and one for each rank's main thread, at most the
     `node_cpus` of a node.
     """
     on_gpus = case.device == "cuda"
@@ -171,7 +171,7 @@ def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bo
 
 
 def _stop(job: Job, folder: Path) -> None:
-    """End a job whose time is up, after its ranks have written their stacks to their logs."""
+    """Cancel a job at its time limit, after its ranks have written their stacks to their logs."""
     job.cancel("USR1")
     time.sleep(_STACK_DUMP_SECONDS)
     job.cancel()
@@ -183,7 +183,7 @@ def _job_file(folder: Path) -> Path:
 
 
 def _submitted_job(folder: Path) -> Job | None:
-    """The job of a launch that this host or an earlier one submitted and did not cancel."""
+    """The job of a launch that this or an earlier host process submitted and did not cancel."""
     if _job_file(folder).exists():
         number = _job_file(folder).read_text(encoding="utf-8")
         return Job(number) if number != _WITHDRAWN else None

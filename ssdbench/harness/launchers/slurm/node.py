@@ -1,9 +1,9 @@
-"""What a launch's job runs: `python -m ssdbench.harness.launchers.slurm.node CASE_JSON PYTHON [PORT]`.
+"""The program of a launch's job: `python -m ssdbench.harness.launchers.slurm.node CASE_JSON PYTHON [PORT]`.
 
-sbatch starts it on the first node, where it becomes an srun that starts it on every node, with the port at which the
-first one keeps the rendezvous; there it becomes the worker. A launch on one node takes the same road: Slurm sends
-signals to every process of a step, and not to those of a batch script that lead sessions of their own. With GPUs it
-starts the worker and watches them.
+sbatch starts it on the first node, where it replaces itself by an srun that starts it again on every node, with the
+port of the rendezvous on the first one. There it replaces itself by the worker, or, with GPUs, starts the worker and
+samples the GPUs. Launches on one node use srun as well: Slurm signals every process of a step, but not the processes of
+a batch script that lead sessions of their own.
 """
 
 import os
@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from ssdbench.harness.launchers.slurm.watch import run_watched
-from ssdbench.harness.launchers.torchrun import ALONE, launch_environment, worker_command
+from ssdbench.harness.launchers.torchrun import ONE_MACHINE, launch_environment, worker_command
 from ssdbench.harness.machine.node import describe
 from ssdbench.harness.stores.codec import read
 from ssdbench.schema.case import LaunchRequest
 
-# torch is imported on every node before it looks for the others, from a shared file system.
+# Every node first imports torch, from a shared file system.
 _RENDEZVOUS_SECONDS = 600
 
 
 def main() -> NoReturn:
-    """Become what this node has to run."""
+    """Replace this process by the program that this node has to run."""
     case_file, python, *port = sys.argv[1:]
     request = read(LaunchRequest, Path(case_file).read_text(encoding="utf-8"), case_file)
     if not port:
         _become_srun(request.case.nodes)
     if request.case.nodes == 1:
-        _become_worker(request, python, ALONE)
+        _become_worker(request, python, ONE_MACHINE)
     is_first = os.environ["SLURM_NODEID"] == "0"
     settings = f"is_host={int(is_first)},read_timeout={_RENDEZVOUS_SECONDS},join_timeout={_RENDEZVOUS_SECONDS}"
     address = os.environ["SLURM_LAUNCH_NODE_IPADDR"]
@@ -42,17 +42,17 @@ def _become_worker(request: LaunchRequest, python: str, rendezvous: tuple[str, .
     node = describe(folder / f"node-{number}.json")
     command = worker_command(python, request, rendezvous)
     gpus = node.machine.host.gpus[: request.case.ranks_per_node]
-    # Where NVML knows of fewer GPUs than there are ranks, those that Slurm shows are left as they are.
+    # If NVML finds fewer GPUs than there are ranks, the selection made by Slurm is kept.
     known = gpus if len(gpus) == request.case.ranks_per_node else ()
     environment = launch_environment(request.case, Path(request.source), known)
-    # A training is judged by its curve, whatever the state of the GPU.
+    # A training is judged by its curve, whatever state the GPU is in.
     if request.case.device != "cuda" or request.training_folder is not None or not gpus:
         os.execve(python, command, environment)
     sys.exit(run_watched(command, environment, gpus, node.name, folder / f"gpus-{number}.json"))
 
 
 def _become_srun(nodes: int) -> NoReturn:
-    # Every node's task has all processors of its node: ranks share them out among themselves.
+    # The task of each node gets all CPUs of its node, which the ranks share.
     width = ["--ntasks-per-node=1", f"--cpus-per-task={os.environ['SLURM_CPUS_ON_NODE']}", "--cpu-bind=none"]
     itself = [sys.executable, "-m", "ssdbench.harness.launchers.slurm.node", *sys.argv[1:], str(_free_port())]
     os.execvp("srun", ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", *width, "--kill-on-bad-exit=1", *itself])

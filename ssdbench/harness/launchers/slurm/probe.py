@@ -1,4 +1,4 @@
-"""What the nodes of a cluster are, before anything is planned: one short job that has a node to itself."""
+"""Describes the nodes of a cluster before planning, by a short job on one whole node."""
 
 import secrets
 import sys
@@ -20,13 +20,13 @@ _MINUTES = 5
 
 
 def probe_cluster(options: SlurmOptions, python: str, work_folder: Path) -> Node:
-    """Have one node describe itself and the interpreter `python` that would measure there; waits for its turn.
+    """Have one node describe itself and the interpreter `python` there; waits in Slurm's queue.
 
-    `work_folder` lies on a file system that the nodes share.
+    `work_folder` must be on a file system that the nodes share.
 
     Raises:
-        UsageError: Slurm refuses the job, or will never start it.
-        EnvironmentLacksError: there is no Slurm here, or the node cannot run ssdbench.
+        UsageError: Slurm refuses the job, or can never start it.
+        EnvironmentLacksError: Slurm is not installed here, or the node cannot run ssdbench.
     """
     folder = (work_folder / f"probe-{secrets.token_hex(4)}").absolute()
     folder.mkdir(parents=True)
@@ -35,12 +35,12 @@ def probe_cluster(options: SlurmOptions, python: str, work_folder: Path) -> Node
     try:
         job = submit(command, folder, Resources(minutes=_MINUTES), options, worker_environment({}))
     except RefusedError as error:
-        raise UsageError(f"Slurm refused the job that asks a node what it is: {error}; see --slurm") from None
+        raise UsageError(f"Slurm refused the job that describes a node: {error}; see --slurm") from None
     state = _wait(job)
     if state.state != "COMPLETED" or not wait_for(file):
         log = folder / "torchrun.log"
-        said = f"{last_line(end_of_log(log))} (see {log})"
-        raise EnvironmentLacksError(f"the job that asks a node what it is ended as {state.state}: {said}")
+        reason = f"{last_line(end_of_log(log))} (see {log})"
+        raise EnvironmentLacksError(f"the job that describes a node ended as {state.state}: {reason}")
     node = read_node(file)
     host = replace(node.machine.host, ssdbench_commit=source_commit(SOURCE))
     machine = replace(node.machine, host=host, nodes=count_nodes(options.partition))
@@ -51,7 +51,7 @@ def _wait(job: Job) -> JobState:
     try:
         while not (state := job.state()).has_ended:
             if state.hopeless_reason is not None:
-                raise UsageError(f"the job that asks a node what it is can never start: {state.hopeless_reason}")
+                raise UsageError(f"the job that describes a node can never start: {state.hopeless_reason}")
             time.sleep(_POLL_SECONDS)
     except BaseException:
         job.cancel()

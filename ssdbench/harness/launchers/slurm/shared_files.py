@@ -1,4 +1,4 @@
-"""A file system that several machines share: it may show a file some time after another machine has written it."""
+"""Shared file systems, which may show a file some time after another machine has written it."""
 
 import time
 from pathlib import Path
@@ -8,9 +8,9 @@ _VISIBLE_SECONDS = 60.0
 
 
 def wait_for(file: Path) -> bool:
-    """Wait until a file that has been written elsewhere can be seen here, a minute at most; whether it can."""
+    """Wait, for at most a minute, until a file written by another machine is visible; returns whether it is."""
     deadline = time.monotonic() + _VISIBLE_SECONDS
     while not file.exists() and time.monotonic() < deadline:
-        next(file.parent.iterdir(), None)  # has a network file system ask its server
+        next(file.parent.iterdir(), None)  # makes a network file system ask its server
         time.sleep(_POLL_SECONDS)
     return file.exists()

@@ -1,4 +1,4 @@
-"""The GPUs of a cluster's nodes, watched on each node beside its ranks; what was seen lies in the launch's folder."""
+"""Samples the GPUs of a launch on each node of a cluster; the samples are kept in the launch's folder."""
 
 import json
 import time
@@ -19,7 +19,7 @@ from ssdbench.schema.record import Measurement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeWatch:
-    """What was seen of the GPUs that a launch used on one node."""
+    """The samples of the GPUs that a launch used on one node."""
 
     schema_version: int
     name: str
@@ -34,10 +34,10 @@ def run_watched(
     file: Path,
     period_seconds: float = PERIOD_SECONDS,
 ) -> int:
-    """Run a worker and watch these GPUs meanwhile; where it measured, `file`, beside its result, has what was seen.
+    """Run a worker and sample these GPUs; if it has measured, the samples are written to `file`, next to its result.
 
-    Returns the worker's exit code as a shell has it. The region is that of rank 0, which may be on another node: it is
-    found by the clock of the day, so nodes should agree on it to a fraction of a second.
+    Returns the worker's exit code in a shell's convention. The timed region is that of rank 0, which may be on another
+    node: it is located by wall-clock time, so the nodes' clocks should agree to a fraction of a second.
     """
     with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
         code = run_in_foreground(command, environment)
@@ -52,7 +52,7 @@ def run_watched(
 
 
 def with_watched_gpus(measurement: Measurement, folder: Path) -> Measurement:
-    """The measurement with what the nodes in `folder` saw of their GPUs, in the order of its ranks."""
+    """The measurement with the GPU samples of the nodes from `folder`, in the order of its ranks."""
     watches = [
         read(NodeWatch, path.read_text(encoding="utf-8"), str(path)) for path in sorted(folder.glob("gpus-*.json"))
     ]
@@ -62,7 +62,7 @@ def with_watched_gpus(measurement: Measurement, folder: Path) -> Measurement:
 
 
 def _phases(folder: Path) -> list[dict[str, object]]:
-    """When the phases of rank 0 began, on this machine's monotonic clock."""
+    """The starts of rank 0's phases, on this machine's monotonic clock."""
     here = time.monotonic() - time.time()
     lines = (folder / "events-0.jsonl").read_text(encoding="utf-8").splitlines()
     phases = [event for event in map(json.loads, lines) if event["event"] == "phase"]

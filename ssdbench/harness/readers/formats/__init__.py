@@ -1,1 +1,1 @@
-"""The shelf of readers of neighbours' formats: one file a format, each with `read(path) -> list[ImportedValue]`."""
+"""Readers of other tools' formats: one module per format, each with `read(path) -> list[ImportedValue]`."""

@@ -1,4 +1,4 @@
-"""Bencher's metric format: a file is one launch of each of its benchmarks; lower and upper values are not read."""
+"""Bencher's metric format: a file is one launch of each of its benchmarks; lower and upper values are ignored."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ def read(path: Path) -> list[ImportedValue]:
     """
     document = read_json(path, _FORM)
     if not isinstance(document, dict) or not document:
-        raise UsageError(f"{path}: no benchmark in it; give a file of {_FORM}")
+        raise UsageError(f"{path}: contains no benchmark; give a file of {_FORM}")
     found = []
     for benchmark, measures in document.items():
         if not isinstance(measures, dict):
-            raise UsageError(f"{path} {benchmark!r}: no measures in it; give a file of {_FORM}")
+            raise UsageError(f"{path} {benchmark!r}: contains no measures; give a file of {_FORM}")
         for measure, value in measures.items():
             place = f"{path} {benchmark!r} {measure!r}"
             if not isinstance(value, dict):
-                raise UsageError(f"{place}: no value in it; give a file of {_FORM}")
+                raise UsageError(f"{place}: contains no value; give a file of {_FORM}")
             found.append(ImportedValue(case=benchmark, metric=measure, value=number(value.get("value"), place)))
     return found

@@ -1,7 +1,7 @@
-"""MLPerf's log lines: every number is a launch of its metric, whether a key's value or within `tracked_stats`.
+"""MLPerf's log lines: each number, whether a key's value or part of `tracked_stats`, is a launch of its metric.
 
-The case is what the metadata call so, else the `submission_benchmark` of the file. Lines without the token are passed
-over, as MLPerf's own tools do: a log holds other text as well.
+The case is `case` of the metadata, or else the file's `submission_benchmark`. Lines without the token are skipped, as
+in MLPerf's own tools, because a log contains other text too.
 """
 
 import json
@@ -19,7 +19,7 @@ def read(path: Path) -> list[ImportedValue]:
     """All numbers of one file.
 
     Raises:
-        UsageError: no line of MLPerf, or one that cannot be read; names file and line.
+        UsageError: there is no MLPerf line, or one cannot be read; names file and line.
     """
     entries = []
     for place, line in enumerate(read_text(path).splitlines(), start=1):
@@ -27,7 +27,7 @@ def read(path: Path) -> list[ImportedValue]:
         if token:
             entries.append((f"{path} line {place}", _entry(f"{path} line {place}", text)))
     if not entries:
-        raise UsageError(f"{path}: no line with {TOKEN.strip()} in it; give a log of MLPerf")
+        raise UsageError(f"{path}: contains no line with {TOKEN.strip()}; give a log of MLPerf")
     names = [str(entry["value"]) for _, entry in entries if entry["key"] == "submission_benchmark"]
     benchmark = names[0] if names else path.stem
     return [value for place, entry in entries for value in _values(place, entry, benchmark)]
@@ -37,9 +37,9 @@ def _entry(place: str, text: str) -> dict[str, Any]:
     try:
         entry = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"{place}: not JSON behind {TOKEN.strip()} ({error}); repair or remove it") from None
+        raise UsageError(f"{place}: no JSON after {TOKEN.strip()} ({error}); correct or remove the line") from None
     if not isinstance(entry, dict) or "key" not in entry or "value" not in entry:
-        raise UsageError(f"{place}: no key and value in it; repair or remove it")
+        raise UsageError(f"{place}: key or value is missing; correct or remove the line")
     return entry
 
 

@@ -153,7 +153,7 @@ def test_a_job_that_somebody_cancels_is_a_failure_that_says_so(environment: dict
     outcome = launcher.launch(request, print)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "interrupted"
-    assert outcome.message.endswith("ended: it was cancelled from outside")
+    assert outcome.message.endswith("ended: it was cancelled by somebody else")
 
 
 def test_a_launch_that_takes_too_long_is_ended_and_is_a_failure(environment: dict[str, str], tmp_path: Path) -> None:
