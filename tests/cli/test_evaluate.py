@@ -57,7 +57,7 @@ def test_a_checkpoint_is_judged_on_two_ranks_and_drawn(ssdbench: Ssdbench, check
         (("empty.pt",), ExitCode.BAD_DATA, "empty.pt: not a checkpoint, it is empty"),
         (("some.pt", "--protocol", "official"), ExitCode.USAGE, "choose from every-image, published"),
         (("some.pt", "--backbone", "resnet19"), ExitCode.USAGE, "'resnet19' is not known"),
-        (("some.pt", "--pipeline", "resident"), ExitCode.USAGE, "no images to judge"),
+        (("some.pt", "--pipeline", "resident"), ExitCode.USAGE, "no images to evaluate"),
         (("some.pt", "--precision", "amp"), ExitCode.ENVIRONMENT, "cannot evaluate here: amp needs a GPU"),
         (("some.pt", "--sheet", "none/sheet.png"), ExitCode.USAGE, "give a .png file in a folder that exists"),
     ],

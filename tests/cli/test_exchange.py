@@ -179,15 +179,15 @@ def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(
         ("bmf", '{"a": {"b": {"value": 1}, "c": {"value": 1}}}', "several metrics (b, c); choose one with --metric"),
         ("bmf", "{", "not JSON"),
         ("pytest-benchmark", "{}", "no list of benchmarks"),
-        ("pytest-benchmark", '{"benchmarks": [1]}', "benchmarks[0]: no fullname and stats"),
+        ("pytest-benchmark", '{"benchmarks": [1]}', "benchmarks[0]: fullname or stats is missing"),
         (
             "pytest-benchmark",
             '{"benchmarks": [{"fullname": "a", "stats": {"data": [true]}}]}',
             "True is not a finite number",
         ),
-        ("mllog", "hello\n", "no line with :::MLLOG in it"),
+        ("mllog", "hello\n", "contains no line with :::MLLOG"),
         ("mllog", "rank 0: :::MLLOG {\n", "line 1: no JSON after :::MLLOG"),
-        ("mllog", ':::MLLOG {"key": 1}\n', "line 1: no key and value"),
+        ("mllog", ':::MLLOG {"key": 1}\n', "line 1: key or value is missing"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, layout: str, content: str, message: str):
