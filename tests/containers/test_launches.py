@@ -39,7 +39,7 @@ def launch(options: ContainerOptions, image: str, request: LaunchRequest) -> Mea
     return outcome
 
 
-def test_a_launch_in_docker_gives_a_measurement_and_leaves_nothing_behind(docker: Bench, tmp_path: Path) -> None:
+def test_a_launch_in_docker_gives_a_measurement_and_removes_its_container(docker: Bench, tmp_path: Path) -> None:
     image = inspect_image(docker.options, SOUND)
     assert image.failure is None
     assert image.id is not None

@@ -36,7 +36,7 @@ def latest(tmp_path: Path) -> Run:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_two_images_that_differ_are_told_apart_and_what_differs_is_reported(
+def test_two_images_that_differ_are_distinguished_and_the_difference_is_reported(
     ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     done = ssdbench("containers", "compare", "26.01", "26.05", *arguments)
@@ -58,7 +58,7 @@ def test_two_images_that_differ_are_told_apart_and_what_differs_is_reported(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_a_bisection_tells_images_that_are_alike_from_the_first_bad_one_and_goes_on_after_its_budget(
+def test_a_bisection_finds_the_first_bad_image_and_can_be_continued_after_its_budget(
     ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     asked = ("containers", "bisect", "--good", "26.02", "--bad", "26.04", *arguments)

@@ -17,7 +17,7 @@ def stored(source: Path, **host: object) -> Run:
     return a_run(options=options, host=replace(HOST, **host))  # type: ignore[arg-type]
 
 
-def test_what_was_measured_with_uncommitted_changes_cannot_be_told_apart(tmp_path: Path):
+def test_a_run_with_uncommitted_changes_cannot_be_a_baseline_arm(tmp_path: Path):
     with pytest.raises(EnvironmentLacksError, match="with uncommitted changes"):
         choose_baseline_arm(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"))
 

@@ -88,7 +88,9 @@ def planned(tmp_path: Path, cluster: Cluster, deadline_seconds: float | None = N
     return kept
 
 
-def test_as_many_launches_as_told_are_under_way_and_they_are_collected_in_the_order_of_the_plan(tmp_path: Path) -> None:
+def test_the_requested_number_of_launches_is_pending_and_they_are_collected_in_the_order_of_the_plan(
+    tmp_path: Path,
+) -> None:
     kept = planned(tmp_path, cluster := Cluster(jobs=2))
     assert cluster.told == [
         *("submit 0", "submit 1", "collect 0", "submit 2", "collect 1", "collect 2", "withdraw"),
@@ -100,7 +102,7 @@ def test_as_many_launches_as_told_are_under_way_and_they_are_collected_in_the_or
     ]
 
 
-def test_a_later_host_goes_on_in_the_folder_of_a_launch_that_is_under_way_and_in_no_other(tmp_path: Path) -> None:
+def test_a_later_host_process_uses_the_folder_of_a_launch_that_is_pending_and_of_no_other(tmp_path: Path) -> None:
     folders = [tmp_path / "run-1" / f"{a_case().key}-measure-candidate-{launch}-0" for launch in range(2)]
     for folder in folders:
         folder.mkdir(parents=True)

@@ -223,7 +223,7 @@ def test_device_auto_is_the_gpu_where_there_is_one(where: Machine, device: str) 
     assert plan.cases[0].case.device == device
 
 
-def test_cases_are_asked_for_by_their_key_or_by_words_of_it() -> None:
+def test_cases_are_selected_by_their_key_or_by_words_of_it() -> None:
     matrix = {"workload": "train", "precision": ["fp32", "amp"], "batch_size_per_gpu": [8, 32], "world_size": [1, 8]}
     plan = make_plan(parse_suite({"name": "s", "matrix": [matrix]}, "test"), AMPERE, WORKER, seed=1)
     key = plan.cases[0].case.key

@@ -217,7 +217,7 @@ def test_both_arms_of_a_pair_get_the_same_seed_and_each_pair_another(tmp_path: P
     assert of_plan == [run.header.plan.seed + pair for pair in range(len(of_plan))]
 
 
-def test_a_replacement_that_was_interrupted_is_made_when_the_run_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_replacement_is_measured_when_the_run_is_resumed(tmp_path: Path) -> None:
     whole = paired(tmp_path / "whole", a_run((A, ())), noisy)
     invalid = replace(whole[0], invalid_reason="other processes kept 1.00 cores busy (limit 0.15)")
     rest = paired(tmp_path / "rest", replace(a_run((A, ())), records=(invalid,)), noisy)

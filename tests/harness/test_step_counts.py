@@ -81,11 +81,13 @@ def test_both_arms_of_all_pairs_take_the_same_steps(tmp_path: Path) -> None:
     answers = iter([*({SECONDS.key: more} for more in wanted), {}])
     loop = LaunchLoop(run, None, {"candidate": machine, "baseline": machine}, kept, tmp_path, kept)
     run_pairs(loop, run.header.plan, lambda _records: next(answers), None)
-    assert {(record.arm, record.stage) for record in kept} == {(a, s) for a in ("candidate", "baseline") for s in "BC"}
+    assert {(record.arm, record.stage) for record in kept} == {
+        (a, s) for a in ("candidate", "baseline") for s in ("measure", "confirm")
+    }
     assert machine.counts == [None, *[StepCounts(warmup_steps=20, timed_steps=100)] * (len(kept) - 1)]
 
 
-def test_a_resumed_run_goes_on_with_the_steps_it_began_with(tmp_path: Path) -> None:
+def test_a_resumed_run_continues_with_the_same_numbers_of_steps(tmp_path: Path) -> None:
     kept = planned(tmp_path, Machine(), SECONDS)
     run = a_run((SECONDS, ()))
     begun = Run(header=run.header, records=tuple(kept[:1]))

@@ -97,7 +97,7 @@ def test_ranks_share_the_processors_of_their_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("device", "threads"), [("cpu", [12, 6, 2, 1]), ("cuda", [11, 5, 1, 1])])
-def test_ranks_share_the_processors_and_beside_a_gpu_leave_one_to_their_main_thread(
+def test_ranks_share_the_cpus_and_with_a_gpu_leave_one_for_their_main_thread(
     device: DeviceKind, threads: list[int], tmp_path: Path
 ) -> None:
     suite = '[[matrix]]\nworkload = "train"\nworld_size = [1, 2, 6, 16]'
@@ -143,7 +143,7 @@ def test_where_nothing_can_be_decoded_on_a_gpu_there_is_one_case(tmp_path: Path)
     ]  # fmt: skip
 
 
-def test_the_input_pipeline_alone_decodes_where_it_is_told_to(tmp_path: Path) -> None:
+def test_only_the_input_pipeline_has_a_choice_of_where_to_decode(tmp_path: Path) -> None:
     found = cases(BOTH.replace("train", "input"), tmp_path)
     assert [case.decode for case in found] == ["cpu", "mixed"]
     (paced,) = cases(BOTH.replace("train", "pace"), tmp_path)
@@ -207,7 +207,7 @@ def test_an_unknown_suite_is_answered_with_those_there_are() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((resource(SUITES)).glob("*.toml")), ids=lambda path: path.stem)
-def test_the_suites_on_the_shelf_are_sound_and_have_images_enough_for_their_largest_batch(path: Path) -> None:
+def test_the_shipped_suites_are_valid_and_have_enough_images_for_their_largest_batch(path: Path) -> None:
     suite = load_suite(path)
     found = [case for case, _ in expand(suite, "cuda", 64)]
     assert suite.name == path.stem
@@ -216,7 +216,7 @@ def test_the_suites_on_the_shelf_are_sound_and_have_images_enough_for_their_larg
     assert max(inference, default=0) <= suite.data.val_images
 
 
-def test_nightly_holds_the_published_grid() -> None:
+def test_nightly_contains_the_published_grid() -> None:
     found = {
         (case.workload, case.world_size, case.batch_size_per_gpu, case.precision)
         for case, _ in expand(load_suite(find_suite("nightly")), "cuda", 64)

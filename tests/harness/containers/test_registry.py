@@ -82,7 +82,7 @@ def test_tags_are_read_to_the_last_page_with_one_token(address: str, handler: ty
     assert tokens == ["/token?scope=repository%3Anvidia%2Fpytorch%3Apull&service=test"]
 
 
-def test_only_what_is_new_or_has_moved_is_news(address: str, handler: type[Registry], tmp_path: Path) -> None:
+def test_only_new_or_moved_tags_are_reported(address: str, handler: type[Registry], tmp_path: Path) -> None:
     state = tmp_path / "results" / "seen.json"
     name = f"{address}/nvidia/pytorch"
 
@@ -108,7 +108,7 @@ def test_only_what_is_new_or_has_moved_is_news(address: str, handler: type[Regis
         check()
 
 
-def test_an_open_line_is_taken_on_the_loopback_and_where_it_is_asked_for_only() -> None:
+def test_plain_http_is_used_only_on_the_loopback_and_on_request() -> None:
     assert open_repository("nvcr.io/nvidia/pytorch").address == "https://nvcr.io"
     assert open_repository("127.0.0.1:5000/a").address == "http://127.0.0.1:5000"
     assert open_repository("localhost:5000/a").address == "http://localhost:5000"
@@ -121,7 +121,7 @@ def test_an_open_line_is_taken_on_the_loopback_and_where_it_is_asked_for_only() 
             open_repository(wrong)
 
 
-def test_a_registry_that_does_not_answer_is_named() -> None:
+def test_a_registry_that_does_not_respond_is_named() -> None:
     with pytest.raises(EnvironmentLacksError, match=r"cannot read 127\.0\.0\.1:1/a from its registry .*refused"):
         open_repository("127.0.0.1:1/a").tags()
 

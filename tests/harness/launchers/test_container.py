@@ -43,7 +43,7 @@ def command(engine: str, request: LaunchRequest, gpus: Sequence[GpuState] = (), 
     return list(launcher.command(request))
 
 
-def test_the_work_of_the_host_beside_a_container_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_of_the_host_does_not_count_as_other_processes_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = a_measurement(wall_seconds=0.2, foreign_cpu_cores=0.5)
     heard: list[object] = []
 
@@ -84,7 +84,7 @@ def test_docker_gets_the_source_and_the_data_read_only_and_the_folder_of_the_lau
     assert words[image + 1 : image + 5] == ["python", "-m", "ssdbench.worker.launch", "/scratch/launch"]
 
 
-def test_each_engine_is_told_of_the_gpus_in_its_own_words_and_of_no_more_than_are_measured() -> None:
+def test_each_engine_gets_the_measured_gpus_and_no_others_in_its_own_syntax() -> None:
     request = request_of(case=a_case(device="cuda", world_size=2))
     assert '--gpus="device=GPU-a,GPU-b"' in command("docker", request)
     podman = command("podman", request)
@@ -161,7 +161,7 @@ def test_names_of_images_are_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "--privileged", "a b", "Bench:1", "bench:", "x;reboot", "bench:1\n", "../up"])
-def test_what_can_be_no_image_is_refused(name: str) -> None:
+def test_what_cannot_be_an_image_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is not an image: write repository:tag"):
         require_image_name(name)
 

@@ -62,14 +62,14 @@ def test_the_first_of_several_causes_is_named(tmp_path: Path) -> None:
     assert diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None).message == "early"
 
 
-def test_a_rank_that_left_without_a_word_is_the_cause_when_the_others_only_lost_it(tmp_path: Path) -> None:
+def test_a_rank_that_ended_without_a_report_is_the_cause_if_the_others_only_lost_it(tmp_path: Path) -> None:
     report(tmp_path, 0, "lost", 1.0)
     exits(tmp_path, {0: 1})
     failure = diagnose(tmp_path, 2, exit_code=1, timed_out_after_seconds=None)
     assert (failure.rank, failure.message) == (1, "rank 1 ended without a report")
 
 
-def test_a_time_limit_names_the_rank_that_is_behind(tmp_path: Path) -> None:
+def test_a_timeout_names_the_slowest_rank(tmp_path: Path) -> None:
     steps(tmp_path, 0, 9)
     steps(tmp_path, 1, 4)
     failure = diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0)
@@ -84,14 +84,14 @@ def test_a_launch_that_never_began_shows_torchruns_last_words(tmp_path: Path) ->
     assert "No module named 'torch'" in failure.message
 
 
-def test_of_ranks_at_the_same_step_the_one_outside_the_collective_is_behind(tmp_path: Path) -> None:
+def test_of_ranks_at_the_same_step_the_one_outside_the_collective_is_the_slowest(tmp_path: Path) -> None:
     for rank, file in ((0, "torch/distributed/distributed_c10d.py"), (1, "ssdbench/workloads/train.py")):
         steps(tmp_path, rank, 4)
         stack(tmp_path, rank, file)
     assert diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0).rank == 1
 
 
-def test_a_rank_without_a_step_is_behind_all_others(tmp_path: Path) -> None:
+def test_a_rank_without_a_step_is_the_slowest(tmp_path: Path) -> None:
     steps(tmp_path, 0, 0)
     steps(tmp_path, 1, -1)
     failure = diagnose(tmp_path, 2, exit_code=-15, timed_out_after_seconds=30.0)

@@ -24,7 +24,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_both_gpus_are_seen_from_before_the_warm_up_to_behind_the_region(seen: dict[str, Any]) -> None:
+def test_both_gpus_are_sampled_from_before_the_warm_up_to_after_the_region(seen: dict[str, Any]) -> None:
     first, second = seen["gpus"]
     assert (first["uuid"], second["uuid"]) == ("GPU-zero", "GPU-one")
     for gpu in (first, second):
@@ -52,11 +52,11 @@ def test_300_and_200_watts_over_four_tenths_of_a_second_are_20_joules_an_image_o
     assert seen["joules_per_image"] == pytest.approx(20.0, rel=0.1)
 
 
-def test_a_gpu_of_another_machine_is_left_out(seen: dict[str, Any]) -> None:
+def test_a_gpu_of_another_machine_is_omitted(seen: dict[str, Any]) -> None:
     assert seen["elsewhere"] == 0
 
 
-def test_a_launch_beside_others_or_throttled_is_invalid_and_a_power_cap_is_not(seen: dict[str, Any]) -> None:
+def test_a_launch_with_other_processes_or_throttling_is_invalid_and_a_power_cap_is_not(seen: dict[str, Any]) -> None:
     assert seen["reasons"] == {
         "quiet": [None, 2],
         "power cap": [None, 2],
@@ -70,7 +70,7 @@ def test_a_launch_beside_others_or_throttled_is_invalid_and_a_power_cap_is_not(s
     }
 
 
-def test_nodes_watch_their_own_gpus_through_the_region_of_rank_0_and_are_told_apart(seen: dict[str, Any]) -> None:
+def test_nodes_sample_their_own_gpus_during_the_region_of_rank_0_and_are_distinguished(seen: dict[str, Any]) -> None:
     gpus, invalid_reason = seen["nodes"]
     assert [(gpu["host"], gpu["uuid"]) for gpu in gpus] == [("n1", "GPU-one"), ("n0", "GPU-zero")]  # as their ranks
     for gpu in gpus:
@@ -119,7 +119,7 @@ def test_a_launch_that_was_measured_is_kept_where_its_gpu_is_lost_afterwards(see
     assert lost["started"] == [2, 1]
 
 
-def test_a_launch_that_failed_by_a_lost_gpu_says_so_and_the_others_go_on(seen: dict[str, Any]) -> None:
+def test_a_launch_that_failed_by_a_lost_gpu_says_so_and_the_others_are_measured(seen: dict[str, Any]) -> None:
     lost = seen["lost"]["crashed"]
     assert lost["records"] == [
         [2, None, f"lost: {LOST}: rank 1 ended by an error of CUDA", False],

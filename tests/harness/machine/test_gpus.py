@@ -126,7 +126,7 @@ def test_a_variable_that_names_no_gpu_is_quoted_in_the_reason(told: dict[str, An
         assert told[f"shows {value}"]["remarks"] == []
 
 
-def test_settings_of_a_gpu_are_told_with_its_clocks(told: dict[str, Any]) -> None:
+def test_settings_of_a_gpu_include_its_clocks(told: dict[str, Any]) -> None:
     first, second = told["plain"]["gpus"]
     assert first == {
         **{"index": 0, "uuid": "GPU-zero", "model": "Stub", "memory_bytes": 2**30, "power_limit_watts": None},
@@ -144,7 +144,7 @@ def test_settings_of_a_gpu_are_told_with_its_clocks(told: dict[str, Any]) -> Non
     assert (second["sm_application_clock_mhz"], second["sm_target_clock_mhz"]) == (1200, 1410)
 
 
-def test_whatever_nvml_refuses_the_gpus_are_told_without_it(told: dict[str, Any]) -> None:
+def test_whatever_nvml_refuses_is_none_and_the_gpus_are_described(told: dict[str, Any]) -> None:
     assert told["no memory"]["key"] == "1x-stub"
     assert told["no memory"]["gpus"][0]["memory_bytes"] is None
     assert told["no name"]["key"] == "2x-unknown-gpu-of-compute-capability-9-0-1gib"
@@ -159,7 +159,7 @@ def test_whatever_nvml_refuses_the_gpus_are_told_without_it(told: dict[str, Any]
     assert told["plain"]["key"] == "2x-stub-1gib"
 
 
-def test_a_lost_gpu_is_left_out_and_named_where_it_would_be_measured_on(told: dict[str, Any]) -> None:
+def test_a_lost_gpu_is_omitted_and_named_if_it_would_be_measured(told: dict[str, Any]) -> None:
     for name, lost, left in (("one lost", 0, 1), ("one lost with a handle", 1, 0)):
         assert [gpu["index"] for gpu in told[name]["gpus"]] == [left]
         assert told[name]["remarks"] == [f"GPU {lost} does not respond (NVML: GPU is lost)"]
@@ -181,7 +181,7 @@ def test_gpus_that_this_process_may_not_use_have_no_number(told: dict[str, Any])
     assert (gpu["index"], gpu["uuid"]) == (1, "GPU-one")
 
 
-def test_gpus_of_two_models_are_told_apart_and_never_counted_together(told: dict[str, Any]) -> None:
+def test_gpus_of_two_models_are_distinguished_and_never_counted_together(told: dict[str, Any]) -> None:
     first, second = told["mixed"], told["mixed, the second"]
     assert (first["key"], [gpu["index"] for gpu in first["gpus"]]) == ("2x-tesla-t4-15gib", [0, 2])
     assert first["hardware"]["compute_capability"] == [7, 5]
@@ -221,7 +221,7 @@ def test_a_slice_is_hardware_of_its_own_and_never_the_whole_card(told: dict[str,
     assert bool(machine["remarks"]) != is_chosen
 
 
-def test_which_slice_cuda_takes_is_said(told: dict[str, Any]) -> None:
+def test_the_slice_that_cuda_uses_is_named(told: dict[str, Any]) -> None:
     assert told["sliced"]["remarks"] == [
         "MIG is on: CUDA shows a process a single slice and no whole GPU, here the first, NVIDIA A100-SXM4-80GB "
         "MIG 3g.40gb of GPU 0 (MIG-02-slice); choose another by its UUID in CUDA_VISIBLE_DEVICES"

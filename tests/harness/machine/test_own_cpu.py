@@ -43,7 +43,7 @@ def test_a_launch_that_did_not_tell_is_left_as_it_is() -> None:
     assert without_own(unknown, measure=1.0, profile=2.0) == unknown
 
 
-def test_only_a_launch_that_sees_the_processes_of_the_host_is_told_which_one_it_is(tmp_path) -> None:
+def test_only_a_launch_that_sees_the_processes_of_the_host_gets_the_number_of_the_host_process(tmp_path) -> None:
     import os
 
     assert launch_environment(a_case(), tmp_path, ())[HOST_PROCESS] == str(os.getpid())

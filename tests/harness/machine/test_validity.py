@@ -81,7 +81,7 @@ def test_a_setting_that_changed_on_any_gpu_is_named(change: dict[str, object], w
     assert reason(now) == f"GPU 1 has changed since the run started: {words}"
 
 
-def test_a_gpu_that_no_longer_answers_is_named_with_what_nvml_says():
+def test_a_gpu_that_no_longer_responds_is_named_with_the_message_of_nvml():
     assert reason((GPUS[0], "GPU is lost")) == "GPU 1 (GPU-1) no longer responds (NVML: GPU is lost)"
     both = ("Driver/library version mismatch",) * 2
     assert str(reason(both)).count("no longer responds (NVML: Driver/library version mismatch)") == 2
@@ -175,5 +175,5 @@ def test_how_long_it_took_is_never_a_reason(seconds: float):
         ),
     ],
 )
-def test_a_resumed_run_is_compared_with_how_it_began(now: Host, words: str | None):
+def test_a_resumed_run_is_compared_with_its_start(now: Host, words: str | None):
     assert changed_settings(BEGUN, now) == words

@@ -39,7 +39,7 @@ def test_a_job_in_one_of_these_states_has_ended(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED"])
-def test_a_job_in_one_of_these_states_goes_on(state: str) -> None:
+def test_a_job_in_one_of_these_states_has_not_ended(state: str) -> None:
     assert not JobState(state=state).has_ended
 
 
