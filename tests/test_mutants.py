@@ -55,8 +55,9 @@ def test_that_is_wrong(): assert half(4) == 4
     ],
 )
 def test_a_fault_is_killed_only_by_tests_that_fail_because_of_it(
-    tmp_path: Path, old: str, tests: list[str], found: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, tests: list[str], found: str
 ) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # these tests need no plugin, and each start imports all
     (tmp_path / "code_under_test.py").write_text(CODE)
     (tmp_path / "test_code.py").write_text(TESTS)
     names = [f"test_code.py::{test}" for test in tests]

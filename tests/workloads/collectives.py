@@ -1,28 +1,17 @@
-"""What every rank of the test does: `torchrun ... collectives.py FOLDER`, training steps on images of its own."""
+"""The collectives of training steps, each rank on its own images."""
 
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssdbench.runtime.context import RankContext
-from ssdbench.runtime.device import Device, open_device
+from ssdbench.runtime.device import Device
 from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.ssd.pipelines.contract import TrainingBatch
 from ssdbench.workloads.train import Train
 from tests.builders import a_case
-
-
-def main() -> None:
-    device = open_device("cpu", 0, 1, time.perf_counter)
-    group = ProcessGroup(device, 120.0)
-    torch.save(seen_by(group, device), Path(sys.argv[1]) / f"rank-{group.rank}.pt")
-    group.barrier()
-    group.close()  # behind the end of the model: DistributedDataParallel that outlives its group may hang at its end
 
 
 def seen_by(group: ProcessGroup, device: Device) -> dict[str, Any]:
@@ -60,7 +49,3 @@ class Collectives(TorchDispatchMode):
             name = func.overloadpacket.__name__
             self.counts[name] = self.counts.get(name, 0) + 1
         return func(*args, **(kwargs or {}))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,9 @@
-"""What every rank of the test does: `torchrun ... first_step.py OUTPUT`, one step of training in each mode."""
+"""One step of training in each mode, by one rank or by several."""
 
-import sys
-import time
 from typing import Any
 
 import torch
 
-from ssdbench.runtime.device import open_device
 from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.ssd.boxes import match
 from ssdbench.ssd.model import SSD300
@@ -29,17 +26,13 @@ def batch(mode: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return images, torch.stack([m[0] for m in matched]), torch.stack([m[1] for m in matched])
 
 
-def main() -> None:
-    group = ProcessGroup(open_device("cpu", 0, 1, time.perf_counter), 120.0)
-    results = {mode: first_step(group, mode) for mode in ("alike", "frozen")}
-    if group.rank == 0:
-        torch.save(results, sys.argv[1])
-    group.barrier()
-    group.close()
+def first_steps(group: ProcessGroup) -> dict[str, Any]:
+    """Loss and gradients of the first step in each mode; all ranks must call."""
+    return {mode: first_step(group, mode) for mode in ("alike", "frozen")}
 
 
 def first_step(group: ProcessGroup, mode: str) -> dict[str, Any]:
-    torch.manual_seed(1 + group.rank)  # every rank begins elsewhere: the first one's weights must win
+    torch.manual_seed(1 + group.rank)  # every rank starts with other weights: those of rank 0 must win
     model = SSD300("resnet18").train()
     if mode == "frozen":
         for module in model.modules():
@@ -52,7 +45,3 @@ def first_step(group: ProcessGroup, mode: str) -> dict[str, Any]:
     loss = step(images, boxes_cxcywh, labels)
     mean_loss = sum(group.gather(float(loss))) / group.world_size
     return {"loss": mean_loss, "gradients": {name: parameter.grad for name, parameter in model.named_parameters()}}
-
-
-if __name__ == "__main__":
-    main()
