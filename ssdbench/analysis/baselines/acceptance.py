@@ -1,6 +1,6 @@
 """Which runs may become a baseline: whole ones, whose every launch was measured under valid conditions.
 
-A case of which every launch ran out of the GPU's memory is kept as one that does not fit, by its failed launches.
+A case that ran out of GPU memory in every launch is stored as one that does not fit, with its failed launches.
 
 What an acceptance does to the bars of the cases, and to the anchor, stands in `analysis/baselines/creep.py`.
 """
