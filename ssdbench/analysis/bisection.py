@@ -1,11 +1,11 @@
-"""Which image to probe next in the search for the one that brought a regression, and when the search has ended.
+"""Which image to probe next in the search for the first slower image, and when the search has ended.
 
-Each probe compares an image with the good one, in pairs, by the verdict rule (`decide`). The bad image is probed first:
-without a regression there is nothing to search. Then the middle of what is open, as in any binary search: n images
-between the good and the bad one take 1 + log2(n + 1) probes, rounded up. An image that supports no verdict is left out,
-and the one nearest to the middle takes its place; where none is left, the rest of the range is the answer.
+Each probe compares an image with the good one, in pairs, by the verdict rule (`analysis.verdicts.interleaved`). The bad
+image is probed first: without a regression there is nothing to search. Then follows a binary search: n images between
+the good and the bad one take 1 + log2(n + 1) probes, rounded up. An image without a verdict is skipped, and the untested
+image nearest to the middle takes its place; if none is left, the answer is the remaining range.
 
-A regression is searched, not a level: an image is bad that is worse than the good one beyond the margin.
+The search is for a regression, not for a level: an image is bad if it is worse than the good one beyond the margin.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def decide(images: Sequence[str], findings: Mapping[str, Finding]) -> Decision:
 
 def _why(images: Sequence[str], good: int, bad: int, place: int) -> str:
     is_middle = abs(place - (good + bad) / 2) < 1
-    where = "in the middle of what is open" if is_middle else "nearest to the middle of what can still be probed"
+    where = "halfway" if is_middle else "the untested image nearest to halfway"
     return f"{where} between {images[good]} (good) and {images[bad]} (bad)"
 
 
