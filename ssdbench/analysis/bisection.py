@@ -2,8 +2,8 @@
 
 Each probe compares an image with the good one, in pairs, by the verdict rule (`analysis.verdicts.interleaved`). The bad
 image is probed first: without a regression there is nothing to search. Then follows a binary search: n images between
-the good and the bad one take 1 + log2(n + 1) probes, rounded up. An image without a verdict is skipped, and the untested
-image nearest to the middle takes its place; if none is left, the answer is the remaining range.
+the good and the bad one take 1 + log2(n + 1) probes, rounded up. An image without a verdict is skipped, and the
+untested image nearest to the middle takes its place; if none is left, the answer is the remaining range.
 
 The search is for a regression, not for a level: an image is bad if it is worse than the good one beyond the margin.
 """
