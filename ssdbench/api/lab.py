@@ -27,6 +27,7 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
 from ssdbench.workflows.judging import adjust_settings, judge_run, load_whole
+from ssdbench.workflows.tabulating import measured_tables, tables_against_published
 
 RunLike = str | Run
 """A run, or what names one: a run id, its unique beginning, the path of a .jsonl file, or `latest`."""
@@ -241,16 +242,10 @@ class Lab:
             cells = lab.table("latest").query("metric == 'throughput'")
             cells.pivot(index="batch_size_per_gpu", columns="precision", values="value")
         """
-        from ssdbench.analysis.tables.against import against_published as beside
-        from ssdbench.analysis.tables.layout import published_style
-        from ssdbench.analysis.tables.measured import measured_sheets
-
-        runs = {item.header.run_id: last_attempts(item) for item in self._whole_runs(None, run)}
-        sheets = measured_sheets(list(runs.values()))
+        runs = [last_attempts(item) for item in self._whole_runs(None, run)]
         if not against_published:
-            return cells_frame(published_style(sheets))
-        figures = load_published(self._results)
-        return cells_frame(table for sheet in sheets for table in beside(sheet, figures, container))
+            return cells_frame(measured_tables(runs))
+        return cells_frame(tables_against_published(runs, self._results, container))
 
     def published(self, *, container: str | None = None, gpu: str | None = None) -> pd.DataFrame:
         """A row for each figure that NVIDIA published for this model. Index: `gpu`, `container`.

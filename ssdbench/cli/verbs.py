@@ -59,7 +59,7 @@ VERBS: Mapping[str, Verb] = {
     "export": Verb(
         "export",
         "export",
-        "Write the results of a run in the format of another tool; cases without a result are named on stderr.",
+        "Write a run as CSV or Parquet, or its results in the format of another tool.",
     ),
     "import": Verb(
         "import_",

@@ -21,6 +21,18 @@ def write(path: Path | None, text: str, *, append: bool = False) -> None:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file in UTF-8, completely or not at all; a missing folder is created.
 
