@@ -25,7 +25,7 @@ LAYERS = {
     "analysis": {"errors", "schema"},
     "report": {"errors", "schema"},
     "workflows": {"errors", "atomic", "schema", "harness", "analysis", "report"},
-    "cli": {"errors", "schema", "harness", "analysis", "report", "workflows"},
+    "cli": {"errors", "atomic", "schema", "harness", "analysis", "report", "workflows"},
     "api": {"errors", "schema", "harness", "analysis", "workflows"},
     "pytest_plugin": {"errors", "schema", "report", "workflows"},
     "runtime": {"errors", "schema"},

@@ -133,6 +133,16 @@ def test_stored_results_are_judged_shown_and_reported(results: Path) -> None:
         assert words in out + err, command
 
 
+def test_the_python_api_reads_and_judges(results: Path) -> None:
+    code = """
+import ssdbench
+
+lab = ssdbench.open("results")
+print(len(lab.launches(suite="smoke")), *lab.verdicts("run-2", baseline="main")["status"])
+"""
+    assert elsewhere(code, cwd=results.parent).split() == ["6", "inconclusive"]
+
+
 def test_a_plan_says_what_is_missing_and_every_measurement_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"a checkpoint")
     plan, *refused = verbs(

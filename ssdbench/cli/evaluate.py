@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ssdbench.atomic import atomic_file
 from ssdbench.cli.help import MEASURING, MODEL, OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import Json
 from ssdbench.cli.progress import data_progress, evaluation_progress
@@ -75,9 +76,8 @@ def evaluate(
 
 
 def _put(picture: Path, sheet: Path) -> None:
-    part = sheet.with_name(sheet.name + ".part")
     try:
-        shutil.copyfile(picture, part)
-        part.replace(sheet)
+        with atomic_file(sheet) as part:
+            shutil.copyfile(picture, part)
     except OSError as error:
         raise UsageError(f"--sheet {sheet} cannot be written ({error.strerror}); the picture is {picture}") from None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import StoreError
 
 
@@ -39,10 +40,9 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StoreError: it cannot be written there.
     """
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with atomic_file(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another file") from error

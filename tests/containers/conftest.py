@@ -1,4 +1,4 @@
-"""Real engines with images made here; a test that needs one is skipped, with the reason, where there is none."""
+"""Real engines with images made here; a test is skipped, with the reason, if the engine that it needs is missing."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Container engines that belong to a test: services and storage of their own, away from those of the machine."""
+"""Container engines for tests, with services and storage separate from the machine's."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Images made from files of this machine: a loader, its libraries and a Python environment, and nothing to download.
+"""Images made from files of this machine: a loader, its libraries and a Python environment; nothing is downloaded.
 
 The interpreter and the packages of the tests are mounted when the image runs; the image has an environment of its own
 around them, so that two images can differ. One of them is planted with a slowdown: its `sitecustomize` lengthens every

@@ -1,4 +1,4 @@
-"""Launches in real containers: a measurement comes out, failures have a kind and a sentence, nothing is left over."""
+"""Launches in real containers: they return measurements or failures, and leave nothing running."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""ci/monthly.sh whole: a real registry in which a slower container is published, and a real engine that measures it."""
+"""ci/monthly.sh as a whole: a slower image is published in a real registry, and a real engine measures it."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`ssdbench containers` as a user meets it, with real images: told apart, not told apart, searched, found new."""
+"""`ssdbench containers` with real images: compared, bisected, found new."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""A stub of NVIDIA's driver library (nvml_stub.c), compiled once, and programs that run beside it."""
+"""A stub of NVIDIA's driver library (nvml_stub.c), compiled once, and programs that run with it."""
 
 import os
 import shutil

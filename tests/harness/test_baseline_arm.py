@@ -1,4 +1,4 @@
-"""A stored run's own environment measures as the baseline only where it is surely still the same."""
+"""The environment of a stored run is used as the baseline arm only if it is certainly unchanged."""
 
 import sys
 from dataclasses import replace

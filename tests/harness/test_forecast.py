@@ -1,4 +1,4 @@
-"""How long a launch will take: measured ones first, and the seconds that a protocol asks for."""
+"""Predicted durations of launches: by earlier launches if there are any, and by the seconds of a protocol."""
 
 from dataclasses import replace
 

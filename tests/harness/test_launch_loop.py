@@ -1,4 +1,4 @@
-"""Launches whose conditions were not those of their run are measured again, three times at most."""
+"""Invalid launches are measured again, at most three times."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a case needs of a GPU's memory: what fitted elsewhere is tried, what cannot fit is skipped with its reason."""
+"""The GPU memory of a case: a case that has fitted elsewhere is tried, one that cannot fit is skipped with a reason."""
 
 from dataclasses import replace
 from pathlib import Path

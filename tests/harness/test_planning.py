@@ -1,4 +1,4 @@
-"""What a machine can measure is planned, the rest is skipped with a reason; launches take turns."""
+"""A plan has the cases that a machine can measure, a reason for each other case, and interleaved launches."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which launches are measured, in which order, and when it ends: by the rule's plan, a seed and a deadline alone."""
+"""The launches of a run, their order and its end depend only on the rule, a seed and a deadline."""
 
 import time
 from collections.abc import Callable, Sequence

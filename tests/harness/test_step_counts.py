@@ -1,4 +1,4 @@
-"""Where a protocol is in seconds, the first valid launch of a case says how many steps all others of the run take."""
+"""With a protocol in seconds, the first valid launch of a case fixes the number of steps for all others of the run."""
 
 from collections.abc import Callable
 from dataclasses import replace

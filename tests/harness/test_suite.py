@@ -1,4 +1,4 @@
-"""Suites: what a user writes, what comes out, and what a mistake is answered with."""
+"""Suites: their cases, and the messages for mistakes."""
 
 from pathlib import Path
 

@@ -93,8 +93,8 @@ class GpuMonitor:
                 *within,
                 *[sample for sample in samples if sample.at > end][:1],
             ]
-            foreign = self._processes.foreign(frozenset(pid for sample in within for pid in sample.pids))
-            found.append(_samples(gpu, around, origin, foreign))
+            others = self._processes.others(frozenset(pid for sample in within for pid in sample.pids))
+            found.append(_samples(gpu, around, origin, others))
         return tuple(found)
 
     def _watch(self, gpus: Sequence[Gpu]) -> None:
@@ -130,7 +130,7 @@ class _LaunchProcesses:
     def _is_rank(self, process: psutil.Process) -> bool:
         return self._case_file is not None and is_rank_of(process, self._case_file)
 
-    def foreign(self, pids: frozenset[int]) -> tuple[int, ...] | None:
+    def others(self, pids: frozenset[int]) -> tuple[int, ...] | None:
         """The processes of others; None if none is our own, because NVML then numbers processes differently."""
         known = {pid: self._is_own[pid] for pid in pids & self._is_own.keys()}
         return tuple(sorted(pid for pid, own in known.items() if not own)) if any(known.values()) else None

@@ -150,8 +150,8 @@ def _by_slice(cards: Sequence[Card]) -> Callable[[str], list[Card | Gpu]]:
 
     def meant(name: str) -> list[Card | Gpu]:
         exact = [gpu for gpu in slices if name in (gpu.state.uuid, gpu.old_name)]
-        begun = [gpu for gpu in slices if name.startswith(_SLICE) and (gpu.state.uuid or "").startswith(name)]
-        return [*(exact or begun)]
+        starting = [gpu for gpu in slices if name.startswith(_SLICE) and (gpu.state.uuid or "").startswith(name)]
+        return [*(exact or starting)]
 
     return meant
 

@@ -2,7 +2,7 @@
 
     case, arm, launch, value [, pair, stage, session]
 
-`arm` is baseline or candidate, `stage` B (the first measurement, the default) or C (fresh pairs of suspects). Pairs are
+`arm` is baseline or candidate, `stage` measure (the default) or confirm (new pairs of flagged cases). Pairs are
 those with equal `pair`; without that column the i-th launches of both arms, by `launch` if that is a number, else in
 the order of the file. An empty value is NaN: a launch without a result. Other columns are ignored.
 """

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Lines
@@ -26,14 +27,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    part = path.with_name(path.name + ".part")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with atomic_file(path) as part, part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""ci/containers.toml: its images by whatever part of their names, its engines, its mistakes."""
+"""ci/containers.toml: images by parts of their names, engines, and the messages for mistakes."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A registry's answers: pages of tags, tokens for readers without an account, and nothing over an open line."""
+"""Registries: pages of tags, tokens for anonymous readers, and nothing without encryption."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The command line of each engine, known beforehand: what is mounted where, what the container may see and use."""
+"""The command line of each engine: its mounts, variables, GPUs and network."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The cause of a failed launch, told apart from its consequences; laid out as launches left it on disk."""
+"""The cause of a failed launch is distinguished from its consequences, by files as launches leave them."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""`probed_machines.py < MACHINES`: what is told of machines that the stub imitates, by name, as JSON."""
+"""`probed_machines.py < MACHINES`: prints descriptions of the machines that the stub imitates, by name, as JSON."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is seen of the GPUs beside a launch: by a stub of the driver in C, and where there is one by the driver."""
+"""GPU samples during a launch, with a stub of the driver in C, and with the driver if there is one."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What NVML tells of GPUs, whatever it refuses, and which of them CUDA shows: by a stub of the driver in C."""
+"""The GPUs that NVML reports, whatever it refuses, and those that CUDA shows; with a stub of the driver in C."""
 
 import json
 from pathlib import Path

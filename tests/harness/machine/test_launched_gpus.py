@@ -1,4 +1,4 @@
-"""Rank r computes on the GPU that the run names for it: the variables that a worker is really started with."""
+"""Rank r uses the GPU that the run assigns to it, by the variables that a worker is started with."""
 
 import sys
 from dataclasses import replace

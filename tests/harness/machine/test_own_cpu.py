@@ -1,4 +1,4 @@
-"""What the host itself takes of the CPU is no foreign work, also where a launch in a container cannot see it."""
+"""The CPU time of the host process does not count as other processes' work, even for launches in containers."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a machine is, told without torch."""
+"""The description of a machine, made without torch."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A launch counts where the machine was as its run began, and its time is never the reason that it does not."""
+"""A launch is valid if the machine is as at the start of its run; its duration is never a criterion."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`watched_launches.py FOLDER`: launches beside a stub of NVIDIA's driver; prints what became of them as JSON."""
+"""`watched_launches.py FOLDER`: launches with a stub of NVIDIA's driver; prints their outcomes as JSON."""
 
 import json
 import os

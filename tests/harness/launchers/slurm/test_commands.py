@@ -1,4 +1,4 @@
-"""What Slurm says, read; and what is asked of it. Texts as its commands print them."""
+"""Parses the output of Slurm's commands, and checks what is requested from Slurm."""
 
 from pathlib import Path
 

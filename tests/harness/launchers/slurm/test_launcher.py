@@ -1,4 +1,4 @@
-"""Jobs by a real Slurm of two nodes with two GPUs each (files stand for them): where they run, and where never."""
+"""Jobs of a real Slurm with two nodes of two GPUs each (files represent them), and where they run."""
 
 import os
 import sys
