@@ -6,7 +6,7 @@ DALI ?= dali-cuda130
 VENV := .venv
 RUN := $(VENV)/bin
 CONSTRAINTS := constraints/environment.txt
-# The oldest that is supported and the newest of the older API; the others wait for `make old-dali-tests`.
+# The oldest supported version and the newest of the older API; `make old-dali-tests` installs the others.
 OLD_DALI := 1.26 1.34
 MORE_DALI := 1.28 1.30 1.31 1.32 1.33
 GROOVY_LINT := .environments/groovy-lint
@@ -32,8 +32,8 @@ endif
 	$(INSTALL) --constraint $(CONSTRAINTS) --editable ".[worker,$(DALI),dev]"
 	@touch $@
 
-# DALI's older API, beside the environment: its wheel's name differs, so both could not be in one. Python 3.11 is the
-# last for which there are wheels, 3.12 for that of 1.34; a newer Python gets an empty folder, and its tests are skipped.
+# DALI's older API, in a folder of its own: one environment cannot hold both. Its last wheels are for Python 3.11, that
+# of 1.34 for 3.12; with a newer Python the folder stays empty, and the tests are skipped.
 .environments/dali-%/.complete: constraints/dali-old.txt $(VENV)/.complete
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@if $(RUN)/python -c 'import sys; sys.exit(sys.version_info >= ((3, 13) if "$*" == "1.34" else (3, 12)))'; then \
@@ -42,7 +42,7 @@ endif
 	fi
 	@touch $@
 
-# The linter of the Jenkinsfile is no Python package; where npm and Java are missing its test is skipped, and says so.
+# The linter of the Jenkinsfile is not a Python package; without npm and Java its test is skipped, and says so.
 $(GROOVY_LINT)/.complete: constraints/groovy-lint.txt
 	@if command -v npm >/dev/null && command -v java >/dev/null; then \
 	  echo "making $(GROOVY_LINT)" && \
@@ -95,11 +95,11 @@ format: environment
 benchmark: environment
 	$(RUN)/pytest benchmarks/micro --benchmark-only
 
-# Matching, loss and detection beside the textbook and torchvision, by CPU time: the table of docs/performance.md.
+# Matching, loss and detection against textbook forms and torchvision, by CPU time: the table of docs/performance.md.
 performance: environment
 	$(RUN)/python -m benchmarks.reference
 
-# Scores the verdict rule and those of its peers on simulated nights: docs/verdicts.md, in about ten minutes.
+# Scores the verdict rule and those of its peers on simulated runs: docs/verdicts.md, in about ten minutes.
 verdicts: environment
 	$(RUN)/python -m benchmarks.verdicts
 
