@@ -9,15 +9,23 @@ import csv
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ssdbench.analysis.verdicts.arms import launches_by_case
+from ssdbench.analysis.verdicts.interleaved import next_pairs
+from ssdbench.errors import ExitCode
 from ssdbench.harness.bisections import BisectionLog
+from ssdbench.harness.machine.probe import probe_machine
+from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.launch_values import Stage
 from tests.cli.running import ssdbench
 
+REPOSITORY = Path(__file__).parents[1]
 DATA = Path(__file__).parent / "data" / "version-0.1"
 FAST, SLOW, PAIRS = "20261126T144918", "20261126T145413", "20261126T145455"
 CASE = "pace-fp32-channels_last-eager-1xcpu-bs2-t2-step_seconds=0.05"
@@ -92,3 +100,43 @@ def test_a_bisection_goes_on_from_its_log(results: Path) -> None:
     images = ("25.01", "25.02", "25.03", "25.04")
     log = BisectionLog(results / "bisections" / "example.jsonl", suite="paced", case_key=CASE, images=images)
     assert log.findings == {"25.02": "good"}
+
+
+def take_back_to_measure(results: Path) -> list[str]:
+    """Leave of the interleaved run what was there before its fresh pairs, as if it had been begun here; its lines."""
+    (file,) = (results / "records").glob(f"{PAIRS}*.jsonl")
+    machine = probe_machine()
+    header, *records = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    header["control"] |= {"python": sys.executable, "source": str(REPOSITORY)}
+    header["options"] |= {"measured_by": sys.executable, "source": str(REPOSITORY)}
+    header["host"] = json.loads(codec.dump(machine.host))
+    kept = [header, *(record for record in records if record["stage"] == "B")]
+    for document in kept:
+        document["hardware"] = json.loads(codec.dump(machine.hardware))
+    lines = [json.dumps(document) for document in kept]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return lines
+
+
+def test_a_run_that_was_begun_before_asks_for_the_pairs_that_it_lacks(results: Path) -> None:
+    take_back_to_measure(results)
+    run = FileStore(results).load(PAIRS)
+    assert {record.stage for record in run.records} == {"measure"}
+    wanted = next_pairs(launches_by_case(run.header.plan, run.records), run.header.settings)
+    assert {key: (more.stage, more.pairs) for key, more in wanted.items()} == {CASE: (Stage.CONFIRM, 2)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_that_was_begun_before_is_resumed(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path / "cache"))
+    before = take_back_to_measure(results)
+    (file,) = (results / "records").glob(f"{PAIRS}*.jsonl")
+    # Both arms are this build now, so the fresh pairs do not confirm what was seen first.
+    done = ssdbench("run", "--resume", "--run", file.stem, "--results", results)
+    assert done.code in (ExitCode.OK, ExitCode.INCONCLUSIVE), done.out + done.err
+    after = file.read_text(encoding="utf-8").splitlines()
+    assert after[: len(before)] == before
+    added = FileStore(results).load(PAIRS).records[len(before) - 1 :]
+    assert len(added) >= 4
+    assert {(record.case.key, record.stage) for record in added} == {(CASE, "confirm")}

@@ -102,17 +102,23 @@ def test_the_order_is_that_of_the_launch_column(tmp_path: Path):
     ("lines", "words"),
     [
         (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,", "a,candidate,1,1"), "value of nan"),
-        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,0", "a,candidate,1,1"), "value of 0, which cannot be"),
+        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,0", "a,candidate,1,1"), "value of 0, which is impossible"),
         (
             ("a,baseline,0,1", "a,baseline,1,1.1", "a,baseline,2,1.2", "a,candidate,0,1"),
             "1 launch against 3 launches",
         ),
         (("a,baseline,0,1", "a,candidate,0,1"), "1 launch against 1 launch of the baseline"),
-        (("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,-1", "a,candidate,1,1"), "value of -1, which cannot be"),
-        (("a,baseline,0,1", "a,baseline,1,inf", "a,candidate,0,1", "a,candidate,1,1"), "value of inf, which cannot be"),
+        (
+            ("a,baseline,0,1", "a,baseline,1,1", "a,candidate,0,-1", "a,candidate,1,1"),
+            "value of -1, which is impossible",
+        ),
+        (
+            ("a,baseline,0,1", "a,baseline,1,inf", "a,candidate,0,1", "a,candidate,1,1"),
+            "value of inf, which is impossible",
+        ),
         (
             ("a,baseline,0,1", "a,baseline,1,1e-400", "a,candidate,0,1", "a,candidate,1,1"),
-            "value of 0, which cannot be",
+            "value of 0, which is impossible",
         ),
         (("a,candidate,0,1", "a,candidate,1,1.1", "a,candidate,2,1.2"), "3 launches against 0 launches of the"),
         (("a,baseline,0,1",), "0 launches against 1 launch of the baseline"),

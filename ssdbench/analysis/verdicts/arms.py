@@ -1,4 +1,4 @@
-"""Records of an interleaved run -> the night that the verdict rule judges, and its two arms."""
+"""Records of an interleaved run -> the values that the verdict rule judges, and the two arms as runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,8 +18,8 @@ def launches_by_case(
     """Every case that is measured, by key, with its whole pairs so far, invalid launches left out.
 
     A case of which a launch failed, or stayed invalid to the last replacement, is abandoned. `stored` are launches
-    of a baseline that is not measured now: they are the baseline's arm of stage B, in their order. Where they cannot
-    be compared, or all have a partner, the case is abandoned as well: more of the candidate alone decide nothing.
+    of a baseline that is not measured now: they are the baseline's arm of `measure`, in their order. A case is also
+    abandoned if they cannot be compared, or if all have a partner: further launches of the candidate decide nothing.
     """
     own, kept = group_by_case(records), group_by_case(usable(stored or ()))
     return {
@@ -41,7 +41,7 @@ def split_arms(run: Run) -> tuple[Run, Run]:
 
 
 def last_attempts(run: Run) -> Run:
-    """The run as it stands by itself: the candidate's launches, those left out that others have replaced."""
+    """The candidate's launches of a run, without those that were replaced."""
     return split_arms(run)[1]
 
 
@@ -50,7 +50,7 @@ def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record] | 
     last = {(record.arm, record.stage, record.launch): record for record in records}
     if stored is not None:
         last |= {("baseline", "measure", number): record for number, record in enumerate(stored)}
-    # What an interruption left invalid is still to be replaced: not measured yet.
+    # An invalid launch that was interrupted before its replacement counts as not measured yet.
     last = {place: record for place, record in last.items() if not may_be_replaced(record, records)}
     fault = next(filter(None, map(_fault, last.values())), None)
     return CaseLaunches(
@@ -85,7 +85,7 @@ def _fault(record: Record) -> str | None:
 def _exhausted(records: Sequence[Record], stored: Sequence[Record]) -> str | None:
     measured = usable(records)
     if len(measured) >= len(stored):
-        return f"the stored baseline has {len(stored)} launches: more of the candidate alone decide nothing"
+        return f"the stored baseline has {len(stored)} launches: more of the candidate alone would decide nothing"
     if unlike := comparability_issues(stored, measured):
         return f"not comparable with the stored baseline: {', '.join(item.name for item in unlike)}"
     return None

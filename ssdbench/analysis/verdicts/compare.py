@@ -94,17 +94,17 @@ def compare(run: Run, reference: Baseline | Run | None, name: str, settings: Set
 def compare_arms(run: Run, settings: Settings) -> Comparison:
     """All cases of an interleaved run, its candidate against its own baseline arm, worst first."""
     baseline, candidate = split_arms(run)
-    night = launches_by_case(run.header.plan, run.records)
+    launches = launches_by_case(run.header.plan, run.records)
 
-    def judge_night(cases: Mapping[str, Sides]) -> dict[str, Verdict]:
-        return judge({key: night[key] for key in cases}, settings)
+    def judge_pairs(cases: Mapping[str, Sides]) -> dict[str, Verdict]:
+        return judge({key: launches[key] for key in cases}, settings)
 
-    wanted = next_pairs(night, settings)
+    wanted = next_pairs(launches, settings)
     missing = {
-        key: f"undecided: the plan asks for {pairs(more.pairs, 'more ')}, go on with `ssdbench run --resume`"
+        key: f"undecided: the plan asks for {pairs(more.pairs, 'more ')}, continue with `ssdbench run --resume`"
         for key, more in wanted.items()
     }
-    return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_night, missing)
+    return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""What cannot be judged of a case, and what of it was left out: gaps, none of which is a pass."""
+"""Why a case could not be judged, and which launches were excluded. A gap never counts as a pass."""
 
 import math
 from collections import defaultdict
@@ -12,12 +12,13 @@ from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.launch_rules import group_by_case, usable
 from ssdbench.schema.record import Failure, FailureKind, Record, Run
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import CaseVerdict, Metric, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """All that is known of one case: its launches of the run, and those of the reference."""
+    """The launches of one case: of the run, and of the reference."""
 
     planned: PlannedCase
     launches: tuple[Record, ...]
@@ -43,7 +44,7 @@ def does_not_fit(records: Iterable[Record]) -> bool:
 
 
 def gap(case: Sides, run: Run, name: str, settings: Settings) -> Verdict | None:
-    """What is said of a case that cannot be judged, None where it can."""
+    """The verdict on a case that cannot be judged; None if it can."""
     found = _reason(case, run, name, settings)
     if found is None:
         return None
@@ -74,7 +75,7 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
     if skip_reason:
         return Status.SKIPPED, skip_reason + ("; the baseline has this case" if expected else "")
     if not ended:
-        return Status.NOT_RUN, "planned, not measured: go on with `ssdbench run --resume`"
+        return Status.NOT_RUN, "planned, not measured: continue with `ssdbench run --resume`"
     if not measured:
         return Status.INCONCLUSIVE, f"every launch is invalid ({ended[0].invalid_reason}): measure it again"
     if not expected:
@@ -135,10 +136,12 @@ def left_out(case: Sides) -> tuple[str, ...]:
     for side, records in (("candidate", case.launches), ("baseline", case.reference)):
         invalid = [record.invalid_reason for record in records if record.invalid_reason]
         if invalid:
-            notes.append(f"{_counted(len(invalid), f'{side} launch')} left out as invalid ({invalid[0]})")
+            notes.append(
+                f"{pluralize(len(invalid), f'{side} launch', f'{side} launches')} left out as invalid ({invalid[0]})"
+            )
         broken = failures(records)
         if broken:
-            notes.append(f"{_counted(len(broken), f'{side} launch')} left out as failed")
+            notes.append(f"{pluralize(len(broken), f'{side} launch', f'{side} launches')} left out as failed")
     return tuple(notes)
 
 
@@ -185,7 +188,3 @@ def values_of(metric: Metric, records: Iterable[Record]) -> list[float]:
 
 def _has_failure(record: Record, kind: FailureKind) -> bool:
     return record.failure is not None and record.failure.kind == kind
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}es"

@@ -1,16 +1,16 @@
 """The verdict rule for interleaved launches: the baseline's build is run again, in pairs with the candidate's.
 
-    stage B   every case, pairs as `plan` asks. A case is suspect where it differs at level alpha in one direction and
-              may differ by the margin: p < alpha and the far bound beyond the margin.
-    stage C   every suspect again, on fresh pairs planned at alpha / number of suspects. Only these say what happened to
-              a suspect; Holm at alpha over the suspects bounds the chance of any false alarm of a night.
+    measure   Every case is measured in as many pairs as `plan` asks for. A case is *flagged* if it differs at level
+              alpha in one direction and may differ by the margin: p < alpha and the far bound is beyond the margin.
+    confirm   Every flagged case is measured again in fresh pairs, planned at alpha / number of flagged cases. Their
+              verdict rests on these alone; Holm at alpha over them bounds the chance of any false alarm of a run.
 
-    regressed, improved   suspect, rejected in C by Holm in the direction of B, far bound of C beyond the margin
-    unchanged             the interval lies within the margin: that of B, of a suspect that of C
+    regressed, improved   flagged, rejected by Holm in the same direction, and the far bound is beyond the margin
+    unchanged             the interval lies within the margin (that of `confirm` if the case was flagged)
     inconclusive          everything else
 
-Intervals have a confidence of 1 - alpha. Swapping the arms mirrors every verdict. Single shots and stored baselines:
-`single_shot`, `sessions`. Derivation and figures: docs/verdicts.md.
+Intervals have a confidence of 1 - alpha. Swapping the arms mirrors every verdict. `single_shot` and `stored` have the
+rule for other launches; docs/verdicts.md has the derivation and results.
 """
 
 import math
@@ -34,44 +34,44 @@ from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Mode, Status, Verdict
 
 
-def next_pairs(night: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
-    """The pairs that each case still needs; empty when the night is done.
+def next_pairs(run: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
+    """The pairs that each case still needs; empty when the run is complete.
 
-    Stage C begins when stage B is complete, because its plan depends on the number of suspects. A case that was
-    abandoned, or that has an impossible value, needs nothing more.
+    `confirm` begins when `measure` is complete, because its plan depends on the number of flagged cases. A case that
+    was abandoned, or that has an impossible value, needs nothing more.
     """
-    state = _State.of(night, settings)
-    return _wanted(night, Stage.MEASURE, state.measure) or _wanted(night, Stage.CONFIRM, state.confirm)
+    state = _State.of(run, settings)
+    return _wanted(run, Stage.MEASURE, state.measure) or _wanted(run, Stage.CONFIRM, state.confirm)
 
 
-def next_launches(night: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
-    """As `next_pairs` where the baseline is stored: the plan of stage B alone, because nothing of it can be fresh."""
-    sound = {name: case for name, case in night.items() if _is_possible(case)}
+def next_launches(run: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
+    """As `next_pairs` for a stored baseline: the plan of `measure` alone, because none of its launches are fresh."""
+    sound = {name: case for name, case in run.items() if _is_possible(case)}
     planned = _planned(sound, Stage.MEASURE, settings, settings.alpha, settings.pair_cap)
-    return _wanted(night, Stage.MEASURE, planned)
+    return _wanted(run, Stage.MEASURE, planned)
 
 
-def judge(night: LaunchesByCase, settings: Settings) -> dict[str, Verdict]:
+def judge(run: LaunchesByCase, settings: Settings) -> dict[str, Verdict]:
     """The verdict on each case by the pairs that its plan asks for; pairs beyond are not looked at.
 
-    A night that ended early (a budget, an interruption) is judged by the pairs there are.
+    A run that ended early (budget, interruption) is judged by the pairs that it has.
     """
-    state = _State.of(night, settings)
+    state = _State.of(run, settings)
     p_values = {
-        name: _towards(state.suspects[name], case.contrast).p_beyond() if case.contrast else 1.0
+        name: _towards(state.flagged[name], case.contrast).p_beyond() if case.contrast else 1.0
         for name, case in state.confirm.items()
     }
     confirmed = holm(p_values, settings.alpha)
-    return {name: _verdict(name, case, state, confirmed, settings) for name, case in night.items()}
+    return {name: _verdict(name, case, state, confirmed, settings) for name, case in run.items()}
 
 
-def suspects(night: LaunchesByCase, settings: Settings) -> frozenset[str]:
-    """The cases that stage B, as far as it is measured, suspects of a change."""
-    return frozenset(_State.of(night, settings).suspects)
+def flagged_cases(run: LaunchesByCase, settings: Settings) -> frozenset[str]:
+    """The cases that look changed in `measure`, as far as that is measured."""
+    return frozenset(_State.of(run, settings).flagged)
 
 
 def direction(contrast: Contrast, settings: Settings) -> int:
-    """+1 where a case is suspected to be worse, -1 where better, 0 where not suspect."""
+    """+1 if a case is flagged as worse, -1 as better, 0 if it is not flagged."""
     margin, reach = math.log1p(settings.margin), contrast.half_width(1 - settings.alpha)
     for sign in (1, -1):
         seen = _towards(sign, contrast)
@@ -87,33 +87,33 @@ def is_within(contrast: Contrast, settings: Settings) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """Both stages of the cases that can be judged; `suspects` holds +1 (worse) or -1 (better)."""
+    """Both stages of the cases that can be judged; `flagged` holds +1 (worse) or -1 (better)."""
 
     measure: Mapping[str, PairPlan]
-    suspects: Mapping[str, int]
+    flagged: Mapping[str, int]
     confirm: Mapping[str, PairPlan]
 
     @staticmethod
-    def of(night: LaunchesByCase, settings: Settings) -> "_State":
-        sound = {name: case for name, case in night.items() if _is_possible(case)}
+    def of(run: LaunchesByCase, settings: Settings) -> "_State":
+        sound = {name: case for name, case in run.items() if _is_possible(case)}
         measured = _planned(sound, Stage.MEASURE, settings, settings.alpha, settings.pair_cap)
         signs = {
             name: direction(case.contrast, settings)
             for name, case in measured.items()
             if case.contrast and case.contrast.varies
         }
-        suspects = {name: sign for name, sign in signs.items() if sign}
-        suspected = {name: sound[name] for name in suspects}
-        level = settings.alpha / max(1, len(suspects))
-        fresh = _planned(suspected, Stage.CONFIRM, settings, level, settings.confirm_pair_cap)
-        return _State(measure=measured, suspects=suspects, confirm=fresh)
+        flagged = {name: sign for name, sign in signs.items() if sign}
+        again = {name: sound[name] for name in flagged}
+        level = settings.alpha / max(1, len(flagged))
+        fresh = _planned(again, Stage.CONFIRM, settings, level, settings.confirm_pair_cap)
+        return _State(measure=measured, flagged=flagged, confirm=fresh)
 
 
-def _wanted(night: LaunchesByCase, stage: Stage, planned: Mapping[str, PairPlan]) -> dict[str, Wanted]:
+def _wanted(run: LaunchesByCase, stage: Stage, planned: Mapping[str, PairPlan]) -> dict[str, Wanted]:
     return {
         name: Wanted(stage=stage, pairs=case.wanted)
         for name, case in planned.items()
-        if case.wanted > 0 and night[name].abandoned is None
+        if case.wanted > 0 and run[name].abandoned is None
     }
 
 
@@ -143,7 +143,7 @@ def _verdict(name: str, case: CaseLaunches, state: _State, confirmed: set[str], 
     if first.contrast is None or first.used.pairs < settings.minimum_launches:
         return too_few(evidence)
     if fresh and (fresh.contrast is None or fresh.used.pairs < settings.minimum_launches):
-        return _unconfirmed(evidence, first, len(state.suspects), settings)
+        return _unconfirmed(evidence, first, len(state.flagged), settings)
     contrast = fresh.contrast if fresh and fresh.contrast else first.contrast
     detectable = _detectable(contrast, settings)
     needed = required_pairs(contrast, settings, settings.alpha)
@@ -156,11 +156,11 @@ def _verdict(name: str, case: CaseLaunches, state: _State, confirmed: set[str], 
 def _status(
     name: str, contrast: Contrast, state: _State, confirmed: set[str], settings: Settings
 ) -> tuple[Status, str]:
-    fresh = state.confirm[name].used.pairs if name in state.suspects else 0
+    fresh = state.confirm[name].used.pairs if name in state.flagged else 0
     if not contrast.varies:
         return Status.INCONCLUSIVE, f": {EQUAL_LAUNCHES}"
     if name in confirmed:
-        sign = state.suspects[name]
+        sign = state.flagged[name]
         reach = contrast.half_width(1 - settings.alpha)
         if _towards(sign, contrast).estimate + reach >= math.log1p(settings.margin):
             status = Status.REGRESSED if sign > 0 else Status.IMPROVED
@@ -172,14 +172,14 @@ def _status(
     return Status.INCONCLUSIVE, doubt
 
 
-def _unconfirmed(evidence: Evidence, first: PairPlan, suspects: int, settings: Settings) -> Verdict:
+def _unconfirmed(evidence: Evidence, first: PairPlan, flagged: int, settings: Settings) -> Verdict:
     assert first.contrast
-    enough = required_pairs(first.contrast, settings, settings.alpha / suspects) or settings.confirm_pair_cap
+    enough = required_pairs(first.contrast, settings, settings.alpha / flagged) or settings.confirm_pair_cap
     needed = min(settings.confirm_pair_cap, max(settings.pilot_pairs, enough))
     return replace(evidence, used=first.used).verdict(
         Status.INCONCLUSIVE,
         first.contrast,
-        f": suspected in {pairs(first.used.pairs)}; {pairs(needed, 'fresh ')} are needed to confirm it",
+        f": flagged by {pairs(first.used.pairs)}; {pairs(needed, 'fresh ')} are needed to confirm it",
         detectable=_detectable(first.contrast, settings),
         launches_needed=needed,
     )
@@ -207,7 +207,7 @@ def _evidence(name: str, case: CaseLaunches, state: _State, settings: Settings) 
 
 
 def _impossible(case: CaseLaunches, settings: Settings) -> str:
-    # Of both stages at once: the reason is about a value, and the number of launches is no obstacle then.
+    # Of both stages at once: the reason is a value, not the number of launches.
     both = Arms(
         baseline=case.measure.baseline + case.confirm.baseline,
         candidate=case.measure.candidate + case.confirm.candidate,

@@ -6,8 +6,8 @@ With t(p) the quantile of Student's t at the contrast's degrees of freedom and m
         n = max(n + 2, the least n' with (t'(1 - alpha) + t'(plan power)) * SE * sqrt(n / n') <= m)
 
 t' has 2 (h' - 1) degrees of freedom, h' the launches that trimming leaves of n'. Because the means never enter, a plan
-cannot stop on a result that it likes: looking at the verdict after every pair would raise the false alarms fivefold.
-Stage C may take 18 pairs, because its level is divided among the suspects (docs/decisions/0003-verdict-rule.md).
+cannot stop at a result that it prefers: looking at the verdict after every pair would raise the false alarms fivefold.
+`confirm` may take 18 pairs, because its level is divided among the flagged cases (docs/decisions/0003-verdict-rule.md).
 """
 
 import math
@@ -41,13 +41,8 @@ class PairPlan:
         return self.pairs - self.used.pairs
 
 
-def pairs_wanted(metric: Metric, arms: Arms, settings: Settings) -> int:
-    """Pairs that the plan of stage B asks for, those that are there included; all values positive and finite."""
-    return plan([(metric, arms)], settings, settings.alpha, settings.pair_cap)[0].pairs
-
-
 def plan(cases: Sequence[tuple[Metric, Arms]], settings: Settings, alpha: float, cap: int) -> list[PairPlan]:
-    """The plan of each case, replayed from its first pairs: whoever has these launches finds the same plan.
+    """The plan of each case, replayed from its first pairs: the same launches give the same plan.
 
     `alpha` is the level of the stage, `cap` the most pairs it may take; all values are positive and finite.
     """

@@ -1,7 +1,7 @@
 """The verdict rule against a stored baseline, whose build is not run again: the unit is a session, not a launch.
 
-Between sessions one build drifts (clocks, temperature, firmware, neighbours), and launches of one session tell nothing
-of that. So a stored baseline may clear a case; it convicts only of changes beyond any drift. With S sessions,
+A build drifts between sessions (clocks, temperature, firmware, neighbours), and launches of one session cannot show
+that. So a stored baseline can clear a case; it reports only changes beyond any drift. With S sessions,
 
     d = mean over candidate sessions - mean over baseline sessions, of the mean y of each session (`contrast`)
     h = t(1 - alpha / 2, S - 1) * s * sqrt(1 / S + 1 / S_candidate),   s the SD of the baseline's session means
@@ -11,9 +11,9 @@ of that. So a stored baseline may clear a case; it convicts only of changes beyo
                          difference within the cap
     inconclusive         everything else: measure again, interleaved
 
-Where launches spread more within tonight's session than within those stored (F test at alpha), s is at least the
-standard error of tonight's mean: a noisy night is not judged by the calm of others. With fewer than five sessions their
-spread is not known: d and h are those of the launches (Welch-Yuen), and nothing is "unchanged".
+If launches spread more within the candidate's sessions than within the stored ones (F test at alpha), s is at least the
+standard error of the candidate's mean: a noisy run is not judged by the calm of earlier ones. With fewer than five
+sessions their spread is not known: d and h are those of the launches (Welch-Yuen), and nothing is "unchanged".
 """
 
 import math
@@ -28,13 +28,14 @@ from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
     Evidence,
     detectable_change,
-    percent,
+    needed_text,
     too_few,
     unchanged_text,
     why_unusable,
 )
 from ssdbench.schema.launch_values import Arms, CaseSessions
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import Mode, Status, Verdict
 
 
@@ -103,13 +104,12 @@ def _status(case: CaseSessions, contrast: Contrast, is_rejected: bool, settings:
 
 def _remedy(case: CaseSessions, needed: int | None, settings: Settings) -> str:
     sessions = len(case.baseline)
-    stored = f"{sessions} stored {'session tells' if sessions == 1 else 'sessions tell'}"
-    few = f"; {stored} nothing of the drift between sessions, {settings.minimum_sessions} are needed"
-    number = "" if needed is None else f", in about {needed} pairs"
+    stored = pluralize(sessions, "stored session")
+    few = f"; {stored} cannot show the drift between sessions, {settings.minimum_sessions} are needed"
     return (
         f": not beyond the {percent(settings.drift_cap, 0)} that one build may drift between sessions, nor shown to be "
         f"within the margin of {100 * settings.margin:g}%{'' if _is_known(case, settings) else few}; measure both "
-        f"builds again, interleaved{number}"
+        f"builds again, interleaved, in {needed_text(needed)}"
     )
 
 

@@ -1,7 +1,7 @@
-"""The metrics on which no verdict rests, each with the interval of its change: reported, and never judged.
+"""The metrics that are not gated, each with the interval of its change: reported, never judged.
 
 Their intervals are those of a single shot where both arms were measured together, else those of stored sessions
-(`single_shot`, `sessions`). Nothing corrects them for their number: of a hundred, one will not hold what is true.
+(`single_shot`, `stored`). They are not corrected for their number: one of a hundred misses the true change.
 """
 
 from collections import defaultdict
@@ -56,13 +56,13 @@ def _values(records: Iterable[Record], cases: Iterable[str]) -> dict[_Key, dict[
 
 
 def _in_one_shot(both: Mapping[_Key, tuple[_Sessions, _Sessions]], comparison: Comparison) -> dict[str, Verdict]:
-    night = {
+    cases = {
         f"{case} {metric}": CaseLaunches(
             metric=METRICS[metric], measure=Arms(baseline=_all(there), candidate=_all(here))
         )
         for (case, metric), (there, here) in both.items()
     }
-    return judge_single_shot(night, comparison.settings)
+    return judge_single_shot(cases, comparison.settings)
 
 
 def _by_sessions(both: Mapping[_Key, tuple[_Sessions, _Sessions]], comparison: Comparison) -> dict[str, Verdict]:

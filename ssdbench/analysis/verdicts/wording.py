@@ -1,4 +1,4 @@
-"""A contrast as a verdict: figures as relative changes of the value as measured, and a sentence for people."""
+"""A contrast as a verdict: relative changes of the value as measured, and a sentence for people."""
 
 import math
 from collections.abc import Sequence
@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from ssdbench.analysis.verdicts.contrast import Contrast, prediction, quantile
 from ssdbench.schema.launch_values import Arms
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.text import LARGEST_OPEN_CHANGE, interval, percent, pluralize
 from ssdbench.schema.verdict import Direction, Metric, Mode, Status, Verdict
 
+MOST_USEFUL_PAIRS = 1000
+"""More pairs than this are never measured: beyond it a sentence gives no number."""
+
 EQUAL_LAUNCHES = (
-    "the launches of each side, but for those trimmed, are exactly equal, which real launches are not: give the values "
-    "with all their digits, or check the timer"
+    "apart from trimmed ones, the launches of each side are exactly equal, which real launches never are: give the "
+    "values with all their digits, or check the timer"
 )
 
 
@@ -90,26 +94,26 @@ def detectable_change(contrast: Contrast, alpha: float, power: float) -> float:
 
 
 def why_unusable(metric: Metric, sides: Arms, settings: Settings) -> str | None:
-    """Why these launches allow no verdict, whatever their values say; None where they may."""
+    """Why these launches allow no verdict, whatever their values are; None where they allow one."""
     for side, values in (("candidate", sides.candidate), ("baseline", sides.baseline)):
         for value in values:
             if not 0 < value < math.inf:
                 unit = f" {metric.unit}" if metric.unit else ""
                 return (
-                    f"a {side} launch has a {metric.title} of {value:g}{unit}, which cannot be: "
+                    f"a {side} launch has a {metric.title} of {value:g}{unit}, which is impossible: "
                     "its times are wrong, measure it again"
                 )
-    measured, baseline = len(sides.candidate), len(sides.baseline)
-    if min(measured, baseline) < settings.minimum_launches:
+    candidate, baseline = len(sides.candidate), len(sides.baseline)
+    if min(candidate, baseline) < settings.minimum_launches:
         return (
-            f"{launches(measured)} against {launches(baseline)} of the baseline: a verdict needs at least "
+            f"{launches(candidate)} against {launches(baseline)} of the baseline: a verdict needs at least "
             f"{settings.minimum_launches} on each side"
         )
     return None
 
 
 def too_few(evidence: Evidence) -> Verdict:
-    """The answer where `obstacle` found something: one launch against three or more still has its interval."""
+    """The verdict where `why_unusable` gives a reason: one launch against three or more still has its interval."""
     metric, settings, used = evidence.metric, evidence.settings, evidence.used
     answer = evidence.open_verdict(why_unusable(metric, used, settings) or "", settings.minimum_launches)
     possible = all(0 < value < math.inf for value in used.baseline + used.candidate)
@@ -127,11 +131,23 @@ def too_few(evidence: Evidence) -> Verdict:
 def inconclusive_text(settings: Settings, detectable: float, needed: int | None) -> str:
     """The clause of an interval that decides nothing."""
     margin = f"{100 * settings.margin:g}%"
-    more = "no number of launches" if needed is None else f"about {pairs(needed)} of launches"
     return (
-        f": neither within the margin of {margin} nor surely beyond it; a change under "
-        f"{percent(_relative(detectable))} cannot be told from this spread, {more} would decide on {margin}"
+        f": neither within the margin of {margin} nor surely beyond it; with this spread "
+        f"{_missed_text(_relative(detectable))} can go unnoticed, {needed_text(needed)} would decide on {margin}"
     )
+
+
+def needed_text(pairs_needed: int | None) -> str:
+    """`about 12 pairs`; a number that nobody can measure, or None, is `more than 1,000 pairs`."""
+    if pairs_needed is None or pairs_needed > MOST_USEFUL_PAIRS:
+        return f"more than {MOST_USEFUL_PAIRS:,} pairs"
+    return f"about {pairs(pairs_needed)}"
+
+
+def _missed_text(change: float) -> str:
+    if change > LARGEST_OPEN_CHANGE:
+        return f"even a change of {percent(LARGEST_OPEN_CHANGE, 0)}"
+    return f"a change under {percent(change)}"
 
 
 def unchanged_text(settings: Settings, *, is_real: bool) -> str:
@@ -142,18 +158,12 @@ def unchanged_text(settings: Settings, *, is_real: bool) -> str:
 
 def launches(count: int) -> str:
     """1 launch, 2 launches."""
-    return "1 launch" if count == 1 else f"{count} launches"
+    return pluralize(count, "launch", "launches")
 
 
 def pairs(count: int, kind: str = "") -> str:
     """1 pair, 2 fresh pairs."""
-    return f"{count} {kind}{'pair' if count == 1 else 'pairs'}"
-
-
-def percent(change: float, decimals: int = 1, sign: str = "") -> str:
-    """A relative change in per cent; a zero has no sign."""
-    text = f"{100 * change:{sign}.{decimals}f}"
-    return (text.lstrip("+-") if float(text) == 0 else text) + "%"
+    return pluralize(count, f"{kind}pair")
 
 
 def _changed(metric: Metric, verdict: Verdict) -> str:
@@ -161,9 +171,10 @@ def _changed(metric: Metric, verdict: Verdict) -> str:
     decimals = 2 if high - low < 0.002 else 1
     moved = percent(abs(change), decimals)
     way = "higher" if change > 0 else "lower"
-    what = f"{metric.title} {moved} {way}" if float(moved[:-1]) else f"{metric.title} the same"
+    what = f"{metric.title} the same" if moved == percent(0.0, decimals) else f"{metric.title} {moved} {way}"
     confidence = f"{100 * (1 - verdict.settings.alpha):g}%"
-    return f"{what} ({confidence} interval {percent(low, decimals, '+')[:-1]} to {percent(high, decimals, '+')})"
+    least, most = interval(low, high, decimals)
+    return f"{what} ({confidence} interval {least.removesuffix('%')} to {most})"
 
 
 def _relative(log_ratio: float) -> float:

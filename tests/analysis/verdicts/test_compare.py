@@ -166,7 +166,7 @@ def test_one_stored_session_clears_nothing():
     comparison = compare(a_run((A, (0.1, 0.1, 0.1001))), a_baseline(), "main", SETTINGS)
     verdict = comparison.cases[0].verdict
     assert (verdict.status, verdict.mode) == (Status.INCONCLUSIVE, Mode.STORED)
-    assert "1 stored session tells nothing of the drift" in verdict.sentence
+    assert "1 stored session cannot show the drift" in verdict.sentence
     assert exit_code(comparison) is ExitCode.INCONCLUSIVE
 
 

@@ -31,7 +31,7 @@ def test_after_the_pilot_the_quiet_cases_are_decided_and_the_suspects_wait():
     found = interim_state(night, SETTINGS)
     verdicts = judge(night, SETTINGS)
     assert found.said["2"] == f"decided, unchanged ({verdicts['2'].sentence})"
-    assert found.said["0"] == found.said["1"] == "suspected of a change, to be measured again on fresh pairs"
+    assert found.said["0"] == found.said["1"] == "flagged, to be measured again in fresh pairs"
     assert (found.cases_left, found.most_pairs) == (2, 36)
 
 
@@ -46,8 +46,8 @@ def test_no_suspect_is_judged_before_all_are_measured_again():
     night = first(WHOLE, 3, {"0": 9})
     assert {name: more.stage for name, more in next_pairs(night, SETTINGS).items()} == {"1": Stage.CONFIRM}
     found = interim_state(night, SETTINGS)
-    assert found.said["0"] == "measured again, to be judged together with the other suspects"
-    assert found.said["1"].startswith("suspected of a change")
+    assert found.said["0"] == "measured again, to be judged together with the other flagged cases"
+    assert found.said["1"].startswith("flagged")
     assert (found.cases_left, found.most_pairs) == (1, 18)
 
 

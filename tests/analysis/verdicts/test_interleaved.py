@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdbench.analysis.verdicts.contrast import contrasts
-from ssdbench.analysis.verdicts.interleaved import judge, next_pairs, suspects
+from ssdbench.analysis.verdicts.interleaved import flagged_cases, judge, next_pairs
 from ssdbench.analysis.verdicts.sample_size import plan
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase, Stage, Wanted
 from ssdbench.schema.settings import Settings
@@ -108,7 +108,7 @@ def test_the_smallest_detectable_change_is_that_of_the_formula():
 def test_a_suspect_without_fresh_pairs_is_inconclusive_and_says_how_many_are_needed():
     found = verdict(replace(a_case(change=0.03), confirm=Arms()))
     assert found.status is Status.INCONCLUSIVE
-    assert "suspected in 3 pairs; 3 fresh pairs are needed to confirm it" in found.sentence
+    assert "flagged by 3 pairs; 3 fresh pairs are needed to confirm it" in found.sentence
 
 
 def test_what_was_seen_first_and_not_again_is_no_regression():
@@ -127,7 +127,7 @@ def test_a_sure_change_that_does_not_reach_the_margin_is_not_flagged_and_not_mea
     (planned,) = plan([(LATENCY, night["case"].measure)], SETTINGS, SETTINGS.alpha, SETTINGS.pair_cap)
     assert planned.contrast is not None
     assert min(planned.contrast.p_beyond(), planned.contrast.mirrored().p_beyond()) < SETTINGS.alpha
-    assert suspects(night, SETTINGS) == frozenset()
+    assert flagged_cases(night, SETTINGS) == frozenset()
     assert next_pairs({"case": replace(night["case"], confirm=Arms())}, SETTINGS) == {}
 
 
@@ -142,7 +142,7 @@ def test_a_suspect_whose_fresh_pairs_show_a_sure_change_within_the_margin_is_unc
 
 def test_fresh_pairs_are_planned_at_alpha_divided_among_the_suspects():
     night = some_launches(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
-    count = len(suspects(night, SETTINGS))
+    count = len(flagged_cases(night, SETTINGS))
     assert count == 8
 
     def planned(level: float) -> dict[str, int]:
@@ -173,7 +173,7 @@ def test_holm_over_the_suspects_bounds_the_chance_of_any_false_alarm():
     (contrast,) = contrasts([(LATENCY, fresh)], SETTINGS)
     assert SETTINGS.alpha / 5 < contrast.p_beyond() < SETTINGS.alpha
     night = {str(number): replace(a_case(seed=number, change=0.03), confirm=fresh) for number in range(5)}
-    assert suspects(night, SETTINGS) == night.keys()
+    assert flagged_cases(night, SETTINGS) == night.keys()
     assert judge({"0": night["0"]}, SETTINGS)["0"].status is Status.REGRESSED
     assert {found.status for found in judge(night, SETTINGS).values()} == {Status.INCONCLUSIVE}
 
@@ -230,7 +230,7 @@ def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: f
     case = replace(a_case(), measure=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
     found = verdict(case)
     assert found.status is Status.INCONCLUSIVE
-    assert f"a candidate launch has a median step time of {bad:g} s, which cannot be" in found.sentence
+    assert f"a candidate launch has a median step time of {bad:g} s, which is impossible" in found.sentence
     assert next_pairs({"case": case}, SETTINGS) == {}
 
 
@@ -259,7 +259,7 @@ def test_identical_timings_give_no_certainty(candidate: float):
     found = verdict(CaseLaunches(metric=LATENCY, measure=same, confirm=same))
     assert found.status is Status.INCONCLUSIVE
     assert found.low < found.change < found.high
-    assert "exactly equal, which real launches are not" in found.sentence
+    assert "exactly equal, which real launches never are" in found.sentence
 
 
 def test_more_launches_can_be_required_by_settings():

@@ -6,12 +6,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ssdbench.analysis.verdicts.contrast import contrasts
-from ssdbench.analysis.verdicts.sample_size import pairs_wanted, plan, required_pairs
+from ssdbench.analysis.verdicts.sample_size import plan, required_pairs
 from ssdbench.schema.launch_values import Arms
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Metric
 from tests.analysis.verdicts.launch_values import LATENCY, some_arms
 
 SETTINGS = Settings()
+
+
+def pairs_wanted(metric: Metric, arms: Arms, settings: Settings) -> int:
+    return plan([(metric, arms)], settings, settings.alpha, settings.pair_cap)[0].pairs
 
 
 def scaled(arms: Arms, factor: float) -> Arms:

@@ -61,8 +61,7 @@ def test_what_cannot_be_convicted_says_what_to_do():
         "measure both builds again, interleaved, in about 3 pairs"
     )
     assert (
-        "4 stored sessions tell nothing of the drift between sessions, 5 are needed"
-        in verdict(stored(sessions=4)).sentence
+        "4 stored sessions cannot show the drift between sessions, 5 are needed" in verdict(stored(sessions=4)).sentence
     )
 
 
