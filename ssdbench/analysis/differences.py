@@ -1,9 +1,9 @@
-"""What is not the same on both sides of a comparison: what forbids it, and what may explain it.
+"""What differs between the two sides of a comparison: what forbids it, and what may explain it.
 
 *Conditions* have to agree before two launches may be compared: hardware, workload version, timer, protocol (warm-up
 and timed steps, or the seconds that decided how many they are) and the images that were read. Everything else, the
 software, drivers, clock limits, power caps and variables, is what a benchmark is run to learn about: it is listed
-beside the verdicts as a *difference*, and forbids nothing.
+with the verdicts as a *difference*, and forbids nothing.
 """
 
 import math

@@ -73,7 +73,7 @@ def _at(curve: Sequence[Point], moment: float) -> float:
 
 
 def _spans(seconds: Sequence[float]) -> list[Point]:
-    """The time that each sample stands for: half-way to its neighbours."""
+    """The time that each sample represents: half-way to its neighbours."""
     halfway = [(a + b) / 2 for a, b in pairwise(seconds)]
     return list(zip([*seconds[:1], *halfway], [*halfway, *seconds[-1:]], strict=True))
 

@@ -1,4 +1,4 @@
-"""How a baseline came to be what it is: one `Acceptance` for every time it was replaced, kept for ever."""
+"""History of a baseline: one `Acceptance` for every time it was replaced, kept permanently."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What an accuracy case may be asked beside the axes of every case: its options, checked before anything is started."""
+"""Options of an accuracy case, checked before anything is started."""
 
 from dataclasses import dataclass, fields
 from typing import get_args

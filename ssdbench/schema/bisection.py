@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Finding = Literal["good", "bad", "unknown"]
-"""What a probe says of an image beside the good one; unknown where its launches support no verdict."""
+"""Result of comparing an image with the good one; unknown if the launches support no verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

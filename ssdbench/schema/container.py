@@ -9,8 +9,8 @@ Arguments = tuple[str, ...]
 class Engine:
     """The command line of a container engine.
 
-    Each entry is a list of arguments, in which `{...}` is filled in; an empty list is something that this engine
-    cannot do, or does without being told. No argument ever passes through a shell.
+    Each entry is a list of arguments, in which `{...}` is filled in. An empty list means that this engine cannot do
+    it, or does it by default. No argument ever passes through a shell.
 
     command: the program, with the arguments that it needs in every case (`-H unix://...`).
     run: begins a container; `{container}` is its name, `{folder}` the working directory.
@@ -49,8 +49,8 @@ class Engine:
 class ContainerOptions:
     """What every container of a run is given.
 
-    `python` is the interpreter in the image, `mounts` are folders shown read-only at their own path, beside ssdbench
-    and the data set. `arguments` are further ones of the engine's `run`. Variables are those of the image, and these.
+    `python` is the interpreter in the image, `mounts` are folders mounted read-only at their own path, in addition
+    to ssdbench and the data set. `arguments` are added to the engine's `run`, `variables` to those of the image.
     """
 
     engine: Engine

@@ -38,7 +38,7 @@ class ConvergenceSettings:
         or more.
     confidence: that of each bound of an interval.
     power: chance of finding the smallest detectable change.
-    gate_alpha, gate_looks: chance that the early gate stops a sound run, over so many looks at it (more where the
+    gate_alpha, gate_looks: chance that the early gate stops a correct run, over `gate_looks` looks (more if the
         recipe has more evaluations).
     gate_power: chance of finding the change that the early gate prints.
 
@@ -67,7 +67,7 @@ class ConvergenceSettings:
         return ConvergenceSettings(margin_one_seed=margin, margin_seeds=margin)
 
     def margin(self, seeds: int) -> float:
-        """The margin for so many candidate seeds."""
+        """The margin for this number of candidate seeds."""
         return self.margin_seeds if seeds >= self.seeds_for_margin else self.margin_one_seed
 
 
@@ -184,7 +184,7 @@ class Printed:
 
     @staticmethod
     def of(value: float, decimals: int) -> "Printed":
-        """The value with so many digits behind the point."""
+        """`value` rounded to `decimals` decimal places."""
         return Printed.within(value, 0.5 * 10.0**-decimals)
 
     @staticmethod

@@ -56,10 +56,10 @@ class Software:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Where the ranks of a launch were and how they talked, as the worker saw it.
+    """Where the ranks of a launch ran and how they communicated, as the worker saw it.
 
-    `rank_hosts` holds a host name per rank. `interface` is the network interface of rank 0 behind its host's address,
-    None where it cannot be told. `settings` are the variables that NCCL and gloo read, of rank 0.
+    `rank_hosts` holds a host name per rank. `interface` is the network interface of rank 0 that has its host's
+    address, None if unknown. `settings` are the variables of rank 0 that NCCL and gloo read.
     """
 
     rank_hosts: tuple[str, ...]
@@ -72,9 +72,9 @@ class Network:
 class GpuState:
     """One GPU as NVML describes it when a run begins; None is not supported on this GPU.
 
-    `index` is NVML's, of the card where this is a slice of one (MIG). Clocks: `limit` is the most that the card can,
-    `application` what it was set to run at under load and `default` what that is without a setting, `target` the clock
-    that the driver aims at now: as far as it tells, that to which clocks were locked.
+    `index` is NVML's; for a slice of a card (MIG), that of the card. Clocks: `limit` is the maximum of the card,
+    `application` the setting under load and `default` that value without a setting, `target` the clock that the driver
+    aims at now: the locked clock, if the driver reports it.
     """
 
     index: int

@@ -36,7 +36,7 @@ class HistoryPoint:
 class ChangePoint:
     """A new level begins at the point `index`: `change` is the ratio of the medians of both segments, less one.
 
-    `differences` lists what else is not the same in the last point before and in the first one behind.
+    `differences` lists what else differs between the last point before it and the first one after it.
     """
 
     index: int

@@ -13,7 +13,7 @@ SEED_FIGURES = ("map_mean", "map_sd", "map_min", "map_max", "map_median")
 class PublishedFigure:
     """One figure as printed; `metric`, `unit` and `note` as results/README.md describes them.
 
-    `gpu` is model and memory, such as A100-80GB; `decimals` counts the digits behind the point of the stored text.
+    `gpu` is model and memory, such as A100-80GB; `decimals` counts the decimal places of the stored text.
     """
 
     container: str

@@ -64,7 +64,7 @@ class Measurement:
     `losses` is the mean over ranks of each step. `foreign_cpu_cores` is the CPU use of other processes during the
     region, on the machine where it was largest, None where the system does not tell. `node_cpus` has each machine,
     `rank_cpus` the CPUs on which each rank could run as the kernel writes them ("0-31,64-95"); both are empty where
-    they are not known. `phases` are of further steps behind the region, in their order.
+    they are not known. `phases` are those of further steps after the region, in order.
     `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
     `network` says where the ranks were.
     """
@@ -141,7 +141,7 @@ class Dataset:
 class SyntheticData:
     """What decides every byte of a synthetic data set, given the generator's version.
 
-    `easy` is for learning in minutes: few categories, large objects told apart by colour.
+    `easy` is for learning in minutes: few categories, large objects distinguished by colour.
     """
 
     train_images: int = 256
@@ -170,7 +170,7 @@ class SlurmOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a run was given beside its plan, so that it can be resumed as it began; paths as the user wrote them.
+    """How a run was started, apart from its plan, so that it can be resumed; paths as the user wrote them.
 
     `data_folder` None is the synthetic data set; `python` None the interpreter of ssdbench itself. `measured_by` and
     `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
@@ -226,12 +226,11 @@ class RunHeader:
 class Record:
     """One launch: a measurement, or a failure. `order` is its place among the launches of its run.
 
-    A launch of an accuracy run is one seed: it has `training` in place of a measurement, and beside a failure as far as
-    it came.
+    A launch of an accuracy run is one seed: it has `training` instead of a measurement, as far as it got if it failed.
 
     `launch_seconds` is the whole launch, from the start of torchrun to its end; it serves to predict durations.
     In an interleaved run `launch` numbers the pairs of a stage: `measure` has all cases, `confirm` the flagged ones.
-    `replacement` counts the invalid launches that this one stands for.
+    `replacement` counts the invalid launches that this one replaces.
     `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.
     """
 

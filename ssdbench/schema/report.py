@@ -60,7 +60,7 @@ class FigurePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
-    """All that is told of one case; launches and traces in the order of measurement, the baseline's first."""
+    """What a report says about one case; launches and traces in the order of measurement, the baseline's first."""
 
     judged: CaseVerdict
     launches: tuple[LaunchValue, ...] = ()
@@ -82,7 +82,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture to show: `media_type` is image/png or image/jpeg, `caption` tells what it is."""
+    """A picture to show: `media_type` is image/png or image/jpeg, `caption` says what it shows."""
 
     caption: str
     media_type: str
@@ -91,7 +91,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A run and what is said of it; cases worst first. `reference` tells what it is compared with, in words.
+    """A run and what the report says about it; cases worst first. `reference` says what it is compared with, in words.
 
     `places` are names and values: where it was measured, besides the host of the run.
     """
@@ -133,7 +133,7 @@ class SeedRow:
 class AccuracyReport:
     """A run of trainings and what is said of it; seeds in the order of their launches.
 
-    `verdict` is None where there is no distribution to judge by; `reference` tells that, in words.
+    `verdict` is None where there is no distribution to judge by; `reference` then says so.
     """
 
     header: RunHeader

@@ -1,4 +1,4 @@
-"""Tables as data: what stands in each cell, how sure it is, and why a cell has no figure. A report makes them text."""
+"""Tables as data: the value of each cell, its uncertainty, and why a cell is empty. Reports turn them into text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LABELS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A figure in its column's unit, or the word that stands in its place.
+    """A value in its column's unit, or the word shown instead.
 
     `low` and `high` bound the figure with a confidence of 95 %; None where the launches cannot say. `decimals` fixes
     how it is printed; None rounds to what the bounds support. `note` is a sentence below the table: why there is no

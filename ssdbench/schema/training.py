@@ -1,4 +1,4 @@
-"""What an accuracy run leaves behind: the curve of one seed, epoch by epoch, as far as it came."""
+"""Result of an accuracy run: the curve of one seed, epoch by epoch, as far as it got."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -240,7 +240,7 @@ class BaselineHeader:
 
     `run_id` is the accepted run, of several the newest; `sessions` are all of them, oldest first (empty: `run_id`
     alone). `options`, `dataset`, `host`, `suite` and `seed` are those of `run_id`. `acceptances` and `launches` count
-    the lines that follow, so that a file which lost some is found out (None: written before they were counted).
+    the lines that follow, so that a file that lost some is noticed (None: written before they were counted).
     """
 
     schema_version: int

@@ -223,7 +223,7 @@ def test_check_reads_everything_and_names_what_cannot_be_read(files: Path):
 
 def test_migrate_says_what_it_did(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    assert f"{url}: its tables were made, now version 1" in ssdbench("store", "migrate", url).out
+    assert f"{url}: its tables were created, now version 1" in ssdbench("store", "migrate", url).out
     assert "already" in ssdbench("store", "migrate", url).out
     folder = ssdbench("store", "migrate", tmp_path)
     assert (folder.code, "no kind of store" in folder.err) == (ExitCode.USAGE, True)

@@ -2,7 +2,7 @@
 
 A case that ran out of GPU memory in every launch is stored as one that does not fit, with its failed launches.
 
-What an acceptance does to the bars of the cases, and to the anchor, stands in `analysis/baselines/creep.py`.
+`analysis/baselines/creep.py` decides which regressions need permission, and what becomes of the anchor.
 """
 
 import math
@@ -27,7 +27,7 @@ _MAY_DIFFER_BETWEEN_SESSIONS = frozenset({"hostname"})
 
 
 def sessions_of_one_build(runs: Sequence[Run]) -> Run:
-    """Several runs as one: all their launches behind the header of the newest; a single run stays as it is.
+    """Several runs as one: the header of the newest with all their launches; a single run stays as it is.
 
     Raises:
         UsageError: one cannot be accepted, or they are not sessions of one build with the same cases.
@@ -177,7 +177,7 @@ def _obstacle(run: Run) -> str | None:
 
 
 def _missing(run: Run) -> list[str]:
-    # An unsupported launch ends its case: the worker found out what the plan could not know.
+    # An unsupported launch ends its case: the worker discovered what the plan could not know.
     ended = {record.case.key for record in run.records if record.failure and record.failure.kind == "unsupported"}
     unfit = unfit_cases(run.records)
     if run.header.baseline_arm is not None:

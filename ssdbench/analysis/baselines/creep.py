@@ -1,18 +1,18 @@
-"""What an acceptance does to the bars of its cases, and how slow creep is noticed.
+"""Which regressions an acceptance has to allow explicitly, and how creep is noticed.
 
-The bar of a case is the figure of its baseline. It is *lowered* where the new launches are judged regressed, and where
-they support no verdict and their figure is worse than the bar by more than the margin: they are about to become the
-reference, and whether they are worse by a change of the code or by bad luck, every later run would be let off.
+A case needs permission if the new launches are judged regressed, and also if they support no verdict but their value is
+worse than the baseline by more than the margin. The new launches are about to become the reference: whether they are
+worse because of the code or by bad luck, later runs would be compared with the worse value.
 
-A bar does not age: the comparisons judged here are made with `ignoring_age` settings, so what is stale in them is
-of another version of its workload, and its figures have nothing in common with the new ones.
+Age does not matter here: the comparisons are made with `ignoring_age` settings, so a stale case is one of another
+workload version, whose values are not comparable with the new ones.
 
-Bars creep: half a per cent a release is within the margin of every comparison with the baseline before. So the *anchor*
-keeps the launches with which each case was first accepted, and the same rule holds against it. What was lowered
-knowingly is not asked about again: against the anchor a case is lowered only where it is also worse than the figure
-last allowed for it. After a real gain the anchor lies behind, and a case could creep back to it: `gained` names those.
-Against that the *last release* is kept beside the anchor, a baseline of its own (`release_name`) that only a release
-replaces, and the rule holds against it in the same way.
+Half a per cent per release is within the margin of every comparison with the previous baseline. So the *anchor* keeps
+the launches with which each case was first accepted, and the same rule applies against it. An allowed regression is not
+asked about again: against the anchor, a case needs permission only if it is also worse than the value last allowed.
+
+After a real gain the anchor is far below, and a case could creep back to it: `gained` names those cases. For them the
+*last release* is kept as well, a baseline of its own (`release_name`) that only a release replaces, with the same rule.
 """
 
 import math
@@ -36,7 +36,7 @@ _RELEASE = ".release"
 
 
 def release_name(name: str) -> str:
-    """The name of the baseline that keeps the last release beside baseline `name`."""
+    """The name of the baseline that keeps the last release of baseline `name`."""
     return name + _RELEASE
 
 
@@ -70,7 +70,7 @@ def not_yet_accepted(
 
 
 def since_anchor(history: Sequence[Acceptance]) -> Sequence[Acceptance]:
-    """The acceptances after the one that set the anchor: that one lowered bars before it did so."""
+    """The acceptances after the one that set the anchor: its own exceptions came before the anchor."""
     since = max((place for place, entry in enumerate(history) if entry.reset_anchor), default=-1)
     return history[since + 1 :]
 
@@ -89,7 +89,7 @@ def gained(comparison: Comparison) -> list[str]:
 
 
 def dropped_cases(comparison: Comparison) -> tuple[str, ...]:
-    """Keys of the cases whose bar is lost: no longer planned, skipped, without room, or not comparable."""
+    """Keys of the cases that lose their baseline: no longer planned, skipped, out of memory, or not comparable."""
     return tuple(
         sorted(
             case.case_key
@@ -137,7 +137,7 @@ def next_anchor(
 
     The sources are the anchor, the baseline that is replaced, and the one that was accepted; with `reset` the last
     alone. Passed over are launches without figures, and those that are no longer comparable with the accepted ones.
-    A case that was dropped keeps its anchor, so that it cannot come back with a lower bar.
+    A dropped case keeps its anchor, so that it cannot return with a worse value unnoticed.
     """
     sources = [accepted] if reset else [source for source in (anchor, replaced, accepted) if source]
     now = group_by_case(accepted.records)

@@ -58,7 +58,7 @@ def _of_launches(baseline: Baseline) -> Iterator[str]:
             yield f"launch {record.launch} of {record.case.key} (run {record.run_id}) {wrong}"
     for identity, times in Counter(record.id for record in baseline.records).items():
         if times > 1:
-            yield f"launch {identity} stands in {times} lines; {_RESTORE}"
+            yield f"launch {identity} is in {times} lines; {_RESTORE}"
     for key, records in sorted(group_by_case(baseline.records).items()):
         yield from _of_case(key, records)
 

@@ -1,4 +1,4 @@
-"""The early gate: stop a training that has failed grossly, before it ends. It convicts; it never passes.
+"""The early gate: stop a training that has failed grossly, before it ends. It can fail a run, and never passes one.
 
 With r = mean of ln AP over the evaluations so far, the gate fires where the candidate lies below what one more seed of
 the baseline could show:

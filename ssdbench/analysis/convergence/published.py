@@ -8,7 +8,7 @@ from ssdbench.schema.convergence import Printed, PrintedStability, PublishedTrai
 from ssdbench.schema.published import SEED_FIGURES, PublishedFigure
 
 SEEDS = 15
-"""Seeds behind NVIDIA's stability tables, as their model card says."""
+"""Number of seeds in NVIDIA's stability tables, according to the model card."""
 
 
 def published_trainings(figures: Iterable[PublishedFigure]) -> tuple[PublishedTraining, ...]:

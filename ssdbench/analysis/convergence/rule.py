@@ -16,8 +16,8 @@ rate), N seeds of the baseline and n candidates:
 | unchanged    | d + h < m and d - h > -m    |
 | inconclusive | everything else             |
 
-h < m / 2 decides whatever d is: the seeds that are needed follow from the spread alone. How often it errs stands in
-docs/convergence.md.
+If h < m / 2, any d is decided: the number of seeds needed follows from the spread alone. docs/convergence.md says how
+often the rule errs.
 """
 
 import math

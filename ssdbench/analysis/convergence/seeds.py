@@ -125,7 +125,7 @@ def name_of(candidate: SeedResult) -> str:
 
 
 def fault_of(candidate: SeedResult, until: int | None = None) -> str | None:
-    """Why this seed cannot pass, as a sentence: it failed, is not finite, or lacks epochs; None where it is sound.
+    """Why this seed cannot pass, as a sentence: it failed, is not finite, or lacks epochs; None if it is sound.
 
     With `until`, only what there should be up to the end of that epoch is asked for.
     """

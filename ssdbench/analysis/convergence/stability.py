@@ -8,8 +8,8 @@ Every sample of n values obeys, with s the SD that divides by n:
     (max - min) / sqrt(2 n) <= s                               Szokefalvi Nagy (1918)
     s^2 <= (max - mean) * (mean - min)                         Bhatia and Davis (2000)
 
-A printed SD may divide by n or by n - 1, and a printed value stands for all that round to it: a set is refused only
-where no choice of either makes it possible. A computed value stands for all that float arithmetic may have meant.
+A printed SD may divide by n or by n - 1, and a printed value represents every value that rounds to it: a set is refused
+only if no choice of either makes it possible. A computed value represents all within float rounding.
 """
 
 import math

@@ -86,7 +86,7 @@ def report_on(
 
 
 def thinned(values: Sequence[float], most: int = TRACE_POINTS) -> tuple[tuple[int, float], ...]:
-    """(index, value) of at most so many values: of every stretch its least and its largest, in their order."""
+    """(index, value) of a limited number of values: the smallest and the largest of every stretch, in order."""
     if len(values) <= most:
         return tuple(enumerate(values))
     stretch = math.ceil(2 * len(values) / most)
@@ -163,7 +163,7 @@ def _pair(metric: str, derived: Mapping[Side, Sequence[Mapping[str, float]]], tr
 
 
 def _spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many items, evenly over their order, the first and the last among them."""
+    """A limited number of items, spread evenly, including the first and the last."""
     if len(items) <= most:
         return list(items)
     return [items[round(number * (len(items) - 1) / (most - 1))] for number in range(most)]

@@ -1,4 +1,4 @@
-"""Measured figures beside NVIDIA's published ones for the same GPU model, with the difference and its limits."""
+"""Measured values next to NVIDIA's published ones for the same GPU model, with the difference and its limits."""
 
 import re
 from collections.abc import Iterable, Sequence

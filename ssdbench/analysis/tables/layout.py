@@ -4,8 +4,8 @@ A sheet holds every figure of one machine and one software; measured ones come f
 from `tables_published`. Both go through the same layout, so that the arithmetic of the columns is one:
 
 * Speed-up is the throughput (or time to train) of a precision over that of the reference precision, tf32 where the
-  sheet has it, else fp32, at the same number of GPUs and batch size. Where the reference was not measured at that batch
-  size, its largest smaller batch stands in, with a note: so the published tables say it is done.
+  sheet has it, else fp32, at the same number of GPUs and batch size. If the reference was not measured at that batch
+  size, its largest smaller batch is used, with a note, as the published tables say they do.
 * Weak scaling is throughput over that of 1 GPU at the same batch size per GPU; for inference, over that of the smallest
   batch size.
 * A ratio is given only where both figures are, and its bounds join theirs as independent.

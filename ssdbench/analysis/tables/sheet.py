@@ -29,7 +29,7 @@ Cells = Mapping[str, Cell]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a figure stands: `conditions` are all that is the same within a table, in words.
+    """The place of a value: `conditions` are what is equal within a table, in words.
 
     `is_synchronised` is one of them by itself: whether the time of a step is a latency.
     """

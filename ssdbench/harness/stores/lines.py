@@ -1,4 +1,4 @@
-"""Files of JSON lines: written whole beside their name and renamed, or grown line by line on disk."""
+"""Files of JSON lines: written to a temporary file and renamed, or appended line by line."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Add lines behind the last whole one (one that was cut off is cut away); on disk when this returns.
+    """Append lines after the last complete one (an incomplete one is removed); on disk when this returns.
 
     Raises:
         StoreError: the file cannot be written.

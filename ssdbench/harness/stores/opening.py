@@ -31,8 +31,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> Store:
     """The store of `url`, else of the environment, else the files in `results`; nothing is created yet.
 
-    What the spool in `results` kept for a database is sent to it now, where it can be reached; `say` is told of that,
-    and of everything that goes into the spool later.
+    If the database can be reached, what the spool in `results` kept for it is sent now. `say` is called with a sentence
+    about that, and about everything that goes into the spool later.
 
     Raises:
         StoreError: the URL is none that can be used, or the database is of another schema version.

@@ -27,7 +27,7 @@ class Copied:
 
 
 def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copied:
-    """Copy to `target` what it lacks. With `keep_newer`, of baselines that differ the one accepted later is kept.
+    """Copy to `target` what it lacks. With `keep_newer`, if baselines differ, the one accepted later is kept.
 
     Raises:
         StoreError: both have something under one name that differs; where that is a baseline, nothing was copied yet.
@@ -57,7 +57,7 @@ def sync_runs(source: Archive, target: Archive, runs: Sequence[str]) -> Copied:
 
 
 def copy_run(source: Archive, target: Archive, run_id: str) -> int:
-    """Copy a run's header and records, as far as the target lacks them; returns how many records that were.
+    """Copy what the target lacks of a run's header and records; returns the number of records copied.
 
     Raises:
         StoreError: a line cannot be read, or both have something under one id that differs.

@@ -119,7 +119,7 @@ def test_the_time_of_a_step_in_a_stream_that_is_submitted_ahead_is_called_no_lat
     ("planned", "outcomes", "word", "note"),
     [
         (PlannedCase(case=a_case(), skip_reason="no such GPU"), (), "skipped", "no such GPU"),
-        (a_case(), (), "not run", "planned, not measured: `ssdbench run --resume` goes on"),
+        (a_case(), (), "not run", "planned, not measured: `ssdbench run --resume` continues"),
         (a_case(), (0.1, a_failure("out_of_memory", "no memory left")), "failed", "out of memory, no memory left"),
         (a_case(), (a_failure("unsupported", "needs Ampere"),), "skipped", "needs Ampere"),
         (a_case(), (0.0, 0.1), "impossible", "not a positive number"),

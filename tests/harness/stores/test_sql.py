@@ -137,7 +137,7 @@ def test_tables_of_another_version_are_refused_until_they_are_raised(
     kind: str, new_place: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     url, run = new_place(kind), a_run()
-    assert open_database(url).migrate() == "its tables were made, now version 1"
+    assert open_database(url).migrate() == "its tables were created, now version 1"
     assert open_database(url).migrate() == "its tables are of version 1 already"
     store = Store(open_archive(url))
     store.begin(run.header)
@@ -157,7 +157,7 @@ def test_tables_of_another_version_are_refused_until_they_are_raised(
         for use in (lambda: Store(open_archive(url)).headers(), lambda: Store(open_archive(url)).begin(run.header)):
             with pytest.raises(StoreError, match=r"of version 1, this ssdbench needs 2; .*`ssdbench store migrate`"):
                 use()
-        assert open_database(url).migrate() == "its tables were raised from version 1, now version 2"
+        assert open_database(url).migrate() == "its tables were migrated from version 1, now version 2"
         assert Store(open_archive(url)).load("run-1").records == run.records[:1]
 
     with pytest.raises(StoreError, match="of version 2, made by a newer ssdbench, this one knows up to 1; update"):

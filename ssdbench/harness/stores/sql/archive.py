@@ -98,7 +98,7 @@ class SqlArchive:
         return f"{self.name} {place.kind} {place.name}{of_hardware}"
 
     def migrate(self) -> str:
-        """Raise the tables to the version of this program; returns a sentence about what was done.
+        """Migrate the tables to the version of this program; returns a sentence about what was done.
 
         Raises:
             StoreError: they are of a newer version.

@@ -39,7 +39,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        # Asked for: that a row was there already is told by its count, and not every driver keeps it.
+        # The row count shows whether a row already existed, and not every driver keeps it unless asked.
         self._writer = self._engine.execution_options(writes=True, preserve_rowcount=True)
         self._is_current = False
 
@@ -71,7 +71,7 @@ class Database:
         self._is_current = True
 
     def migrate(self) -> str:
-        """Raise the tables to the version of this program; returns a sentence about what was done."""
+        """Migrate the tables to the version of this program; returns a sentence about what was done."""
         with self._sentences(), self._writer.begin() as connection:
             return versions.migrate(connection, self.name)
 

@@ -1,6 +1,6 @@
-"""Tables of the archive. A row holds the lines as they were written; columns beside them are what rows are found by.
+"""Tables of the archive. A row holds a line as it was written; its other columns serve to find it.
 
-What stands here is the newest version, which `migrations` reaches step by step.
+This is the newest version, which `migrations` reaches step by step.
 """
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text

@@ -1,7 +1,7 @@
-"""Which version the tables of a database have, and how they get to the one of this program (Alembic, `migrations/`).
+"""Version of a database's tables, and how they are migrated to that of this program (Alembic, `migrations/`).
 
-An empty database gets its tables by the first write. Tables of an older version are raised by `ssdbench store migrate`
-and by nothing else: they are shared, and programs of the older version are locked out by it. Newer ones are refused.
+The first write creates the tables of an empty database. Only `ssdbench store migrate` migrates older tables: they are
+shared, and the migration locks out older programs. Newer tables are refused.
 """
 
 from pathlib import Path
@@ -36,7 +36,7 @@ def migrate(connection: Connection, name: str) -> str:
     if found is not None:
         _refuse_newer(found, name)
     raise_to_current(connection)
-    return f"its tables were {f'raised from version {found}' if found else 'made'}, now version {VERSION}"
+    return f"its tables were {f'migrated from version {found}' if found else 'created'}, now version {VERSION}"
 
 
 def _refuse_newer(found: str, name: str) -> None:
