@@ -1,0 +1,40 @@
+"""What the tests of workflows share: real stores, real launches of `pace`, and no output at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssdbench.harness.stores.files import FileStore
+
+SUITE = """
+name = "tiny"
+device = "cpu"
+foreign_cpu_limit_cores = 1000.0
+protocol = { warmup_steps = 1, steps = 5, launches = 2, timeout_seconds = 100 }
+[[matrix]]
+workload = "pace"
+batch_size_per_gpu = 2
+options = { step_seconds = 0.001 }
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """A workflow, and all that it starts, leaves standard output and standard error to its caller."""
+    yield
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
+    monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path / "cache"))
+    return FileStore(tmp_path / "results")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A suite of one case with two launches."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(SUITE)
+    return path
