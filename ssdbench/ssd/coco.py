@@ -201,8 +201,7 @@ def _write_split(
         raise DataError(f"{table.path} has no box with an area inside an image: there is nothing to measure with.")
     labels = 1 + rows_of(table.box_category_ids[kept], table.category_ids)
     boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))
-    document = _clean_document(table, repaired, kept, labels)
-    clean = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    clean = _clean_annotations(table, repaired, kept, labels)
     (part / f"{name}.json").write_bytes(clean)
     np.savez(
         part / f"{name}.npz",
@@ -234,10 +233,8 @@ def _write_split(
     )
 
 
-def _clean_document(
-    table: AnnotationTable, repaired: RepairedBoxes, kept: Int64Array, labels: Int64Array
-) -> dict[str, Any]:
-    return {
+def _clean_annotations(table: AnnotationTable, repaired: RepairedBoxes, kept: Int64Array, labels: Int64Array) -> bytes:
+    document = {
         "images": [
             {"id": row, "file_name": file_name, "width": width, "height": height}
             for row, (file_name, (width, height)) in enumerate(
@@ -258,6 +255,7 @@ def _clean_document(
         ],
         "categories": [{"id": row + 1, "name": name} for row, name in enumerate(table.category_names)],
     }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _split_from_json(fields: dict[str, Any]) -> PreparedSplit:

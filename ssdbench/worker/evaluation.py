@@ -1,7 +1,9 @@
 """A launch that evaluates a checkpoint: one pass over the validation split, without a timed region."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from ssdbench.errors import UsageError
 from ssdbench.runtime.context import RankContext
@@ -14,6 +16,8 @@ from ssdbench.worker.events import Events
 from ssdbench.worker.exchange_files import write_evaluation
 from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.model import load_model
+
+T = TypeVar("T")
 
 
 def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Events) -> None:
@@ -35,13 +39,10 @@ def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Ev
     )
     group.barrier()
     events.phase("detect")
-    begin = time.perf_counter()
-    found = evaluator.detect(model)
-    detect_seconds = max(group.gather(time.perf_counter() - begin))
+    found, own_seconds = _timed(lambda: evaluator.detect(model))
+    detect_seconds = max(group.gather(own_seconds))
     events.phase("judge")
-    begin = time.perf_counter()
-    evaluation = evaluator.judge(found)
-    judge_seconds = time.perf_counter() - begin
+    evaluation, judge_seconds = _timed(lambda: evaluator.judge(found))
     events.phase("write")
     if group.rank == 0:
         evaluator.draw(folder / "sheet.png")
@@ -61,3 +62,9 @@ def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Ev
             ),
         )
     evaluator.close()
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """The result of `work`, and the seconds it took."""
+    begin = time.perf_counter()
+    return work(), time.perf_counter() - begin

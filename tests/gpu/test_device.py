@@ -62,7 +62,7 @@ def test_the_event_clock_counts_seconds_of_the_device(gpu: CudaGpu) -> None:
     assert nothing < slept / 10
 
 
-def test_peak_memory_begins_anew_and_is_in_bytes(gpu: CudaGpu) -> None:
+def test_peak_memory_is_reset_and_in_bytes(gpu: CudaGpu) -> None:
     gc.collect()
     gpu.reset_peak_memory()
     before, size, rounding = gpu.peak_memory_bytes(), 64 * 2**20, 2**21
@@ -73,7 +73,7 @@ def test_peak_memory_begins_anew_and_is_in_bytes(gpu: CudaGpu) -> None:
     assert gpu.peak_memory_bytes() < before + rounding
 
 
-def test_random_numbers_go_on_where_they_stood(gpu: CudaGpu) -> None:
+def test_random_numbers_continue_from_the_saved_state(gpu: CudaGpu) -> None:
     torch.rand(5, device="cuda")
     state = random_state(gpu)
     first = torch.rand(5), torch.rand(5, device="cuda")

@@ -59,7 +59,7 @@ def test_a_driver_that_refuses_fails_with_the_call_and_its_error(monkeypatch: py
         pci_bus_id(1)
 
 
-def test_a_rank_without_a_gpu_or_a_machine_without_a_driver_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_without_a_gpu_or_a_machine_without_a_driver_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with_driver(monkeypatch, Driver())
     with pytest.raises(EnvironmentLacksError, match="where GPU 2 is"):
         pci_bus_id(2)

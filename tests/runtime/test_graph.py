@@ -58,7 +58,7 @@ def test_the_memory_layout_of_an_input_is_that_of_the_first() -> None:
     assert all(seen)
 
 
-def test_what_the_warm_up_must_not_change_is_put_back_and_the_recording_goes_on_from_there() -> None:
+def test_what_the_warm_up_must_not_change_is_restored_before_the_recording() -> None:
     recorder = Recorder()
     work = Doubling(recorder)
     recorder._recorded = lambda: [work.runs]

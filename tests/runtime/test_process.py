@@ -81,7 +81,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "proc")
 
 
-def test_what_others_spend_is_foreign_as_cores_over_the_time_that_passed(machine: Machine) -> None:
+def test_use_by_other_processes_is_their_cpu_time_over_the_elapsed_time(machine: Machine) -> None:
     watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 4.0)
@@ -89,7 +89,7 @@ def test_what_others_spend_is_foreign_as_cores_over_the_time_that_passed(machine
     assert watch.cores() == pytest.approx(0.5)
 
 
-def test_the_launch_its_descendants_and_its_host_are_not_foreign(machine: Machine) -> None:
+def test_the_launch_its_descendants_and_its_host_are_not_other_processes(machine: Machine) -> None:
     watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     for pid in (HOST, ROOT, RANK, LOADER):
@@ -97,7 +97,7 @@ def test_the_launch_its_descendants_and_its_host_are_not_foreign(machine: Machin
     assert watch.cores() == pytest.approx(0.0)
 
 
-def test_a_host_that_is_not_seen_is_foreign(machine: Machine) -> None:
+def test_a_host_that_is_not_visible_counts_as_another_process(machine: Machine) -> None:
     watch = machine.other_cpu_usage(host=None)
     machine.seconds += 10.0
     machine.spend(HOST, 2.0)
@@ -111,7 +111,7 @@ def test_a_host_is_only_a_process_that_the_launch_descends_from(machine: Machine
     assert watch.cores() == pytest.approx(0.2)
 
 
-def test_other_children_of_the_host_are_foreign(machine: Machine) -> None:
+def test_other_children_of_the_host_count_as_other_processes(machine: Machine) -> None:
     machine.parents[30] = HOST
     machine.own[30], machine.reaped[30] = 1.0, 0.0
     machine.write()
@@ -123,21 +123,21 @@ def test_other_children_of_the_host_are_foreign(machine: Machine) -> None:
     assert watch.cores() == pytest.approx(0.2)
 
 
-def test_time_that_a_hypervisor_has_stolen_is_foreign(machine: Machine) -> None:
+def test_time_stolen_by_a_hypervisor_counts_as_other_processes(machine: Machine) -> None:
     watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(None, 3.0, kind="steal")
     assert watch.cores() == pytest.approx(0.3)
 
 
-def test_idle_time_is_not_foreign(machine: Machine) -> None:
+def test_idle_time_does_not_count(machine: Machine) -> None:
     watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(None, 40.0, kind="idle")
     assert watch.cores() == pytest.approx(0.0)
 
 
-def test_a_descendant_that_ends_between_stays_our_own(machine: Machine) -> None:
+def test_a_descendant_that_ends_in_between_stays_part_of_the_launch(machine: Machine) -> None:
     watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(LOADER, 5.0)
@@ -145,7 +145,7 @@ def test_a_descendant_that_ends_between_stays_our_own(machine: Machine) -> None:
     assert watch.cores() == pytest.approx(0.0)
 
 
-def test_a_neighbour_that_ends_between_stays_foreign(machine: Machine) -> None:
+def test_another_process_that_ends_in_between_still_counts(machine: Machine) -> None:
     watch = machine.other_cpu_usage()
     machine.seconds += 10.0
     machine.spend(NEIGHBOUR, 5.0)
@@ -184,7 +184,7 @@ def test_less_than_nothing_is_nothing(machine: Machine) -> None:
     assert watch.cores() == 0.0
 
 
-def test_a_system_that_does_not_tell_gives_none(tmp_path: Path) -> None:
+def test_a_system_that_does_not_say_gives_none(tmp_path: Path) -> None:
     watch = OtherCpuUsage(1, proc=tmp_path / "none")
     watch.begin()
     assert watch.cores() is None
@@ -193,7 +193,7 @@ def test_a_system_that_does_not_tell_gives_none(tmp_path: Path) -> None:
     assert busy_cpu_seconds(proc=tmp_path) is None
 
 
-def test_each_machine_is_measured_by_itself_and_the_busiest_is_told(tmp_path: Path) -> None:
+def test_each_machine_is_measured_by_itself_and_the_busiest_is_reported(tmp_path: Path) -> None:
     nodes = []
     for name, foreign in (("node-1", 1.0), ("node-2", 8.0)):
         machine = Machine(tmp_path / name)

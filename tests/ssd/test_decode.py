@@ -9,7 +9,7 @@ from ssdbench.ssd.boxes import decode, default_boxes
 from tests.ssd.decoding import background, logit, output, regress
 
 
-def test_nothing_seen_is_nothing_found_in_the_right_shapes():
+def test_no_detections_have_the_right_shapes():
     found = decode(*background(3))
     assert len(found) == 3
     for boxes_ltrb, labels, scores in found:

@@ -185,7 +185,7 @@ def test_a_compiled_step_cannot_do_with_less_than_its_share(backbone, width, an_
 
 
 @pytest.mark.parametrize(("width", "gibibytes"), [(4, 28.3), (2, 14.6)])
-def test_resnet50_saves_so_many_gibibytes_at_batch_128(width, gibibytes, an_image):
+def test_resnet50_saves_this_many_gibibytes_at_batch_128(width, gibibytes, an_image):
     assert 128 * an_image("resnet50", width).saved / 1024 == pytest.approx(gibibytes, abs=0.05)
 
 

@@ -58,7 +58,7 @@ def assert_equal(found: list[TrainingBatch], expected: list[TrainingBatch]) -> N
 
 
 @pytest.mark.parametrize(("world_size", "rank"), RANKS)
-def test_the_stream_goes_on_where_it_was_stopped(start: Open, world_size: int, rank: int) -> None:
+def test_the_stream_continues_where_it_stopped(start: Open, world_size: int, rank: int) -> None:
     place = {"world_size": world_size, "rank": rank}
     whole = start(**place)
     length = TWO_EPOCHS_AND_A_HALF[world_size]
@@ -80,7 +80,7 @@ def test_a_stream_may_be_stopped_again_and_again(start: Open) -> None:
 
 
 @pytest.mark.parametrize("start", ["dali resumable", "torchvision"], indirect=True)
-def test_what_was_read_ahead_was_not_given(start: Open) -> None:
+def test_batches_read_ahead_were_not_delivered(start: Open) -> None:
     expected = give(start(threads=1), 4)
     stopped = start(threads=2)
     give(stopped, 1)
@@ -105,7 +105,7 @@ def test_the_rest_of_an_epoch_is_an_epoch(start: Open) -> None:
     assert resumed.epoch_images == [4, 6]
 
 
-def test_behind_the_last_batch_of_an_epoch_comes_a_whole_one(start: Open) -> None:
+def test_after_the_last_batch_of_an_epoch_comes_a_whole_epoch(start: Open) -> None:
     stopped = start(world_size=2)
     give(stopped, 3)
     assert len(list(start(world_size=2, resume_state=stopped.state()).epoch())) == 3

@@ -94,7 +94,7 @@ def test_each_library_says_in_its_own_words_that_the_gpu_has_no_memory_left(tmp_
 
 
 @pytest.mark.parametrize("text", OF_HOST.values(), ids=OF_HOST)
-def test_memory_of_the_host_is_told_apart(tmp_path, text):
+def test_host_memory_is_distinguished_from_gpu_memory(tmp_path, text):
     found = reported(tmp_path, RuntimeError(text))
     assert (found["kind"], found["memory"]) == ("out_of_memory", "host")
 
@@ -112,7 +112,7 @@ def test_torch_has_a_type_for_it_and_a_text(tmp_path):
 
 
 @pytest.mark.parametrize("text", LOST.values(), ids=LOST)
-def test_a_rank_that_lost_another_one_is_a_witness(tmp_path, text):
+def test_a_rank_that_lost_its_peer_is_not_the_cause(tmp_path, text):
     found = reported(tmp_path, RuntimeError(text))
     assert (found["kind"], found["memory"]) == ("lost", None)
 
@@ -148,7 +148,7 @@ def test_without_a_gpu_in_use_its_free_memory_is_not_known():
         (OF_GPU["DALI"], "RuntimeError: Critical error in pipeline:; CUDA allocation failed"),
     ],
 )
-def test_the_reason_is_kept_that_stands_on_a_later_line(tmp_path, text, says):
+def test_a_reason_on_a_later_line_is_kept(tmp_path, text, says):
     assert says in str(reported(tmp_path, RuntimeError(text))["message"])
 
 

@@ -78,7 +78,7 @@ def test_the_clock_starts_when_the_ranks_have_met(tmp_path: Path) -> None:
     assert samples.step_seconds == pytest.approx([0.1] * 105)
 
 
-def test_the_device_is_idle_and_watched_anew_before_the_ranks_meet_and_left_alone_between_timed_steps(
+def test_the_device_is_idle_and_its_peak_reset_before_the_ranks_meet_and_nothing_waits_between_timed_steps(
     tmp_path: Path,
 ) -> None:
     device = Accelerator(Time())

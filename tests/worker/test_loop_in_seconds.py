@@ -33,7 +33,7 @@ def timed(samples: Samples) -> list[float]:
     return samples.step_seconds[samples.warmup_steps :]
 
 
-def test_after_its_steps_the_warm_up_goes_on_for_its_seconds_and_a_tenth_more_than_fill_the_region_is_timed(
+def test_the_warm_up_continues_for_its_seconds_and_a_tenth_more_steps_than_fill_the_region_are_timed(
     tmp_path: Path,
 ) -> None:
     samples = run(tmp_path, paced(lambda n: STEP), Protocol(warmup_steps=2, warmup_seconds=3, steps=5, timed_seconds=5))
@@ -56,7 +56,7 @@ def test_the_steps_asked_for_are_the_least_whatever_the_seconds(tmp_path: Path) 
     assert (samples.warmup_steps, len(timed(samples))) == (4 + 1, 9)
 
 
-def test_a_slow_beginning_neither_shortens_the_warm_up_nor_the_region(tmp_path: Path) -> None:
+def test_a_slow_start_shortens_neither_the_warm_up_nor_the_region(tmp_path: Path) -> None:
     """A compilation in the first step, and clocks that rise until 1.5 s of the warm-up have gone by."""
     slow_start = paced(lambda n: 60.0 if n == 0 else 4 * STEP if n < 6 else STEP)
     samples = run(tmp_path, slow_start, Protocol(warmup_steps=2, warmup_seconds=3, steps=5, timed_seconds=5))

@@ -106,7 +106,7 @@ def a_paced_case(**protocol: Any) -> Case:
     ],
     ids=["peak-memory", "passes", "foreign-cpu", "steps"],
 )
-def test_what_is_said_of_the_timed_region_knows_of_no_step_before_or_after_it(
+def test_results_of_the_timed_region_include_no_step_before_or_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: Callable[[Measurement], object], expected: object
 ) -> None:
     found = measured(tmp_path, monkeypatch, a_paced_case())

@@ -20,7 +20,7 @@ def a_request(tmp_path: Path) -> LaunchRequest:
     )
 
 
-def test_what_has_its_default_is_left_out_so_that_an_older_worker_meets_no_key_it_does_not_know(
+def test_defaults_are_omitted_so_that_older_workers_get_no_unknown_key(
     tmp_path: Path,
 ) -> None:
     case = replace(a_case(), protocol=Protocol(warmup_steps=3))

@@ -104,6 +104,6 @@ def test_the_best_checkpoint_is_that_of_the_highest_ap_and_the_last_that_of_the_
     assert trained(tmp_path, monkeypatch, aps) == {LAST: max(aps), BEST: best}
 
 
-def test_a_training_that_goes_on_keeps_the_best_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_keeps_its_best_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(tmp_path, monkeypatch, {0: 0.1, 1: 0.3})
     assert trained(tmp_path, monkeypatch, {0: 0.1, 1: 0.3, 2: 0.2}, done=2) == {LAST: 2, BEST: 1}

@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_foreign_cpu_is_measured_once_on_each_machine_and_affinity_by_each_rank(tmp_path: Path) -> None:
+def test_other_cpu_use_is_measured_once_per_machine_and_affinity_per_rank(tmp_path: Path) -> None:
     request = LaunchRequest(schema_version=1, case=CASE, launch=0, seed=1, output=str(tmp_path / "launch"))
     write_request(request, SOURCE)
     address = f"--rdzv-endpoint=127.0.0.1:{free_port()}"

@@ -166,7 +166,7 @@ def test_an_annotation_file_that_grew_after_it_was_prepared_is_noticed(
         path.write_text(before)
 
 
-def test_a_model_that_gives_no_number_is_no_model_with_an_accuracy_of_zero(
+def test_a_model_with_nan_outputs_is_an_error_and_not_an_accuracy_of_zero(
     alone: ProcessGroup, prepared: Prepared
 ) -> None:
     model = detecting_model()
@@ -187,7 +187,7 @@ def test_a_model_that_gives_no_number_is_no_model_with_an_accuracy_of_zero(
         ({}, {"pipeline": "resident"}, "needs real images"),
     ],
 )
-def test_what_cannot_be_judged_is_said_before_the_first_image(
+def test_what_cannot_be_evaluated_is_reported_before_the_first_image(
     alone: ProcessGroup, prepared: Prepared, asked: dict[str, Any], case: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):

@@ -53,7 +53,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_a_step_averages_the_gradients_and_says_nothing_else(ranks: list[dict[str, Any]]) -> None:
+def test_a_step_averages_the_gradients_and_communicates_nothing_else(ranks: list[dict[str, Any]]) -> None:
     gradients = [rank["gradients"] for rank in ranks]
     for name, gradient in gradients[0].items():
         assert torch.equal(gradient, gradients[1][name]), name
