@@ -34,7 +34,7 @@ class EpochCount:
 class NodeCpus:
     """The CPUs of one machine that the launch could use, and how many of them others kept busy during the region.
 
-    `foreign_cores` is None where the system does not tell.
+    `foreign_cores` is None if the system does not report it.
     """
 
     host: str
@@ -62,7 +62,7 @@ class Measurement:
     the timed region of the slowest rank, one device synchronisation at its end; `images` counts all ranks' images in
     it. `peak_memory_bytes` holds a value per rank: device memory allocated on a GPU, resident set size on a CPU.
     `losses` is the mean over ranks of each step. `foreign_cpu_cores` is the CPU use of other processes during the
-    region, on the machine where it was largest, None where the system does not tell. `node_cpus` has each machine,
+    region, on the machine where it was largest, None if the system does not report it. `node_cpus` has each machine,
     `rank_cpus` the CPUs on which each rank could run as the kernel writes them ("0-31,64-95"); both are empty where
     they are not known. `phases` are those of further steps after the region, in order.
     `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
@@ -96,7 +96,7 @@ class Measurement:
 class Failure:
     """Why a launch gave no measurement; `last_step` is the last one finished by the failing rank.
 
-    `memory` is the one that ran out; None for every other kind, and in records that did not tell yet.
+    `memory` is the one that ran out; None for every other kind, and in older records.
     """
 
     kind: FailureKind
@@ -111,9 +111,9 @@ class Failure:
 class ContainerImage:
     """A container image that measures: as it was asked for, and what it is.
 
-    `id` and `digest` are the engine's and the registry's name of its content, None where they do not tell. `python` and
+    `id` and `digest` are the engine's and the registry's name of its content, None if unknown. `python` and
     `packages` are versions as its interpreter sees them, `gpu_code` names what its torch was compiled for, None where
-    that was not asked or torch does not tell. With a `failure` it cannot measure at all, and every launch
+    that was not asked or torch does not report it. With a `failure` it cannot measure at all, and every launch
     fails so.
     """
 

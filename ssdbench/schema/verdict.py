@@ -161,7 +161,7 @@ class Verdict:
 class CaseVerdict:
     """A case and what is said of it; `notes` tell which launches were left out of the judgement, and why.
 
-    `explanation` says in which phase of a step a change lies, empty where nothing changed or the phases do not tell.
+    `explanation` says in which phase of a step a change lies, empty where nothing changed or the phases do not show it.
     """
 
     case_key: str
@@ -184,7 +184,7 @@ class Difference:
 class MetricChange:
     """A metric that is not gated, of one case: its values, and the relative change with its interval (99 %).
 
-    None where the launches do not tell: too few, or a value that has no ratio (a share of exactly zero).
+    None if the launches cannot show it: too few, or a value that has no ratio (a share of exactly zero).
     """
 
     case_key: str
