@@ -36,12 +36,12 @@ HISTORY_TERMS: Mapping[str, str] = {
 
 STATUS_MEANINGS: Mapping[Status, str] = {
     Status.REGRESSED: "worse than the baseline, confirmed by the rule",
-    Status.NO_LONGER_FITS: "every launch runs out of GPU memory; the baseline did not",
+    Status.NO_LONGER_FITS: "every launch runs out of GPU memory, unlike the baseline",
     Status.FAILED: "a launch crashed, ran out of memory or timed out",
     Status.INCONCLUSIVE: "the launches can neither show a change nor rule one out",
     Status.UNCHANGED: "the whole interval is within the margin",
     Status.IMPROVED: "better than the baseline, confirmed by the rule",
-    Status.FITS_NOW: "runs now; the baseline ran out of GPU memory",
+    Status.FITS_NOW: "runs now, while the baseline ran out of GPU memory",
     Status.NO_BASELINE: "the baseline has no usable launch of this case",
     Status.STALE: "the baseline is too old, or of another version of the workload",
     Status.INCOMPARABLE: "measured under conditions that differ from the baseline's",

@@ -79,7 +79,7 @@ def page(template: str, terms: Mapping[str, str], **content: object) -> str:
 
 def _statuses_in_words(verdicts: Iterable[Verdict]) -> dict[str, str]:
     found = {verdict.status for verdict in verdicts}
-    return {status_word(s).capitalize(): f"{m}." for s, m in STATUS_MEANINGS.items() if s in found}
+    return {status_word(s).capitalize(): f"{m[:1].upper()}{m[1:]}." for s, m in STATUS_MEANINGS.items() if s in found}
 
 
 @cache

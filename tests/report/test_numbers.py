@@ -1,10 +1,19 @@
 import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdbench.report.numbers import change_text, interval_text, rounded, shown_unit, significant_digits, value_text
+from ssdbench.report.numbers import (
+    change_text,
+    interval_text,
+    interval_words,
+    rounded,
+    shown_unit,
+    significant_digits,
+    value_text,
+)
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import METRICS, Status, Verdict
 
@@ -63,3 +72,23 @@ def test_a_change_has_its_sign_and_no_more_decimals_than_its_bounds_support():
     assert change_text(a_verdict(0.5, None, None)) == "+50.0%"
     assert change_text(a_verdict(None, None, None)) == ""
     assert interval_text(a_verdict(0.5, None, None)) == ""
+
+
+LOG_RATIOS = st.floats(-700, 700)
+
+
+@given(LOG_RATIOS, LOG_RATIOS, LOG_RATIOS)
+def test_no_change_or_interval_has_a_number_that_nobody_can_use(first: float, second: float, third: float):
+    low, change, high = sorted(math.expm1(value) for value in (first, second, third))
+    verdict = a_verdict(change, low, high)
+    for text in (change_text(verdict), interval_text(verdict), interval_words(verdict)):
+        numbers = [abs(float(number)) for number in re.findall(r"\d+(?:\.\d+)?", text)]
+        assert numbers
+        assert max(numbers) <= 1000, text
+        assert "e+" not in text
+
+
+def test_an_interval_that_says_nothing_ends_at_more_than_a_hundred():
+    noisy = a_verdict(0.1, -0.91, 8.3)
+    assert interval_text(noisy) == "-91..>+100"
+    assert interval_words(noisy) == "-91% to more than +100%"
