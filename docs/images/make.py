@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/report.md anew, from made-up runs, in the Chromium of the system.
+"""Draw the pictures of the documentation again, from made-up runs, in the Chromium of the system.
 
 python -m docs.images.make
 """
@@ -12,22 +12,27 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser
+from rich.console import Console
+from rich.terminal_theme import DIMMED_MONOKAI
 
 from ssdbench.analysis.history.series import every_series
 from ssdbench.analysis.reports.accuracy import accuracy_report
 from ssdbench.analysis.reports.run import report_on
 from ssdbench.analysis.verdicts.arms import split_arms
-from ssdbench.analysis.verdicts.compare import compare_arms
+from ssdbench.analysis.verdicts.compare import compare_arms, exit_code
 from ssdbench.report.page import render_accuracy, render_report
+from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import Dataset, Run
 from ssdbench.schema.training import EpochResult, Training
+from ssdbench.schema.verdict import Comparison
 from tests.builders import HOST, SOFTWARE, a_case, a_header
 from tests.report.browser import a_browser
 from tests.report.made_up_runs import HARDWARE, interleaved_run, plain_run
 from tests.trainings import a_distribution, a_recipe, a_training, a_training_run, an_evaluation
 
 FOLDER = Path(__file__).parent
+COLUMNS = 110
 CASE = a_case(
     workload="accuracy", device="cuda", world_size=8, batch_size_per_gpu=32, precision="amp", backbone="resnet50",
     pipeline="dali", protocol=Protocol(launches=3),
@@ -37,16 +42,22 @@ COCO = Dataset(name="coco-2017", fingerprint="c0c02017", train_images=118_287, v
 EPOCHS, DECAYS, VALIDATIONS = 65, (43, 54), (20, 31, 36, 42, 48, 52, 53, 54, 59, 64)
 
 
-def night() -> str:
-    """The report of a night with four regressions, after 30 nights."""
+def compared() -> tuple[Run, Run, Comparison]:
+    """A run with four regressions: baseline, candidate, and their comparison."""
     interleaved = interleaved_run()
     baseline, candidate = split_arms(interleaved)
+    return baseline, candidate, compare_arms(interleaved, candidate.header.settings)
+
+
+def report() -> str:
+    """The report of a run with four regressions, after 30 runs."""
+    baseline, candidate, comparison = compared()
     history = every_series([*(plain_run(number, launches=2) for number in range(30)), candidate])
-    return render_report(report_on(candidate, baseline, compare_arms(interleaved, candidate.header.settings), history))
+    return render_report(report_on(candidate, baseline, comparison, history))
 
 
 def trainings() -> str:
-    """The report of three seeds that are worse than ten of the baseline."""
+    """The report of three seeds that are worse than the ten of the baseline."""
     draw = random.Random(1)
     kept = [a_seed(draw, seed, 0.2505) for seed in range(1, 11)]
     worse = [a_seed(draw, seed, 0.2445) for seed in range(21, 24)]
@@ -91,20 +102,36 @@ def a_seed(draw: random.Random, seed: int, ap: float) -> Training:
     )  # fmt: skip
 
 
+def terminal() -> str:
+    """What `ssdbench compare` prints about the worst cases, as SVG."""
+    _, _, comparison = compared()
+    worst = replace(comparison, cases=comparison.cases[:6])
+    console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
+    console.print(render_comparison(worst, exit_code(comparison), COLUMNS))
+    return console.export_svg(title="ssdbench compare latest", unique_id="compare", theme=DIMMED_MONOKAI)
+
+
 def shoot(browser: Browser, html: str, name: str, *, height: int, scheme: str = "light", anchor: str = "") -> None:
-    """A picture of a page, from its top or from an anchor on."""
+    """A picture of a page, from its top or from an anchor."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
         path.write_text(html, encoding="utf-8")
         page = browser.new_page(color_scheme=scheme, viewport={"width": 1100, "height": height})  # type: ignore[arg-type]
         page.goto(path.as_uri() + anchor)
         with Image.open(io.BytesIO(page.screenshot())) as picture:
-            # A third of the size, and the same to look at.
+            # A third of the size, and it looks the same.
             picture.convert("RGB").quantize(128).save(FOLDER / f"{name}.png", optimize=True)
+
+
+def draw_all(browser: Browser) -> None:
+    """Every picture of this folder."""
+    (FOLDER / "compare.svg").write_text(terminal(), encoding="utf-8")
+    page = report()
+    shoot(browser, page, "report", height=860)
+    shoot(browser, page, "report-case", height=780, scheme="dark", anchor="#case-1")
+    shoot(browser, trainings(), "report-accuracy", height=1130)
 
 
 if __name__ == "__main__":
     with a_browser() as browser:
-        shoot(browser, night(), "report", height=860)
-        shoot(browser, night(), "report-case", height=780, scheme="dark", anchor="#case-1")
-        shoot(browser, trainings(), "report-accuracy", height=1130)
+        draw_all(browser)
