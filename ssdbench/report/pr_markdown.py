@@ -123,8 +123,13 @@ def _differences(differences: Sequence[Difference]) -> list[str]:
 def _gaps(gaps: Sequence[Gap]) -> list[str]:
     if not gaps:
         return []
-    listed = [f"- {_safe(gap.title)}: {_safe(gap.what)}: {_safe(gap.why)}" for gap in gaps[:_GAPS]]
+    listed = [f"- {_safe(gap.title)}: {_safe(_reason(gap))}" for gap in gaps[:_GAPS]]
     return ["Not measured or not judged:", "", *listed, *_more(len(gaps) - _GAPS, "entry", "entries")]
+
+
+def _reason(gap: Gap) -> str:
+    # "does not fit: does not fit into the GPU's memory" would say it twice.
+    return gap.why if gap.why.startswith(gap.what) else f"{gap.what}: {gap.why}"
 
 
 def _more(count: int, noun: str, plural: str = "") -> list[str]:

@@ -121,6 +121,6 @@ def test_a_case_without_room_is_given_up_only_when_told_to(tmp_path: Path):
     accept(tmp_path, "run-0")
     outcome = accept(tmp_path, "run-1", reason="the workspace of the new cuDNN")
     assert outcome.code == 2
-    assert "cannot fit it into the GPU's memory any more" in outcome.err
+    assert "no longer fits it into the GPU's memory" in outcome.err
     assert accept(tmp_path, "run-1", "--drop-cases", reason="the workspace of the new cuDNN").code == 0
     assert the_baseline(tmp_path).history[-1].dropped == (LARGE.key,)

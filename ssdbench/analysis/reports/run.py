@@ -216,9 +216,7 @@ def _gaps(run: Run, comparison: Comparison) -> tuple[Gap, ...]:
         for case in comparison.cases
         if case.verdict.status in _NOT_JUDGED
     ]
-    gaps += [
-        Gap(title=case.title, what="launches left out", why=note) for case in comparison.cases for note in case.notes
-    ]
+    gaps += [Gap(title=case.title, what="note", why=note) for case in comparison.cases for note in case.notes]
     return (*gaps, *lost(run))
 
 
