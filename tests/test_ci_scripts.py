@@ -77,7 +77,7 @@ def test_a_proposal_that_is_refused_or_changes_nothing_leaves_no_branch(checkout
     with_two_runs(checkout, run)
     refused = run(CI / "propose-baseline.sh", "second", "nobody looked")
     assert refused.returncode == ExitCode.USAGE
-    assert "lowers the bar of train-resnet18" in refused.stderr
+    assert "makes train-resnet18" in refused.stderr
     same = run(CI / "propose-baseline.sh", "first", "container 25.01")
     assert same.returncode == ExitCode.OK
     assert "nothing to review" in same.stderr

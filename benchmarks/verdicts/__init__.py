@@ -1,1 +1,1 @@
-"""How good are rules that call a benchmark slower? Nights with a known truth, and a table of what each rule says."""
+"""How well rules find slowdowns: simulated runs with a known truth, and a table of what each rule says."""

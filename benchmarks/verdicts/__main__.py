@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def replaced(text: str, name: str, table: str) -> str:
-    """`text` with what stands between the marks of this table exchanged."""
+    """`text` with the content between the marks of this table replaced."""
     marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
     if not marked.search(text):
         raise SystemExit(f"the page has no marks <!-- {name} --> and <!-- end of {name} -->")

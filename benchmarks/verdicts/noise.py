@@ -61,7 +61,7 @@ def contaminated(rng: np.random.Generator, logs: Floats, share: float, most: flo
 
 
 def level_share(benchmark: str, steps: int) -> float:
-    """SD of a launch's level over that of its mean of so many steps: the published SDs are of the latter."""
+    """SD of a launch's level divided by that of its mean over `steps` steps, which is what was published."""
     published = PUBLISHED[benchmark]
     lags = np.arange(1, steps)
     correlated = 1 + 2 * np.sum((1 - lags / steps) * published.autocorrelation**lags)

@@ -79,7 +79,7 @@ def rule_table(scale: float, progress: Progress) -> str:
 
 
 def peer_table(scale: float, progress: Progress) -> str:
-    """Ours beside the peers on SSD's published SDs; all with and without drift between sessions."""
+    """Our rule and others on SSD's published SDs, with and without drift between sessions."""
     lines = [
         "| rule | false alarm in a null run | the same, sessions 0.2 % apart | 1 % slower: found / passed | "
         "5 % found | 10 % found | launches a case |",

@@ -1,4 +1,4 @@
-"""Nights of a hundred cases whose truth is known, and the supply of launches that a rule may take from them."""
+"""Simulated runs of a hundred cases with a known truth, and the launches that a rule may take from them."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class Supply:
         self._session = rng.normal(0.0, world.session_drift, CASES)
 
     def pairs(self, count: int, steps: int | None = None) -> tuple[Floats, Floats]:
-        """So many interleaved launches of both arms, baseline and candidate."""
+        """Interleaved launches of both arms, baseline and candidate."""
         walk = np.cumsum(self._rng.normal(0.0, self.world.walk, (CASES, 2 * count)), axis=1).reshape(CASES, count, 2)
         # The order within a pair is random: either arm may be the one a step further down the walk.
         drift = self._rng.permuted(walk, axis=2)
@@ -61,7 +61,7 @@ class Supply:
         )
 
     def stored(self, count: int, steps: int | None = None) -> Floats:
-        """So many launches of the baseline, of one earlier session."""
+        """Launches of the baseline, of one earlier session."""
         return self._launches(count, steps, self._rng.normal(0.0, self.world.session_drift, (CASES, 1)))
 
     def candidate(self, count: int, steps: int | None = None) -> Floats:

@@ -25,7 +25,7 @@ class Settings:
 
     margin: relative change that matters (0.01 is 1 %); smaller ones are "unchanged".
     alpha: chance of a false verdict of change over all cases of a run; also the level at which a case is flagged.
-    plan_power, power: chance of finding a change of the margin that a plan aims at, and the one behind the smallest
+    plan_power, power: chance of finding a change of the margin that a plan aims at, and the one used for the smallest
         detectable change.
     pilot_pairs, replans: pairs of the pilot, and how often its plan may be revised.
     pair_cap, confirm_pair_cap: most pairs of a case in the stage `measure`, and in `confirm`.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ssdbench.analysis.baselines.creep import (
     find_regressions,
-    gained,
     ignoring_age,
+    improved_cases,
     not_yet_accepted,
     release_name,
     same_launches,
@@ -86,5 +86,5 @@ def _creep(run: Run, kept: Baseline, against: Against, allowed: Sequence[Accepta
         comparison=comparison,
         lowered=lowered,
         allowed_cases=len(worse) - len(lowered),
-        gained=tuple(gained(comparison)) if against == "anchor" else (),
+        gained=tuple(improved_cases(comparison)) if against == "anchor" else (),
     )

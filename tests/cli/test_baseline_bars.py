@@ -29,7 +29,7 @@ def test_a_bar_is_not_lowered_unasked_also_where_the_data_cannot_tell(
     before = bytes_of(tmp_path)
     outcome = accept(tmp_path, "second")
     assert outcome.code == 2
-    assert "run second lowers the bar of train-resnet18" in outcome.err
+    assert "run second makes train-resnet18" in outcome.err
     assert f"({change} against the baseline)" in outcome.err
     assert "--allow-regression" in outcome.err
     assert outcome.err.count("\n") == 1
@@ -187,7 +187,7 @@ def test_a_case_that_comes_back_is_compared_with_its_oldest_figures(tmp_path: Pa
     accept(tmp_path, "second", "--drop-cases")
     outcome = accept(tmp_path, "third")
     assert outcome.code == 2
-    assert "lowers the bar of train-resnet50" in outcome.err
+    assert "makes train-resnet50" in outcome.err
 
 
 def test_a_baseline_that_is_stale_keeps_its_bars(tmp_path: Path):

@@ -11,8 +11,9 @@ Half a per cent per release is within the margin of every comparison with the pr
 the launches with which each case was first accepted, and the same rule applies against it. An allowed regression is not
 asked about again: against the anchor, a case needs permission only if it is also worse than the value last allowed.
 
-After a real gain the anchor is far below, and a case could creep back to it: `gained` names those cases. For them the
-*last release* is kept as well, a baseline of its own (`release_name`) that only a release replaces, with the same rule.
+After a real gain the anchor is far below, and a case could creep back to it: `improved_cases` names those cases. For
+them the *last release* is kept as well, a baseline of its own (`release_name`) that only a release replaces, with the
+same rule.
 """
 
 import math
@@ -80,7 +81,7 @@ def since_release(history: Sequence[Acceptance], release: Baseline) -> Sequence[
     return [entry for entry in history if entry.accepted_at >= release.header.accepted_at]
 
 
-def gained(comparison: Comparison) -> list[str]:
+def improved_cases(comparison: Comparison) -> list[str]:
     """Titles of the cases that are better than the reference by more than the margin."""
     margin = math.log1p(comparison.settings.margin)
     return [
@@ -122,10 +123,10 @@ def refuse_regressions(lowered: Sequence[AcceptedRegression], baseline: Baseline
     """
     if lowered:
         names = shorten_list(
-            [f"{bar.case_key} ({100 * bar.change:+.1f}% against the {bar.against})" for bar in lowered], 3
+            [f"{item.case_key} ({100 * item.change:+.1f}% against the {item.against})" for item in lowered], 3
         )
         raise UsageError(
-            f"run {baseline.header.run_id} lowers the bar of {names}; find the cause, or accept it with "
+            f"run {baseline.header.run_id} makes {names} worse; find the cause, or accept it with "
             "--allow-regression, which stays in the history of the baseline"
         )
 

@@ -82,7 +82,7 @@ def _fault(record: Record, baseline: Baseline) -> str | None:
 
 def _of_case(key: str, records: list[Record]) -> Iterator[str]:
     if any(record.measurement for record in records) and any(map(_is_unfit, records)):
-        yield f"{key} has launches that ran out of memory beside others that did not; accept a run without"
+        yield f"{key} has some launches that ran out of memory and others that did not; accept a run without"
     launches, sessions = len({record.id for record in records}), {record.run_id for record in records}
     planned = records[0].case.protocol.launches * len(sessions)
     if launches < planned:

@@ -1,4 +1,4 @@
-"""What keeps trainings from being judged by their AP: another recipe, a collapse, a run that did not end well."""
+"""Why trainings cannot be judged by their AP: another recipe, a collapse, a training that did not end well."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,13 @@ from ssdbench.schema.verdict import Status
 COLLAPSE_FLOOR = 0.02
 """AP above which every seed of the baseline has to be before AP 0 there is a fault rather than a slow start."""
 
-Obstacle = tuple[Status, str]
+Finding = tuple[Status, str]
 
 
-def obstacle(candidates: Sequence[SeedResult], distribution: SeedDistribution, until: int | None) -> Obstacle | None:
-    """The first thing that decides before any figure does, as status and sentence; None where there is nothing.
+def comparability_fault(
+    candidates: Sequence[SeedResult], distribution: SeedDistribution, until: int | None
+) -> Finding | None:
+    """The first fault that decides before any AP is compared, as status and sentence; None if there is none.
 
     With `until`, only what was trained up to the end of that epoch is looked at.
     """
@@ -42,7 +44,7 @@ def lowest_aps(distribution: SeedDistribution) -> dict[int, float]:
     return {epoch: min(curve[epoch] for curve in curves) for epoch in curves[0]}
 
 
-def _unlike(candidates: Sequence[SeedResult], distribution: SeedDistribution) -> Obstacle | None:
+def _unlike(candidates: Sequence[SeedResult], distribution: SeedDistribution) -> Finding | None:
     for candidate in candidates:
         if candidate.recipe is None:
             continue
@@ -53,7 +55,7 @@ def _unlike(candidates: Sequence[SeedResult], distribution: SeedDistribution) ->
     return None
 
 
-def _unsound(distribution: SeedDistribution) -> Obstacle | None:
+def _unsound(distribution: SeedDistribution) -> Finding | None:
     name = distribution.header.name
     if len(distribution.seeds) < MINIMUM_SEEDS:
         had = f"baseline {name} has {len(distribution.seeds)} seeds"
@@ -69,7 +71,7 @@ def _unsound(distribution: SeedDistribution) -> Obstacle | None:
     return None
 
 
-def _collapsed(candidates: Sequence[SeedResult], distribution: SeedDistribution, until: int | None) -> Obstacle | None:
+def _collapsed(candidates: Sequence[SeedResult], distribution: SeedDistribution, until: int | None) -> Finding | None:
     lowest = lowest_aps(distribution)
     for training in (candidate.training for candidate in candidates if candidate.training):
         for epoch, ap in aps(training).items():
@@ -80,13 +82,13 @@ def _collapsed(candidates: Sequence[SeedResult], distribution: SeedDistribution,
     return None
 
 
-def _broken(candidates: Sequence[SeedResult], until: int | None) -> Obstacle | None:
+def _broken(candidates: Sequence[SeedResult], until: int | None) -> Finding | None:
     faults = [fault for candidate in candidates if (fault := fault_of(candidate, until))]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return (Status.FAILED, faults[0] + more) if faults else None
 
 
-def _dependent(candidates: Sequence[SeedResult]) -> Obstacle | None:
+def _dependent(candidates: Sequence[SeedResult]) -> Finding | None:
     repeated = repeated_seeds(_trainings(candidates))
     if repeated:
         return Status.INCONCLUSIVE, f"seed {repeated[0]} was trained more than once, and is no second seed"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from ssdbench.analysis.convergence.comparability import COLLAPSE_FLOOR, lowest_aps, obstacle
+from ssdbench.analysis.convergence.comparability import COLLAPSE_FLOOR, comparability_fault, lowest_aps
 from ssdbench.analysis.convergence.judge import mean_log_ap, percent, unjudged
 from ssdbench.analysis.convergence.rule import Shift, shift_of
 from ssdbench.analysis.convergence.seeds import asked_evaluations
@@ -52,7 +52,7 @@ def judge_early(
 ) -> ConvergenceVerdict:
     """The gate on each candidate by itself; the verdict is that of the worst one."""
     blank = replace(unjudged(distribution, len(candidates), settings), epoch=epoch, margin=None)
-    if found := obstacle(candidates, distribution, until=epoch):
+    if found := comparability_fault(candidates, distribution, until=epoch):
         return replace(blank, status=found[0], sentence=found[1])
     epochs = gate_epochs(distribution, epoch)
     if not epochs:

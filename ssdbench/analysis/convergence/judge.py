@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from ssdbench.analysis.convergence.comparability import obstacle
+from ssdbench.analysis.convergence.comparability import comparability_fault
 from ssdbench.analysis.convergence.loss import loss_findings
 from ssdbench.analysis.convergence.rule import MOST_SEEDS, Shift, seeds_needed, shift_of, status_of
 from ssdbench.analysis.convergence.seeds import aps, asked_evaluations
@@ -44,7 +44,7 @@ def judge(
 ) -> ConvergenceVerdict:
     """The verdict on all candidates together; only UNCHANGED and IMPROVED are passes, and IMPROVED is a finding."""
     blank = unjudged(distribution, len(candidates), settings)
-    if found := obstacle(candidates, distribution, until=None):
+    if found := comparability_fault(candidates, distribution, until=None):
         return replace(blank, status=found[0], sentence=found[1])
     trainings = [candidate.training for candidate in candidates if candidate.training is not None]
     epochs = final_epochs(distribution.seeds[0])

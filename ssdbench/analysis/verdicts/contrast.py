@@ -61,7 +61,7 @@ class Contrast:
 def contrasts(arms: Sequence[tuple[Metric, Arms]], settings: Settings) -> list[Contrast]:
     """The contrast of each pair of arms; both hold at least two positive finite values.
 
-    Arms of equal lengths are computed in one call, which makes a night of a hundred cases as quick as a few.
+    Arms of equal lengths are computed in one call, so that a hundred cases take hardly longer than a few.
     """
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, (_, values) in enumerate(arms):
@@ -120,7 +120,7 @@ def _varies(values: Sequence[float], trim: float) -> bool:
 
 
 def prediction(metric: Metric, arms: Arms, settings: Settings) -> Contrast:
-    """One launch on a side against at least three on the other, whose spread stands for both.
+    """One launch on a side against at least three on the other, whose spread is used for both.
 
     error = s * sqrt(1 + 1/n) with n - 1 degrees of freedom: the prediction interval of a single launch.
     """

@@ -85,7 +85,7 @@ def _verdict(case: CaseSessions, seen: _Seen | None, is_rejected: bool, tested: 
     found = evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
     if not _is_known(case, settings):
         return found
-    # The change is one of session means: the values beside it are those means, not the trimmed ones of all launches.
+    # The change is one of session means, so the values given with it are those means, not trimmed ones of all launches.
     return replace(found, baseline_value=_mean_of(case.baseline), candidate_value=_mean_of(case.candidate))
 
 

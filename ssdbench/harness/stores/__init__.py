@@ -1,1 +1,1 @@
-"""The shelf of stores: where records and baselines are kept."""
+"""Plug-ins, one file per store: where records and baselines are kept."""

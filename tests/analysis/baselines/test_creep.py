@@ -119,7 +119,7 @@ def test_refusals_name_run_case_and_remedy():
     refuse_regressions((), a_baseline())
     with pytest.raises(UsageError, match=r"run run-0 lacks infer-.*drop these cases with --drop-cases"):
         refuse_to_drop_cases((B.key,), a_baseline())
-    with pytest.raises(UsageError, match=r"lowers the bar of train-.*\(-20.0% against the baseline\).*--allow-regress"):
+    with pytest.raises(UsageError, match=r"makes train-.*\(-20.0% against the baseline\).*--allow-regress"):
         refuse_regressions((a_bar(A.key, 20, 16),), a_baseline())
 
 

@@ -133,7 +133,7 @@ def test_the_migrations_end_in_the_tables_that_the_program_uses(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", DATABASES)
-def test_tables_of_another_version_are_refused_until_they_are_raised(
+def test_tables_of_another_version_are_refused_until_they_are_migrated(
     kind: str, new_place: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     url, run = new_place(kind), a_run()

@@ -66,7 +66,7 @@ class Database:
         """
         with self._sentences(), self._writer.begin() as connection:
             if not self._is_current and not self._is_there(connection):
-                versions.raise_to_current(connection)
+                versions.migrate_to_current(connection)
             yield connection
         self._is_current = True
 

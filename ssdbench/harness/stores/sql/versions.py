@@ -35,7 +35,7 @@ def migrate(connection: Connection, name: str) -> str:
         return f"its tables are of version {found} already"
     if found is not None:
         _refuse_newer(found, name)
-    raise_to_current(connection)
+    migrate_to_current(connection)
     return f"its tables were {f'migrated from version {found}' if found else 'created'}, now version {VERSION}"
 
 
@@ -57,7 +57,7 @@ def refuse_other(found: str, name: str) -> None:
         )
 
 
-def raise_to_current(connection: Connection) -> None:
+def migrate_to_current(connection: Connection) -> None:
     """Run the migrations that are missing, in the transaction of the connection."""
     # Imported here: only an empty or an old database needs it.
     from alembic import command
