@@ -16,7 +16,7 @@ FOLDERS = {
 }
 FILES = {
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "hatch_build.py"),
-    *("mkdocs.yml", "pyproject.toml"),
+    "pyproject.toml",
     *(".dockerignore", ".editorconfig", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
 }
 
