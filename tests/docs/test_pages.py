@@ -20,14 +20,8 @@ from ssdbench.harness.toml_tables import read_toml
 from ssdbench.schema.accuracy import AccuracyOptions
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *(ROOT / "docs").rglob("*.md"),
-        ROOT / "results/README.md",
-        *(ROOT / "benchmarks").rglob("*.md"),
-    ]
-)
+_FOLDERS = ("docs", "results", "benchmarks", "examples")
+PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in _FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 GLOSSARY = [
     *("arm", "case", "launch", "pair", "session", "margin", "smallest detectable change", "baseline", "candidate"),
     *("anchor", "creep", "flagged", "release", "seed distribution", "gate", "plan"),
