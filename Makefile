@@ -62,8 +62,17 @@ types: environment
 # One worker more than there are cores: a quarter of the time a test waits, for a sleep, a job, a process of its own.
 WORKERS := $(shell expr $$(nproc) + 1)
 
+# `make tests COVERAGE=` runs the tests alone. The device side has the most branches that only some machines reach, so
+# its coverage is shown apart; the total has to reach the gate of pyproject.toml.
+COVERAGE := --cov --cov-report= --cov-fail-under=0
+
 tests: environment
-	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm)) and not more_dali and not packages"
+	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm)) and not more_dali and not packages" $(COVERAGE)
+	@test -z "$(COVERAGE)" || { \
+	  echo "lines and branches of runtime/ and worker/:" && \
+	  $(RUN)/python -m coverage report --fail-under=0 --include="ssdbench/runtime/*,ssdbench/worker/*" && \
+	  echo "lines and branches of the whole package, in percent:" && \
+	  $(RUN)/python -m coverage report --format=total; }
 
 # Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
 engine-tests: environment
