@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--ssdbench-allow {min(unknown)}: choose from {', '.join(UNDECIDED)}")
     if hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None):
         raise pytest.UsageError(
-            "--ssdbench-suite measures, which tests beside it would disturb: run without pytest-xdist"
+            "--ssdbench-suite measures, and tests that run at the same time would disturb it: run without pytest-xdist"
         )
     try:
         path = suite_path(config.getoption("--ssdbench-suite")).resolve()
@@ -112,11 +112,11 @@ class SuiteFile(pytest.File):
 
 
 class NotPassedError(Exception):
-    """A verdict that is no pass: its sentence and its figures."""
+    """A verdict that does not pass: its sentence and its values."""
 
 
 class _Judged(pytest.Item):
-    """What the tests of a suite have in common: an exception of ours is shown as its words."""
+    """What the tests of a suite have in common: a verdict that does not pass is shown as text, without a traceback."""
 
     title = ""
 

@@ -147,10 +147,13 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
 
 def test_options_that_do_not_go_together_are_refused_in_one_sentence(ssdbench: Ssdbench, paced: str) -> None:
     for arguments, sentence in (
-        (("--baseline-checkout", "x"), "--baseline-checkout says what measures as the baseline: give it with --decide"),
-        (("--baseline", "main"), "give it with --until-decided"),
+        (
+            ("--baseline-checkout", "x"),
+            "--baseline-checkout chooses what measures as the baseline: give it with --decide",
+        ),
+        (("--baseline", "main"), "--baseline names what --until-decided compares with"),
         (("--decide", "--until-decided", "--baseline-python", "x"), "give one of them"),
-        (("--decide", "--baseline-run", "x", "--baseline-python", "y"), "--baseline-run is a whole environment"),
+        (("--decide", "--baseline-run", "x", "--baseline-python", "y"), "--baseline-run names a whole environment"),
         (("--decide", "--baseline-checkout", str(REPOSITORY), "--launches", "4"), "omit --launches"),
         (("--until-decided",), "no run 'main'"),
         (("--until-decided", "--baseline", "nightly"), "no run 'nightly'"),

@@ -105,7 +105,7 @@ def test_pictures_are_part_of_the_file(tmp_path: Path):
         assert (refused.code, refused.err.count("\n")) == (2, 1)
         assert sentence in refused.err
     sheet.write_bytes(sheet.read_bytes() + bytes(LARGEST_PICTURES_BYTES))
-    assert "a report holds 700000" in ssdbench("report", "latest", "--picture", sheet, "--results", tmp_path).err
+    assert "a report has room for 700000" in ssdbench("report", "latest", "--picture", sheet, "--results", tmp_path).err
 
 
 @pytest.fixture

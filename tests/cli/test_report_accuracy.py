@@ -114,7 +114,7 @@ def test_the_sheets_of_the_seeds_are_shown_as_far_as_there_is_room(results: Path
     ("more", "sentence"),
     [
         (("--baseline", "other"), "no distribution 'other'; there are: main"),
-        (("--margin", "0.05"), "trains for accuracy: its margins are those of `converge`"),
+        (("--margin", "0.05"), "trains for accuracy: --margin and --max-age are for speed"),
     ],
 )
 def test_what_cannot_be_told_is_one_sentence(results: Path, more: tuple[str, ...], sentence: str):
