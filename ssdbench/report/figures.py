@@ -1,4 +1,4 @@
-"""The values behind a verdict, as lines of text."""
+"""The values of a verdict, as lines of text."""
 
 from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
 from ssdbench.schema.verdict import METRICS, CaseVerdict

@@ -1,4 +1,4 @@
-"""Made-up nights of 60 cases on a GPU machine, with known regressions, for reports and their benchmarks."""
+"""Made-up runs of 60 cases on a GPU machine, with known regressions, for reports and their benchmarks."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def interleaved_run(
     run_id: str = "2026-06-30T0200-nightly",
     created_at: str = "2026-06-30T02:00:00+00:00",
 ) -> Run:
-    """An interleaved night: 4 cases regressed, 2 improved, 1 is noisy, 1 failed, 1 is skipped, 51 are as they were."""
+    """An interleaved run: 4 cases regressed, 2 improved, 1 is noisy, 1 failed, 1 is skipped, 51 are as they were."""
     draw = random.Random(seed)
     cases = sixty_cases()
     planned: list[Case | PlannedCase] = list(cases)
@@ -72,7 +72,7 @@ def interleaved_run(
 
 
 def plain_run(number: int, *, launches: int = 5, cases: Sequence[Case] | None = None) -> Run:
-    """A night without a baseline arm; from the 20th on a new container, and the cases of `REGRESSED` are slower."""
+    """A run without a baseline arm; from the 20th on a new container, and the cases of `REGRESSED` are slower."""
     draw = random.Random(number)
     run_id = f"run-{number:03d}"
     chosen = sixty_cases() if cases is None else cases

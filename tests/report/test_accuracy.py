@@ -1,4 +1,4 @@
-"""The figures of a checkpoint in a terminal."""
+"""The metrics of a checkpoint in a terminal."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def printed(found: CheckpointEvaluation) -> list[str]:
     return capture.get().splitlines()
 
 
-def test_all_twelve_figures_stand_in_the_order_of_coco() -> None:
+def test_all_twelve_metrics_are_in_the_order_of_coco() -> None:
     rows = [line.split() for line in printed(FOUND) if line.startswith(("AP .", "AP  ", "AR "))]
     assert [float(row[-1]) for row in rows] == [number / 100 for number in range(1, 13)]
     assert [row[1] for row in rows][:3] == [".50:.95", ".50", ".75"]

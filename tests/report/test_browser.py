@@ -35,12 +35,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of 60 cases with regressions, and a history of 12 nights."""
+def report_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of 60 cases with regressions, and a history of 12 runs."""
     baseline, candidate = split_arms(interleaved_run())
     comparison = compare_arms(interleaved_run(), candidate.header.settings)
     history = every_series([*(plain_run(n, launches=1) for n in range(14, 26)), candidate])
-    path = tmp_path_factory.mktemp("night") / "report.html"
+    path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_report(report_on(candidate, baseline, comparison, history)), encoding="utf-8")
     return path
 
@@ -54,19 +54,19 @@ def quiet(page: Opened) -> None:
     assert page.requests == []
 
 
-def test_the_answer_is_on_top_and_nothing_is_fetched(browser: Browser, night: Path):
-    page = opened(browser, night)
+def test_the_answer_is_on_top_and_nothing_is_fetched(browser: Browser, report_path: Path):
+    page = opened(browser, report_path)
     heading = page.page.get_by_role("heading", level=1).inner_text()
     worst = sixty_cases()[max(REGRESSED, key=REGRESSED.__getitem__)].title
     assert heading == f"Regressed: 4 of 60 cases got worse, worst {worst}: global throughput -10.6%."
     assert len(page.shown_cases()) == 60
     assert page.page.locator("svg.chart").count() > 200
-    assert night.stat().st_size < 2_000_000
+    assert report_path.stat().st_size < 2_000_000
     quiet(page)
 
 
-def test_columns_sort_by_click_and_by_keyboard(browser: Browser, night: Path):
-    page = opened(browser, night)
+def test_columns_sort_by_click_and_by_keyboard(browser: Browser, report_path: Path):
+    page = opened(browser, report_path)
     worst_first = page.shown_cases()
     head = page.page.get_by_role("columnheader", name="Case").first
     head.get_by_role("button").click()
@@ -88,8 +88,8 @@ def test_columns_sort_by_click_and_by_keyboard(browser: Browser, night: Path):
     quiet(page)
 
 
-def test_filters_by_text_and_status_hide_rows_and_their_details(browser: Browser, night: Path):
-    page = opened(browser, night)
+def test_filters_by_text_and_status_hide_rows_and_their_details(browser: Browser, report_path: Path):
+    page = opened(browser, report_path)
     page.page.get_by_role("searchbox").focus()
     page.page.keyboard.type("resnet101 batch 16")
     assert set(page.shown_cases()) == {"infer resnet101 resident amp", "infer resnet101 resident tf32"}
@@ -104,8 +104,8 @@ def test_filters_by_text_and_status_hide_rows_and_their_details(browser: Browser
     quiet(page)
 
 
-def test_a_link_from_the_table_opens_the_details_of_the_case(browser: Browser, night: Path):
-    page = opened(browser, night)
+def test_a_link_from_the_table_opens_the_details_of_the_case(browser: Browser, report_path: Path):
+    page = opened(browser, report_path)
     last = page.page.locator("table.cases tbody th a").last
     target = page.page.locator(str(last.get_attribute("href")))
     assert target.get_attribute("open") is None
@@ -115,16 +115,16 @@ def test_a_link_from_the_table_opens_the_details_of_the_case(browser: Browser, n
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_down_only_and_text_has_contrast(browser: Browser, night: Path, scheme: str):
-    page = opened(browser, night, scheme=scheme, viewport=PHONE)
+def test_a_phone_scrolls_down_only_and_text_has_contrast(browser: Browser, report_path: Path, scheme: str):
+    page = opened(browser, report_path, scheme=scheme, viewport=PHONE)
     assert page.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     low = page.page.evaluate(CONTRAST.read_text(encoding="utf-8"))
     assert low == [], "text below a contrast of 4.5"
     quiet(page)
 
 
-def test_what_is_open_is_printed(browser: Browser, night: Path):
-    page = opened(browser, night)
+def test_what_is_open_is_printed(browser: Browser, report_path: Path):
+    page = opened(browser, report_path)
     page.page.emulate_media(media="print")
     printed = page.page.locator("details.case:visible")
     assert printed.count() == OPEN_AT_FIRST

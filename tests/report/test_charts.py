@@ -30,7 +30,7 @@ def test_ticks_are_round_and_within_the_range(low: float, high: float, texts: li
     assert [text for _, text in ticks(low, high, most=5)] == texts
 
 
-def test_a_value_stands_where_its_axis_says():
+def test_a_value_is_where_its_axis_says():
     plot = Plot((0, 10), (0, 1), width=360, height=210)
     plot.dots([(0, 0), (10, 1), (5, 0.5)], "candidate")
     assert 'd="M54.0 168.0h0M348.0 26.0h0M201.0 97.0h0"' in plot.svg("three points")

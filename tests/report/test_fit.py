@@ -1,4 +1,4 @@
-"""What does not fit into the GPU's memory, fits now or no longer fits is said in every output, in its own words."""
+"""Cases that do not fit into the GPU's memory, fit now or no longer fit are named in every output."""
 
 import json
 from collections.abc import Callable, Sequence
