@@ -27,21 +27,7 @@ from ssdbench.schema.convergence import (
     SeedDistribution,
     SeedResult,
 )
-from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
-
-
-def early_gate(
-    training: Training,
-    distribution: SeedDistribution,
-    epoch: int,
-    settings: ConvergenceSettings = DEFAULT_CONVERGENCE_SETTINGS,
-) -> ConvergenceVerdict:
-    """REGRESSED where this training is to be stopped after `epoch` (from 0), else INCONCLUSIVE or FAILED.
-
-    The recipe is taken to be the baseline's; `judge_early` checks it.
-    """
-    return judge_early([SeedResult(launch=0, training=training)], distribution, epoch, settings)
 
 
 def judge_early(

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdbench.analysis.convergence.early_gate import early_gate, judge_early
+from ssdbench.analysis.convergence.early_gate import judge_early
 from ssdbench.analysis.convergence.judge import final_epochs, judge
 from ssdbench.analysis.convergence.rule import Shift, seeds_needed, shift_of, status_of
 from ssdbench.errors import UsageError
-from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS as SETTINGS
-from ssdbench.schema.convergence import ConvergenceSettings, SeedResult
+from ssdbench.schema.convergence import (
+    DEFAULT_CONVERGENCE_SETTINGS as SETTINGS,
+)
+from ssdbench.schema.convergence import ConvergenceSettings, ConvergenceVerdict, SeedDistribution, SeedResult
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 from tests.trainings import a_distribution, a_training, candidates, some_seeds
@@ -20,6 +22,10 @@ from tests.trainings import a_distribution, a_training, candidates, some_seeds
 PASSES = {Status.UNCHANGED, Status.IMPROVED}
 # Student's t from printed tables: t[.99, 4], t[.99, 9], t[.99, 10].
 T4, T9, T10 = 3.747, 2.821, 2.764
+
+
+def early_gate(training: Training, distribution: SeedDistribution, epoch: int) -> ConvergenceVerdict:
+    return judge_early([SeedResult(launch=0, training=training)], distribution, epoch)
 
 
 def judged(*trainings: Training, **changes: Any):
