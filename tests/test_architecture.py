@@ -62,8 +62,8 @@ PLACES = {
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
-    "pandas": {"analysis/frames", "analysis/tables", "api"},
-    "pyarrow": {"analysis/frames/files.py"},
+    "pandas": {"analysis/frames", "api"},
+    "pyarrow": set(),  # through pandas alone
     "scipy": {"analysis"},
     "ruptures": {"analysis/history/change_points.py"},
     "matplotlib": {"report/curves.py"},

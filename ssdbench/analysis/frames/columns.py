@@ -6,6 +6,7 @@ none, moments `datetime64[us, UTC]`. So a frame without rows has the dtypes of o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 import pandas as pd
@@ -40,6 +41,15 @@ def frame_of(columns: Mapping[str, "pd.Series[Any]"]) -> pd.DataFrame:
 
 def _series(column: Column, values: Any) -> "pd.Series[Any]":
     if column.dtype == TIME:
-        values = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, format="ISO8601", errors="coerce")
+        values = [_moment(value) for value in values]
     series: pd.Series[Any] = pd.Series(values, dtype=column.dtype)
     return series
+
+
+def _moment(text: str | None) -> datetime | None:
+    # Not left to pandas: before 3.0 it reads a moment without an offset in that of the moment before it.
+    try:
+        found = datetime.fromisoformat((text or "").replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found.astimezone(timezone.utc) if found.tzinfo else found.replace(tzinfo=timezone.utc)

@@ -1,14 +1,14 @@
 """Sheets of figures -> tables in the layout that NVIDIA publishes for this model.
 
-A sheet holds every figure of one machine and one software; measured ones come from `tables_measured`, published ones
-from `tables_published`. Both go through the same layout, so that the arithmetic of the columns is one:
+A sheet holds every figure of one machine and one software; measured ones come from `measured`, published ones from
+`published`. Both go through the same layout, so the columns of both are computed in the same way:
 
 * Speed-up is the throughput (or time to train) of a precision over that of the reference precision, tf32 where the
   sheet has it, else fp32, at the same number of GPUs and batch size. If the reference was not measured at that batch
   size, its largest smaller batch is used, with a note, as the published tables say they do.
 * Weak scaling is throughput over that of 1 GPU at the same batch size per GPU; for inference, over that of the smallest
   batch size.
-* A ratio is given only where both figures are, and its bounds join theirs as independent.
+* A ratio needs both figures; its bounds combine theirs as independent errors.
 * The times of steps are a table of latencies only where every step was waited for, as in the published benchmark.
 """
 
