@@ -125,3 +125,11 @@ def test_moments_are_utc_and_one_that_cannot_be_read_is_missing() -> None:
     frame = build([column], [{"at": text} for text in ("2026-01-05T13:00:00+01:00", "2026-01-05T12:00:00", "?", None)])
     assert str(frame["at"].dtype) == "datetime64[us, UTC]"
     assert list(frame["at"].dt.hour.fillna(-1)) == [12, 12, -1, -1]
+
+
+def test_of_two_launches_in_one_place_the_last_is_usable() -> None:
+    run = a_run((a_case(), (0.1,)))
+    again = replace(run.records[0], id="again", order=1, replacement=1)
+    frame = launches_frame([replace(run, records=(*run.records, again))])
+    assert frame["usable"].tolist() == [False, True]
+    assert frame["replaced"].tolist() == [True, False]
