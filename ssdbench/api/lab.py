@@ -191,7 +191,7 @@ class Lab:
         case: str,
         *,
         hardware: str | None = None,
-        by: str = Grouping.NIGHT.value,
+        by: str = Grouping.RUN.value,
         metric: str | None = None,
         mixed: bool = False,
     ) -> pd.DataFrame:
@@ -210,8 +210,8 @@ class Lab:
             StoreError: a line cannot be read.
             UsageError: no such case, metric or grouping; or several series, and not `mixed`.
         """
-        if by not in [item.value for item in Grouping]:
-            raise UsageError(f"by = {by!r} is not known: choose {' or '.join(item.value for item in Grouping)}")
+        if by not in list(Grouping):
+            raise UsageError(f"by = {by!r} is not known: choose {' or '.join(Grouping)}")
         runs = [last_attempts(run) for run in self._whole_runs(None, None)]
         key = find_case(measured_cases(runs), case).case_key
         found = series_of(runs, key, by=Grouping(by), metric=metric, hardware=hardware or "")

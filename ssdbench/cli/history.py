@@ -21,6 +21,13 @@ from ssdbench.workflows.judging import load_whole
 from ssdbench.workflows.reporting import site_pages
 
 
+def _grouping(text: str) -> Grouping:
+    try:
+        return Grouping(text)
+    except ValueError:
+        raise UsageError(f"--by {text} is not known; choose {' or '.join(Grouping)}") from None
+
+
 def history(
     case: Annotated[str | None, argument("Key of a case, or a part of its key or title.", "CASE")] = None,
     hardware: Annotated[
@@ -28,8 +35,13 @@ def history(
     ] = "",
     by: Annotated[
         Grouping,
-        option("One point per run, or per release of NVIDIA's container.", metavar="|".join(Grouping), panel=OUTPUT),
-    ] = (Grouping.NIGHT),
+        option(
+            "One point per run, or per release of NVIDIA's container.",
+            metavar="|".join(Grouping),
+            parser=_grouping,
+            panel=OUTPUT,
+        ),
+    ] = (Grouping.RUN),
     metric: Annotated[
         str | None, option("Metric to show; default: the gated one.", metavar="NAME", panel=OUTPUT)
     ] = None,

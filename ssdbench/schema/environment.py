@@ -97,7 +97,7 @@ class GpuState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The machine around the worker, as the host wing sees it; `interconnect` is a line per kind of link."""
+    """The machine around the worker, as the host side sees it; `interconnect` is a line per kind of link."""
 
     hostname: str
     os: str

@@ -9,8 +9,13 @@ from ssdbench.schema.verdict import Difference
 class Grouping(str, Enum):
     """What makes one point of a series: a run, or all launches within one release of a container."""
 
-    NIGHT = "night"
+    RUN = "run"
     CONTAINER = "container"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Grouping | None":
+        """The name of `run` before version 0.2."""
+        return cls.RUN if value == "night" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -217,7 +217,7 @@ class Comparison:
     ungated: tuple[MetricChange, ...] = ()
 
 
-OWN_BASELINE_ARM = "the baseline measured beside it"
+OWN_BASELINE_ARM = "the interleaved baseline"
 """What `Comparison.baseline` is called where a run was interleaved with its baseline."""
 
 

@@ -79,7 +79,7 @@ def find_case(cases: Sequence[CaseHistory], asked: str) -> CaseHistory:
 
 
 def series_of(
-    runs: Sequence[Run], case_key: str, *, by: Grouping = Grouping.NIGHT, metric: str | None = None, hardware: str = ""
+    runs: Sequence[Run], case_key: str, *, by: Grouping = Grouping.RUN, metric: str | None = None, hardware: str = ""
 ) -> tuple[Series, ...]:
     """The series of a case, by conditions; `hardware` is a part of the hardware key, `metric` None the gated one.
 
@@ -95,13 +95,13 @@ def series_of(
     name = _metric(metric, case)
     groups, left_out = _grouped(here, name, by)
     if not groups:
-        remedy = "measure in NVIDIA's container, or use --by night" if by is Grouping.CONTAINER else "measure it again"
+        remedy = "measure in NVIDIA's container, or use --by run" if by is Grouping.CONTAINER else "measure it again"
         raise UsageError(f"{case_key}: no launch can be shown ({_counts(left_out)}); {remedy}")
     return _all_series(case, name, groups, left_out, by)
 
 
 def every_series(
-    runs: Sequence[Run], *, by: Grouping = Grouping.NIGHT, metric: str | None = None, hardware: str = ""
+    runs: Sequence[Run], *, by: Grouping = Grouping.RUN, metric: str | None = None, hardware: str = ""
 ) -> dict[str, tuple[Series, ...]]:
     """The series of every case that has one, by key; arguments as of `series_of`. Trainings for accuracy have none.
 

@@ -183,7 +183,7 @@ def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
         )
     if name == OWN_BASELINE_ARM:
         image = header.options.image
-        return f"{f'{image.reference}, measured beside it' if image else name}, launch by launch in turns"
+        return f"{image.reference if image else name}, measured in pairs with the candidate"
     return f"run {header.run_id} of {reference.header.created_at[:10]}"
 
 

@@ -83,7 +83,7 @@ def test_by_container_all_launches_of_a_release_are_one_point_in_the_order_of_re
 
 
 def test_by_container_without_any_is_a_sentence_with_the_remedy():
-    with pytest.raises(UsageError, match=r"no launch can be shown \(3 launches outside of a container\); .*--by night"):
+    with pytest.raises(UsageError, match=r"no launch can be shown \(3 launches outside of a container\); .*--by run"):
         series_of([night(1)], A.key, by=Grouping.CONTAINER)
 
 
@@ -134,3 +134,9 @@ def test_cases_are_listed_with_their_runs():
 def test_a_training_for_accuracy_among_the_runs_hides_no_other_case():
     training = a_run((a_case(workload="accuracy"), (a_failure(),)), run_id="night-02")
     assert list(every_series([night(1), training, night(3)])) == [A.key]
+
+
+def test_the_name_of_a_grouping_before_version_0_2_is_still_read() -> None:
+    assert Grouping("night") is Grouping.RUN
+    with pytest.raises(ValueError, match="week"):
+        Grouping("week")

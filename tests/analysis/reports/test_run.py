@@ -111,7 +111,7 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
     baseline_arm = BaselineArm(python="python", source="/ssdbench", image=replace(image, reference="bench:24.08"))
     baseline, candidate = split_arms(replace(night, header=replace(night.header, baseline_arm=baseline_arm)))
     said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
-    assert said.reference == "bench:24.08, measured beside it, launch by launch in turns"
+    assert said.reference == "bench:24.08, measured in pairs with the candidate"
 
 
 def test_an_interleaved_night_is_told_by_its_arms_and_stages():
@@ -123,7 +123,7 @@ def test_an_interleaved_night_is_told_by_its_arms_and_stages():
     assert [len([x for x in worst.launches if (x.side, x.stage) == key]) for key in (
         ("baseline", "measure"), ("candidate", "measure"), ("baseline", "confirm"), ("candidate", "confirm")
     )] == [5, 5, 8, 8]  # fmt: skip
-    assert said.reference == "the baseline measured beside it, launch by launch in turns"
+    assert said.reference == "the interleaved baseline, measured in pairs with the candidate"
     assert " a step, backward has +" in worst.judged.explanation
     assert {bool(case.judged.explanation) for case in said.cases if case.judged.verdict.status is Status.UNCHANGED} == {
         False
