@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process reports to its caller; documented in `ssdbench --help`."""
+    """Exit codes; documented in `ssdbench --help`."""
 
     OK = 0
     INTERNAL = 1

@@ -116,7 +116,7 @@ class NotPassedError(Exception):
 
 
 class _Judged(pytest.Item):
-    """What the tests of a suite have in common: a verdict that does not pass is shown as text, without a traceback."""
+    """Base of a suite's test items: a verdict that does not pass is shown as text, without a traceback."""
 
     title = ""
 
@@ -154,7 +154,7 @@ class CaseItem(_Judged):
 
 
 class CoverageItem(_Judged):
-    """What no single case can tell."""
+    """The test of what no single case covers."""
 
     def runtest(self) -> None:
         from ssdbench.report.outcome import Outcome, because, outcome
@@ -189,7 +189,7 @@ class _Lines:
         self.say(f"{case.title}, {name} ({self._left} launches left)")
 
     def round_finished(self, records: Sequence[Record]) -> None:
-        """What is left is reported before each launch."""
+        """Ignored: progress is reported before each launch."""
 
     def event(self, event: dict[str, object]) -> None:
         """Steps are not shown."""

@@ -17,7 +17,7 @@ from ssdbench.schema.verdict import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What comes next: `image` is probed, or nothing more; `finding` is then that of `schema.bisection.Step`."""
+    """The next step: probe `image`, or stop; `finding` is then that of `schema.bisection.Step`."""
 
     because: str
     image: str | None = None
@@ -25,7 +25,7 @@ class Decision:
 
 
 def finding_of(status: Status) -> Finding:
-    """What a verdict says of an image."""
+    """The answer that a verdict gives about an image."""
     if status in (Status.REGRESSED, Status.NO_LONGER_FITS):
         return "bad"
     return "good" if status in (Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW) else "unknown"

@@ -1,4 +1,4 @@
-"""What differs between the two sides of a comparison: what forbids it, and what may explain it.
+"""Differences between the two builds of a comparison: those that forbid it, and those that may explain it.
 
 *Conditions* have to agree before two launches may be compared: hardware, workload version, timer, protocol (warm-up
 and timed steps, or the seconds that decided how many they are) and the images that were read. Everything else, the
@@ -49,7 +49,7 @@ def software_of(side: Baseline | Run | SeedDistribution) -> set[Software]:
 
 
 def differences_between(before: Iterable[Run], after: Iterable[Run]) -> tuple[Difference, ...]:
-    """As `differences`, of two groups of runs."""
+    """Like `differences`, for two groups of runs."""
     return _unlike(_merged(before), _merged(after))
 
 

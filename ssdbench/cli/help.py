@@ -47,7 +47,7 @@ class VerbApp(typer.Typer):
         super().__init__(help=help, cls=PlainGroup, no_args_is_help=not runs_alone, rich_markup_mode="rich")
 
     def command(self, name: str | None = None, **attributes: Any) -> Callable[[Any], Any]:
-        """As of typer, with the help of this module."""
+        """Like typer's, with the help of this module."""
         return super().command(name, cls=PlainCommand, **attributes)
 
 

@@ -53,7 +53,7 @@ class ImageOptions(SuiteOptions):
         return containers
 
     def image_suite(self, containers: Containers) -> ImageSuite:
-        """What is measured in the images of the file.
+        """Options for measuring in the images of the file.
 
         Raises:
             UsageError: the suite does not exist, or has a mistake.
@@ -70,7 +70,7 @@ class ImageOptions(SuiteOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairOptions(ImageOptions):
-    """As `ImageOptions`; the verdict rule says how many launches are measured."""
+    """Like `ImageOptions`; the verdict rule decides how many launches are measured."""
 
     OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
 

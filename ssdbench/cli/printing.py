@@ -1,4 +1,4 @@
-"""What several verbs print."""
+"""Output that several verbs share."""
 
 from rich.console import Console
 

@@ -90,7 +90,7 @@ def run(
 def _baseline_arm(
     store: Store, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
 ) -> BaselineArm | None:
-    """What measures as the baseline; None if the run has no such arm."""
+    """The environment that measures as the baseline; None if the run has no such arm."""
     arm = {"--baseline-python": python, "--baseline-checkout": checkout, "--baseline-run": run}
     given = [name for name, value in arm.items() if value is not None]
     if given and not decide:
@@ -101,7 +101,7 @@ def _baseline_arm(
 
 
 def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
-    """What launches are added for; None if the plan says how many there are."""
+    """The baseline or run that launches are added for; None if the plan fixes their number."""
     if decide and until_decided:
         raise UsageError("--decide measures the baseline now, --until-decided uses a stored one: give one of them")
     if baseline is not None and not until_decided:

@@ -18,7 +18,7 @@ _FORMATS = (*formats(table_formats), PARQUET)
 
 
 class Against(str, Enum):
-    """What measured results are compared with."""
+    """The published results that measured ones are compared with."""
 
     PUBLISHED = "published"
 

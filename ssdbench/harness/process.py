@@ -44,7 +44,7 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
 
 
 def output_or_none(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
-    """What a short command prints; None if it is missing, fails or takes too long."""
+    """The output of a short command; None if it is missing, fails or takes too long."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_seconds)
     except (OSError, subprocess.SubprocessError):

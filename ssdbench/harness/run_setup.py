@@ -107,7 +107,7 @@ def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinishe
 
 
 def trains_for_accuracy(plan: Plan) -> bool:
-    """Whether a plan trains seeds and does not measure speed."""
+    """Whether a plan trains seeds rather than measuring speed."""
     return any(planned.case.workload == "accuracy" for planned in plan.cases)
 
 

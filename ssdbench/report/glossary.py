@@ -50,7 +50,7 @@ STATUS_MEANINGS: Mapping[Status, str] = {
     Status.SKIPPED: "cannot run on this machine",
     Status.DOES_NOT_FIT: "runs out of GPU memory, and was accepted as such",
 }
-"""What each status means, as the rest of a sentence after its word."""
+"""The meaning of each status, as the rest of a sentence that starts with it."""
 
 _CLEAR = (Status.REGRESSED, Status.UNCHANGED, Status.IMPROVED)
 

@@ -37,7 +37,7 @@ def new_table(first: str, *others: str, number_columns: bool = True) -> Table:
 
 
 def case_cell(title: str) -> Text:
-    """What is measured on the first line, under which conditions on the second."""
+    """The workload on the first line, its conditions on the second."""
     name, _, conditions = title.partition(" · ")
     return Text.assemble(name, "\n", (conditions, "dim"))
 
@@ -60,7 +60,7 @@ def change_cells(change: Verdict | MetricChange) -> list[Text]:
 
 
 def difference_table(differences: Iterable[Difference], left: str = "baseline", right: str = "candidate") -> Table:
-    """What else differs between both sides."""
+    """Everything else that differs between the two builds."""
     table = new_table("what else changed", left, right, number_columns=False)
     for difference in differences:
         table.add_row(difference.name, Text(difference.baseline), Text(difference.candidate))

@@ -1,4 +1,4 @@
-"""What a workload gets to run with: its case, and the device, precision and process group of this rank."""
+"""What a workload runs with: its case, and the device, precision and process group of this rank."""
 
 from dataclasses import dataclass
 from pathlib import Path

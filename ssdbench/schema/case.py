@@ -1,4 +1,4 @@
-"""What is asked: a case, how long it is measured, and the plan that orders the launches of all cases."""
+"""The request: a case, how long it is measured, and the plan that orders the launches of all cases."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ LAUNCH_PROCESS = "SSDBENCH_LAUNCH_PROCESS"
 """The variable by which a rank knows the process of torchrun that started it."""
 
 MOST_STEPS = 10_000
-"""Of a warm-up, and of a timed region, that were asked for in seconds: a record keeps two numbers for every step."""
+"""The most steps in a warm-up, or in a timed region, given in seconds: a record keeps two numbers for every step."""
 _TO_SPARE = 1.1
 _STREAMED, _SYNCHRONISED = TIMINGS = ("streamed", "synchronised")
 
@@ -67,7 +67,7 @@ PRECISIONS: Mapping[str, Precision] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadTraits:
-    """What the host has to know of a workload without importing it.
+    """What the host must know about a workload without importing it.
 
     `gated_metric` is the one metric a verdict rests on (a name of `schema.verdict.METRICS`); None where curves are
     judged and not a metric (`ssdbench converge`). `records_graph`: its step can be replayed as a CUDA graph.

@@ -47,7 +47,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerOptions:
-    """What every container of a run is given.
+    """Options that every container of a run is given.
 
     `python` is the interpreter in the image, `mounts` are folders mounted read-only at their own path, in addition
     to ssdbench and the data set. `arguments` are added to the engine's `run`, `variables` to those of the image.

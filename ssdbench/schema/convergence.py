@@ -1,4 +1,4 @@
-"""What is said of trainings: a baseline of seeds, the rule's settings, verdicts, and tables over seeds."""
+"""Trainings compared over seeds: the baseline distribution, the rule's settings, verdicts and tables."""
 
 from dataclasses import dataclass
 
@@ -76,7 +76,7 @@ DEFAULT_CONVERGENCE_SETTINGS = ConvergenceSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecipe:
-    """What trainings have to share to be compared; the seed is the one thing that may differ.
+    """Everything that trainings must share to be compared; only the seed may differ.
 
     `protocol` is the evaluations' one, `evaluated_images` and `epoch_images` the images that each evaluation judged
     and each epoch trained on (global); None where no epoch was finished or evaluated.

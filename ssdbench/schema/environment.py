@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """What may not differ between two records that are compared; `cpu_count` is the logical CPUs usable here.
+    """Hardware that must be the same for two records to be compared; `cpu_count` is the logical CPUs usable here.
 
     `gpu_count` GPUs of one model can be measured. A slice of a card (MIG) is a model of its own, as "NVIDIA
     A100-SXM4-80GB MIG 3g.40gb", with its own memory. `gpu_memory_bytes` is that of one GPU, None where it has none of

@@ -1,4 +1,4 @@
-"""What a check of a trained model gives: its figures, and how long they took."""
+"""The result of evaluating a trained model: its accuracy, and how long that took."""
 
 from dataclasses import dataclass
 

@@ -32,7 +32,7 @@ class ExportedCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedRun:
-    """What other tools can be given of a run; `left_out` names the cases without a value, and why."""
+    """The values of a run for other tools; `left_out` names the cases without a value, and why."""
 
     header: RunHeader
     cases: tuple[ExportedCase, ...]

@@ -1,4 +1,4 @@
-"""What the host saw of a GPU during a launch, and what holds its clocks down."""
+"""Samples of a GPU during a launch, and the reasons that hold its clocks down."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from ssdbench.schema.verdict import Difference
 
 
 class Grouping(str, Enum):
-    """What makes one point of a series: a run, or all launches within one release of a container."""
+    """What one point of a series covers: a run, or all launches within one release of a container."""
 
     RUN = "run"
     CONTAINER = "container"

@@ -1,4 +1,4 @@
-"""What the verdict rule reads: the values of a run's launches, by case, stage and arm; and what it asks for next."""
+"""Input of the verdict rule: the values of a run's launches by case, stage and arm; and the pairs it asks for next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What came back: raw samples of one launch, or how it failed, with everything needed to judge it again later."""
+"""The result of a launch: its raw samples or how it failed, with everything needed to judge it again later."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -139,7 +139,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticData:
-    """What decides every byte of a synthetic data set, given the generator's version.
+    """Parameters that, with the generator's version, determine every byte of a synthetic data set.
 
     `easy` is for learning in minutes: few categories, large objects distinguished by colour.
     """

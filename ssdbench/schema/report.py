@@ -1,4 +1,4 @@
-"""What a report says, before any format is chosen: the comparison, and per case what its charts show."""
+"""The content of a report in any format: the comparison, and the data of each case's charts."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -60,7 +60,7 @@ class FigurePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
-    """What a report says about one case; launches and traces in the order of measurement, the baseline's first."""
+    """The content of a report about one case; launches and traces in measuring order, the baseline's first."""
 
     judged: CaseVerdict
     launches: tuple[LaunchValue, ...] = ()
@@ -109,7 +109,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedRow:
-    """One seed of a training for accuracy, as far as it came; None is what it did not come to.
+    """One seed of a training for accuracy, as far as it came; None for what it did not reach.
 
     `ap` and `ap_50` are of its last evaluation, in [0, 1]. `seconds` is the time to train, over all finished epochs,
     and `evaluation_share` the part of it (0 to 1) that was spent on evaluation. `images_per_second` is the global

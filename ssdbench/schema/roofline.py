@@ -19,7 +19,7 @@ ARITHMETICS: tuple[Arithmetic, ...] = ("fp16", "bf16", "tf32", "fp32")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What one or several launches of a step do: floating-point operations, and bytes read plus written.
+    """The work of one or several operations: floating-point operations, and bytes read plus written.
 
     Operations that only move memory are summed by group.
     """
@@ -32,7 +32,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """What one GPU, or a CPU, was seen or is said to do at most; `source` says which.
+    """The highest rates of one GPU or CPU, measured or from a data sheet; `source` says which.
 
     `matmul_flop_per_second` has a rate for each arithmetic that is known. `copy_bytes_per_second` counts bytes read
     plus written. `host_seconds_per_operation` is what the host needs to submit one operation of a step, None where

@@ -10,7 +10,7 @@ LABELS: Mapping[str, str] = {
     "precision": "Precision",
     "workload": "Workload",
 }
-"""What may label the rows of a table, with its heading."""
+"""A label of a table's rows, with its heading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """What a column holds: `metric` and `precision` name it for programs ("" is any), `title` and `unit` for people."""
+    """A column's content: `metric` and `precision` name it for programs ("" is any), `title` and `unit` for people."""
 
     title: str
     unit: str

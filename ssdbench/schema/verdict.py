@@ -1,4 +1,4 @@
-"""What is said of a change: metrics with their direction, baselines, verdicts, comparisons."""
+"""Changes and how they are judged: metrics with their direction, baselines, verdicts, comparisons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,7 +99,7 @@ METRICS: Mapping[str, Metric] = {
 
 
 class Status(str, Enum):
-    """What can be said of a case. UNCHANGED, IMPROVED and FITS_NOW are passes.
+    """The status of a case. UNCHANGED, IMPROVED and FITS_NOW are passes.
 
     Of a case that is out of the GPU's memory in every launch: DOES_NOT_FIT where that was accepted, NO_LONGER_FITS
     where it was measured before; FITS_NOW where it is measured and did not fit before.
@@ -122,7 +122,7 @@ class Status(str, Enum):
 
 
 class Mode(str, Enum):
-    """What the launches allow: see docs/verdicts.md."""
+    """How launches are compared, depending on how they were measured: see docs/verdicts.md."""
 
     INTERLEAVED = "interleaved"
     SINGLE_SHOT = "single-shot"
@@ -218,7 +218,7 @@ class Comparison:
 
 
 OWN_BASELINE_ARM = "the interleaved baseline"
-"""What `Comparison.baseline` is called where a run was interleaved with its baseline."""
+"""The value of `Comparison.baseline` for a run that was interleaved with its baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

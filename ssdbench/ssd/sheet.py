@@ -38,7 +38,7 @@ DETECTION: Colour = (255, 165, 30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Marks:
-    """What is drawn on one image: relative corners (K, 4) and their texts; an empty text is not drawn."""
+    """Boxes to draw on one image: relative corners (K, 4) and their texts; an empty text is not drawn."""
 
     truth_ltrb: Array
     truth_texts: list[str]

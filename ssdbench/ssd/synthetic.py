@@ -240,7 +240,7 @@ def _place(
     size_wh: tuple[int, int],
     placed: list[tuple[int, int, int, int]],
 ) -> tuple[int, int, int, int]:
-    """Of ten random positions the one that covers least of the objects already there."""
+    """The one of ten random positions that covers least of the objects already drawn."""
     height, width = canvas.shape[:2]
     x = rng.integers(0, width - size_wh[0], 10, endpoint=True)
     y = rng.integers(0, height - size_wh[1], 10, endpoint=True)

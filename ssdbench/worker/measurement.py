@@ -27,7 +27,7 @@ from ssdbench.workloads.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RankResult:
-    """What one rank measured; `node` comes from the first rank of each machine."""
+    """The measurement of one rank; `node` comes from the first rank of each machine."""
 
     samples: Samples
     peak_memory_bytes: int

@@ -1,4 +1,4 @@
-"""What accepting runs as a baseline would change: planned first, then refused or kept."""
+"""Accept runs as a baseline: plan the change first, then refuse or store it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def sessions_to_accept(store: Store, runs: Sequence[Run]) -> Run:
 def plan_changes(
     store: Store, measured: Run, *, name: str, reason: str, accepted_at: str, release: bool
 ) -> list[Change]:
-    """What accepting `measured` under this name changes; with `release` also under the name of the last release.
+    """Plan what accepting `measured` under this name changes; with `release` also under the name of the last release.
 
     Raises:
         UsageError: the run cannot be accepted.
@@ -77,7 +77,7 @@ def plan_changes(
 
 
 def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
-    """What accepting `baseline`, made from `measured`, changes in the store.
+    """Plan what accepting `baseline`, made from `measured`, changes in the store.
 
     Raises:
         StoreError: a baseline cannot be read.

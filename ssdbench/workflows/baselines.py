@@ -47,7 +47,7 @@ def find_one_baseline(store: Store, name: str, hardware: str | None) -> tuple[st
 
 
 def compare_two(store: Store, left: str, right: str, hardware: str | None, say: Say) -> Comparison:
-    """What differs between two baselines, or a baseline and a run, each given by name; their age is ignored.
+    """Compare two baselines, or a baseline and a run, each given by name; their age is ignored.
 
     Raises:
         StoreError: one of them is neither a baseline nor a run.
@@ -59,7 +59,7 @@ def compare_two(store: Store, left: str, right: str, hardware: str | None, say: 
 
 
 def check_baseline(store: Store, hardware_key: str, name: str) -> list[str]:
-    """What is wrong with a stored baseline and its anchor, a sentence each; none where both are whole."""
+    """Faults of a stored baseline and its anchor, a sentence each; empty if both are sound."""
     try:
         is_there = store.has_baseline(hardware_key, name)
         baseline = store.load_baseline(hardware_key, name) if is_there else None

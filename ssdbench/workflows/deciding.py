@@ -61,7 +61,7 @@ def is_unfinished(store: Store, run: Run) -> bool:
 
 
 def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], InterimState] | None:
-    """What can be said of an interleaved run while it is measured; None for other runs."""
+    """The interim state of an interleaved run while it is measured; None for other runs."""
     if header.baseline_arm is None:
         return None
     return lambda records: interim_state(launches_by_case(header.plan, records), header.settings)

@@ -8,7 +8,7 @@ from ssdbench.workflows.judging import judge_run
 
 
 class FrameName(str, Enum):
-    """What a row of the file is."""
+    """What each row of the file holds."""
 
     LAUNCHES = "launches"
     STEPS = "steps"
@@ -16,7 +16,7 @@ class FrameName(str, Enum):
 
 
 class FileFormat(str, Enum):
-    """What the file is."""
+    """The file's format."""
 
     CSV = "csv"
     PARQUET = "parquet"

@@ -14,7 +14,7 @@ from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSuite:
-    """What is measured in images: the cases of a suite, or those of them that `cases` names.
+    """The cases to measure in images: all of a suite, or those that `cases` names.
 
     A case is named by its key or title, or by words that are all parts of its key.
     """

@@ -26,7 +26,7 @@ class Judgement:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a process reports of these verdicts; `analysis.verdicts.compare` has the order of precedence."""
+        """The exit code for these verdicts; `analysis.verdicts.compare` has the order of precedence."""
         return comparisons.exit_code(self.comparison)
 
     def with_ungated(self) -> Comparison:

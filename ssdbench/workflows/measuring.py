@@ -37,7 +37,7 @@ class BegunRun:
         return predict(self.store, self.setup)
 
     def loop(self, observer: Observer, training_folder: Path | None = None) -> LaunchLoop:
-        """What measures its launches one by one; seeds are trained below `training_folder`."""
+        """The loop that measures a run's launches one by one; seeds are trained below `training_folder`."""
         launchers, work = run_setup.build_launchers(self.setup), cache_folder() / "work"
         return LaunchLoop(self.run, self.data, launchers, self.store, work, observer, training_folder)
 

@@ -25,7 +25,7 @@ History = Mapping[str, tuple[Series, ...]]
 """The series of each case, by case key."""
 
 HISTORY_RUNS = 60
-"""Of how many earlier runs a report shows the history; `ssdbench history` shows all."""
+"""How many earlier runs a report's history shows; `ssdbench history` shows all."""
 
 
 def build_report(
@@ -90,7 +90,7 @@ class _ReadOnce(Store):
         self._found: dict[tuple[str, str], Baseline | Run | None] = {}
 
     def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
-        """As `Store.find_reference`, read once."""
+        """Like `Store.find_reference`, but reads each reference once."""
         if (hardware_key, name) not in self._found:
             self._found[hardware_key, name] = super().find_reference(hardware_key, name)
         return self._found[hardware_key, name]

@@ -1,4 +1,4 @@
-"""What is wrong with a stored baseline that can be read: sentences, none where all is well."""
+"""Faults of a stored baseline that can be read: a sentence each, none if it is sound."""
 
 import math
 from collections import Counter

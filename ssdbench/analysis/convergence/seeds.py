@@ -75,7 +75,7 @@ def _recipe(run: Run, record: Record, training: Training) -> TrainingRecipe:
 
 
 def recipe_differences(baseline: TrainingRecipe, measured: TrainingRecipe) -> tuple[Difference, ...]:
-    """What keeps two trainings from being compared; figures that a training did not come to are no difference."""
+    """What keeps two trainings from being compared; values that a training never reached do not count."""
     return tuple(
         Difference(name=name, baseline=_text(there), candidate=_text(here))
         for (name, there), (_, here) in zip(_facts(baseline), _facts(measured), strict=True)

@@ -1,4 +1,4 @@
-"""What a frame's columns are called, hold and mean; every frame is built by `build`, so that its dtypes are fixed.
+"""Names, dtypes and meaning of a frame's columns; `build` makes every frame, so that its dtypes are fixed.
 
 Text is pandas' `string`, whole numbers `int64` (`Int64` where a value may be missing), figures `float64` with NaN for
 none, moments `datetime64[us, UTC]`. So a frame without rows has the dtypes of one with rows, in pandas 2 and 3 alike.

@@ -171,7 +171,7 @@ def _case(case: Case) -> dict[str, Any]:
 
 
 def _measured(record: Record) -> dict[str, Any]:
-    """What the worker said of itself: when it began, how much it did, with which software."""
+    """Facts reported by the worker: when it started, how much it did, and with which software."""
     measurement, training = record.measurement, record.training
     source = measurement or training
     software = source.software if source else None

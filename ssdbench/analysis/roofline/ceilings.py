@@ -14,7 +14,7 @@ _H100_NOTE = "measured, the best of results/gpu/20261126-h100-80gb.json and of t
 
 
 def _sheet(half: float, tf32: float | None, fp32: float, memory: float, *, bf16: bool = True) -> Ceilings:
-    """Of a data sheet, in TFLOP/s and TB/s."""
+    """Ceilings from a data sheet, in TFLOP/s and TB/s."""
     rates: dict[Arithmetic, float | None] = {"fp16": half, "bf16": half if bf16 else None, "tf32": tf32, "fp32": fp32}
     return Ceilings(
         source="NVIDIA's data sheet",

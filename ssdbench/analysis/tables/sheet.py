@@ -1,4 +1,4 @@
-"""What tables are made of: figures of one machine and one software, each at its place, and ratios of them."""
+"""The figures of one machine and one software that tables show, each with its row and column, and their ratios."""
 
 import math
 from collections.abc import Mapping

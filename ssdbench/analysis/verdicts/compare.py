@@ -160,7 +160,7 @@ def _why(case: Sides, settings: Settings) -> str:
 
 
 def exit_code(comparison: Comparison) -> ExitCode:
-    """What the process tells its caller; the order of precedence is at the head of this file."""
+    """The exit code; the order of precedence is at the top of this file."""
     statuses = {case.verdict.status for case in comparison.cases}
     lost = any(case.verdict.status is Status.SKIPPED and case.verdict.baseline_launches for case in comparison.cases)
     if statuses & _WORSE:

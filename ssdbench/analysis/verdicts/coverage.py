@@ -95,7 +95,7 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
 
 
 def _fit(launches: Sequence[Record], reference: Sequence[Record], name: str) -> tuple[Status, str] | None:
-    """What is said of a case that does not fit into the GPU's memory, now or in the reference; None of all others."""
+    """The status of a case that does not fit into the GPU's memory, now or in the reference; None for all others."""
     if len({record.hardware.key for record in (*launches, *reference)}) > 1:
         return None
     fits, fitted = not does_not_fit(launches), not does_not_fit(reference)
@@ -157,7 +157,7 @@ def missing_launches(run: Run) -> dict[str, str]:
 
 
 def vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseVerdict | None:
-    """What is said of a case that only the reference has; None where that never measured it either."""
+    """The status of a case that only the reference has; None if that never measured it either."""
     found = usable(launches)
     if not found:
         return None

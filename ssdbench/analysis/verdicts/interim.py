@@ -1,4 +1,4 @@
-"""What can be said of an interleaved run that is still being measured, for people who watch it. No plan reads this."""
+"""The interim state of an interleaved run, for people who watch it. No plan reads this."""
 
 from dataclasses import dataclass
 

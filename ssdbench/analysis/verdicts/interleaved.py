@@ -45,7 +45,7 @@ def next_pairs(run: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
 
 
 def next_launches(run: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
-    """As `next_pairs` for a stored baseline: the plan of `measure` alone, because none of its launches are fresh."""
+    """Like `next_pairs`, for a stored baseline: only the plan of `measure`, because none of its launches are fresh."""
     sound = {name: case for name, case in run.items() if _is_possible(case)}
     planned = _planned(sound, Stage.MEASURE, settings, settings.alpha, settings.pair_cap)
     return _wanted(run, Stage.MEASURE, planned)

@@ -21,7 +21,7 @@ EQUAL_LAUNCHES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the verdict on one case may use; `used` are the launches from which its numbers come."""
+    """The input of one case's verdict; `used` are the launches from which its numbers come."""
 
     metric: Metric
     mode: Mode

@@ -21,7 +21,7 @@ _EIGHTHS = 8  # slices get memory in eighths of the card's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """What CUDA counts as one GPU. `handle` is NVML's; `card_handle`, that of the card, differs for a slice.
+    """One GPU as CUDA counts them. `handle` is NVML's; `card_handle`, that of the card, differs for a slice.
 
     `old_name` is the name of a slice in drivers before 470.
     """
@@ -49,7 +49,7 @@ class Card:
 
     @property
     def usable(self) -> tuple[Gpu, ...]:
-        """What CUDA can use: with MIG on, only the slices."""
+        """The GPUs that CUDA can use: with MIG on, only the slices."""
         if self.whole is None or self.whole.state.mig:
             return self.slices
         return (self.whole,)

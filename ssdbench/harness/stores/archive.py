@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Place:
-    """What is replaced whole: a kind and a name; baselines and anchors are of one hardware."""
+    """Key of a document that is replaced as a whole: kind and name; for baselines and anchors also the hardware."""
 
     kind: Kind
     hardware_key: str = ""
@@ -61,7 +61,7 @@ class Archive(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence; never with a password."""
+        """Its name in a sentence; never with a password."""
 
     def begin(self, run_id: str, header: str) -> bool:
         """Keep the header of a new run; False where the run is there already."""
@@ -97,7 +97,7 @@ class Archive(Protocol):
         """Forget a place, if it is there."""
 
     def where(self, place: Place) -> str:
-        """What to call a place in a sentence."""
+        """The name of a document in a sentence."""
 
 
 def is_name(text: str) -> bool:

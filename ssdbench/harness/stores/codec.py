@@ -104,7 +104,7 @@ def _line(plain: object) -> str:
 
 
 def dump_request(request: LaunchRequest) -> str:
-    """As `dump`, without what has its default: an older worker knows every key of what it is able to do."""
+    """Like `dump`, without values that are the default: an older worker then knows every key it is given."""
     plain = _adapter(LaunchRequest).dump_python(request, exclude_defaults=True)
     # A worker of any version asks for it.
     plain["case"].setdefault("protocol", {})

@@ -15,7 +15,7 @@ class DistributionStore:
 
     @property
     def name(self) -> str:
-        """What to call the archive in a sentence."""
+        """The archive's name in a sentence."""
         return self._archive.name
 
     def save(self, distribution: SeedDistribution) -> str:

@@ -21,7 +21,7 @@ from ssdbench.schema.record import Record, Run, RunHeader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What left a spool: how many runs and new records; `left` says why others stay, a sentence each."""
+    """How many runs and new records left a spool; `left` has a sentence for each that stays, with the reason."""
 
     runs: int
     records: int

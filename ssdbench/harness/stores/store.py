@@ -29,7 +29,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence: its folder, or its URL without the password."""
+        """Its name in a sentence: its folder, or its URL without the password."""
         return self.archive.name
 
     def begin(self, header: RunHeader) -> None:
@@ -127,7 +127,7 @@ class Store:
         return sorted(headers, key=lambda header: (header.hardware.key, header.name))
 
     def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
-        """What `name` means for this hardware: its baseline, else a run (as `load` takes it).
+        """The baseline of this name for this hardware, else the run of this name (as `load` takes it).
 
         None where there is no such baseline for this hardware yet: another machine has one, or it is the default.
 

@@ -17,7 +17,7 @@ from ssdbench.schema.verdict import BaselineHeader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """What was new to the target: counts, and what it had in an older acceptance that was `replaced`."""
+    """What a copy added to the target: counts, and the documents whose older acceptance was `replaced`."""
 
     runs: int
     records: int

@@ -1,4 +1,4 @@
-"""What Alembic runs to migrate: over the connection that it is handed, inside its transaction."""
+"""Runs the migrations for Alembic, over the connection it is handed and inside its transaction."""
 
 from alembic import context
 
