@@ -1,14 +1,10 @@
 """`ssdbench converge`: train seeds, and judge them against seed distributions."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from ssdbench.analysis.convergence.distribution import distribution_from
-from ssdbench.analysis.convergence.early_gate import judge_early
-from ssdbench.analysis.convergence.judge import judge
 from ssdbench.analysis.convergence.published import published_trainings
 from ssdbench.analysis.convergence.seeds import candidates_of
 from ssdbench.analysis.convergence.stability import stability
@@ -17,13 +13,11 @@ from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreU
 from ssdbench.cli.printing import print_line
 from ssdbench.cli.suite_options import TrainingOptions, takes_options
 from ssdbench.cli.training_progress import TrainingDisplay
-from ssdbench.errors import ExitCode, StoreError, UsageError
+from ssdbench.errors import ExitCode, StoreError
 from ssdbench.harness import run_setup
 from ssdbench.harness.readers.published import load_published
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
-from ssdbench.harness.stores.lines import write_bytes
-from ssdbench.harness.training_folders import training_folder
 from ssdbench.report.convergence import (
     conditions_of,
     render_convergence,
@@ -33,11 +27,15 @@ from ssdbench.report.convergence import (
     render_replaced,
     render_stability,
 )
-from ssdbench.schema.convergence import ConvergenceSettings, SeedDistribution, SeedResult
-from ssdbench.schema.times import utc_now
-from ssdbench.schema.training import Training
-from ssdbench.schema.verdict import Status
 from ssdbench.workflows.judging import load_run
+from ssdbench.workflows.seeds import (
+    accept_seeds,
+    draw_seeds,
+    finished_trainings,
+    judge_seeds,
+    setup_to_resume,
+    verdict_exit_code,
+)
 from ssdbench.workflows.training import exit_code, train_seeds
 
 app = VerbApp(
@@ -51,14 +49,6 @@ app = VerbApp(
 )
 
 NameArgument = Annotated[str, argument("Name of a distribution.", "NAME")]
-
-_EXIT_CODES = {
-    Status.UNCHANGED: ExitCode.OK,
-    Status.IMPROVED: ExitCode.OK,
-    Status.REGRESSED: ExitCode.REGRESSED,
-    Status.FAILED: ExitCode.CASE_FAILED,
-    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-}
 
 
 @app.callback(invoke_without_command=True)
@@ -79,15 +69,13 @@ def converge(
         return
     store = options.store()
     if resume:
-        setup = run_setup.resumed_setup(
-            store, run_id, options.name, lambda run: run_setup.trains_for_accuracy(run.header.plan)
-        )
+        setup = setup_to_resume(store, run_id, options.name)
     else:
         suite = options.suite()
         setup = run_setup.new_setup(suite, options.run_options(suite), options.seed)
     run = train_seeds(store, setup, options.results, TrainingDisplay(), seeds=seeds)
     if any(record.training is not None and record.training.results for record in run.records):
-        path = draw(options.results, run.header.run_id, candidates_of(run), None)
+        path = draw_seeds(options.results, run.header.run_id, candidates_of(run), None)
         print_line(Console(), f"curves: {path}")
     raise typer.Exit(exit_code(run))
 
@@ -130,19 +118,15 @@ def check(
         typer.echo(f"ssdbench: no distribution {baseline!r} in {store.name}; there are: {there}", err=True)
         raise typer.Exit(ExitCode.NOT_COVERED)
     distribution = store.load(baseline)
-    settings = ConvergenceSettings() if margin is None else ConvergenceSettings.of(margin)
-    if epoch is None:
-        verdict = judge(candidates, distribution, settings)
-    else:
-        verdict = judge_early(candidates, distribution, epoch, settings)
-    path = draw(results, measured.header.run_id, candidates, distribution)
+    verdict = judge_seeds(candidates, distribution, epoch=epoch, margin=margin)
+    path = draw_seeds(results, measured.header.run_id, candidates, distribution)
     if as_json:
         print(codec.dump(verdict))
     else:
         console = Console()
         console.print(render_convergence(verdict))
         print_line(console, f"\ncurves: {path}")
-    raise typer.Exit(_EXIT_CODES.get(verdict.status, ExitCode.NOT_COVERED))
+    raise typer.Exit(verdict_exit_code(verdict))
 
 
 @app.command()
@@ -155,18 +139,14 @@ def accept(
 ) -> None:
     """Make the seeds of accuracy runs a distribution to judge others against; show what it replaces."""
     measured, console = open_store(results, store_url), Console()
-    store = DistributionStore(measured.archive)
     loaded = [load_run(measured, run, say) for run in runs]
-    accepted_at = utc_now()
-    distribution = distribution_from(loaded, name=name, reason=reason, accepted_at=accepted_at)
-    replaced = store.load(name) if store.has(name) else None
-    new = stability(distribution.seeds)
-    console.print(render_distribution(distribution.header, new))
-    if replaced is not None:
+    done = accept_seeds(DistributionStore(measured.archive), loaded, name=name, reason=reason)
+    new = stability(done.distribution.seeds)
+    console.print(render_distribution(done.distribution.header, new))
+    if done.replaced is not None:
         print_line(console, "\nreplaces:")
-        console.print(render_replaced(stability(replaced.seeds), new))
-    path = store.save(distribution)
-    print_line(console, f"\naccepted: {len(distribution.seeds)} seeds in {path}")
+        console.print(render_replaced(stability(done.replaced.seeds), new))
+    print_line(console, f"\naccepted: {len(done.distribution.seeds)} seeds in {done.path}")
 
 
 @app.command(name="list")
@@ -201,8 +181,7 @@ def table(
         distribution = store.load(source)
         trainings, precision = list(distribution.seeds), distribution.header.recipe.case.precision
     else:
-        candidates = candidates_of(load_run(measured, source, say))
-        trainings, precision = _whole(candidates)
+        trainings, precision = finished_trainings(candidates_of(load_run(measured, source, say)))
     row = stability(trainings)
     Console().print(render_stability({precision: row}, conditions_of(row)))
 
@@ -211,23 +190,3 @@ def table(
 def published(results: Results = DEFAULT_RESULTS) -> None:
     """Show the accuracy that NVIDIA published for each container, with the errors found in the tables."""
     Console().print(render_published(published_trainings(load_published(results))))
-
-
-def draw(results: Path, run_id: str, candidates: tuple[SeedResult, ...], distribution: SeedDistribution | None) -> Path:
-    """Write the curves of a run's seeds with the band of the distribution; returns the file."""
-    from ssdbench.report.curves import draw_curves
-
-    trainings = [candidate.training for candidate in candidates if candidate.training is not None]
-    path = training_folder(results) / run_id / "curves.svg"
-    write_bytes(path, draw_curves(trainings, distribution))
-    return path
-
-
-def _whole(candidates: tuple[SeedResult, ...]) -> tuple[list[Training], str]:
-    for candidate in candidates:
-        if candidate.training is None or candidate.recipe is None or candidate.failure:
-            raise UsageError(
-                f"launch {candidate.launch}: {candidate.failure}; a stability table needs trainings that ended normally"
-            )
-    precision = candidates[0].recipe.case.precision if candidates and candidates[0].recipe else ""
-    return [candidate.training for candidate in candidates if candidate.training is not None], precision
