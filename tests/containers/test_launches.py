@@ -79,7 +79,7 @@ def test_what_cannot_be_had_or_run_is_a_failure_with_its_sentence(docker: Bench,
     assert refused.kind == "unsupported"
     assert refused.message.startswith(f"{SOUND} cannot be run: ")
     away = replace(docker.engine, command=("docker", "-H", "unix:///no/such/socket"))
-    with pytest.raises(EnvironmentLacksError, match="does not answer"):
+    with pytest.raises(EnvironmentLacksError, match="does not respond"):
         remove_leftovers(away)
 
 

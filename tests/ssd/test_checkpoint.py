@@ -146,7 +146,7 @@ def test_a_checkpoint_that_holds_code_is_refused_by_name(tmp_path):
     path = saved({"model": small().state_dict(), "where": pathlib.PurePosixPath("x")}, tmp_path / "c.pt")
     assert refusal(path).startswith("contains pathlib.PurePosixPath, and only tensors and plain data are loaded")
     path = saved({"model": small()}, tmp_path / "whole.pt")
-    assert refusal(path).startswith("holds torch.nn.modules.container.Sequential")
+    assert refusal(path).startswith("contains torch.nn.modules.container.Sequential")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_ranks_augment_differently(train: Any) -> None:
 
 
 def test_a_data_set_smaller_than_one_global_batch_is_refused(train: Any) -> None:
-    with pytest.raises(DataError, match=r"62 annotated images, fewer than one global batch \(4 x 16\): take a smaller"):
+    with pytest.raises(DataError, match=r"62 annotated images, fewer than one global batch \(4 x 16\): use a smaller"):
         train(world_size=4, batch_size_per_gpu=16)
 
 

@@ -226,7 +226,7 @@ def test_an_older_dali_than_was_tested_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(nvidia_dali, "__version__", "1.25.0")
     monkeypatch.delitem(sys.modules, dali_graph.__name__)
     with pytest.raises(
-        EnvironmentLacksError, match=r"DALI 1\.25\.0 is too old for the dali pipeline: take 1\.26 or newer"
+        EnvironmentLacksError, match=r"DALI 1\.25\.0 is too old for the dali pipeline: use 1\.26 or newer"
     ):
         importlib.import_module(dali_graph.__name__)
 
