@@ -7,17 +7,15 @@ from typing import Annotated
 from rich.console import Console
 from rich.text import Text
 
-from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
+from ssdbench.analysis.history.series import measured_cases
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
 from ssdbench.cli.writing import write_text
-from ssdbench.errors import StoreError, UsageError
-from ssdbench.harness.run_setup import trains_for_accuracy
+from ssdbench.errors import UsageError
 from ssdbench.report.history import csv_of, render_cases, render_series
 from ssdbench.schema.history import Grouping, Series
-from ssdbench.schema.record import Run
-from ssdbench.workflows.judging import load_whole
+from ssdbench.workflows.histories import load_all_runs, select_series, trained_runs
 from ssdbench.workflows.reporting import site_pages
 
 
@@ -63,20 +61,13 @@ def history(
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists the measured ones")
     store, console = open_store(results, store_url), Console()
-    whole = [load_whole(store, header.run_id, say) for header in store.headers()]
-    if not whole:
-        raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
+    whole = load_all_runs(store, say)
     runs = [last_attempts(run) for run in whole]
-    cases = measured_cases(runs)
     if case is None and html is None:
-        console.print(render_cases(cases))
+        console.print(render_cases(measured_cases(runs)))
         return
-    if case is None:
-        found = every_series(runs, by=by, metric=metric, hardware=hardware)
-    else:
-        key = find_case(cases, case).case_key
-        found = {key: series_of(runs, key, by=by, metric=metric, hardware=hardware)}
-    trained = _trained(whole, hardware) if html is not None and case is None else []
+    found = select_series(runs, case, by=by, metric=metric, hardware=hardware)
+    trained = trained_runs(whole, hardware) if html is not None and case is None else []
     if not found and not trained:
         raise UsageError(
             f"{store.name}: nothing to show on hardware {hardware!r} by {by.value}; see `ssdbench history`"
@@ -86,10 +77,6 @@ def history(
         return
     for series in found.values():
         _show(console, series, as_csv=as_csv)
-
-
-def _trained(runs: Iterable[Run], hardware: str) -> list[Run]:
-    return [run for run in runs if trains_for_accuracy(run.header.plan) and hardware in run.header.hardware.key]
 
 
 def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:

@@ -1,0 +1,42 @@
+"""Selects what a history shows: the series of one case or of all, and the runs trained for accuracy."""
+
+from collections.abc import Iterable, Sequence
+
+from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
+from ssdbench.errors import StoreError
+from ssdbench.harness.run_setup import trains_for_accuracy
+from ssdbench.harness.stores.store import Store
+from ssdbench.schema.history import Grouping
+from ssdbench.schema.record import Run
+from ssdbench.workflows.display import Say
+from ssdbench.workflows.judging import load_whole
+from ssdbench.workflows.reporting import History
+
+
+def load_all_runs(store: Store, say: Say) -> list[Run]:
+    """Every stored run with all its arms.
+
+    Raises:
+        StoreError: there is none, or one cannot be read.
+    """
+    runs = [load_whole(store, header.run_id, say) for header in store.headers()]
+    if not runs:
+        raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
+    return runs
+
+
+def select_series(runs: Sequence[Run], case: str | None, *, by: Grouping, metric: str | None, hardware: str) -> History:
+    """The series of a case, given by its key or a part of its key or title; None: of all cases.
+
+    Raises:
+        UsageError: no such case or metric, or nothing of the case can be shown.
+    """
+    if case is None:
+        return every_series(runs, by=by, metric=metric, hardware=hardware)
+    key = find_case(measured_cases(runs), case).case_key
+    return {key: series_of(runs, key, by=by, metric=metric, hardware=hardware)}
+
+
+def trained_runs(runs: Iterable[Run], hardware: str) -> list[Run]:
+    """The runs of trainings on hardware with this in its key."""
+    return [run for run in runs if trains_for_accuracy(run.header.plan) and hardware in run.header.hardware.key]
