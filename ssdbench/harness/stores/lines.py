@@ -42,13 +42,13 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
         StoreError: the file cannot be written.
     """
     with _writing(path), path.open("r+b") as file:
-        _go_behind_last_whole_line(file)
+        _seek_after_last_whole_line(file)
         file.write(b"".join(line.encode() + b"\n" for line in lines))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _go_behind_last_whole_line(file: BinaryIO) -> None:
+def _seek_after_last_whole_line(file: BinaryIO) -> None:
     end = file.seek(0, os.SEEK_END)
     file.seek(max(0, end - 1))
     if file.read(1) == b"\n":
