@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests engine-tests package package-tests mutants old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean
+.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -67,12 +67,16 @@ WORKERS := $(shell expr $$(nproc) + 1)
 COVERAGE := --cov --cov-report= --cov-fail-under=0
 
 tests: environment
-	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm)) and not more_dali and not packages" $(COVERAGE)
+	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "not (slow and (containers or slurm or fault)) and not long and not more_dali and not packages" $(COVERAGE)
 	@test -z "$(COVERAGE)" || { \
 	  echo "lines and branches of runtime/ and worker/:" && \
 	  $(RUN)/python -m coverage report --fail-under=0 --include="ssdbench/runtime/*,ssdbench/worker/*" && \
 	  echo "lines and branches of the whole package, in percent:" && \
 	  $(RUN)/python -m coverage report --format=total; }
+
+# Whole trainings and runs of many launches: some fifteen minutes. `make test` has a shorter test of each.
+long-tests: environment
+	$(RUN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadgroup -m "long"
 
 # Whole runs in containers and over Slurm, where they are installed (ci/install-*.sh): some ten minutes more.
 engine-tests: environment
@@ -92,6 +96,10 @@ package: environment
 # Plants the faults of tests/mutants.toml one at a time and runs the tests that have to see them: some minutes.
 mutants: environment
 	$(RUN)/python -m tests.mutants
+
+# Injects every fault of tests/faults, also the slow ones, and writes the counts of docs/reliability.md: some minutes.
+faults: environment
+	$(RUN)/pytest tests/faults --matrix docs/reliability.md
 
 # The dali pipeline on every older DALI: 5 wheels of 0.9 GB more, and some minutes.
 old-dali-tests: environment $(MORE_DALI:%=.environments/dali-%/.complete)

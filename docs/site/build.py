@@ -30,7 +30,10 @@ SECTIONS = {
         *("examples.md", "pytest.md", "formats.md", "gpu-check.md"),
     ],
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],
-    "Explanation": ["verdicts.md", "method.md", "performance.md", "architecture.md", "contributing.md", "changelog.md"],
+    "Explanation": [
+        *("verdicts.md", "method.md", "reliability.md", "performance.md", "architecture.md", "contributing.md"),
+        "changelog.md",
+    ],
 }
 _OUTSIDE = {
     "index.md": "README.md",
