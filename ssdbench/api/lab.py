@@ -200,7 +200,7 @@ class Lab:
         Failed and invalid launches are left out, as `ssdbench history` does it. Index: rows, from 0.
 
         Args:
-            case: key of the case, or a part of its key or title that names one case.
+            case: key of the case, or words of its key or title that name one case.
             hardware: of hardware keys that have this in them.
             by: what makes a point, as `ssdbench history --by` takes it.
             metric: another metric than the one that is gated.

@@ -14,7 +14,7 @@ from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store,
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
 from ssdbench.report.history import csv_of, render_cases, render_series
-from ssdbench.schema.history import Grouping, Series
+from ssdbench.schema.history import Grouping
 from ssdbench.workflows.histories import load_all_runs, select_series, trained_runs
 from ssdbench.workflows.reporting import site_pages
 
@@ -27,7 +27,9 @@ def _grouping(text: str) -> Grouping:
 
 
 def history(
-    case: Annotated[str | None, argument("Key of a case, or a part of its key or title.", "CASE")] = None,
+    case: Annotated[
+        str | None, argument("Words of the names of cases, or a key: resnet50, 'train amp'.", "CASE")
+    ] = None,
     hardware: Annotated[
         str, option("Hardware key, or a part of it; default: all hardware.", metavar="KEY", panel=SUITE)
     ] = "",
@@ -51,10 +53,11 @@ def history(
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
 ) -> None:
-    """Show a case over time with its change points; without CASE, list the measured cases.
+    """Show cases over time with their change points; without CASE, list the measured cases.
 
-    Change points are informational and do not affect the exit code. Different hardware, workload versions, protocols
-    and images form separate series. --html writes pages about all cases (or CASE) and a report of every run.
+    CASE may be several words in quotes; every case whose name has all of them is shown. Change points are informational
+    and do not affect the exit code. Different hardware, workload versions, protocols and images form separate series.
+    --html writes pages about all cases (or CASE) and a report of every run.
     """
     if as_csv and html:
         raise UsageError("--csv and --html are two outputs; choose one")
@@ -69,14 +72,16 @@ def history(
     found = select_series(runs, case, by=by, metric=metric, hardware=hardware)
     trained = trained_runs(whole, hardware) if html is not None and case is None else []
     if not found and not trained:
-        raise UsageError(
-            f"{store.name}: nothing to show on hardware {hardware!r} by {by.value}; see `ssdbench history`"
-        )
+        raise UsageError(f"{store.name}: {_nothing(by, hardware)}")
     if html:
         _write_site(html, site_pages(store, results, whole, trained, found, by))
         return
-    for series in found.values():
-        _show(console, series, as_csv=as_csv)
+    every = [series for of_case in found.values() for series in of_case]
+    if as_csv:
+        print(csv_of(every), end="")
+        return
+    for number, series in enumerate(every):
+        console.print(*([Text()] if number else []), render_series(series, console.width), sep="\n")
 
 
 def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
@@ -87,9 +92,9 @@ def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
     print(f"written: {count} pages, starting with {folder / 'index.html'}")
 
 
-def _show(console: Console, found: tuple[Series, ...], *, as_csv: bool) -> None:
-    if as_csv:
-        print(csv_of(found), end="")
-        return
-    for number, series in enumerate(found):
-        console.print(*([Text()] if number else []), render_series(series, console.width), sep="\n")
+def _nothing(by: Grouping, hardware: str) -> str:
+    """Why there is no series, and what helps."""
+    where = f" on hardware {hardware!r}" if hardware else ""
+    if by is Grouping.CONTAINER:
+        return f"nothing was measured in NVIDIA's container{where}; use --by run, or measure there"
+    return f"nothing to show{where}; `ssdbench history` lists the cases and their hardware"

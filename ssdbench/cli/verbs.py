@@ -44,7 +44,7 @@ VERBS: Mapping[str, Verb] = {
     "history": Verb(
         "history",
         "history",
-        "Show a case over time with its change points; without CASE, list the measured cases.",
+        "Show cases over time with their change points; without CASE, list the measured cases.",
     ),
     "table": Verb(
         "table",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
+from ssdbench.analysis.history.series import every_series, find_cases, measured_cases, series_of
 from ssdbench.errors import StoreError
 from ssdbench.harness.run_setup import trains_for_accuracy
 from ssdbench.harness.stores.store import Store
@@ -26,15 +26,19 @@ def load_all_runs(store: Store, say: Say) -> list[Run]:
 
 
 def select_series(runs: Sequence[Run], case: str | None, *, by: Grouping, metric: str | None, hardware: str) -> History:
-    """The series of a case, given by its key or a part of its key or title; None: of all cases.
+    """The series of the cases that `case` names, as `find_cases` takes it; None: of all cases.
+
+    Of several cases those without a series are left out.
 
     Raises:
-        UsageError: no such case or metric, or nothing of the case can be shown.
+        UsageError: no such case or metric, or nothing of the only case can be shown.
     """
     if case is None:
         return every_series(runs, by=by, metric=metric, hardware=hardware)
-    key = find_case(measured_cases(runs), case).case_key
-    return {key: series_of(runs, key, by=by, metric=metric, hardware=hardware)}
+    keys = [found.case_key for found in find_cases(measured_cases(runs), case)]
+    if len(keys) == 1:
+        return {keys[0]: series_of(runs, keys[0], by=by, metric=metric, hardware=hardware)}
+    return every_series(runs, keys, by=by, metric=metric, hardware=hardware)
 
 
 def trained_runs(runs: Iterable[Run], hardware: str) -> list[Run]:

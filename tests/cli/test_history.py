@@ -81,6 +81,23 @@ def test_csv_has_every_point_in_the_metrics_own_unit(results: Path):
     )
 
 
+def test_several_cases_are_several_series(results: Path):
+    outcome = ssdbench("history", "resnet", "--by", "container", "--results", results)
+    assert (outcome.code, outcome.err) == (0, "")
+    headings = [line for line in outcome.out.splitlines() if "1 proc × batch 2, " in line]
+    assert [heading.split()[0] for heading in headings] == ["infer", "train"]
+    rows = list(csv.DictReader(io.StringIO(ssdbench("history", "fp32", "--csv", "--results", results).out)))
+    assert len(rows) == 2 * NIGHTS  # under one line of headings
+    assert {row["case"] for row in rows} == {A.key, B.key}
+
+
+def test_outside_of_containers_the_remedy_is_the_other_grouping(tmp_path: Path):
+    keep(tmp_path, a_run((A, [0.1]), (B, [0.1])))
+    outcome = ssdbench("history", "fp32", "--by", "container", "--results", tmp_path)
+    assert outcome.code == 2
+    assert "nothing was measured in NVIDIA's container; use --by run, or measure there" in outcome.err
+
+
 def test_another_machine_is_a_series_of_its_own(results: Path):
     keep(results, a_run(run_id="elsewhere", hardware=GPU_HARDWARE))
     both = ssdbench("history", "train", "--results", results)
@@ -100,7 +117,8 @@ def test_without_a_case_those_that_were_measured_are_listed(results: Path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("resnet",), "'resnet' names 2 cases; write more of one: infer-resnet50"),
+        (("infer", "--by", "container", "--hardware", "v100"), "never measured on hardware 'v100'"),
+        (("fp32", "--hardware", "v100"), "nothing to show on hardware 'v100'; `ssdbench history` lists the cases"),
         (("bert",), "no case 'bert' was measured; there are infer-resnet50"),
         (("train", "--metric", "speed"), "--metric 'speed' is unknown; there are throughput"),
         (("train", "--hardware", "v100"), "never measured on hardware 'v100'; it was on cpu-2x-example"),

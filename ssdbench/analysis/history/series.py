@@ -8,7 +8,7 @@ invalid launches, and those without a figure, are left out and counted in a note
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
@@ -59,23 +59,41 @@ def measured_cases(runs: Iterable[Run]) -> tuple[CaseHistory, ...]:
 
 
 def find_case(cases: Sequence[CaseHistory], asked: str) -> CaseHistory:
-    """The case of this key, or the only one that has `asked` in its key or title.
+    """The one case that `find_cases` finds.
 
     Raises:
         UsageError: none, or several; the sentence names them.
     """
-    exact = [case for case in cases if asked in (case.case_key, case.title)]
-    part = asked.casefold()
-    found = exact or [case for case in cases if part in case.case_key.casefold() or part in case.title.casefold()]
-    if len(found) == 1:
-        return found[0]
-    if not cases:
-        raise UsageError(f"no case {asked!r}: nothing was measured yet; begin with `ssdbench run`")
-    if found:
+    found = find_cases(cases, asked)
+    if len(found) > 1:
         raise UsageError(
             f"{asked!r} names {len(found)} cases; write more of one: {shorten_list([c.case_key for c in found], 8)}"
         )
+    return found[0]
+
+
+def find_cases(cases: Sequence[CaseHistory], asked: str) -> tuple[CaseHistory, ...]:
+    """The case of this key or title, else the cases whose key or title has every word of `asked`.
+
+    A word counts wherever it is, so `train batch` and `batch train` ask for the same cases. Whole words go before parts
+    of words: `bs8` does not find `bs80` where there is a `bs8`.
+
+    Raises:
+        UsageError: none; the sentence names those that there are.
+    """
+    if not cases:
+        raise UsageError(f"no case {asked!r}: nothing was measured yet; begin with `ssdbench run`")
+    exact = tuple(case for case in cases if asked in (case.case_key, case.title))
+    words = asked.casefold().split()
+    whole = tuple(case for case in cases if set(words) <= {*re.split(r"[\s-]+", _name(case))})
+    parts = tuple(case for case in cases if all(word in _name(case) for word in words))
+    if found := exact or whole or parts:
+        return found
     raise UsageError(f"no case {asked!r} was measured; there are {shorten_list([case.case_key for case in cases], 8)}")
+
+
+def _name(case: CaseHistory) -> str:
+    return f"{case.case_key} {case.title}".casefold()
 
 
 def series_of(
@@ -101,9 +119,16 @@ def series_of(
 
 
 def every_series(
-    runs: Sequence[Run], *, by: Grouping = Grouping.RUN, metric: str | None = None, hardware: str = ""
+    runs: Sequence[Run],
+    case_keys: Container[str] | None = None,
+    *,
+    by: Grouping = Grouping.RUN,
+    metric: str | None = None,
+    hardware: str = "",
 ) -> dict[str, tuple[Series, ...]]:
-    """The series of every case that has one, by key; arguments as of `series_of`. Trainings for accuracy have none.
+    """The series of every case that has one, by key; trainings for accuracy have none.
+
+    `case_keys` restricts the cases; the other arguments are those of `series_of`.
 
     Raises:
         UsageError: an unknown metric.
@@ -111,7 +136,8 @@ def every_series(
     by_case: dict[str, list[tuple[Run, Record]]] = {}
     for run in runs:
         for record in run.records:
-            if hardware in record.hardware.key and is_timed(record.case):
+            asked = case_keys is None or record.case.key in case_keys
+            if asked and hardware in record.hardware.key and is_timed(record.case):
                 by_case.setdefault(record.case.key, []).append((run, record))
     found = {}
     for key, launches in sorted(by_case.items()):

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssdbench.analysis.history.series import every_series, find_case, measured_cases, series_of
+from ssdbench.analysis.history.series import every_series, find_case, find_cases, measured_cases, series_of
 from ssdbench.errors import UsageError
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
@@ -117,6 +117,21 @@ def test_cases_are_found_by_key_title_or_a_part_of_either():
         find_case(cases, "bert")
     with pytest.raises(UsageError, match="nothing was measured yet"):
         find_case((), "bert")
+
+
+def test_words_find_cases_in_any_order_and_whole_words_first():
+    eight, eighty = a_case(batch_size_per_gpu=8), a_case(batch_size_per_gpu=80)
+    cases = measured_cases([a_run((A, (0.1,)), (B, (0.1,)), (eight, (0.1,)), (eighty, (0.1,)))])
+
+    def found(asked: str) -> set[str]:
+        return {case.case_key for case in find_cases(cases, asked)}
+
+    assert found("bs8") == found("resnet18 bs8") == found("bs8 Train") == {eight.key}
+    assert found("train bs80") == {eighty.key}
+    assert found("train") == {A.key, eight.key, eighty.key}
+    assert found("resn fp3") == {A.key, B.key, eight.key, eighty.key}
+    with pytest.raises(UsageError, match="no case 'train resnet50' was measured"):
+        find_cases(cases, "train resnet50")
 
 
 def test_a_key_that_is_the_beginning_of_another_is_found():
