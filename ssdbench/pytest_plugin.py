@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options; all but the first have defaults."""
     group = parser.getgroup("ssdbench", "performance verdicts")
     group.addoption("--ssdbench-suite", metavar="SUITE", help="make every case of this suite a test (name or .toml)")
-    group.addoption("--ssdbench-results", metavar="DIR", default="results", help="folder of records and baselines")
+    group.addoption("--ssdbench-results", metavar="DIR", help="folder of records and baselines")
     group.addoption("--ssdbench-baseline", metavar="NAME", default="main", help="baseline to compare with")
     group.addoption(
         "--ssdbench-allow", metavar="LIST", default="", help=f"skip in place of fail, by commas: {', '.join(UNDECIDED)}"
@@ -98,7 +98,8 @@ class SuiteFile(pytest.File):
         from ssdbench.workflows.suite_gate import open_gate
 
         config = self.config
-        results = config.invocation_params.dir / config.getoption("--ssdbench-results")
+        asked = config.getoption("--ssdbench-results")
+        results = None if asked is None else config.invocation_params.dir / asked
         try:
             gate = open_gate(self.path, results, config.getoption("--ssdbench-baseline"), _Lines(config).say)
         except SsdbenchError as error:

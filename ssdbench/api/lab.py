@@ -22,7 +22,7 @@ from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.readers.published import load_published
 from ssdbench.harness.stores.files import FileArchive
-from ssdbench.harness.stores.opening import open_store
+from ssdbench.harness.stores.opening import open_store, results_folder
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
@@ -33,13 +33,14 @@ RunLike = str | Run
 """A run, or what names one: a run id, its unique beginning, the path of a .jsonl file, or `latest`."""
 
 
-def open(url: str | os.PathLike[str] | None = None, *, results: str | os.PathLike[str] = "results") -> Lab:
+def open(url: str | os.PathLike[str] | None = None, *, results: str | os.PathLike[str] | None = None) -> Lab:
     """Open a store of runs. Nothing is created.
 
     Args:
         url: a folder of results, `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`; None: the store that the
             variable SSDBENCH_STORE names, else the folder `results`.
-        results: the folder whose spool is sent to a database first, as on the command line.
+        results: the folder whose spool is sent to a database first, as on the command line; None: the folder that the
+            variable SSDBENCH_RESULTS names, else `results`.
 
     Raises:
         StoreError: the URL is none that can be used, or the database has another version.
@@ -53,8 +54,9 @@ def open(url: str | os.PathLike[str] | None = None, *, results: str | os.PathLik
     >>> len(lab.published(container="22.10"))
     111
     """
-    store = open_store(Path(results), None if url is None else os.fspath(url), _warn)
-    folder = store.archive.root if isinstance(store.archive, FileArchive) else Path(results)
+    asked = results_folder() if results is None else Path(results)
+    store = open_store(asked, None if url is None else os.fspath(url), _warn)
+    folder = store.archive.root if isinstance(store.archive, FileArchive) else asked
     return Lab(store, folder)
 
 

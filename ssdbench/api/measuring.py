@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.harness.run_setup import require_speed
-from ssdbench.harness.stores.opening import open_store
+from ssdbench.harness.stores.opening import open_store, results_folder
 from ssdbench.schema.record import Record, Run
 from ssdbench.workflows.display import NoObserver, Quiet
 from ssdbench.workflows.measuring import measure as measure_run
@@ -18,7 +18,7 @@ from ssdbench.workflows.measuring import setup_suite
 def measure(
     suite: str | os.PathLike[str],
     *,
-    results: str | os.PathLike[str] = "results",
+    results: str | os.PathLike[str] | None = None,
     store: str | None = None,
     seed: int = 1,
     python: str | None = None,
@@ -30,7 +30,8 @@ def measure(
 
     Args:
         suite: its name (`smoke`, `nightly`, `monthly`), or the path of a .toml file.
-        results: the folder of records and baselines.
+        results: the folder of records and baselines; None: the one that the variable SSDBENCH_RESULTS names, else
+            `results`.
         store: URL of a database that takes the records, as `ssdbench.open` takes it; None: the one that the variable
             SSDBENCH_STORE names, else `results`.
         seed: of weights, augmentation and the order of images.
@@ -52,7 +53,7 @@ def measure(
         ssdbench.open("results").verdicts(run, baseline="main")
     """
     say = progress or _nothing
-    opened = open_store(Path(results), store, say)
+    opened = open_store(results_folder() if results is None else Path(results), store, say)
     setup = setup_suite(os.fspath(suite), seed=seed, python=python)
     require_speed(setup.plan)
     return measure_run(opened, setup, Quiet(_Sentences(say, len(setup.plan.order)))).run

@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Measure SSD300 v1.1 (PyTorch, DALI) and judge the results against a baseline.",
     epilog=EPILOG,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )

@@ -10,13 +10,14 @@ import typer
 from ssdbench.cli.bisect import bisect
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
-from ssdbench.cli.options import DEFAULT_RESULTS, Budget, Json
+from ssdbench.cli.options import Budget, Json
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.suite_options import takes_options
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.containers.config import DEFAULT_FILE, load_containers
 from ssdbench.harness.containers.registry import open_repository
 from ssdbench.harness.containers.seen_tags import check_tags
+from ssdbench.harness.stores.opening import results_folder
 from ssdbench.workflows.deciding import deadline_of, is_unfinished
 from ssdbench.workflows.images import find_earlier_run, resume_run
 from ssdbench.workflows.measuring import measure
@@ -26,7 +27,7 @@ app.command()(takes_options(bisect))
 
 Old = Annotated[str, argument("Image of the baseline: repository:tag, or a tag of ci/containers.toml.", "OLD")]
 New = Annotated[str, argument("Image that is judged.", "NEW")]
-_SEEN = DEFAULT_RESULTS / "containers-seen.json"
+_SEEN = "containers-seen.json"
 
 Images = Annotated[list[str] | None, argument("Images; default: all of ci/containers.toml.", "IMAGE")]
 
@@ -88,7 +89,9 @@ def new(
     state: Annotated[
         Path | None,
         option(
-            "File of the digests seen before; default: results/containers-seen.json.", metavar="FILE", panel=STORING
+            "File of the digests seen before; default: containers-seen.json next to the records.",
+            metavar="FILE",
+            panel=STORING,
         ),
     ] = None,
     plain_http: Annotated[
@@ -104,7 +107,7 @@ def new(
     repository = repository or load_containers(containers).repository
     if repository is None:
         raise UsageError(f"no repository: name one, or write `repository = ...` into {containers}")
-    news = check_tags(open_repository(repository, plain_http=plain_http), state or _SEEN, match)
+    news = check_tags(open_repository(repository, plain_http=plain_http), state or results_folder() / _SEEN, match)
     if as_json:
         print(json.dumps({"repository": repository, "tags": [asdict(tag) for tag in news]}))
     else:

@@ -18,7 +18,10 @@ STORE_HELP = (
 RunName = Annotated[
     str, argument("Run id, the beginning of one if it is unique, a .jsonl file, or latest.", metavar="RUN")
 ]
-Results = Annotated[Path, option("Folder of records and baselines.", metavar="FOLDER", panel=STORING)]
+Results = Annotated[
+    Path,
+    option("Folder of records and baselines.", metavar="FOLDER", panel=STORING, envvar=opening.RESULTS_VARIABLE),
+]
 StoreUrl = Annotated[str | None, option(STORE_HELP, "--store", metavar="URL", panel=STORING)]
 BaselineName = Annotated[
     str | None,

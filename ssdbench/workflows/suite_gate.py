@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.harness.run_setup import RunSetup
-from ssdbench.harness.stores.opening import open_store
+from ssdbench.harness.stores.opening import open_store, results_folder
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite
 from ssdbench.schema.case import PlannedCase
@@ -52,16 +52,17 @@ def suite_path(name: str) -> Path:
     return find_suite(name)
 
 
-def open_gate(suite: Path, results: Path, baseline: str, say: Say) -> Gate:
+def open_gate(suite: Path, results: Path | None, baseline: str, say: Say) -> Gate:
     """Plan a suite for this machine.
 
     Args:
         suite: its .toml file.
-        results: folder of records and baselines; SSDBENCH_STORE in the environment names a database instead.
+        results: folder of records and baselines; None: the one that SSDBENCH_RESULTS in the environment names, else
+            `results`. SSDBENCH_STORE names a database instead.
         baseline: the baseline to compare with.
         say: hears what becomes of records that wait for a database.
 
     Raises:
         SsdbenchError: the suite is wrong, or this machine lacks what measures.
     """
-    return Gate(setup=setup_suite(suite), store=open_store(results, None, say), baseline=baseline)
+    return Gate(setup=setup_suite(suite), store=open_store(results or results_folder(), None, say), baseline=baseline)

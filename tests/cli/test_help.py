@@ -60,6 +60,13 @@ def test_a_value_has_one_name_and_an_option_is_in_a_known_panel(words: tuple[str
         assert {"Suite", "Model", "Measuring", "Storing", "Output"} <= set(re.findall(r"╭─ (\w+) ─", text)) | {"Output"}
 
 
+@pytest.mark.parametrize("words", [(), ("run",), ("data", "synth")], ids=" ".join)
+def test_h_is_short_for_help(words: tuple[str, ...]) -> None:
+    short = ssdbench(*words, "-h", columns=100)
+    assert short == ssdbench(*words, "--help", columns=100)
+    assert short.code == 0
+
+
 def test_exit_codes_are_one_line_each_in_a_narrow_terminal() -> None:
     lines = ssdbench("--help", columns=60).out.partition("Exit codes:")[2].strip().splitlines()
     assert [int(line.split()[0]) for line in lines] == [*range(10), 130]

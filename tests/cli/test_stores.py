@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ssdbench import open as open_lab
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileStore
@@ -245,3 +246,14 @@ def test_workers_do_not_inherit_the_store(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SSDBENCH_STORE", "postgresql://me:hush@host/db")
     monkeypatch.setenv("PGPASSWORD", "hush")
     assert "hush" not in repr(worker_environment({}))
+
+
+def test_the_environment_names_the_folder_where_no_option_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    keep(tmp_path / "chosen", a_run((A, [0.1])))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SSDBENCH_RESULTS", "chosen")
+    assert A.title.split(" · ")[0] in ssdbench("history").out
+    assert len(open_lab().launches()) == 1
+    elsewhere = ssdbench("history", "--results", tmp_path / "elsewhere")
+    assert (elsewhere.code, elsewhere.out) == (2, "")
+    assert "SSDBENCH_RESULTS" in ssdbench("run", "--help", columns=140).out

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 VARIABLE = "SSDBENCH_STORE"
 """Names the store where no option does."""
 
+RESULTS_VARIABLE = "SSDBENCH_RESULTS"
+"""Names the folder of records and baselines where no option does."""
+
 SECRETS = (VARIABLE, "PGPASSWORD")
 """Variables that may hold a password: workers do not inherit them."""
 
@@ -45,6 +48,11 @@ def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> St
     store = SpoolingStore(archive, spool_of(results, archive), say)
     store.deliver()
     return store
+
+
+def results_folder() -> Path:
+    """The folder of records and baselines where no option names one."""
+    return Path(os.environ.get(RESULTS_VARIABLE) or "results")
 
 
 def store_place(results: Path, url: str | None) -> str:
