@@ -61,7 +61,7 @@ def test_drift_between_sessions_does_not_reach_interleaved_launches():
     assert score(OURS, World(name="drift", session_drift=0.005), 5, SEED).false_changes.count == 0
 
 
-def test_stored_sessions_convict_of_no_drift():
+def test_a_drift_between_stored_sessions_is_no_regression():
     found = score(Stored(), World(name="drift", session_drift=0.005), 10, SEED)
     assert found.false_changes.count == 0
 

@@ -25,7 +25,7 @@ options = { epochs = 2, base_learning_rate = 0.032, warmup_iterations = 20, vali
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_objects_of_unseen_images_are_found_after_240_images(ssdbench: Ssdbench, tmp_path: Path) -> None:
     (tmp_path / "learns.toml").write_text(SUITE)

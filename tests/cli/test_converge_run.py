@@ -89,18 +89,30 @@ def wait_for_epoch(results: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_training_killed_in_an_epoch_ends_with_the_weights_of_an_undisturbed_one(
+def test_a_training_killed_with_its_host_ends_with_the_weights_of_an_undisturbed_one(
+    ssdbench: Ssdbench, start: Start, tmp_path: Path
+) -> None:
+    asked = ("converge", "--suite", suite(tmp_path), "--results")
+    done = ssdbench(*asked, "whole")
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    assert (only_training(tmp_path / "whole") / "detections.png").read_bytes()[:4] == b"\x89PNG"
+    told = ssdbench("report", "latest", "--results", "whole")
+    assert told.stdout.startswith("Not judged: 1 seed of accuracy resnet18 fp32 trained, final AP"), told.stderr
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(re.findall('src="data:image/(?:png|jpeg);base64,', text)) == 1
+    assert "every planned seed finished and was evaluated" in text
+    kill_host_and_ranks(start(*asked, "all"), tmp_path / "all")
+    require_resumed(ssdbench, tmp_path, "all")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_two_ranks_of_which_one_or_all_are_killed_end_with_the_weights_of_undisturbed_ones(
     ssdbench: Ssdbench, start: Start, tmp_path: Path
 ) -> None:
     asked = ("converge", "--suite", suite(tmp_path, ranks=2, pipeline="dali"), "--results")
     done = ssdbench(*asked, "whole")
     assert done.returncode == ExitCode.OK, done.stdout + done.stderr
-    assert (only_training(tmp_path / "whole") / "detections.png").read_bytes()[:4] == b"\x89PNG"
-    told = ssdbench("report", "latest", "--results", "whole")
-    assert told.stdout.startswith("Not judged: 1 seed of accuracy resnet18 dali fp32 trained, final AP"), told.stderr
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert len(re.findall('src="data:image/(?:png|jpeg);base64,', text)) == 1
-    assert "every planned seed finished and was evaluated" in text
 
     host = start(*asked, "one-rank")
     wait_for_epoch(tmp_path / "one-rank")
@@ -113,20 +125,26 @@ def test_a_training_killed_in_an_epoch_ends_with_the_weights_of_an_undisturbed_o
     assert record.training is not None
     assert len(record.training.results) >= 1
 
-    host = start(*asked, "all")
-    wait_for_epoch(tmp_path / "all")
+    kill_host_and_ranks(start(*asked, "all"), tmp_path / "all")
+    for broken in ("one-rank", "all"):
+        require_resumed(ssdbench, tmp_path, broken)
+
+
+def kill_host_and_ranks(host: "psutil.Popen | Any", results: Path) -> None:
+    wait_for_epoch(results)
     for process in [psutil.Process(host.pid), *workers(host)]:
         process.send_signal(signal.SIGKILL)
     host.wait()
-    assert not FileStore(tmp_path / "all").load("latest").records
+    assert not FileStore(results).load("latest").records
 
-    for broken in ("one-rank", "all"):
-        resumed = ssdbench("converge", "--resume", "--results", broken)
-        assert resumed.returncode == ExitCode.OK, resumed.stdout + resumed.stderr
-        require_same_outcome(tmp_path / "whole", tmp_path / broken)
-    records = len(FileStore(tmp_path / "all").load("latest").records)
-    assert ssdbench("converge", "--resume", "--results", "all").returncode == ExitCode.OK
-    assert len(FileStore(tmp_path / "all").load("latest").records) == records, "nothing was left to train"
+
+def require_resumed(ssdbench: Ssdbench, folder: Path, broken: str) -> None:
+    resumed = ssdbench("converge", "--resume", "--results", broken)
+    assert resumed.returncode == ExitCode.OK, resumed.stdout + resumed.stderr
+    require_same_outcome(folder / "whole", folder / broken)
+    records = len(FileStore(folder / broken).load("latest").records)
+    assert ssdbench("converge", "--resume", "--results", broken).returncode == ExitCode.OK
+    assert len(FileStore(folder / broken).load("latest").records) == records, "nothing was left to train"
 
 
 def require_same_outcome(undisturbed: Path, broken: Path) -> None:
@@ -187,7 +205,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_keeps_the_epoch_before_it_and_a_larger_one_goes_on(
     ssdbench: Ssdbench, tmp_path: Path, small_disk: Path
 ) -> None:

@@ -30,7 +30,7 @@ def faster_baseline(tmp_path: Path) -> Path:
     return source.parent
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_planted_slowdown_is_regressed_and_an_equal_build_is_not(
     ssdbench: Ssdbench, tmp_path: Path, faster_baseline: Path

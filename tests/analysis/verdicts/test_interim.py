@@ -10,12 +10,12 @@ SETTINGS = Settings()
 WHOLE = some_launches(cases=4, noise=5e-4, changes={0: 0.02, 1: 0.05})
 
 
-def first(night: LaunchesByCase, measured: int, fresh: dict[str, int] | None = None) -> LaunchesByCase:
+def first(run: LaunchesByCase, measured: int, fresh: dict[str, int] | None = None) -> LaunchesByCase:
     return {
         name: replace(
             case, measure=case.measure.first(measured), confirm=case.confirm.first((fresh or {}).get(name, 0))
         )
-        for name, case in night.items()
+        for name, case in run.items()
     }
 
 
@@ -26,26 +26,26 @@ def test_at_the_beginning_nothing_is_said_and_every_case_may_take_both_stages():
     assert (found.said, found.cases_left, found.most_pairs) == ({}, 4, 4 * (15 + 18))
 
 
-def test_after_the_pilot_the_quiet_cases_are_decided_and_the_suspects_wait():
-    night = first(WHOLE, 3)
-    found = interim_state(night, SETTINGS)
-    verdicts = judge(night, SETTINGS)
+def test_after_the_pilot_the_quiet_cases_are_decided_and_the_flagged_cases_wait():
+    run = first(WHOLE, 3)
+    found = interim_state(run, SETTINGS)
+    verdicts = judge(run, SETTINGS)
     assert found.said["2"] == f"decided, unchanged ({verdicts['2'].sentence})"
     assert found.said["0"] == found.said["1"] == "flagged, to be measured again in fresh pairs"
     assert (found.cases_left, found.most_pairs) == (2, 36)
 
 
-def test_while_others_are_in_their_first_stage_a_suspect_waits():
-    night = {**first(WHOLE, 3), "3": replace(WHOLE["3"], measure=WHOLE["3"].measure.first(1), confirm=Arms())}
-    found = interim_state(night, SETTINGS)
+def test_while_others_are_in_their_first_stage_a_flagged_case_waits():
+    run = {**first(WHOLE, 3), "3": replace(WHOLE["3"], measure=WHOLE["3"].measure.first(1), confirm=Arms())}
+    found = interim_state(run, SETTINGS)
     assert set(found.said) == {"0", "1", "2"}
     assert (found.cases_left, found.most_pairs) == (3, 36 + 14 + 18)
 
 
-def test_no_suspect_is_judged_before_all_are_measured_again():
-    night = first(WHOLE, 3, {"0": 9})
-    assert {name: more.stage for name, more in next_pairs(night, SETTINGS).items()} == {"1": Stage.CONFIRM}
-    found = interim_state(night, SETTINGS)
+def test_no_flagged_case_is_judged_before_all_are_measured_again():
+    run = first(WHOLE, 3, {"0": 9})
+    assert {name: more.stage for name, more in next_pairs(run, SETTINGS).items()} == {"1": Stage.CONFIRM}
+    found = interim_state(run, SETTINGS)
     assert found.said["0"] == "measured again, to be judged together with the other flagged cases"
     assert found.said["1"].startswith("flagged")
     assert (found.cases_left, found.most_pairs) == (1, 18)
@@ -60,7 +60,10 @@ def test_at_the_end_everything_is_decided():
 
 
 def test_a_case_that_was_given_up_is_not_left():
-    night = {**first(WHOLE, 3), "0": replace(first(WHOLE, 3)["0"], abandoned="candidate launch 2 failed: it fell")}
-    found = interim_state(night, SETTINGS)
+    run = {
+        **first(WHOLE, 3),
+        "0": replace(first(WHOLE, 3)["0"], abandoned="candidate launch 2 failed: it fell"),
+    }
+    found = interim_state(run, SETTINGS)
     assert found.said["0"] == "decided, inconclusive (candidate launch 2 failed: it fell)"
     assert found.cases_left == 1
