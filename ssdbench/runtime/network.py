@@ -9,7 +9,7 @@ from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.schema.environment import Network
 
 _SIOCGIFADDR = 0x8915
-# Settings that these libraries read; nothing else is recorded, so no secret can be.
+# Settings that these libraries read; of these, those of `schema.variables` are recorded.
 _PREFIXES = ("NCCL_", "GLOO_", "TORCH_NCCL_")
 
 

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from ssdbench.schema.variables import recordable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
@@ -59,13 +61,17 @@ class Network:
     """Where the ranks of a launch ran and how they communicated, as the worker saw it.
 
     `rank_hosts` holds a host name per rank. `interface` is the network interface of rank 0 that has its host's
-    address, None if unknown. `settings` are the variables of rank 0 that NCCL and gloo read.
+    address, None if unknown. `settings` are the variables of rank 0 that NCCL and gloo read; whatever is given, also by
+    a file, only those of `schema.variables` are kept.
     """
 
     rank_hosts: tuple[str, ...]
     backend: str
     interface: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", recordable(self.settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,10 @@ class GpuState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The machine around the worker, as the host side sees it; `interconnect` is a line per kind of link."""
+    """The machine around the worker, as the host side sees it; `interconnect` is a line per kind of link.
+
+    Of the `variables` of an environment, whatever is given, also by a file, only those of `schema.variables` are kept.
+    """
 
     hostname: str
     os: str
@@ -110,3 +119,6 @@ class Host:
     variables: dict[str, str] = field(default_factory=dict)
     gpus: tuple[GpuState, ...] = ()
     interconnect: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", recordable(self.variables))

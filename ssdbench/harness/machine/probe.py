@@ -16,9 +16,8 @@ from ssdbench.harness.machine.gpus import Card, Gpu, VisibleGpus, installed_card
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
+from ssdbench.schema.variables import recordable
 
-# Variables that affect measurements. Their values are recorded, so none that may contain a secret belongs here.
-_RELEVANT_PREFIXES = ("CUDA_", "NCCL_", "OMP_", "MKL_", "GLOO_", "TORCH_", "PYTORCH_", "NVIDIA_", "CUBLAS_", "CUDNN_")
 # NVML's levels of the common ancestor of two GPUs, with the names of `nvidia-smi topo -m`.
 _PATHS: dict[int | None, str] = {0: "same board", 10: "PIX", 20: "PXB", 30: "PHB", 40: "NODE", 50: "SYS"}
 # Values of CUDA_VISIBLE_DEVICES that ask for no GPU.
@@ -76,7 +75,7 @@ def probe_machine() -> Machine:
         container_image=os.environ.get("SSDBENCH_CONTAINER_IMAGE"),
         ssdbench_version=__version__,
         ssdbench_commit=source_commit(SOURCE),
-        variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_RELEVANT_PREFIXES)},
+        variables=recordable(os.environ),
         gpus=found.gpus,
         interconnect=(*found.links, *network_links(Path("/sys/class"))),
     )
