@@ -1,5 +1,6 @@
 """Measures launches one by one. Each is stored before the next starts; an invalid one is replaced, a few times."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from ssdbench.schema.case import Case, LaunchRequest, StepCounts
 from ssdbench.schema.launch_rules import may_be_replaced, usable_measurement
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
 from ssdbench.schema.training import Training
+from ssdbench.schema.variables import mask_secrets
 
 Event = dict[str, object]
 
@@ -184,7 +186,7 @@ class LaunchLoop:
             replacement=replacement,
         )
         if isinstance(outcome, Failure):
-            return replace(record, failure=outcome, training=_partial_training(request.training_folder))
+            return replace(record, failure=_masked(outcome), training=_partial_training(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
         return replace(record, measurement=outcome, invalid_reason=self._validity.invalid_reason(outcome, case))
@@ -270,6 +272,12 @@ def _can_continue(record: Record) -> bool:
     """Whether a training failed for an external reason; a loss that is not finite is a result."""
     external = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full")
     return record.case.workload == "accuracy" and record.failure is not None and record.failure.kind in external
+
+
+def _masked(failure: Failure) -> Failure:
+    """The failure without the values of secrets: a worker inherits them, and may print them."""
+    log = None if failure.log is None else mask_secrets(failure.log, os.environ)
+    return replace(failure, message=mask_secrets(failure.message, os.environ), log=log)
 
 
 def _absolute(weights: str | None) -> str | None:

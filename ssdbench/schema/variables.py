@@ -106,9 +106,9 @@ RECORDED = frozenset(prefix + name for prefix, names in _NAMES.items() for name 
 """The names of variables whose values are recorded."""
 
 # InfiniBand's NCCL_IB_PKEY is an index, but a rule with exceptions is none.
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD|PHRASE)|PWD|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD|PHRASE)|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^/@\s]+@|\b(bearer|basic)\s+\S{8}", re.IGNORECASE)
-
+_SHORTEST_SECRET = 8
 _GIVEN_NAME = re.compile(r"([A-Za-z_][\w-]*)=(?=[^,\s])")
 
 
@@ -133,3 +133,17 @@ def holds_secret(argument: str) -> bool:
     `--env=HF_TOKEN=hf_x`, `--password=x` and `https://user:x@host` do; `--env=HF_TOKEN`, which names it, does not.
     """
     return bool(_CREDENTIALS.search(argument)) or any(map(looks_secret, _GIVEN_NAME.findall(argument)))
+
+
+def mask_secrets(text: str, variables: Mapping[str, str]) -> str:
+    """The text with the values of variables that look like secrets replaced by their names, as `[HF_TOKEN]`."""
+    secrets = {value: name for name, value in variables.items() if looks_secret(name) and _may_be_secret(value)}
+    # The longest first: a value may contain another.
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(value, f"[{secrets[value]}]")
+    return text
+
+
+def _may_be_secret(value: str) -> bool:
+    # SSH_AUTH_SOCK and the like hold paths; `true` and `12345` are in any log.
+    return len(value) >= _SHORTEST_SECRET and not value.startswith("/")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import cache, environment, ssdbench, start  # noqa: F401  the command, as its own tests run it
 from tests.faults import matrix
 
 _OUTCOMES = pytest.StashKey[dict[str, matrix.Injected]]()

@@ -49,6 +49,8 @@ def _folder(pytester: pytest.Pytester, tests: str) -> Path:
     folder.mkdir()
     for name in ("conftest.py", "matrix.py"):
         shutil.copy(Path(__file__).with_name(name), folder)
+    folder.with_name("cli").mkdir()
+    shutil.copy(Path(__file__).parents[1] / "cli" / "conftest.py", folder.with_name("cli"))
     (folder / "test_things.py").write_text(tests)
     pytester.makeini("[pytest]\npythonpath = .\naddopts = --import-mode=importlib\nmarkers = fault: a fault\n")
     page = pytester.path / "page.md"

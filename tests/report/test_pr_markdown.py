@@ -9,6 +9,7 @@ from ssdbench.analysis.verdicts.arms import split_arms
 from ssdbench.analysis.verdicts.compare import compare, compare_arms
 from ssdbench.report.pr_markdown import MOST_LINES, render_markdown
 from ssdbench.schema.record import Run
+from ssdbench.schema.variables import RECORDED
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
 from tests.report.made_up_runs import interleaved_run
 
@@ -35,7 +36,7 @@ def test_a_run_says_what_got_worse_and_by_how_much():
 
 def test_sixty_lines_are_enough_for_any_run():
     cases = [(a_case(batch_size_per_gpu=size), (0.1, a_failure())) for size in range(1, 200)]
-    host = replace(HOST, variables={f"VARIABLE_{n}": "1" for n in range(50)})
+    host = replace(HOST, variables=dict.fromkeys(sorted(RECORDED)[:50], "1"))
     lines = markdown_of(a_run(*cases, host=host)).splitlines()
     assert len(lines) <= MOST_LINES
     assert "- and 186 more cases" in lines

@@ -50,7 +50,7 @@ GPU = GpuState(index=0, uuid="GPU-1", model="NVIDIA H100", memory_bytes=80 * 2**
         a_record(),
         a_record(failure=a_failure(), hardware=GPU_HARDWARE, dataset=None),
         a_record(case=a_case(options={"seconds": 0.1, "label": "x", "count": 3, "stall": True})),
-        a_header(host=replace(HOST, gpus=(GPU,), variables={"A": "1"})),
+        a_header(host=replace(HOST, gpus=(GPU,), variables={"NCCL_ALGO": "Ring"})),
         a_baseline().header,
         LaunchRequest(schema_version=1, case=a_case(), launch=0, seed=1, output="/tmp/out"),
         LaunchRequest(
