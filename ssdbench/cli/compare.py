@@ -23,10 +23,13 @@ from ssdbench.cli.options import (
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
 from ssdbench.cli.printing import print_creep
 from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.store import Store
 from ssdbench.report.terminal import render_comparison
 from ssdbench.report.ungated import render_ungated
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.creep import find_creep
-from ssdbench.workflows.judging import adjust_settings, judge_run, load_whole
+from ssdbench.workflows.judging import Judgement, adjust_settings, judge_run, load_whole
 
 
 def compare(
@@ -64,10 +67,15 @@ def compare(
     if as_json:
         print(codec.dump(comparison))
     elif Path("-") not in [path for _, path in outputs]:
-        console = Console()
-        console.print(render_comparison(comparison, code, console.width))
-        if comparison.ungated:
-            console.print(render_ungated(comparison.ungated))
-        for creep in find_creep(store, last_attempts(measured), judgement.reference, settings):
-            print_creep(console, creep)
+        print_verdicts(store, judgement, comparison, settings)
     raise typer.Exit(code)
+
+
+def print_verdicts(store: Store, judgement: Judgement, comparison: Comparison, settings: Settings) -> None:
+    """Print the verdicts on a run, and its distance from older results."""
+    console = Console()
+    console.print(render_comparison(comparison, judgement.exit_code, console.width))
+    if comparison.ungated:
+        console.print(render_ungated(comparison.ungated))
+    for creep in find_creep(store, last_attempts(judgement.run), judgement.reference, settings):
+        print_creep(console, creep)

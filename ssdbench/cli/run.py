@@ -7,18 +7,21 @@ from typing import Annotated
 
 import typer
 
+from ssdbench.cli.compare import print_verdicts
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, option
 from ssdbench.cli.options import Budget
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
-from ssdbench.errors import UsageError
+from ssdbench.cli.writing import write
+from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.schema.record import BaselineArm, Run
 from ssdbench.workflows import measuring
 from ssdbench.workflows.deciding import deadline_of, is_unfinished, name_of_reference
+from ssdbench.workflows.judging import judge_run
 
 Decide = Annotated[
     bool, option("Measure pairs with a baseline that runs now, until decided.", "--decide", panel=DECIDING)
@@ -36,11 +39,20 @@ BaselineRun = Annotated[
 StoredBaseline = Annotated[
     str | None,
     option(
-        f"With --until-decided: what decides; default: {DEFAULT_BASELINE}.",
+        f"With --compare: what to compare with; with --until-decided: what decides; default: {DEFAULT_BASELINE}.",
         "--baseline",
         metavar="NAME|RUN",
         panel=DECIDING,
     ),
+]
+
+Compare = Annotated[
+    bool,
+    option("Then judge this run, as `ssdbench compare` does, and end with its exit code.", "--compare", panel=DECIDING),
+]
+IdFile = Annotated[
+    Path | None,
+    option("Write the id of this run to a file, for the commands after this one.", metavar="FILE", panel=OUTPUT),
 ]
 
 
@@ -59,11 +71,13 @@ def run(
     until_decided: UntilDecided = False,
     baseline: StoredBaseline = None,
     budget: Budget = None,
+    compare: Compare = False,
+    id_file: IdFile = None,
 ) -> None:
     """Measure a suite or an ad hoc grid on this machine; each launch is stored as soon as it ends.
 
     A LIST is one value, or several separated by commas. Ctrl-C keeps what is measured; --resume continues. Exit code:
-    4 a launch failed, else 0; with --decide and --until-decided as `ssdbench compare`.
+    4 a launch failed, else 0; with --compare, --decide and --until-decided as `ssdbench compare`.
     """
     store, deadline = options.store(), deadline_of(budget)
     if resume:
@@ -74,7 +88,7 @@ def run(
         suite = options.suite()
         if decide and options.launches is not None:
             raise UsageError("--decide measures as many pairs as the verdict rule asks for: omit --launches")
-        against = _reference(store, decide=decide, until_decided=until_decided, baseline=baseline)
+        against = _reference(store, decide=decide, until_decided=until_decided, baseline=baseline, compare=compare)
         baseline_arm = _baseline_arm(
             store, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
@@ -84,7 +98,23 @@ def run(
     if dry_run:
         print_plan(setup, measuring.predict(store, setup))
         return
-    raise typer.Exit(measuring.measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
+    display = TerminalDisplay()
+    begun = measuring.begin(store, setup, display)
+    if id_file is not None:
+        # Before the first launch: a run that is killed can be named as well.
+        write(id_file, f"{begun.header.run_id}\n")
+    measured = measuring.finish(begun, display, deadline_seconds=deadline)
+    code = measured.exit_code
+    if compare and measured.comparison is None:
+        code = _judge(store, measured.run, baseline)
+    raise typer.Exit(code)
+
+
+def _judge(store: Store, run: Run, baseline: str | None) -> ExitCode:
+    """Print the verdicts on the run that was just measured; returns their exit code."""
+    judgement = judge_run(store, run, baseline)
+    print_verdicts(store, judgement, judgement.comparison, run.header.settings)
+    return judgement.exit_code
 
 
 def _baseline_arm(
@@ -100,12 +130,17 @@ def _baseline_arm(
     return choose_baseline_arm(python, checkout, store.load(run) if run else None) if decide else None
 
 
-def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None) -> str | None:
+def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None, compare: bool) -> str | None:
     """The baseline or run that launches are added for; None if the plan fixes their number."""
     if decide and until_decided:
         raise UsageError("--decide measures the baseline now, --until-decided uses a stored one: give one of them")
-    if baseline is not None and not until_decided:
-        raise UsageError("--baseline names what --until-decided compares with: give both")
+    if baseline is not None and not (until_decided or compare):
+        raise UsageError("--baseline names what --compare or --until-decided compares with: give one of them as well")
+    if decide and baseline is not None:
+        raise UsageError("--decide compares with what --baseline-python, --baseline-checkout or --baseline-run names")
+    if baseline is not None:
+        # A typing error is reported before hours of measuring, not after.
+        name_of_reference(store, baseline)
     return name_of_reference(store, baseline) if until_decided else None
 
 

@@ -151,7 +151,7 @@ def test_options_that_do_not_go_together_are_refused_in_one_sentence(ssdbench: S
             ("--baseline-checkout", "x"),
             "--baseline-checkout chooses what measures as the baseline: give it with --decide",
         ),
-        (("--baseline", "main"), "--baseline names what --until-decided compares with"),
+        (("--baseline", "main"), "--baseline names what --compare or --until-decided compares with"),
         (("--decide", "--until-decided", "--baseline-python", "x"), "give one of them"),
         (("--decide", "--baseline-run", "x", "--baseline-python", "y"), "--baseline-run names a whole environment"),
         (("--decide", "--baseline-checkout", str(REPOSITORY), "--launches", "4"), "omit --launches"),

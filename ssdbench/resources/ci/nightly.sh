@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Measure a suite on this machine and compare it with the baseline. The templates of all CI systems run this script.
+# Measure a suite on this machine and compare that run with the baseline. The templates of all CI systems run this script.
 #
 #   ci/nightly.sh [OPTION OF `ssdbench compare`]...
 #
 # SSDBENCH_SUITE (default: nightly) is the suite, SSDBENCH_DATA the folder of images (default: synthetic ones).
 # Where SSDBENCH_STORE names a database, baselines that were merged here are copied to it first.
+# The id of the run is kept in results/run-id.txt: what comes after judges this run, whatever other runners measure.
 # The exit code is that of the comparison, or of the measurement where there is nothing to compare.
 set -euo pipefail
 
@@ -18,9 +19,12 @@ if [[ -n "${SSDBENCH_STORE:-}" && -d results/baselines ]]; then
   if [[ $code -ne 0 && $code -ne 8 ]]; then exit "$code"; fi
   code=0
 fi
-ssdbench run "${SSDBENCH_SUITE:-nightly}" "${data[@]}" || code=$?
+id_file=results/run-id.txt
+mkdir -p results
+rm -f "$id_file"
+ssdbench run "${SSDBENCH_SUITE:-nightly}" "${data[@]}" --id-file "$id_file" || code=$?
 # The comparison reports a failed case (4); 3, 5 and 6 are verdicts of a suite measured until it is decided.
 case $code in
-  0 | 3 | 4 | 5 | 6) exec ssdbench compare latest "$@" ;;
+  0 | 3 | 4 | 5 | 6) exec ssdbench compare "$(cat "$id_file")" "$@" ;;
   *) exit "$code" ;;
 esac

@@ -3,6 +3,8 @@
 #
 #   ci/propose-baseline.sh RUN REASON
 #
+# RUN may be several run ids with blanks between them, the sessions of one build; where it is empty, it is the run that
+# ci/nightly.sh measured here last (results/run-id.txt, which the templates keep with the records).
 # SSDBENCH_ACCEPT_OPTIONS are further options of `ssdbench baseline accept`, as `--release --allow-regression`.
 # Where SSDBENCH_STORE names a database, the run is copied from it; the baseline is a file under results/ all the same.
 # Nothing is pushed: each CI system opens the request for review in its own way, which is in its template.
@@ -13,17 +15,18 @@ if [[ $# -ne 2 ]]; then
   echo "usage: ci/propose-baseline.sh RUN REASON" >&2
   exit 2
 fi
-run=$1 reason=$2
+reason=$2
+read -r -a runs <<< "${1:-$(cat results/run-id.txt)}"
 read -r -a options <<< "${SSDBENCH_ACCEPT_OPTIONS:-}"
 
 folder=$(mktemp --directory)
 trap 'rm -r "$folder"' EXIT
 if [[ -n "${SSDBENCH_STORE:-}" ]]; then
-  ssdbench store sync env:SSDBENCH_STORE "$folder/store" --run "$run"
+  ssdbench store sync env:SSDBENCH_STORE "$folder/store" "${runs[@]/#/--run=}"
   unset SSDBENCH_STORE
-  run=$(echo "$folder"/store/records/*.jsonl)
+  runs=("$folder"/store/records/*.jsonl)
 fi
-ssdbench baseline accept "$run" --reason "$reason" --note "$folder/note.md" "${options[@]}"
+ssdbench baseline accept "${runs[@]}" --reason "$reason" --note "$folder/note.md" "${options[@]}"
 
 if [[ -z "$(git status --porcelain -- results/baselines)" ]]; then
   echo "the baseline is what it was: nothing to review" >&2
