@@ -211,7 +211,9 @@ class _Watch:
             result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
         invalid = f" [yellow]invalid: {escape(record.invalid_reason)}[/yellow]" if record.invalid_reason else ""
         title = escape(f"{record.case.title} · {name}")
-        line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}"
+        late = record.measurement.failed_afterwards if record.measurement is not None else None
+        note = f" [yellow]measured, then failed ({late.kind}: {escape(late.message)})[/yellow]" if late else ""
+        line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}{note}"
         self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
 
     def round_finished(self, records: Sequence[Record]) -> None:

@@ -54,6 +54,21 @@ class PhaseTimes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a launch failed; `last_step` is the last one finished by the failing rank.
+
+    `memory` is the one that ran out; None for every other kind, and in older records.
+    """
+
+    kind: FailureKind
+    message: str
+    rank: int | None = None
+    last_step: int | None = None
+    log: str | None = None
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """Raw samples of one launch, reduced over ranks; times in seconds.
 
@@ -66,7 +81,8 @@ class Measurement:
     `rank_cpus` the CPUs on which each rank could run as the kernel writes them ("0-31,64-95"); both are empty where
     they are not known. `phases` are those of further steps after the region, in order.
     `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
-    `network` says where the ranks were.
+    `network` says where the ranks were. `failed_afterwards` is how the launch failed once its timed region was done and
+    stored; its `phases` may then be missing.
     """
 
     schema_version: int
@@ -90,21 +106,7 @@ class Measurement:
     gpus: tuple[GpuSamples, ...] = ()
     software: Software
     network: Network | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why a launch gave no measurement; `last_step` is the last one finished by the failing rank.
-
-    `memory` is the one that ran out; None for every other kind, and in older records.
-    """
-
-    kind: FailureKind
-    message: str
-    rank: int | None = None
-    last_step: int | None = None
-    log: str | None = None
-    memory: Memory | None = None
+    failed_afterwards: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

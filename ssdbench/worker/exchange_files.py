@@ -68,8 +68,10 @@ def require_source(request: LaunchRequest) -> None:
 
 
 def write_measurement(folder: Path, measurement: Measurement) -> None:
-    """Write the result of the launch for the host."""
-    _write(folder / "measurement.json", asdict(measurement))
+    """Write the result of the launch for the host; a later one replaces it."""
+    content = asdict(measurement)
+    del content["failed_afterwards"]  # the host's to say, and a key that hosts before 0.3 do not know
+    _write(folder / "measurement.json", content)
 
 
 def read_training(folder: Path) -> Training | None:

@@ -1,8 +1,12 @@
-"""A measured launch: runs the workload through the timed loop, reduces the samples of all ranks, writes the result."""
+"""A measured launch: runs the workload through the timed loop, reduces the samples of all ranks, writes the result.
+
+The result is written as soon as the timed region is done. The instrumented extra pass adds its phases afterwards, so
+that a launch which fails in that pass, or while it ends, keeps its measurement.
+"""
 
 import importlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +31,11 @@ from ssdbench.workloads.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RankResult:
-    """The measurement of one rank; `node` comes from the first rank of each machine."""
+    """The timed region of one rank; `node` comes from the first rank of each machine."""
 
     samples: Samples
     peak_memory_bytes: int
     epochs: tuple[EpochCount, ...]
-    phases: dict[str, list[float]]
     node: NodeCpus | None
     cpus: str | None
 
@@ -45,11 +48,18 @@ def take_measurement(context: RankContext, folder: Path, events: Events, counts:
     started_at = utc_now()
     workload = importlib.import_module(f"ssdbench.workloads.{context.case.workload}").open_workload(context)
     result = _measure_rank(context, workload, events, counts)
+    events.phase("profile")
     network = describe_network(context.group)
-    events.phase("write")
     results = context.group.gather(result)
+    measurement = _combine(context, results, workload.version, network, started_at)
     if context.group.rank == 0:
-        write_measurement(folder, _combine(context, results, workload.version, network, started_at))
+        write_measurement(folder, measurement)
+    profiled_steps = min(PROFILED_STEPS, len(measurement.step_seconds) - measurement.warmup_steps)
+    phases = profile(workload, profiled_steps, context.device, context.group.barrier, time.perf_counter)
+    events.phase("write")
+    all_phases = context.group.gather(phases)
+    if context.group.rank == 0:
+        write_measurement(folder, replace(measurement, phases=reduce_phases(all_phases)))
     workload.close()
 
 
@@ -75,17 +85,11 @@ def _measure_rank(
         synchronised=case.is_synchronised,
     )
     # These describe the timed region, so they are read before the profile takes more steps.
-    node = _node_cpus(other_cpu) if other_cpu is not None else None
-    peak_memory_bytes, epochs = device.peak_memory_bytes(), workload.epochs()
-    events.phase("profile")
-    profiled_steps = min(PROFILED_STEPS, len(samples.step_seconds) - samples.warmup_steps)
-    phases = profile(workload, profiled_steps, device, group.barrier, time.perf_counter)
     return _RankResult(
         samples=samples,
-        peak_memory_bytes=peak_memory_bytes,
-        epochs=epochs,
-        phases=phases,
-        node=node,
+        node=_node_cpus(other_cpu) if other_cpu is not None else None,
+        peak_memory_bytes=device.peak_memory_bytes(),
+        epochs=workload.epochs(),
         cpus=_own_cpus(),
     )
 
@@ -93,7 +97,7 @@ def _measure_rank(
 def _combine(
     context: RankContext, ranks: list[_RankResult], workload_version: int, network: Network, started_at: str
 ) -> Measurement:
-    """The measurement of the launch from the results of all ranks, in rank order."""
+    """The measurement of the launch, without phases, from the results of all ranks in rank order."""
     samples = ranks[0].samples
     reduced = reduce_ranks([rank.samples for rank in ranks])
     nodes = [rank.node for rank in ranks if rank.node is not None]
@@ -112,7 +116,6 @@ def _combine(
         peak_memory_bytes=tuple(rank.peak_memory_bytes for rank in ranks),
         losses=reduced.losses,
         epochs=ranks[0].epochs,
-        phases=reduce_phases([rank.phases for rank in ranks]),
         foreign_cpu_cores=most_foreign_cores(nodes),
         node_cpus=tuple(nodes),
         rank_cpus=tuple(rank.cpus for rank in ranks if rank.cpus is not None),

@@ -92,6 +92,19 @@ def measured(
     return read_measurement((tmp_path / "measurement.json").read_text())
 
 
+def test_the_timed_region_is_stored_before_more_steps_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> dict[str, list[float]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measurement, "profile", killed)
+    with pytest.raises(KeyboardInterrupt):
+        measured(tmp_path, monkeypatch, a_paced_case())
+    found = read_measurement((tmp_path / "measurement.json").read_text())
+    assert (len(found.step_seconds), found.phases) == (WARMUP + TIMED, ())
+
+
 def a_paced_case(**protocol: Any) -> Case:
     return a_case(workload="pace", protocol=replace(Protocol(warmup_steps=WARMUP, steps=TIMED), **protocol))
 

@@ -5,7 +5,7 @@ least and the largest step of every stretch, a distribution launches spread even
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
@@ -120,7 +120,10 @@ def _case(judged: CaseVerdict, sides: Mapping[Side, list[Record]], series: tuple
         phases=phases,
         figures=tuple(pairs.values()),
         history=series,
-        failures=tuple(_failure(record, failure) for record, failure in failures(sides["candidate"])),
+        failures=(
+            *(_failure(record, failure) for record, failure in failures(sides["candidate"])),
+            *(_failure(record, late, "measured, then ") for record, late in _failed_afterwards(sides["candidate"])),
+        ),
     )
 
 
@@ -135,9 +138,16 @@ def _values(
     return _spread(found, SHOWN_LAUNCHES)
 
 
-def _failure(record: Record, failure: Failure) -> str:
+def _failure(record: Record, failure: Failure, before: str = "") -> str:
     log = f" (log: {failure.log})" if failure.log else ""
-    return f"launch {record.launch}, {failure.kind.replace('_', ' ')}: {failure.message}{log}"
+    return f"launch {record.launch}, {before}{failure.kind.replace('_', ' ')}: {failure.message}{log}"
+
+
+def _failed_afterwards(records: Sequence[Record]) -> Iterator[tuple[Record, Failure]]:
+    """The launches that failed once they had measured: their figures count, but phases may be missing."""
+    for record in records:
+        if record.measurement is not None and (failure := record.measurement.failed_afterwards) is not None:
+            yield record, failure
 
 
 def _trace(side: Side, measurement: Measurement) -> StepTrace:

@@ -12,6 +12,7 @@ import psutil
 from ssdbench.harness.launchers.diagnosis import LOG, diagnose
 from ssdbench.harness.launchers.following import Event, Running, follow
 from ssdbench.harness.launchers.torchrun import (
+    kept_result,
     launch_environment,
     read_result,
     result_file,
@@ -56,7 +57,8 @@ class LocalLauncher:
         `on_event` receives the events of rank 0 as they arrive. The folder `request.output` keeps case.json, the
         events, the logs and the result.
         """
-        return self._run(request, on_event, result_file(request)) or read_result(request)
+        failure = self._run(request, on_event, result_file(request))
+        return read_result(request) if failure is None else kept_result(request, failure)
 
     def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
         """Like `launch`, for a request that evaluates a trained model."""

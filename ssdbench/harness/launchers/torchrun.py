@@ -9,7 +9,7 @@ from ssdbench.harness.process import worker_environment
 from ssdbench.harness.stores.codec import dump_request, read_measurement, read_training
 from ssdbench.schema.case import HOST_PROCESS, Case, LaunchRequest
 from ssdbench.schema.environment import GpuState
-from ssdbench.schema.record import Measurement
+from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
 
 CASE_FILE = "case.json"
@@ -78,3 +78,14 @@ def read_result(request: LaunchRequest) -> Measurement | Training:
     """The content of `result_file`."""
     text = result_file(request).read_text(encoding="utf-8")
     return read_measurement(text) if request.training_folder is None else read_training(text)
+
+
+def kept_result(request: LaunchRequest, failure: Failure) -> Measurement | Failure:
+    """What a failed launch had measured before it failed, with that failure; the failure alone if it had not.
+
+    A worker writes its measurement when the timed region is done, before the steps that show phases and its end.
+    """
+    if request.training_folder is not None or not result_file(request).is_file():
+        return failure
+    found = read_result(request)
+    return replace(found, failed_afterwards=failure) if isinstance(found, Measurement) else failure

@@ -74,6 +74,10 @@ MIGRATIONS: Mapping[tuple[type, int], Migration] = {
 
 _NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement, "training": Training}}
 
+# Added to a schema version after records of it were written. Without a value they are omitted: lines of before stay
+# the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
+_ADDED_KEYS = ("cpu_quota_cores", "failed_afterwards")
+
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 _EXPORTED: Mapping[str, type] = {
@@ -96,7 +100,14 @@ _EXPORTED: Mapping[str, type] = {
 
 def dump(value: object) -> str:
     """One line of canonical JSON, without a line feed, for any dataclass of `schema`."""
-    return _line(_adapter(type(value)).dump_python(value))
+    return _line(_without_empty_additions(_adapter(type(value)).dump_python(value)))
+
+
+def _without_empty_additions(plain: Any) -> Any:
+    if not isinstance(plain, dict):
+        return plain
+    kept = {key: value for key, value in plain.items() if value is not None or key not in _ADDED_KEYS}
+    return {key: _without_empty_additions(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _line(plain: object) -> str:

@@ -17,7 +17,7 @@ from ssdbench.harness.launchers.following import Event, follow
 from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, find_job, submit
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.launchers.slurm.watch import with_watched_gpus
-from ssdbench.harness.launchers.torchrun import read_result, result_file, write_request
+from ssdbench.harness.launchers.torchrun import kept_result, read_result, result_file, write_request
 from ssdbench.harness.machine.node import node_mismatch, read_node
 from ssdbench.harness.process import SOURCE, worker_environment
 from ssdbench.harness.stores.lines import write_bytes
@@ -125,8 +125,10 @@ class SlurmLauncher:
         self._run_seconds[request.output] = state.run_seconds
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _reported_done(folder)):
             wait_for(result_file(request))
-            return self._wrong_node_kind(folder) or _result(request)
-        return _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
+            return self._wrong_node_kind(folder) or _watched(read_result(request), folder)
+        failure = _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
+        kept = kept_result(request, failure)
+        return self._wrong_node_kind(folder) or _watched(kept, folder) if isinstance(kept, Measurement) else kept
 
     def _wrong_node_kind(self, folder: Path) -> Failure | None:
         for path in sorted(folder.glob("node-*.json")):
@@ -152,9 +154,8 @@ def required_resources(case: Case, node_cpus: int, *, shares_nodes: bool) -> Res
     )
 
 
-def _result(request: LaunchRequest) -> Measurement | Training:
-    found = read_result(request)
-    return with_watched_gpus(found, Path(request.output)) if isinstance(found, Measurement) else found
+def _watched(outcome: Measurement | Training | Failure, folder: Path) -> Measurement | Training | Failure:
+    return with_watched_gpus(outcome, folder) if isinstance(outcome, Measurement) else outcome
 
 
 def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bool) -> Failure:

@@ -42,7 +42,7 @@ def run_watched(
     with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
         code = run_in_foreground(command, environment)
     result = file.with_name("measurement.json")
-    if code == 0 and wait_for(result):
+    if result.is_file() or (code == 0 and wait_for(result)):
         measurement = read_measurement(result.read_text(encoding="utf-8"))
         for event in _phases(file.parent):
             monitor.on_event(event)
