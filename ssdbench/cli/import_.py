@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 from ssdbench.cli.help import SUITE, option
-from ssdbench.cli.options import OutputFile
+from ssdbench.cli.options import Better, OutputFile
 from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers import formats as file_formats
+from ssdbench.harness.readers.launch_csv import BETTER
 from ssdbench.report.formats import find_format, formats
+from ssdbench.schema.directions import direction_of
 from ssdbench.schema.exchange import ImportedValue
+from ssdbench.schema.verdict import Direction
+
+Values = Mapping[str, Sequence[tuple[Path, Sequence[ImportedValue]]]]
+"""Arm -> its files, each with the launches of one metric."""
 
 
 def import_(
@@ -27,12 +33,21 @@ def import_(
     metric: Annotated[
         str | None, option("Metric to read, if the files hold several.", metavar="NAME", panel=SUITE)
     ] = None,
+    direction: Annotated[
+        Better | None,
+        option(
+            "Which values are better: higher or lower; needed for a metric whose name does not say it.",
+            metavar="higher|lower",
+            panel=SUITE,
+        ),
+    ] = None,
     output: OutputFile = None,
 ) -> None:
     """Convert the files of other tools to a table of launches for `ssdbench verdict --csv`.
 
     Each file is one session, measured at one time. Files that were measured alternately (baseline, candidate,
-    baseline, ...) can be judged with `verdict --mode single-shot`.
+    baseline, ...) can be judged with `verdict --mode single-shot`. The table says what its values are, and which are
+    better.
     """
     read = find_format(file_formats, layout).read
     arms = {"baseline": baseline, "candidate": candidate}
@@ -43,7 +58,8 @@ def import_(
             f"{repeated[0]}: given twice; counting a launch twice overstates the certainty, so give each file once"
         )
     values = {arm: [(path, _of_metric(read(path), metric, path)) for path in found] for arm, found in arms.items()}
-    write(output, _csv(values))
+    name = _shared_metric(values)
+    write(output, _csv(values, name, _direction(name, direction)))
 
 
 def _of_metric(values: Sequence[ImportedValue], metric: str | None, path: Path) -> list[ImportedValue]:
@@ -57,14 +73,40 @@ def _of_metric(values: Sequence[ImportedValue], metric: str | None, path: Path) 
     return found
 
 
-def _csv(values: Mapping[str, Sequence[tuple[Path, Sequence[ImportedValue]]]]) -> str:
+def _shared_metric(values: Values) -> str:
+    """The metric of all files; each has one, and they could differ where none was asked for."""
+    names: dict[str, Path] = {}
+    for files in values.values():
+        for path, found in files:
+            names.setdefault(found[0].metric, path)
+    if len(names) > 1:
+        (first, one), (second, other), *_ = names.items()
+        raise UsageError(f"{one} has metric {first!r}, {other} has {second!r}: compare files of one metric")
+    return next(iter(names))
+
+
+def _direction(metric: str, asked: Better | None) -> Direction:
+    implied = direction_of(metric)
+    given = None if asked is None else BETTER[asked.value]
+    if implied and given and implied is not given:
+        raise UsageError(f"metric {metric!r}: {implied.word} values are better: omit --direction {given.word}")
+    direction = implied or given
+    if direction is None:
+        raise UsageError(
+            f"metric {metric!r}: its name does not say which values are better: give --direction higher or lower"
+        )
+    return direction
+
+
+def _csv(values: Values, metric: str, direction: Direction) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", "arm", "launch", "value", "session"])
+    writer.writerow(["case", "arm", "launch", "value", "session", "metric", "direction"])
     for arm, files in values.items():
         launches: Counter[str] = Counter()
         for path, found in files:
             for value in found:
-                writer.writerow([value.case, arm, launches[value.case], repr(value.value), str(path)])
+                cells = [value.case, arm, launches[value.case], repr(value.value), str(path), metric, direction.word]
+                writer.writerow(cells)
                 launches[value.case] += 1
     return text.getvalue()

@@ -1,6 +1,7 @@
 """The options that verbs share, and the store that they name."""
 
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,14 @@ from ssdbench.harness.stores import opening
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 
 DEFAULT_RESULTS = Path("results")
+
+
+class Better(str, Enum):
+    """Which values are better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
 
 STORE_HELP = (
     "Store of records and baselines: sqlite:///FILE, postgresql://USER@HOST/DATABASE, or a folder; default: "

@@ -10,20 +10,14 @@ import typer
 from rich.console import Console
 
 from ssdbench.cli.help import DECIDING, SUITE, option
-from ssdbench.cli.options import Json
-from ssdbench.harness.readers.launch_csv import read_rows
+from ssdbench.cli.options import Better, Json, say
+from ssdbench.harness.readers.launch_csv import BETTER, read_rows
+from ssdbench.harness.readers.launch_metrics import says_direction
 from ssdbench.harness.stores import codec
 from ssdbench.report.verdicts import render_verdicts
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Mode, Verdict
-from ssdbench.workflows.judging_tables import judge_rows
-
-
-class Better(str, Enum):
-    """Which values are better."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
+from ssdbench.workflows.judging_tables import TableJudgement, judge_rows
 
 
 class AskedMode(str, Enum):
@@ -38,8 +32,13 @@ class AskedMode(str, Enum):
 def verdict(
     csv: Annotated[Path, option("File with one line per launch.", "--csv", metavar="FILE", panel=SUITE)],
     direction: Annotated[
-        Better, option("Which values are better: higher or lower.", metavar="higher|lower", panel=DECIDING)
-    ] = Better.LOWER,
+        Better | None,
+        option(
+            "Which values are better: higher or lower; default: as the file says, else lower.",
+            metavar="higher|lower",
+            panel=DECIDING,
+        ),
+    ] = None,
     margin: Annotated[
         float,
         option("Relative change that matters, such as 0.01 for 1 %.", metavar="FRACTION", panel=DECIDING),
@@ -56,7 +55,9 @@ def verdict(
 ) -> None:
     """Judge launches of two arms, baseline and candidate, from a CSV file.
 
-    Columns: case, arm (baseline or candidate), launch, value, and optionally pair, stage (measure or confirm), session.
+    Columns: case, arm (baseline or candidate), launch, value, and optionally pair, stage (measure or confirm), session,
+    metric (what the values are) and direction (which are better, higher or lower). A metric such as throughput or
+    step_seconds has its direction; a file that says otherwise, or another --direction, is refused.
 
     interleaved (auto: there are rows of stage confirm): cases that stage measure flags are judged by the new pairs of
     stage confirm. Pairs are used in order, as many as the plan asks for; the launches shown are those used. A flagged
@@ -71,12 +72,15 @@ def verdict(
     Exit code: 3 a case regressed, 5 a case is inconclusive, 0 neither, 2 the file is wrong.
     """
     chosen = None if mode is AskedMode.AUTO else Mode(mode.value)
-    judged = judge_rows(read_rows(csv), margin=margin, higher_is_better=direction is Better.HIGHER, mode=chosen)
+    rows = read_rows(csv)
+    if direction is None and not says_direction(rows):
+        say(f"{csv} has no column metric or direction: lower values are taken as better; --direction says otherwise")
+    judged = judge_rows(rows, margin=margin, better=None if direction is None else BETTER[direction.value], mode=chosen)
     if as_json:
-        print(json.dumps({"cases": [_as_json(case, found) for case, found in judged.verdicts.items()]}))
+        print(json.dumps({"cases": [_as_json(case, judged) for case in judged.verdicts]}))
     else:
         cases = [_case(name, found, judged.unpaired) for name, found in judged.verdicts.items()]
-        Console().print(render_verdicts(cases, judged.mode))
+        Console().print(render_verdicts(cases, judged.mode, set(judged.directions.values())))
     raise typer.Exit(judged.exit_code)
 
 
@@ -85,7 +89,13 @@ def _case(name: str, found: Verdict, unpaired: Mapping[str, int]) -> CaseVerdict
     return CaseVerdict(case_key=name, title=name, verdict=found, notes=notes)
 
 
-def _as_json(case: str, found: Verdict) -> dict[str, Any]:
-    """All of the verdict, under the same names as in `compare --json`, next to the case."""
-    launches = found.baseline_launches + found.candidate_launches
-    return {"case": case, "verdict": found.status.value, "launches": launches, **json.loads(codec.dump(found))}
+def _as_json(case: str, judged: TableJudgement) -> dict[str, Any]:
+    """All of the verdict, under the same names as in `compare --json`, next to the case and which values are better."""
+    found = judged.verdicts[case]
+    return {
+        "case": case,
+        "direction": judged.directions[case].word,
+        "verdict": found.status.value,
+        "launches": found.baseline_launches + found.candidate_launches,
+        **json.loads(codec.dump(found)),
+    }

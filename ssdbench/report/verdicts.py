@@ -1,7 +1,7 @@
 """Verdicts on a table of launches, for a terminal: the counts in a sentence, then a row for each case, worst first."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -9,18 +9,24 @@ from rich.text import Text
 from ssdbench.report.numbers import change_text, interval_text, rounded, significant_digits, spread
 from ssdbench.report.outcome import because
 from ssdbench.report.tables import new_table, status_style
-from ssdbench.schema.verdict import CaseVerdict, Mode, Status
+from ssdbench.schema.verdict import CaseVerdict, Direction, Mode, Status
 
 _WORST_FIRST = (Status.REGRESSED, Status.INCONCLUSIVE, Status.UNCHANGED, Status.IMPROVED)
 
 
-def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode) -> RenderableType:
-    """The sentence, the table, and a sentence for each case that is not unchanged or has a note."""
+def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode, directions: Collection[Direction]) -> RenderableType:
+    """The sentence, the table, and a sentence for each case that is not unchanged or has a note.
+
+    `directions` are those of the values.
+    """
+    better = f"{next(iter(directions)).word} is better" if len(directions) == 1 else "better as each metric says"
     counts = Counter(case.verdict.status for case in cases)
     ordered = sorted(cases, key=lambda case: _WORST_FIRST.index(case.verdict.status))
     listed = ", ".join(f"{counts[status]} {status.value}" for status in _WORST_FIRST if counts[status])
     worst = ordered[0].verdict.status
-    head = Text.assemble((f"{worst.value.upper()}: ", f"bold {status_style(worst)}"), f"{listed} ({mode.value})")
+    head = Text.assemble(
+        (f"{worst.value.upper()}: ", f"bold {status_style(worst)}"), f"{listed} ({mode.value}; {better})"
+    )
     table = new_table("case", "baseline", "candidate", "change", "launches", "verdict")
     table.columns[-1].justify = "left"
     for case in ordered:

@@ -16,6 +16,11 @@ class Direction(str, Enum):
     HIGHER_IS_BETTER = "higher_is_better"
     LOWER_IS_BETTER = "lower_is_better"
 
+    @property
+    def word(self) -> str:
+        """`higher` or `lower`, as tables and options have it."""
+        return self.value.removesuffix("_is_better")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:

@@ -1,6 +1,6 @@
 """Judges launches of two arms that came from elsewhere, as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssdbench.analysis.verdicts.interleaved import judge
@@ -8,15 +8,17 @@ from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.errors import ExitCode
 from ssdbench.harness.readers import launch_csv
+from ssdbench.harness.readers.launch_metrics import metrics_of_cases
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Direction, Metric, Mode, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableJudgement:
-    """The verdict on each case, how they were judged, and how many launches of a case lack a partner."""
+    """The verdict on each case, which of its values are better, and how many of its launches lack a partner."""
 
     verdicts: dict[str, Verdict]
+    directions: dict[str, Direction]
     mode: Mode
     unpaired: dict[str, int]
 
@@ -30,25 +32,33 @@ class TableJudgement:
 
 
 def judge_rows(
-    rows: Sequence[launch_csv.Row], *, margin: float, higher_is_better: bool, mode: Mode | None = None
+    rows: Sequence[launch_csv.Row], *, margin: float, better: Direction | None = None, mode: Mode | None = None
 ) -> TableJudgement:
-    """Judge the launches of a table; `mode` None goes by its columns (`launch_csv.detect_mode`).
+    """Judge the launches of a table.
+
+    Args:
+        rows: the launches.
+        margin: relative change that matters.
+        better: which values are better; None: as the table says (`launch_metrics.metrics_of_cases`).
+        mode: how to judge; None: as its columns say (`launch_csv.detect_mode`).
 
     Raises:
-        UsageError: a margin that cannot be.
+        UsageError: a margin that cannot be, or directions that disagree or that nobody says.
     """
-    direction = Direction.HIGHER_IS_BETTER if higher_is_better else Direction.LOWER_IS_BETTER
-    metric = Metric(name="value", title="value", unit="", direction=direction, description="the column `value`")
+    metrics = metrics_of_cases(rows, better)
     chosen = mode or launch_csv.detect_mode(rows)
     return TableJudgement(
-        verdicts=_judged(rows, metric, chosen, Settings(margin=margin)),
+        verdicts=_judged(rows, metrics, chosen, Settings(margin=margin)),
+        directions={case: metric.direction for case, metric in metrics.items()},
         mode=chosen,
         unpaired=launch_csv.count_unpaired(rows) if chosen is Mode.INTERLEAVED else {},
     )
 
 
-def _judged(rows: Sequence[launch_csv.Row], metric: Metric, mode: Mode, settings: Settings) -> dict[str, Verdict]:
+def _judged(
+    rows: Sequence[launch_csv.Row], metrics: Mapping[str, Metric], mode: Mode, settings: Settings
+) -> dict[str, Verdict]:
     if mode is Mode.STORED:
-        return judge_stored(launch_csv.group_sessions(rows, metric), settings)
-    launches = launch_csv.launches_by_case(rows, metric, mode)
+        return judge_stored(launch_csv.group_sessions(rows, metrics), settings)
+    launches = launch_csv.launches_by_case(rows, metrics, mode)
     return judge(launches, settings) if mode is Mode.INTERLEAVED else judge_single_shot(launches, settings)

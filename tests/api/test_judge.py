@@ -58,10 +58,20 @@ def test_the_verdicts_are_those_of_the_command(
                      "baseline_launches", "candidate_launches", "launches_needed", "mode", "sentence"):  # fmt: skip
             assert pd.isna(row[name]) if case[name] is None else row[name] == case[name], name
         assert row["margin"] == 0.02
+        assert (row["metric"], row["direction"]) == ("value", better)
 
 
 def test_the_slower_case_is_found() -> None:
     assert list(ssdbench.judge(some_launches())["status"]) == ["unchanged", "regressed", "unchanged"]
+
+
+def test_a_throughput_is_better_when_higher_and_nothing_else() -> None:
+    launches = some_launches(metric="throughput")
+    assert list(ssdbench.judge(launches)["status"]) == ["unchanged", "improved", "unchanged"]
+    with pytest.raises(
+        UsageError, match="row 0 column metric: higher values of 'throughput' are better, and lower was"
+    ):
+        ssdbench.judge(launches, better="lower")
 
 
 @pytest.mark.parametrize(

@@ -164,10 +164,10 @@ def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(
         subprocess.run([*command, *options], cwd=tmp_path, env=environment, check=True, capture_output=True)
     outcome = ssdbench("import", "--baseline", files[0], "--candidate", files[1], "--format", "pytest-benchmark")
     header, baseline, candidate = outcome.out.splitlines()
-    assert header == "case,arm,launch,value,session"
+    assert header == "case,arm,launch,value,session,metric,direction"
     assert baseline.startswith("test_it.py::test_sum,baseline,0,")
     median = json.loads(files[1].read_text())["benchmarks"][0]["stats"]["median"]
-    assert candidate == f"test_it.py::test_sum,candidate,0,{median!r},{files[1]}"
+    assert candidate == f"test_it.py::test_sum,candidate,0,{median!r},{files[1]},seconds,lower"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,22 @@ def test_more_may_be_better(tmp_path: Path):
     assert cases["0"]["change"] == pytest.approx(0.02, abs=0.005)
 
 
+@pytest.mark.parametrize("header", ["metric", "direction"])
+def test_the_file_may_say_what_is_better_case_by_case(tmp_path: Path, header: str):
+    of_a, of_b = ("images/s", "step_seconds") if header == "metric" else ("higher", "lower")
+    sides = (("baseline", 1.0), ("candidate", 1.1))
+    lines = [f"{case},{arm},{n},{level + n / 1000},{said}" for case, said in (("a", of_a), ("b", of_b))
+             for arm, level in sides for n in range(6)]  # fmt: skip
+    path = text(tmp_path / "x.csv", *lines, header=f"case,arm,launch,value,{header}")
+    outcome, cases = judged(path)
+    assert (outcome.code, outcome.err) == (3, "")
+    assert {name: (case["verdict"], case["direction"]) for name, case in cases.items()} == {
+        "a": ("improved", "higher"),
+        "b": ("regressed", "lower"),
+    }
+    assert "(single-shot; better as each metric says)" in ssdbench("verdict", "--csv", path).words
+
+
 def test_without_fresh_pairs_all_launches_are_judged_in_a_single_shot(tmp_path: Path):
     outcome, cases = judged(write(tmp_path / "night.csv", some_launches(changes={0: 0.02}), stages="B"))
     assert outcome.code == 3
@@ -165,6 +181,18 @@ def test_what_allows_no_verdict_is_inconclusive_in_words(tmp_path: Path, lines: 
             "line 3 column pair: baseline pair 0 of case a, stage measure, is given twice, first in ",
         ),
         ("case,arm,launch,value", (",baseline,0,1",), "line 2 column case: '' is no name"),
+        ("case,arm,launch,value,direction", ("a,baseline,0,1,up",), "line 2 column direction: 'up' is no direction"),
+        ("case,arm,launch,value,metric", ("a,baseline,0,1,score",), "nothing says which values of 'score' are better"),
+        (
+            "case,arm,launch,value,metric",
+            ("a,baseline,0,1,latency", "a,candidate,0,1,throughput"),
+            "line 3 column metric: 'throughput' for case a, and 'latency' in ",
+        ),
+        (
+            "case,arm,launch,value,metric,direction",
+            ("a,baseline,0,1,score,lower", "a,candidate,0,1,score,higher"),
+            "line 3 column direction: 'higher' for case a, and 'lower' in ",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_sentence_with_place_and_remedy(
@@ -189,7 +217,7 @@ def test_a_file_that_is_not_there_or_no_text_is_one_sentence(tmp_path: Path):
 def test_the_table_has_the_worst_first_and_fits(tmp_path: Path, columns: int):
     path = write(tmp_path / "night.csv", some_launches(changes={7: 0.02, 3: -0.02}))
     outcome = ssdbench("verdict", "--csv", path, columns=columns)
-    assert outcome.words.startswith("REGRESSED: 1 regressed, 8 unchanged, 1 improved (interleaved)")
+    assert outcome.words.startswith("REGRESSED: 1 regressed, 8 unchanged, 1 improved (interleaved; lower is better)")
     rows = [line.split() for line in outcome.out.splitlines()[3:] if line.split()[-1:] and line.split()[-1] in VERDICTS]
     assert [row[0] for row in rows] == ["7", "0", "1", "2", "4", "5", "6", "8", "9", "3"]
     assert max(map(len, outcome.out.splitlines())) <= columns

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ssdbench.analysis.frames.columns import Column, build
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Verdict
+from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Direction, Verdict
 
 _JUDGEMENT = (
     Column("status", "string", "`unchanged`, `improved`, `regressed`, `inconclusive`, `failed`, ..."),
@@ -24,7 +24,12 @@ _JUDGEMENT = (
     Column("margin", "float64", "relative change that matters"),
     Column("sentence", "string", "the verdict as a sentence"),
 )
-JUDGED_COLUMNS = (Column("case", "string", "the case"), *_JUDGEMENT)
+JUDGED_COLUMNS = (
+    Column("case", "string", "the case"),
+    *_JUDGEMENT,
+    Column("metric", "string", "what the values are, as the table says; `value` where it does not"),
+    Column("direction", "string", "which values are better: `higher` or `lower`"),
+)
 VERDICT_COLUMNS = (
     Column("run_id", "string", "the run that was judged"),
     Column("hardware", "string", "its hardware key"),
@@ -45,9 +50,13 @@ def verdicts_frame(comparison: Comparison) -> pd.DataFrame:
     return build(VERDICT_COLUMNS, [_row(comparison, case) for case in comparison.cases])
 
 
-def judged_frame(verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
+def judged_frame(verdicts: Mapping[str, Verdict], directions: Mapping[str, Direction]) -> pd.DataFrame:
     """A row for each case that was judged from a table of launches, in its order."""
-    return build(JUDGED_COLUMNS, [{"case": case} | _judgement(verdict) for case, verdict in verdicts.items()])
+    rows = [
+        {"case": case, **_judgement(verdict), "metric": verdict.metric, "direction": directions[case].word}
+        for case, verdict in verdicts.items()
+    ]
+    return build(JUDGED_COLUMNS, rows)
 
 
 def _row(comparison: Comparison, case: CaseVerdict) -> dict[str, Any]:

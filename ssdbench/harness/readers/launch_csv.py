@@ -1,10 +1,11 @@
 """Reads launches from a CSV file, one line per launch, for the verdict rule.
 
-    case, arm, launch, value [, pair, stage, session]
+    case, arm, launch, value [, pair, stage, session, metric, direction]
 
 `arm` is baseline or candidate, `stage` measure (the default) or confirm (new pairs of flagged cases). Pairs are
 those with equal `pair`; without that column the i-th launches of both arms, by `launch` if that is a number, else in
-the order of the file. An empty value is NaN: a launch without a result. Other columns are ignored.
+the order of the file. An empty value is NaN: a launch without a result. `metric` names what the values are, and
+`direction` says which are better, higher or lower (`launch_metrics`). Other columns are ignored.
 """
 
 import csv
@@ -17,11 +18,13 @@ from pathlib import Path
 
 from ssdbench.errors import UsageError
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions, Stage
-from ssdbench.schema.verdict import Metric, Mode
+from ssdbench.schema.verdict import Direction, Metric, Mode
 
 REQUIRED = ("case", "arm", "launch", "value")
-OPTIONAL = ("pair", "stage", "session")
+OPTIONAL = ("pair", "stage", "session", "metric", "direction")
 ARMS = ("baseline", "candidate")
+BETTER = {direction.word: direction for direction in Direction}
+"""The values of the column `direction`."""
 _STAGES_OF_0_1 = {"b": "measure", "c": "confirm"}
 _COLUMNS = f"{','.join(REQUIRED)}[,{','.join(OPTIONAL)}]"
 
@@ -38,6 +41,8 @@ class Row:
     pair: str = ""
     stage: Stage = Stage.MEASURE
     session: str = ""
+    metric: str = ""
+    direction: Direction | None = None
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -95,12 +100,12 @@ def detect_mode(rows: Iterable[Row]) -> Mode:
     return Mode.INTERLEAVED if any(row.stage is Stage.CONFIRM for row in rows) else Mode.SINGLE_SHOT
 
 
-def launches_by_case(rows: Iterable[Row], metric: Metric, mode: Mode) -> dict[str, CaseLaunches]:
+def launches_by_case(rows: Iterable[Row], metrics: Mapping[str, Metric], mode: Mode) -> dict[str, CaseLaunches]:
     """The launches of each case by stage; in interleaved mode without launches that have no partner."""
     order = _paired if mode is Mode.INTERLEAVED else _all
     return {
         case: CaseLaunches(
-            metric=metric,
+            metric=metrics[case],
             measure=order([row for row in launches if row.stage is Stage.MEASURE]),
             confirm=order([row for row in launches if row.stage is Stage.CONFIRM]),
         )
@@ -108,7 +113,7 @@ def launches_by_case(rows: Iterable[Row], metric: Metric, mode: Mode) -> dict[st
     }
 
 
-def group_sessions(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSessions]:
+def group_sessions(rows: Iterable[Row], metrics: Mapping[str, Metric]) -> dict[str, CaseSessions]:
     """The launches of each case by session, of both stages."""
     found = {}
     for case, launches in _by_case(rows).items():
@@ -116,7 +121,7 @@ def group_sessions(rows: Iterable[Row], metric: Metric) -> dict[str, CaseSession
         for row in launches:
             sides[row.arm][row.session].append(row.value)
         baseline, candidate = (tuple(map(tuple, sides[arm].values())) for arm in ARMS)
-        found[case] = CaseSessions(metric=metric, baseline=baseline, candidate=candidate)
+        found[case] = CaseSessions(metric=metrics[case], baseline=baseline, candidate=candidate)
     return found
 
 
@@ -164,6 +169,9 @@ def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
     stage = _STAGES_OF_0_1.get(stage, stage)
     if stage not in [known.value for known in Stage]:
         raise wrong("stage", "is no stage; write measure (every case), or confirm (new pairs of those flagged)")
+    direction = cell("direction").lower().removesuffix("_is_better")
+    if direction and direction not in BETTER:
+        raise wrong("direction", "is no direction; write higher or lower, whichever values are better")
     try:
         value = float(cell("value") or "nan")
     except ValueError:
@@ -177,6 +185,8 @@ def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
         pair=cell("pair"),
         stage=Stage(stage),
         session=cell("session"),
+        metric=cell("metric"),
+        direction=BETTER.get(direction),
     )
 
 
