@@ -83,6 +83,13 @@ class PostgresqlServer:
         self._run("pg_ctl", "-m", "immediate", "stop", check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def make_database(self, name: str) -> None:
+        """Make an empty database, unless there is one of this name."""
+        parts: dict[str, Any] = {"host": "127.0.0.1", "port": self.port, "user": "bench", "password": PASSWORD}
+        with psycopg.connect(**parts, dbname="postgres", autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+                connection.execute(f"CREATE DATABASE {name}")
+
     def new_place(self) -> str:
         """The URL of an empty schema of its own: as good as a database, and made in no time."""
         self._schemas += 1

@@ -8,7 +8,7 @@ from rich.console import Console
 from ssdbench.analysis.convergence.published import published_trainings
 from ssdbench.analysis.convergence.seeds import candidates_of
 from ssdbench.analysis.convergence.stability import stability
-from ssdbench.cli.help import DECIDING, MEASURING, STORING, VerbApp, argument, option
+from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreUrl, open_store, say
 from ssdbench.cli.printing import print_line
 from ssdbench.cli.suite_options import TrainingOptions, takes_options
@@ -16,6 +16,7 @@ from ssdbench.cli.training_progress import TrainingDisplay
 from ssdbench.errors import ExitCode, StoreError
 from ssdbench.harness import run_setup
 from ssdbench.harness.readers.published import load_published
+from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.report.convergence import (
@@ -27,6 +28,7 @@ from ssdbench.report.convergence import (
     render_replaced,
     render_stability,
 )
+from ssdbench.schema.text import pluralize
 from ssdbench.workflows.judging import load_run
 from ssdbench.workflows.seeds import (
     accept_seeds,
@@ -36,7 +38,7 @@ from ssdbench.workflows.seeds import (
     setup_to_resume,
     verdict_exit_code,
 )
-from ssdbench.workflows.training import exit_code, train_seeds
+from ssdbench.workflows.training import exit_code, plan_seeds, train_seeds
 
 app = VerbApp(
     """Train several seeds of a recipe, and judge their accuracy against a seed distribution.
@@ -63,6 +65,9 @@ def converge(
     run_id: Annotated[
         str | None, option("With --resume: continue this run.", "--run", metavar="RUN", panel=MEASURING)
     ] = None,
+    dry_run: Annotated[
+        bool, option("Print what would be trained, without training.", "--dry-run", panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Train several seeds, unless a command is given; the help is that of `app`."""
     if context.invoked_subcommand is not None:
@@ -73,6 +78,9 @@ def converge(
     else:
         suite = options.suite()
         setup = run_setup.new_setup(suite, options.run_options(suite), options.seed)
+    if dry_run:
+        _print_plan(plan_seeds(setup, seeds))
+        return
     run = train_seeds(store, setup, options.results, TrainingDisplay(), seeds=seeds)
     if any(record.training is not None and record.training.results for record in run.records):
         path = draw_seeds(options.results, run.header.run_id, candidates_of(run), None)
@@ -190,3 +198,18 @@ def table(
 def published(results: Results = DEFAULT_RESULTS) -> None:
     """Show the accuracy that NVIDIA published for each container, with the errors found in the tables."""
     Console().print(render_published(published_trainings(load_published(results))))
+
+
+def _print_plan(setup: RunSetup) -> None:
+    """Print the recipe, and how many seeds are left to train."""
+    console, (planned,) = Console(), setup.plan.cases
+    trained = {record.launch for record in (setup.resumed.records if setup.resumed else ()) if not record.failure}
+    left = [slot.launch for slot in setup.plan.order if slot.launch not in trained]
+    print_line(console, f"Suite {setup.plan.suite} on {setup.machine.hardware.key}")
+    for remark in setup.machine.remarks:
+        print_line(console, remark)
+    if planned.skip_reason is not None:
+        print_line(console, f"skipped: {planned.case.title}: {planned.skip_reason}")
+        return
+    before = f", {pluralize(len(trained), 'seed')} before" if setup.resumed else ""
+    print_line(console, f"{planned.case.title}: {pluralize(len(left), 'seed')} to train{before}")

@@ -29,12 +29,17 @@ def train_seeds(store: Store, setup: RunSetup, results: Path, display: Display, 
         EnvironmentLacksError: the case cannot be trained here.
         DataError: the images have a fault.
     """
-    setup = replace(setup, plan=_plan_of(setup.plan, seeds))
+    setup = plan_seeds(setup, seeds)
     begun = begin(store, setup, display)
     with display.launches(begun) as observer:
         loop = begun.loop(observer, training_folder(results))
         run_plan(loop, setup.plan, None)
     return loop.run
+
+
+def plan_seeds(setup: RunSetup, seeds: int | None) -> RunSetup:
+    """The setup with this many seeds in all; None: as many as its plan has. Raises UsageError as `train_seeds`."""
+    return replace(setup, plan=_plan_of(setup.plan, seeds))
 
 
 def exit_code(run: Run) -> ExitCode:
