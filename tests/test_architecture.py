@@ -195,7 +195,15 @@ def test_help_loads_no_verb_and_nothing_that_verbs_need() -> None:
                      "try: main()\nexcept SystemExit: pass")  # fmt: skip
     assert "typer" in loaded
     ours = {module for module in loaded if module.startswith("ssdbench")}
-    assert ours == {"ssdbench", "ssdbench.errors", *(f"ssdbench.cli{name}" for name in ("", ".app", ".help", ".verbs"))}
+    parts = (
+        "",
+        ".errors",
+        ".schema",
+        ".schema.plain_text",
+        ".cli",
+        *(f".cli.{n}" for n in ("app", "help", "streams", "verbs")),
+    )
+    assert ours == {f"ssdbench{part}" for part in parts}
     assert not loaded & {"torch", "numpy", "pydantic", "psutil", "pynvml", "scipy", "jinja2", "matplotlib"}
 
 
@@ -204,6 +212,27 @@ def test_no_layer_is_part_of_an_import_cycle() -> None:
     while ready := {name for name in LAYERS if name not in seen and LAYERS[name] <= seen}:
         seen |= ready
     assert seen == set(LAYERS)
+
+
+PRINTERS = {"cli/streams.py", "cli/printing.py"}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) in ("cli", "report")], ids=name)
+def test_nothing_prints_past_the_functions_that_make_text_literal(path: Path) -> None:
+    if name(path) in PRINTERS:
+        return
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    called = {ast.unparse(call.func).split(".")[-1] for call in calls}
+    assert not called & {"Console", "echo", "secho", "from_markup", "render_str"}
+    assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("print", "input")]
+    code = _code(path)
+    assert "sys.stdout" not in code
+    assert "sys.stderr" not in code
+    assert "rich.markup" not in code
+    # These interpret markup unless they are told not to.
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id in ("TextColumn", "SpinnerColumn"):
+            assert any(word.arg == "markup" and ast.unparse(word.value) == "False" for word in call.keywords)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if layer(path) == "workflows"], ids=name)

@@ -1,12 +1,15 @@
 """The `ssdbench` command: its verbs, its help, and how errors become a sentence and an exit code."""
 
+import errno
 import sys
 
 import typer
 
 from ssdbench import __version__
+from ssdbench.cli.streams import end_streams, guard_streams, print_text, say
 from ssdbench.cli.verbs import LazyVerbs
 from ssdbench.errors import EXIT_CODES, ExitCode, SsdbenchError
+from ssdbench.schema.plain_text import shorten
 
 EPILOG = "\n".join(["Exit codes:", *(f"{code:>3d}  {meaning}" for code, meaning in EXIT_CODES.items())])
 
@@ -28,7 +31,7 @@ def _print_version(value: bool) -> None:
         from ssdbench.harness.version import source_commit
 
         commit = source_commit(SOURCE)
-        typer.echo(f"{__version__} (commit {commit})" if commit else __version__)
+        print_text(f"{__version__} (commit {commit})" if commit else __version__)
         raise typer.Exit
 
 
@@ -43,10 +46,23 @@ def options(
 
 def main() -> None:
     """Entry point: a user's mistake is one sentence on stderr, never a traceback."""
+    guard_streams()
+    sys.exit(end_streams(_run()))
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as end:
+        return int(end.code or 0)
     except SsdbenchError as error:
-        print(f"ssdbench: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        say(str(error))
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        say(f"{shorten(str(error.filename), 60)}: this name is too long for a file; choose a shorter one")
+        return ExitCode.USAGE
+    return ExitCode.OK

@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.coverage import unfit_cases
+from ssdbench.cli.creep import print_creep
 from ssdbench.cli.help import DECIDING, OUTPUT, STORING, VerbApp, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
-from ssdbench.cli.printing import print_creep, print_line
-from ssdbench.cli.writing import write
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
+from ssdbench.cli.printing import Terminal, print_line
+from ssdbench.cli.streams import say
+from ssdbench.cli.writing import STANDARD_OUTPUT, write
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.acceptance_note import render_note
@@ -77,7 +78,7 @@ def accept(
 
     Several runs are sessions of one build; a stored baseline of five sessions can show that a case is unchanged.
     """
-    store, console = open_store(results, store_url), Console(stderr=note == Path("-"))
+    store, console = open_store(results, store_url), Terminal(stderr=note == STANDARD_OUTPUT)
     measured = sessions_to_accept(store, [load_whole(store, run, say) for run in runs])
     changes = []
     for change in plan_changes(store, measured, name=name, reason=reason, accepted_at=utc_now(), release=release):
@@ -108,7 +109,7 @@ def show(
     store_url: StoreUrl = None,
 ) -> None:
     """Show the results of a baseline, their distance from the anchor, and its history, for all hardware that has it."""
-    store, console = open_store(results, store_url), Console()
+    store, console = open_store(results, store_url), Terminal()
     for place in baselines.find_baselines(store, name, hardware):
         baseline, anchor = store.load_baseline(*place), store.load_anchor(*place)
         oldest = comparisons.case_figures(anchor.records) if anchor else ()
@@ -125,7 +126,7 @@ def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> 
         raise StoreError(
             f"{store.name}: no baseline yet; accept a run with `ssdbench baseline accept RUN --reason ...`"
         )
-    Console().print(render_baselines(headers))
+    Terminal().print(render_baselines(headers))
 
 
 @app.command()
@@ -138,7 +139,7 @@ def diff(
 ) -> None:
     """Show what differs between two baselines, or a baseline and a run; without a verdict, so the exit code is 0."""
     store = open_store(results, store_url)
-    Console().print(render_diff(baselines.compare_two(store, left, right, hardware, say), left, right))
+    Terminal().print(render_diff(baselines.compare_two(store, left, right, hardware, say), left, right))
 
 
 @app.command()
@@ -149,7 +150,7 @@ def verify(
     store_url: StoreUrl = None,
 ) -> None:
     """Check that stored baselines are complete and in the right place; exit code 2 if one is not."""
-    store, console = open_store(results, store_url), Console()
+    store, console = open_store(results, store_url), Terminal()
     wrong = 0
     for key, found_name in baselines.find_baselines(store, name, hardware):
         found = baselines.check_baseline(store, key, found_name)
@@ -176,12 +177,12 @@ def forget(
     key, _ = baselines.find_one_baseline(store, name, hardware)
     lost = _in_words(store, key, name)
     removed = store.forget_baseline(key, name)
-    print_line(Console(), f"forgotten: {name} for {key}, {lost}\nbecause: {reason.strip()}")
+    print_line(Terminal(), f"forgotten: {name} for {key}, {lost}\nbecause: {reason.strip()}")
     for path in removed:
-        print_line(Console(), f"removed: {path}")
+        print_line(Terminal(), f"removed: {path}")
 
 
-def _show_change(console: Console, change: Change) -> None:
+def _show_change(console: Terminal, change: Change) -> None:
     """Print what an acceptance changes: old, new, change, and the distance from older results."""
     if change.comparison:
         console.print(render_comparison(change.comparison, comparisons.exit_code(change.comparison), console.width))

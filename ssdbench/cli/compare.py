@@ -1,12 +1,11 @@
 """`ssdbench compare`: judge a run against a baseline, or against another run."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ssdbench.analysis.verdicts.arms import last_attempts
+from ssdbench.cli.creep import print_creep
 from ssdbench.cli.help import OUTPUT, option
 from ssdbench.cli.options import (
     DEFAULT_RESULTS,
@@ -18,10 +17,11 @@ from ssdbench.cli.options import (
     RunName,
     StoreUrl,
     open_store,
-    say,
 )
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
-from ssdbench.cli.printing import print_creep
+from ssdbench.cli.printing import Terminal, print_json
+from ssdbench.cli.streams import say
+from ssdbench.cli.writing import STANDARD_OUTPUT
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.terminal import render_comparison
@@ -65,15 +65,15 @@ def compare(
     code, comparison = judgement.exit_code, judgement.with_ungated() if all_metrics else judgement.comparison
     write_outputs(outputs, comparison, code)
     if as_json:
-        print(codec.dump(comparison))
-    elif Path("-") not in [path for _, path in outputs]:
+        print_json(codec.dump(comparison))
+    elif STANDARD_OUTPUT not in [path for _, path in outputs]:
         print_verdicts(store, judgement, comparison, settings)
     raise typer.Exit(code)
 
 
 def print_verdicts(store: Store, judgement: Judgement, comparison: Comparison, settings: Settings) -> None:
     """Print the verdicts on a run, and its distance from older results."""
-    console = Console()
+    console = Terminal()
     console.print(render_comparison(comparison, judgement.exit_code, console.width))
     if comparison.ungated:
         console.print(render_ungated(comparison.ungated))

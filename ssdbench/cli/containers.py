@@ -11,7 +11,9 @@ from ssdbench.cli.bisect import bisect
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
 from ssdbench.cli.options import Budget, Json
+from ssdbench.cli.printing import print_json
 from ssdbench.cli.progress import TerminalDisplay
+from ssdbench.cli.streams import print_text
 from ssdbench.cli.suite_options import takes_options
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.containers.config import DEFAULT_FILE, load_containers
@@ -71,7 +73,7 @@ def run(
         earlier = find_earlier_run(store, setup, image) if resume else None
         if earlier is not None:
             if not is_unfinished(store, store.load(earlier.run_id)):
-                print(f"  already measured, in run {earlier.run_id}")
+                print_text(f"  already measured, in run {earlier.run_id}")
                 continue
             setup = resume_run(store, earlier.run_id)
         codes.append(measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
@@ -109,11 +111,11 @@ def new(
         raise UsageError(f"no repository: name one, or write `repository = ...` into {containers}")
     news = check_tags(open_repository(repository, plain_http=plain_http), state or results_folder() / _SEEN, match)
     if as_json:
-        print(json.dumps({"repository": repository, "tags": [asdict(tag) for tag in news]}))
+        print_json(json.dumps({"repository": repository, "tags": [asdict(tag) for tag in news]}))
     else:
         for tag in news:
             what = "new" if tag.earlier is None else f"changed from {tag.earlier}"
-            print(f"{repository}:{tag.name}  {tag.digest}  {what}")
+            print_text(f"{repository}:{tag.name}  {tag.digest}  {what}")
         if not news:
-            print(f"{repository}: nothing new")
+            print_text(f"{repository}: nothing new")
     raise typer.Exit(ExitCode.OK if news else ExitCode.NOTHING_NEW)

@@ -3,14 +3,14 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ssdbench.analysis.convergence.published import published_trainings
 from ssdbench.analysis.convergence.seeds import candidates_of
 from ssdbench.analysis.convergence.stability import stability
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, VerbApp, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreUrl, open_store, say
-from ssdbench.cli.printing import print_line
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreUrl, open_store
+from ssdbench.cli.printing import Terminal, print_json, print_line
+from ssdbench.cli.streams import print_text, say
 from ssdbench.cli.suite_options import TrainingOptions, takes_options
 from ssdbench.cli.training_progress import TrainingDisplay
 from ssdbench.errors import ExitCode, StoreError
@@ -84,7 +84,7 @@ def converge(
     run = train_seeds(store, setup, options.results, TrainingDisplay(), seeds=seeds)
     if any(record.training is not None and record.training.results for record in run.records):
         path = draw_seeds(options.results, run.header.run_id, candidates_of(run), None)
-        print_line(Console(), f"curves: {path}")
+        print_line(Terminal(), f"curves: {path}")
     raise typer.Exit(exit_code(run))
 
 
@@ -123,15 +123,15 @@ def check(
     candidates = candidates_of(measured)
     if not store.has(baseline):
         there = ", ".join(header.name for header in store.headers()) or "none yet"
-        typer.echo(f"ssdbench: no distribution {baseline!r} in {store.name}; there are: {there}", err=True)
+        print_text(f"ssdbench: no distribution {baseline!r} in {store.name}; there are: {there}", stderr=True)
         raise typer.Exit(ExitCode.NOT_COVERED)
     distribution = store.load(baseline)
     verdict = judge_seeds(candidates, distribution, epoch=epoch, margin=margin)
     path = draw_seeds(results, measured.header.run_id, candidates, distribution)
     if as_json:
-        print(codec.dump(verdict))
+        print_json(codec.dump(verdict))
     else:
-        console = Console()
+        console = Terminal()
         console.print(render_convergence(verdict))
         print_line(console, f"\ncurves: {path}")
     raise typer.Exit(verdict_exit_code(verdict))
@@ -146,7 +146,7 @@ def accept(
     store_url: StoreUrl = None,
 ) -> None:
     """Make the seeds of accuracy runs a distribution to judge others against; show what it replaces."""
-    measured, console = open_store(results, store_url), Console()
+    measured, console = open_store(results, store_url), Terminal()
     loaded = [load_run(measured, run, say) for run in runs]
     done = accept_seeds(DistributionStore(measured.archive), loaded, name=name, reason=reason)
     new = stability(done.distribution.seeds)
@@ -166,14 +166,14 @@ def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> 
         raise StoreError(
             f"{store.name}: there are no distributions yet; accept seeds with `ssdbench converge accept RUN --name ...`"
         )
-    Console().print(render_distributions(headers))
+    Terminal().print(render_distributions(headers))
 
 
 @app.command()
 def show(name: NameArgument, results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
     """Show one distribution: what was trained, why it was accepted, and its stability."""
     distribution = DistributionStore(open_store(results, store_url).archive).load(name)
-    Console().print(render_distribution(distribution.header, stability(distribution.seeds)))
+    Terminal().print(render_distribution(distribution.header, stability(distribution.seeds)))
 
 
 @app.command()
@@ -191,18 +191,18 @@ def table(
     else:
         trainings, precision = finished_trainings(candidates_of(load_run(measured, source, say)))
     row = stability(trainings)
-    Console().print(render_stability({precision: row}, conditions_of(row)))
+    Terminal().print(render_stability({precision: row}, conditions_of(row)))
 
 
 @app.command()
 def published(results: Results = DEFAULT_RESULTS) -> None:
     """Show the accuracy that NVIDIA published for each container, with the errors found in the tables."""
-    Console().print(render_published(published_trainings(load_published(results))))
+    Terminal().print(render_published(published_trainings(load_published(results))))
 
 
 def _print_plan(setup: RunSetup) -> None:
     """Print the recipe, and how many seeds are left to train."""
-    console, (planned,) = Console(), setup.plan.cases
+    console, (planned,) = Terminal(), setup.plan.cases
     trained = {record.launch for record in (setup.resumed.records if setup.resumed else ()) if not record.failure}
     left = [slot.launch for slot in setup.plan.order if slot.launch not in trained]
     print_line(console, f"Suite {setup.plan.suite} on {setup.machine.hardware.key}")

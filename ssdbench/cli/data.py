@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ssdbench.cli.help import VerbApp, argument, option
+from ssdbench.cli.printing import Terminal
 from ssdbench.cli.progress import data_progress
+from ssdbench.cli.streams import print_text
 from ssdbench.errors import ExitCode
 from ssdbench.harness import datasets
 from ssdbench.harness.machine.worker_python import inspect_python
@@ -37,7 +37,7 @@ def synth(
     with data_progress() as on_progress:
         result = datasets.synthesise(inspect_python(python).executable, folder, recipe, on_progress)
     done = "made" if result["created"] else "exists already, made with the same parameters"
-    typer.echo(f"{result['directory']}: {train_images} train and {val_images} val images, seed {seed}: {done}")
+    print_text(f"{result['directory']}: {train_images} train and {val_images} val images, seed {seed}: {done}")
 
 
 @app.command()
@@ -45,18 +45,15 @@ def verify(folder: Folder, python: Python = None) -> None:
     """Check the annotations and decode every image; exit code 7 if a fault would make a measurement wrong."""
     with data_progress() as on_progress:
         report = datasets.verify(inspect_python(python).executable, folder, on_progress)
-    console = Console()
+    console = Terminal()
     console.print(_summary(report))
     for finding in report["findings"]:
         colour = "red" if finding["severity"] == "error" else "yellow"
         more = ", ..." if finding["count"] > len(finding["examples"]) else ""
-        examples = escape(f" ({', '.join(finding['examples'])}{more})") if finding["examples"] else ""
-        text = f"{escape(finding['message'])}{examples}: {escape(finding['remedy'])}"
-        console.print(
-            f"[{colour}]{finding['severity']}[/{colour}] {text}", highlight=False, soft_wrap=not console.is_terminal
-        )
+        examples = f" ({', '.join(finding['examples'])}{more})" if finding["examples"] else ""
+        console.say((finding["severity"], colour), f" {finding['message']}{examples}: {finding['remedy']}")
     kinds = f"{report['errors']} kinds of error, {report['warnings']} of warning"
-    console.print(f"{escape(report['directory'])}: {kinds if report['findings'] else 'sound'}", highlight=False)
+    console.say(f"{report['directory']}: {kinds if report['findings'] else 'sound'}")
     if report["errors"]:
         raise typer.Exit(ExitCode.BAD_DATA)
 

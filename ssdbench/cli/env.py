@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from rich.console import Console
-from rich.markup import escape
-
 from ssdbench.cli.help import MEASURING, option
+from ssdbench.cli.printing import Part, Terminal
 from ssdbench.harness.machine.probe import Machine, probe_machine
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import skip_reason
@@ -22,14 +20,14 @@ def env(
     ] = None,
 ) -> None:
     """Report what can be measured on this machine, and what is missing."""
-    machine, console = probe_machine(), Console()
+    machine, console = probe_machine(), Terminal()
     worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count))
-    for line in [*_machine_lines(machine), *_worker_lines(worker)]:
-        console.print(line, highlight=False, soft_wrap=not console.is_terminal)
+    for sentence in [*_machine_lines(machine), *_worker_lines(worker)]:
+        console.say(sentence)
     kinds: dict[str, DeviceKind] = {"a GPU": "cuda", "the CPU": "cpu"}
     for place, kind in kinds.items():
         for line in _ability_lines(place, _abilities(kind, machine, worker)):
-            console.print(line, highlight=False, soft_wrap=not console.is_terminal)
+            console.say(*line)
 
 
 def _machine_lines(machine: Machine) -> list[str]:
@@ -41,11 +39,11 @@ def _machine_lines(machine: Machine) -> list[str]:
     lines += [
         f"GPU {gpu.index}: {gpu.model}, {_memory(gpu.memory_bytes)}, {gpu.uuid or 'no UUID'}" for gpu in host.gpus
     ]
-    lines += [escape(remark) for remark in machine.remarks if remark != machine.no_gpu_reason]
+    lines += [remark for remark in machine.remarks if remark != machine.no_gpu_reason]
     lines.append(
         f"NVIDIA driver {host.driver or 'of unknown version'}"
         if machine.no_gpu_reason is None
-        else f"No GPU: {escape(machine.no_gpu_reason)}"
+        else f"No GPU: {machine.no_gpu_reason}"
     )
     lines.append(f"Baselines of this hardware are kept under {hardware.key}")
     return lines
@@ -61,15 +59,15 @@ def _worker_lines(worker: WorkerPython) -> list[str]:
     return [*lines, f"Its torch has code for {', '.join(worker.gpu_code)}"] if worker.gpu_code else lines
 
 
-def _ability_lines(place: str, abilities: dict[str, dict[str, str | None]]) -> list[str]:
+def _ability_lines(place: str, abilities: dict[str, dict[str, str | None]]) -> list[list[Part]]:
     able = {kind: [name for name, reason in names.items() if reason is None] for kind, names in abilities.items()}
     if not able["workloads"]:
         reason = next(iter(abilities["workloads"].values()))
-        return [f"\n[b]On {place}[/b] nothing can be measured: {escape(str(reason))}"]
-    lines = [f"\n[b]On {place}[/b] can be measured:"]
-    lines += [f"  {kind:12}[green]{', '.join(names)}[/green]" for kind, names in able.items()]
+        return [[(f"\nOn {place}", "bold"), f" nothing can be measured: {reason}"]]
+    lines: list[list[Part]] = [[(f"\nOn {place}", "bold"), " can be measured:"]]
+    lines += [[f"  {kind:12}", (", ".join(names), "green")] for kind, names in able.items()]
     lines += [
-        f"  [yellow]not {name}[/yellow]: {escape(reason)}"
+        [(f"  not {name}", "yellow"), f": {reason}"]
         for names in abilities.values()
         for name, reason in names.items()
         if reason is not None

@@ -4,12 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from rich.console import Console
-
 from ssdbench.atomic import atomic_file
 from ssdbench.cli.help import MEASURING, MODEL, OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import Json
+from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.cli.progress import data_progress, evaluation_progress
 from ssdbench.errors import UsageError
 from ssdbench.harness.datasets import prepare_dataset
@@ -68,9 +66,9 @@ def evaluate(
     with evaluation_progress(check.batches(prepared.dataset.val_images)) as on_event:
         found, picture = run_check(check, prepared, on_event)
     if as_json:
-        typer.echo(dump(found))
+        print_json(dump(found))
     else:
-        Console().print(render_evaluation(found, f"{data} (val)"), highlight=False)
+        Terminal().print(render_evaluation(found, f"{data} (val)"))
     if sheet is not None:
         _put(picture, sheet)
 

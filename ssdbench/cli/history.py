@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
 from rich.text import Text
 
 from ssdbench.analysis.history.series import measured_cases
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, say
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
+from ssdbench.cli.printing import Terminal, print_document
+from ssdbench.cli.streams import print_text, say
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
 from ssdbench.report.history import csv_of, render_cases, render_series
@@ -63,7 +64,7 @@ def history(
         raise UsageError("--csv and --html are two outputs; choose one")
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists the measured ones")
-    store, console = open_store(results, store_url), Console()
+    store, console = open_store(results, store_url), Terminal()
     whole = load_all_runs(store, say)
     runs = [last_attempts(run) for run in whole]
     if case is None and html is None:
@@ -78,7 +79,7 @@ def history(
         return
     every = [series for of_case in found.values() for series in of_case]
     if as_csv:
-        print(csv_of(every), end="")
+        print_document(csv_of(every))
         return
     for number, series in enumerate(every):
         console.print(*([Text()] if number else []), render_series(series, console.width), sep="\n")
@@ -89,7 +90,7 @@ def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
     for path, text in pages:
         write_text(folder / path, text)
         count += 1
-    print(f"written: {count} pages, starting with {folder / 'index.html'}")
+    print_text(f"written: {count} pages, starting with {folder / 'index.html'}")
 
 
 def _nothing(by: Grouping, hardware: str) -> str:

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from rich.console import Console
-from rich.markup import escape
-
 from ssdbench.cli.help import MEASURING, SUITE, option
+from ssdbench.cli.printing import Terminal
 from ssdbench.cli.suite_options import SuiteOptions
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
@@ -77,13 +75,12 @@ class PairOptions(ImageOptions):
 
 def inspect_shown(containers: Containers, reference: str) -> ContainerImage:
     """Fetch and inspect an image, and print what is in it."""
-    console = Console()
-    console.print(f"image {escape(reference)}", highlight=False, soft_wrap=not console.is_terminal)
+    console = Terminal()
+    console.say(f"image {reference}")
     image = inspect_image(containers.options, reference)
     if image.failure is not None:
-        text = f"  [red]{image.failure.kind}[/red] {escape(image.failure.message)}"
+        console.say("  ", (image.failure.kind, "red"), f" {image.failure.message}")
     else:
         installed = ", ".join(f"{name} {version}" for name, version in image.packages.items()) or "no torch"
-        text = escape(f"  {image.digest or image.id or 'no id'}: Python {image.python}, {installed}")
-    console.print(text, highlight=False, soft_wrap=not console.is_terminal)
+        console.say(f"  {image.digest or image.id or 'no id'}: Python {image.python}, {installed}")
     return image

@@ -16,6 +16,7 @@ from ssdbench.harness.readers.launch_csv import BETTER
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.directions import direction_of
 from ssdbench.schema.exchange import ImportedValue
+from ssdbench.schema.plain_text import csv_cell
 from ssdbench.schema.verdict import Direction
 
 Values = Mapping[str, Sequence[tuple[Path, Sequence[ImportedValue]]]]
@@ -106,7 +107,15 @@ def _csv(values: Values, metric: str, direction: Direction) -> str:
         launches: Counter[str] = Counter()
         for path, found in files:
             for value in found:
-                cells = [value.case, arm, launches[value.case], repr(value.value), str(path), metric, direction.word]
-                writer.writerow(cells)
+                cells = [
+                    value.case,
+                    arm,
+                    str(launches[value.case]),
+                    repr(value.value),
+                    str(path),
+                    metric,
+                    direction.word,
+                ]
+                writer.writerow(map(csv_cell, cells))
                 launches[value.case] += 1
     return text.getvalue()

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
+from ssdbench.cli.streams import print_text
 from ssdbench.workflows.initialising import (
     CI_SYSTEMS,
     Starter,
@@ -47,9 +46,9 @@ def init(
     starter = together([*_starters(suite or [], containers), *(ci_starter(system) for system in ci or ())])
     written = starter.write(folder)
     for path in starter.files:
-        typer.echo(f"{'wrote' if path in written else 'unchanged'}  {folder / path}")
+        print_text(f"{'wrote' if path in written else 'unchanged'}  {folder / path}")
     for line in _next_steps(suite or [], containers, ci or []):
-        typer.echo(f"next:  {line}")
+        print_text(f"next:  {line}")
 
 
 def _starters(suites: list[str], containers: bool) -> list[Starter]:

@@ -1,11 +1,11 @@
 """The options that verbs share, and the store that they name."""
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, argument, option
+from ssdbench.cli.streams import say
 from ssdbench.harness.stores import opening
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 
@@ -64,8 +64,3 @@ OutputFile = Annotated[
 def open_store(results: Path, url: str | None) -> Store:
     """The store that was asked for; what becomes of its spool is reported on stderr. Errors as `opening.open_store`."""
     return opening.open_store(results, url, say)
-
-
-def say(sentence: str) -> None:
-    """Report something next to the output, on stderr."""
-    print(f"ssdbench: {sentence}", file=sys.stderr)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssdbench.cli.writing import write
+from ssdbench.cli.printing import print_document, print_json
+from ssdbench.cli.writing import STANDARD_OUTPUT, write
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.stores import codec
 from ssdbench.report import ci
@@ -14,6 +15,8 @@ JSON = "json"
 NAMES = tuple(sorted((*formats(ci), JSON)))
 # GitHub keeps the summaries of all steps of a job in one file, to which each step adds.
 _APPENDED = ("github-summary",)
+# The lines that a CI system is meant to obey.
+_COMMANDS = ("github-annotations",)
 
 
 def outputs_of(texts: Sequence[str]) -> list[tuple[str, Path]]:
@@ -44,4 +47,9 @@ def write_outputs(outputs: Sequence[tuple[str, Path]], comparison: Comparison, c
     for name, path in outputs:
         is_json = name == JSON
         text = codec.dump(comparison) + "\n" if is_json else find_format(ci, name).render(comparison, code)
-        write(path, text, append=name in _APPENDED)
+        if path == STANDARD_OUTPUT and is_json:
+            print_json(text)
+        elif path == STANDARD_OUTPUT:
+            print_document(text, has_commands=name in _COMMANDS)
+        else:
+            write(path, text, append=name in _APPENDED)

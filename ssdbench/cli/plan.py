@@ -1,8 +1,8 @@
 """`ssdbench plan`: what would be measured, what would be skipped and why, and how long it would take."""
 
-from rich.console import Console
 from rich.table import Table
 
+from ssdbench.cli.printing import Terminal
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.harness.forecast import Forecast
 from ssdbench.harness.run_setup import RunSetup, new_setup, require_speed
@@ -25,12 +25,12 @@ def plan(options: SuiteOptions) -> None:
 
 def print_plan(setup: RunSetup, prediction: Forecast) -> None:
     """Print cases, launches, reasons of those skipped, and the predicted duration."""
-    plan, console = setup.plan, Console()
+    plan, console = setup.plan, Terminal()
     measured = [planned.case for planned in plan.cases if planned.skip_reason is None]
     skipped = [planned for planned in plan.cases if planned.skip_reason is not None]
-    console.print(f"Suite [b]{plan.suite}[/b] on {setup.machine.hardware.key}", highlight=False)
+    console.say("Suite ", (plan.suite, "bold"), f" on {setup.machine.hardware.key}")
     for remark in setup.machine.remarks:
-        console.print(remark, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+        console.say(remark)
     if measured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):
@@ -42,16 +42,11 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
             table.add_row(case.title, str(case.protocol.launches), steps, about + duration(seconds))
         console.print(table)
     for planned in skipped:
-        console.print(
-            f"[yellow]skipped[/yellow]  {planned.case.title}: {planned.skip_reason}",
-            highlight=False,
-            soft_wrap=not console.is_terminal,
-        )
+        console.say(("skipped", "yellow"), f"  {planned.case.title}: {planned.skip_reason}")
     total = duration(prediction.total_seconds(plan))
     basis = f"; {len(prediction.guessed)} guessed (~), not measured before" if prediction.guessed else ""
-    console.print(
-        f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}",
-        highlight=False,
+    console.say(
+        f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}"
     )
 
 

@@ -1,17 +1,52 @@
-"""Output that several verbs share."""
+"""The way to a terminal and to the log of a job, with `streams`: every verb prints through these functions.
 
-from rich.console import Console
+Whatever is printed is text: markup in it is not interpreted, and characters that a terminal would act on are visible.
+"""
 
-from ssdbench.report.baselines import render_creep
-from ssdbench.workflows.creep import Creep
+import sys
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from ssdbench.cli.streams import GuardedStream
+from ssdbench.schema.plain_text import json_for_log, visible
+
+Part: TypeAlias = str | tuple[str, str]
+"""A text, or a text and its style."""
+
+
+class Terminal(Console):
+    """Standard output, or standard error, with colours if it is a terminal."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    def say(self, *parts: Part) -> None:
+        """Print a paragraph; a terminal wraps it, a log gets it on one line."""
+        self.print(Text.assemble(*parts), soft_wrap=not self.is_terminal)
+
+
+def print_document(text: str, *, has_commands: bool = False) -> None:
+    """Print a document that a format made; with `has_commands`, a CI system is meant to obey its lines."""
+    ended = text if text.endswith("\n") else f"{text}\n"
+    if has_commands and isinstance(sys.stdout, GuardedStream):
+        sys.stdout.write_as_is(ended)
+    else:
+        sys.stdout.write(ended)
+
+
+def print_json(text: str) -> None:
+    """Print JSON that reads the same, with escapes for whatever a terminal or a CI system would act on."""
+    print_document(json_for_log(text))
 
 
 def print_line(console: Console, text: str) -> None:
-    """Print text as it is, on one line however narrow the terminal is."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_creep(console: Console, creep: Creep) -> None:
-    """Print how a run compares with results that are kept to notice creep."""
-    keys = [bar.case_key for bar in creep.lowered]
-    console.print(render_creep(creep.comparison, creep.kept, creep.against, keys, creep.allowed_cases))
+    """Print text on one line, however narrow the terminal is."""
+    console.print(text, soft_wrap=True)

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ssdbench.analysis.metrics import throughput
 from ssdbench.analysis.verdicts.interim import InterimState
+from ssdbench.cli.printing import Part, Terminal
 from ssdbench.errors import ExitCode
 from ssdbench.harness.datasets import OnProgress
 from ssdbench.harness.forecast import Forecast
@@ -31,8 +30,8 @@ class TerminalDisplay:
     """Shows what a workflow does, on standard output; the making of images on standard error."""
 
     def message(self, text: str) -> None:
-        console = Console()
-        console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+        console = Terminal()
+        console.say(text)
 
     def images(self) -> AbstractContextManager[OnProgress]:
         return data_progress()
@@ -42,16 +41,16 @@ class TerminalDisplay:
         return run_progress(begun.header, begun.forecast(), measured_before, outlook_of(begun.header))
 
     def judged(self, comparison: Comparison, code: ExitCode) -> None:
-        console = Console()
+        console = Terminal()
         console.print(render_comparison(comparison, code, console.width))
 
 
 @contextmanager
 def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
     """Shows the making and checking of images."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         console=console,
@@ -65,7 +64,7 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase)
                 if not console.is_terminal:
-                    console.print(phase, highlight=False, soft_wrap=not console.is_terminal)
+                    console.say(phase)
             progress.update(tasks[phase], completed=int(str(event["done"])), total=int(str(event["total"])))
 
         yield on_progress
@@ -74,12 +73,12 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
 @contextmanager
 def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
     """Shows the progress of an evaluation of `batches` batches on rank 0."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("batches"),
+        TextColumn("batches", markup=False),
         console=console,
         refresh_per_second=_REDRAWS_PER_SECOND,
         transient=True,
@@ -91,7 +90,7 @@ def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
             if event["event"] == "phase":
                 progress.update(task, description=str(event["phase"]))
                 if not console.is_terminal:
-                    console.print(str(event["phase"]), highlight=False)
+                    console.say(str(event["phase"]))
             else:
                 progress.update(task, completed=int(str(event["step"])) + 1)
 
@@ -106,18 +105,13 @@ def run_progress(
 
     `look_out` estimates what is decided in an interleaved run after these records.
     """
-    console = Console()
-    console.print(
-        f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=not console.is_terminal
-    )
+    console = Terminal()
+    console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
     for planned in header.plan.cases:
         if planned.skip_reason is not None:
-            skipped = f"[yellow]skipped[/yellow] {planned.case.title}: {escape(planned.skip_reason)}"
-            console.print(skipped, highlight=False, soft_wrap=not console.is_terminal)
+            console.say(("skipped", "yellow"), f" {planned.case.title}: {planned.skip_reason}")
     if measured_before:
-        console.print(
-            f"{measured_before} launches are measured already", highlight=False, soft_wrap=not console.is_terminal
-        )
+        console.say(f"{measured_before} launches are measured already")
     titles = {planned.case.key: planned.case.title for planned in header.plan.cases}
     watch = _Watch(console, prediction, titles, look_out)
     try:
@@ -125,20 +119,18 @@ def run_progress(
             yield watch
     finally:
         if watch.launches_left:
-            console.print(
+            console.say(
                 f"{watch.launches_left} launches not measured; continue with "
-                f"`ssdbench run --resume --run {header.run_id}`",
-                highlight=False,
-                soft_wrap=not console.is_terminal,
+                f"`ssdbench run --resume --run {header.run_id}`"
             )
 
 
-def live_display(console: Console) -> Progress:
+def live_display(console: Terminal) -> Progress:
     """Bars with a note each, redrawn rarely, removed at their end; nothing without a terminal."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
         refresh_per_second=_REDRAWS_PER_SECOND,
         transient=True,
@@ -150,7 +142,7 @@ class _Watch:
     """Counts launches and steps, and prints a line for each launch that ended."""
 
     def __init__(
-        self, console: Console, prediction: Forecast, titles: Mapping[str, str], look_out: LookOut | None
+        self, console: Terminal, prediction: Forecast, titles: Mapping[str, str], look_out: LookOut | None
     ) -> None:
         self._console = console
         self._titles = titles
@@ -178,7 +170,7 @@ class _Watch:
     def launch_started(self, case: Case, name: str) -> None:
         self._case, self._last_step = case, None
         steps = None if case.protocol.in_seconds else case.protocol.warmup_steps + case.protocol.steps
-        title = escape(f"{case.title} · {name}")
+        title = f"{case.title} · {name}"
         # A task that has a total cannot be given none.
         self.display.remove_task(self._launch)
         self._launch = self.display.add_task(title, total=steps, note="starting")
@@ -204,17 +196,17 @@ class _Watch:
         if record.case.key in self._left:
             self._left.remove(record.case.key)
         self.remaining_changed(self._left)
+        result: list[Part]
         if record.measurement is not None:
-            result = f"[green]{throughput(record.measurement):10.4g} images/s[/green]"
+            result = [(f"{throughput(record.measurement):10.4g} images/s", "green")]
         else:
             assert record.failure is not None
-            result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
-        invalid = f" [yellow]invalid: {escape(record.invalid_reason)}[/yellow]" if record.invalid_reason else ""
-        title = escape(f"{record.case.title} · {name}")
+            result = [(record.failure.kind, "red"), f" {record.failure.message}"]
+        invalid = f" invalid: {record.invalid_reason}" if record.invalid_reason else ""
+        title = f"  {record.case.title} · {name}  "
         late = record.measurement.failed_afterwards if record.measurement is not None else None
-        note = f" [yellow]measured, then failed ({late.kind}: {escape(late.message)})[/yellow]" if late else ""
-        line = f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]{invalid}{note}"
-        self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
+        note = f" measured, then failed ({late.kind}: {late.message})" if late else ""
+        self._console.say(*result, title, (duration(record.launch_seconds), "dim"), (invalid + note, "yellow"))
 
     def round_finished(self, records: Sequence[Record]) -> None:
         if self._look_out is None:
@@ -229,4 +221,4 @@ class _Watch:
             self._say(f"{cases} left, at most {found.most_pairs} more pairs")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=not self._console.is_terminal)
+        self._console.say(text)

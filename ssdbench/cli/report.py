@@ -1,9 +1,8 @@
 """`ssdbench report`: a run as one HTML file, or as Markdown for an issue."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 from ssdbench.cli.help import OUTPUT, option
 from ssdbench.cli.options import (
@@ -15,9 +14,9 @@ from ssdbench.cli.options import (
     RunName,
     StoreUrl,
     open_store,
-    say,
 )
-from ssdbench.cli.writing import write, write_text
+from ssdbench.cli.streams import print_text, say
+from ssdbench.cli.writing import STANDARD_OUTPUT, write, write_text
 from ssdbench.errors import UsageError
 from ssdbench.harness.pictures import read_pictures
 from ssdbench.harness.run_setup import trains_for_accuracy
@@ -73,17 +72,17 @@ def report(
 
 def _write(output: Path | None, markdown: Path | None, first: str, html: Callable[[], str], short: str) -> None:
     # Where a report goes to standard output, nothing else does.
-    messages = sys.stderr if Path("-") in (output, markdown) else sys.stdout
-    print(first, file=messages)
+    to_stderr = STANDARD_OUTPUT in (output, markdown)
+    print_text(first, stderr=to_stderr)
     if markdown:
-        _put(markdown, short, messages)
+        _put(markdown, short, stderr=to_stderr)
     if output or not markdown:
-        _put(output or DEFAULT_REPORT, html(), messages)
+        _put(output or DEFAULT_REPORT, html(), stderr=to_stderr)
 
 
-def _put(path: Path, text: str, messages: TextIO) -> None:
-    if path == Path("-"):
+def _put(path: Path, text: str, *, stderr: bool) -> None:
+    if path == STANDARD_OUTPUT:
         write(None, text)
     else:
         write_text(path, text)
-        print(f"written: {path}", file=messages)
+        print_text(f"written: {path}", stderr=stderr)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from rich.console import Console
-
 from ssdbench.cli.help import MEASURING, OUTPUT, argument, option
-from ssdbench.cli.options import Json, say
+from ssdbench.cli.options import Json
+from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.cli.progress import data_progress
+from ssdbench.cli.streams import say
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores import codec
@@ -62,9 +62,9 @@ def roofline(
     with data_progress() as on_progress:
         found = predict_steps(cases, loaded, source, options.python, on_progress)
     if as_json:
-        print(codec.dump(found))
+        print_json(codec.dump(found))
     else:
-        Console().print(render_roofline(found, groups=groups or len(found.cases) == 1))
+        Terminal().print(render_roofline(found, groups=groups or len(found.cases) == 1))
 
 
 def _grid(options: SuiteOptions) -> list[Case]:

@@ -7,6 +7,7 @@ import typer
 
 from ssdbench.cli.help import STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
+from ssdbench.cli.streams import print_text
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.opening import VARIABLE, open_archive, open_database, spool_of, store_place
@@ -33,10 +34,10 @@ def send(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None
     archive = open_archive(place)
     spool = spool_of(results, archive)
     if spool.is_empty():
-        print(f"nothing to send in {spool.folder}")
+        print_text(f"nothing to send in {spool.folder}")
         return
     sent = spool.send(archive)
-    print(f"sent: {pluralize(sent.records, 'record')} of {pluralize(sent.runs, 'run')} to {archive.name}")
+    print_text(f"sent: {pluralize(sent.records, 'record')} of {pluralize(sent.runs, 'run')} to {archive.name}")
     if sent.left:
         raise StoreError("; ".join(sent.left))
 
@@ -85,9 +86,9 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> Non
         *_faults(distributions.load, names),
     ]
     held = [pluralize(len(runs), "run"), pluralize(len(places), "baseline"), pluralize(len(names), "distribution")]
-    print(f"{store.name}: {', '.join(held)}{'' if wrong else '; all readable'}")
+    print_text(f"{store.name}: {', '.join(held)}{'' if wrong else '; all readable'}")
     if wrong:
-        print("\n".join(wrong))
+        print_text("\n".join(wrong))
         raise typer.Exit(ExitCode.USAGE)
 
 
@@ -98,7 +99,7 @@ def migrate(url: Annotated[str, argument("sqlite:///FILE or postgresql://USER@HO
     Older versions of ssdbench refuse the database afterwards, so update all runners first.
     """
     archive = open_database(url)
-    print(f"{archive.name}: {archive.migrate()}")
+    print_text(f"{archive.name}: {archive.migrate()}")
 
 
 def _faults(read: Callable[[T], object], names: Iterable[T]) -> Iterator[str]:
@@ -114,6 +115,6 @@ def _faults(read: Callable[[T], object], names: Iterable[T]) -> Iterator[str]:
 def _say(copied: Copied, name: str) -> None:
     new = {"run": copied.runs, "record": copied.records, "baseline": copied.baselines}
     counts = [pluralize(number, what) for what, number in (new | {"distribution": copied.distributions}).items()]
-    print(f"copied to {name}: {', '.join(counts)}")
+    print_text(f"copied to {name}: {', '.join(counts)}")
     for place in copied.replaced:
-        print(f"replaced by a later acceptance: {place}")
+        print_text(f"replaced by a later acceptance: {place}")

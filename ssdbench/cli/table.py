@@ -1,12 +1,12 @@
 """`ssdbench table`: runs, or NVIDIA's published results, as tables in the published layout."""
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, StoreUrl, open_store, say
-from ssdbench.cli.writing import write, write_bytes
+from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, StoreUrl, open_store
+from ssdbench.cli.streams import say
+from ssdbench.cli.writing import STANDARD_OUTPUT, write, write_bytes
 from ssdbench.errors import UsageError
 from ssdbench.report import table_formats
 from ssdbench.report.formats import find_format, formats
@@ -50,7 +50,7 @@ def table(
     """
     if layout not in _FORMATS:
         raise UsageError(f"format {layout!r} is not known: choose from {', '.join(_FORMATS)}")
-    if layout == PARQUET and output in (None, Path("-")):
+    if layout == PARQUET and output in (None, STANDARD_OUTPUT):
         raise UsageError("Parquet is binary: name a file with --output")
     if published is not None and against is None:
         if runs:

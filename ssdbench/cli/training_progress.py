@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
-from rich.markup import escape
-
+from ssdbench.cli.printing import Part, Terminal
 from ssdbench.cli.progress import TerminalDisplay, live_display
 from ssdbench.harness.launch_loop import Event, Observer
 from ssdbench.report.numbers import duration
@@ -25,9 +23,8 @@ class TrainingDisplay(TerminalDisplay):
 @contextmanager
 def training_progress(header: RunHeader) -> Iterator[Observer]:
     """Watches the seeds of a run; at its end, even after an error, prints how to continue with what is left."""
-    console = Console()
-    wrap = not console.is_terminal
-    console.print(f"run [b]{header.run_id}[/b] on {header.hardware.key}", highlight=False, soft_wrap=wrap)
+    console = Terminal()
+    console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
     watch = _Watch(console)
     try:
         with watch.display:
@@ -35,15 +32,13 @@ def training_progress(header: RunHeader) -> Iterator[Observer]:
     finally:
         if watch.seeds_left:
             resume = f"`ssdbench converge --resume --run {header.run_id}`"
-            console.print(
-                f"{watch.seeds_left} seeds not finished; continue with {resume}", highlight=False, soft_wrap=wrap
-            )
+            console.say(f"{watch.seeds_left} seeds not finished; continue with {resume}")
 
 
 class _Watch:
     """Follows one seed after another, and prints a line for every evaluation."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self._console = console
         self.seeds_left = 0
         self._epochs, self._steps = 1, 1
@@ -57,7 +52,7 @@ class _Watch:
 
     def launch_started(self, case: Case, name: str) -> None:
         self._begin, self._loss, self._figures = None, "", ""
-        title = escape(f"{case.title} · {name}")
+        title = f"{case.title} · {name}"
         self.display.update(self._task, description=title, completed=0, total=1, note="starting", visible=True)
 
     def event(self, event: Event) -> None:
@@ -75,14 +70,16 @@ class _Watch:
                 self.display.update(self._task, note=f"{event['phase']}{self._loss}{self._figures}")
 
     def launch_finished(self, record: Record, name: str) -> None:
-        title, training = escape(f"{record.case.title} · {name}"), record.training
+        result: list[Part]
+        training = record.training
         if record.failure is not None:
-            result = f"[red]{record.failure.kind}[/red] {escape(record.failure.message)}"
+            result = [(record.failure.kind, "red"), f" {record.failure.message}"]
         else:
             assert training is not None
-            result = f"[green]AP {_last_ap(training):.4f}[/green] after {duration(training.seconds)}"
+            result = [(f"AP {_last_ap(training):.4f}", "green"), f" after {duration(training.seconds)}"]
             self.seeds_left -= 1
-        self._print(f"{result}  {title}  [dim]{duration(record.launch_seconds)}[/dim]")
+        title = f"  {record.case.title} · {name}  "
+        self._console.say(*result, title, (duration(record.launch_seconds), "dim"))
 
     def round_finished(self, records: Sequence[Record]) -> None:
         pass  # seeds are judged together, when all are trained
@@ -103,14 +100,11 @@ class _Watch:
         ap, ap_50 = _number(event["ap"]), _number(event["ap_50"])
         self._figures = f" · AP {ap:.4f}"
         epoch = f"epoch {_whole(event['epoch']) + 1} of {self._epochs}"
-        self._print(
+        self._console.say(
             f"{_number(event['images_per_second']):10.4g} images/s  {epoch}: "
             f"loss {_number(event['loss']):.3f}, AP {ap:.4f}, AP@.50 {ap_50:.4f}, "
             f"{duration(_number(event['seconds']))}"
         )
-
-    def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 def _last_ap(training: Training) -> float:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ssdbench.cli.help import DECIDING, SUITE, option
-from ssdbench.cli.options import Better, Json, say
+from ssdbench.cli.options import Better, Json
+from ssdbench.cli.printing import Terminal, print_json
+from ssdbench.cli.streams import say
 from ssdbench.harness.readers.launch_csv import BETTER, read_rows
 from ssdbench.harness.readers.launch_metrics import says_direction
 from ssdbench.harness.stores import codec
@@ -77,10 +78,10 @@ def verdict(
         say(f"{csv} has no column metric or direction: lower values are taken as better; --direction says otherwise")
     judged = judge_rows(rows, margin=margin, better=None if direction is None else BETTER[direction.value], mode=chosen)
     if as_json:
-        print(json.dumps({"cases": [_as_json(case, judged) for case in judged.verdicts]}))
+        print_json(json.dumps({"cases": [_as_json(case, judged) for case in judged.verdicts]}))
     else:
         cases = [_case(name, found, judged.unpaired) for name, found in judged.verdicts.items()]
-        Console().print(render_verdicts(cases, judged.mode, set(judged.directions.values())))
+        Terminal().print(render_verdicts(cases, judged.mode, set(judged.directions.values())))
     raise typer.Exit(judged.exit_code)
 
 

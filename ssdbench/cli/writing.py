@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from ssdbench.atomic import atomic_file
+from ssdbench.cli.printing import print_document
 from ssdbench.errors import StoreError
+
+STANDARD_OUTPUT = Path("-")
 
 
 def write(path: Path | None, text: str, *, append: bool = False) -> None:
@@ -12,8 +15,8 @@ def write(path: Path | None, text: str, *, append: bool = False) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    if path is None or path == Path("-"):
-        print(text, end="" if text.endswith("\n") else "\n")
+    if path is None or path == STANDARD_OUTPUT:
+        print_document(text)
         return
     try:
         with path.open("a" if append else "w", encoding="utf-8", newline="\n") as file:

@@ -2,8 +2,8 @@
 
 import re
 
-# Control characters, lone surrogates and changes of the reading direction: each becomes U+FFFD.
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+from ssdbench.schema.plain_text import one_line, visible
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$@&!])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 _LATEX = {
@@ -26,22 +26,6 @@ _LATEX = {
     "[": "{[}",
     "]": "{]}",
 }
-
-
-def visible(text: str) -> str:
-    """The text with invisible or forbidden characters replaced by U+FFFD; line breaks and tabs stay."""
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def one_line(text: str) -> str:
-    """`visible` text on one line."""
-    return " ".join(visible(text).split())
-
-
-def shortened(text: str, letters: int) -> str:
-    """One line of at most `letters` characters; an ellipsis marks a cut."""
-    line = one_line(text)
-    return line if len(line) <= letters else f"{line[: letters - 1]}…"
 
 
 def markdown(text: str) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ssdbench.report.escape import visible
+from ssdbench.schema.plain_text import visible
 from ssdbench.schema.verdict import Metric
 
 _UNITS = {

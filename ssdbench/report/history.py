@@ -11,6 +11,7 @@ from rich.text import Text
 from ssdbench.report.numbers import shown_unit, significant_digits, value_text
 from ssdbench.report.tables import case_cell, new_table, units
 from ssdbench.schema.history import CaseHistory, ChangePoint, HistoryPoint, Series
+from ssdbench.schema.plain_text import csv_cell, one_line
 from ssdbench.schema.text import percent
 from ssdbench.schema.verdict import METRICS, Difference, Direction
 
@@ -66,11 +67,11 @@ def csv_of(all_series: Iterable[Series]) -> str:
     for series in all_series:
         changes = {change.index: change for change in series.change_points}
         for index, point in enumerate(series.points):
-            writer.writerow(_csv_row(series, point, changes.get(index)))
+            writer.writerow([csv_cell(one_line(cell)) for cell in _csv_row(series, point, changes.get(index))])
     return text.getvalue()
 
 
-def _csv_row(series: Series, point: HistoryPoint, change: ChangePoint | None) -> list[object]:
+def _csv_row(series: Series, point: HistoryPoint, change: ChangePoint | None) -> list[str]:
     return [
         series.case_key,
         series.metric,
@@ -83,9 +84,9 @@ def _csv_row(series: Series, point: HistoryPoint, change: ChangePoint | None) ->
         repr(point.value),
         repr(point.low),
         repr(point.high),
-        point.launches,
-        point.segment,
-        int(change is not None),
+        str(point.launches),
+        str(point.segment),
+        str(int(change is not None)),
         "" if change is None else repr(change.change),
         "" if change is None else _joined(change.differences),
     ]

@@ -6,13 +6,14 @@ Every text of a record is escaped and shortened, so that no name can make a tabl
 from collections import Counter
 from collections.abc import Sequence
 
-from ssdbench.report.escape import markdown, shortened
+from ssdbench.report.escape import markdown
 from ssdbench.report.figures import values
 from ssdbench.report.glossary import GLOSSARY, unclear_meanings
 from ssdbench.report.headline import Headline, accuracy_headline, headline
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import status_word
+from ssdbench.schema.plain_text import shorten
 from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
 from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import CaseVerdict, Difference, Status
@@ -137,4 +138,4 @@ def _more(count: int, noun: str, plural: str = "") -> list[str]:
 
 
 def _safe(text: str, letters: int = _LETTERS) -> str:
-    return markdown(shortened(text, letters))
+    return markdown(shorten(text, letters))

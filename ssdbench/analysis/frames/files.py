@@ -5,6 +5,7 @@ from importlib.util import find_spec
 import pandas as pd
 
 from ssdbench.errors import EnvironmentLacksError
+from ssdbench.schema.plain_text import csv_cell
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -12,7 +13,7 @@ def to_csv(frame: pd.DataFrame) -> str:
     guarded = frame.copy()
     for name in frame.columns:
         if str(frame[name].dtype) in ("string", "category"):
-            guarded[name] = frame[name].astype("string").map(_guarded, na_action="ignore")
+            guarded[name] = frame[name].astype("string").map(csv_cell, na_action="ignore")
     text: str = guarded.to_csv(index=False, lineterminator="\n")
     return text
 
@@ -27,8 +28,3 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
         raise EnvironmentLacksError("Parquet needs pyarrow, which is missing: pip install 'ssdbench[parquet]'")
     content: bytes = frame.to_parquet(index=False, engine="pyarrow")
     return content
-
-
-def _guarded(text: str) -> str:
-    # A spreadsheet would take such a cell for a formula.
-    return f"'{text}" if text[:1] in ("=", "+", "@") else text

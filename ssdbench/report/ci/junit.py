@@ -8,9 +8,9 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from ssdbench.errors import EXIT_CODES, ExitCode
-from ssdbench.report.escape import visible
 from ssdbench.report.figures import figures
 from ssdbench.report.outcome import Outcome, because, outcome
+from ssdbench.schema.plain_text import visible
 from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison
 
 _ELEMENTS = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.SKIPPED: "skipped"}

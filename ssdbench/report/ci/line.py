@@ -1,8 +1,8 @@
 """One line, for a chat message."""
 
 from ssdbench.errors import ExitCode
-from ssdbench.report.escape import one_line
 from ssdbench.report.headline import headline
+from ssdbench.schema.plain_text import one_line
 from ssdbench.schema.verdict import Comparison
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from ssdbench.report.escape import one_line
 from ssdbench.report.text_table import as_text, joined
+from ssdbench.schema.plain_text import one_line
 from ssdbench.schema.table import Table
 
 
