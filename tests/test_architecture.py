@@ -38,7 +38,7 @@ STANDARD_LIBRARY = set(sys.stdlib_module_names)
 CONTAINER = {"torch", "torchvision", "nvidia", "pycocotools", "numpy", "pynvml", "PIL"}
 HOST = {
     *("psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "ruptures"),
-    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "filelock", "pandas", "pyarrow"),
+    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "pandas", "pyarrow"),
 }
 ALLOWED = {
     "errors": set(),
@@ -68,7 +68,6 @@ PLACES = {
     "ruptures": {"analysis/history/change_points.py"},
     "matplotlib": {"report/curves.py"},
     "pytest": {"pytest_plugin.py"},
-    "filelock": {"harness/stores/spool.py"},
     "jinja2": {"report/page.py"},
     "PIL": {"harness/pictures.py", "ssd", "worker", "workloads"},
     "markupsafe": {"report/svg.py", "report/case_charts.py", "report/change_charts.py", "report/curves.py"},

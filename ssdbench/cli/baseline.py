@@ -21,7 +21,14 @@ from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.text import pluralize
 from ssdbench.schema.times import utc_now
 from ssdbench.workflows import baselines
-from ssdbench.workflows.accepting import Change, keep_change, plan_changes, require_allowed, sessions_to_accept
+from ssdbench.workflows.accepting import (
+    Change,
+    keep_change,
+    one_at_a_time,
+    plan_changes,
+    require_allowed,
+    sessions_to_accept,
+)
 from ssdbench.workflows.judging import load_whole
 
 app = VerbApp("Accept runs as the baseline of their hardware; show, list, compare, check and remove baselines.")
@@ -80,25 +87,34 @@ def accept(
     """
     store, console = open_store(results, store_url), Terminal(stderr=note == STANDARD_OUTPUT)
     measured = sessions_to_accept(store, [load_whole(store, run, say) for run in runs])
-    changes = []
-    for change in plan_changes(store, measured, name=name, reason=reason, accepted_at=utc_now(), release=release):
-        if change.is_unchanged and not reset_anchor:
-            header = change.baseline.header
-            print_line(console, f"{header.run_id} is already baseline {header.name}, with this reason: nothing changed")
-            continue
-        _show_change(console, change)
-        changes.append(change)
-    require_allowed(changes, drop_cases=drop_cases, allow_regression=allow_regression)
-    notes = []
-    for change in changes:
-        kept, path = keep_change(store, change, margin=measured.header.settings.margin, reset_anchor=reset_anchor)
-        print_line(console, f"\naccepted: {len(kept.records)} launches in {path}")
-        unfit = unfit_cases(kept.records)
-        for title in unfit.values():
-            print_line(console, f"kept as not fitting into the GPU's memory: {title}")
-        notes.append(render_note(kept, change.comparison, comparisons.case_figures(kept.records), unfit))
+    with one_at_a_time(store, measured, name, release=release):
+        changes = []
+        for change in plan_changes(store, measured, name=name, reason=reason, accepted_at=utc_now(), release=release):
+            if change.is_unchanged and not reset_anchor:
+                header = change.baseline.header
+                print_line(
+                    console, f"{header.run_id} is already baseline {header.name}, with this reason: nothing changed"
+                )
+                continue
+            _show_change(console, change)
+            changes.append(change)
+        require_allowed(changes, drop_cases=drop_cases, allow_regression=allow_regression)
+        notes = [
+            _keep(console, store, change, margin=measured.header.settings.margin, reset_anchor=reset_anchor)
+            for change in changes
+        ]
     if note:
         write(note, "\n".join(notes))
+
+
+def _keep(console: Terminal, store: Store, change: Change, *, margin: float, reset_anchor: bool) -> str:
+    """Store a change, say so, and return its note for the reviewer."""
+    kept, path = keep_change(store, change, margin=margin, reset_anchor=reset_anchor)
+    print_line(console, f"\naccepted: {len(kept.records)} launches in {path}")
+    unfit = unfit_cases(kept.records)
+    for title in unfit.values():
+        print_line(console, f"kept as not fitting into the GPU's memory: {title}")
+    return render_note(kept, change.comparison, comparisons.case_figures(kept.records), unfit)
 
 
 @app.command()
@@ -176,7 +192,8 @@ def forget(
     store = open_store(results, store_url)
     key, _ = baselines.find_one_baseline(store, name, hardware)
     lost = _in_words(store, key, name)
-    removed = store.forget_baseline(key, name)
+    with store.accepting("baseline", key, name):
+        removed = store.forget_baseline(key, name)
     print_line(Terminal(), f"forgotten: {name} for {key}, {lost}\nbecause: {reason.strip()}")
     for path in removed:
         print_line(Terminal(), f"removed: {path}")

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.files import LOCKS
 from ssdbench.harness.stores.lines import append_lines, read_all, write_whole
+from ssdbench.harness.stores.lock_files import FileClaims
+from ssdbench.harness.stores.locks import Lock
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.bisection import Bisection, Finding, Step
 from ssdbench.schema.times import utc_now
@@ -38,6 +41,19 @@ class BisectionLog:
         )
         write_whole(path, [codec.dump(asked)])
 
+    def searching(self) -> Lock:
+        """Lock the log for the process that continues it, and read what others have decided since.
+
+        Raises:
+            StoreLockedError: another process continues it.
+        """
+        lock = Lock(
+            FileClaims(self.path.parent / LOCKS, str(self.path)), f"log-{self.path.stem}", "searching", say=_ignore
+        )
+        lock.acquire(0, renew=True)
+        self.steps = read_all(self.path).parsed(Step)
+        return lock
+
     @property
     def findings(self) -> dict[str, Finding]:
         """The finding for each judged image."""
@@ -65,6 +81,10 @@ class BisectionLog:
         append_lines(self.path, [codec.dump(step)])
         self.steps.append(step)
         return step
+
+
+def _ignore(_sentence: str) -> None:
+    pass
 
 
 def log_file_name(images: tuple[str, ...], case_key: str) -> str:

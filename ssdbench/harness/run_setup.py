@@ -147,9 +147,9 @@ def prepare_images(setup: RunSetup, on_progress: OnProgress) -> PreparedData | N
 
 
 def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
-    """Store the header of a new run, or return the resumed run."""
+    """Store the header of a new run, or return the resumed run as it is now."""
     if setup.resumed is not None:
-        return setup.resumed
+        return store.load(setup.resumed.header.run_id)
     now = datetime.now(timezone.utc)
     header = RunHeader(
         schema_version=SCHEMA_VERSION,

@@ -1,6 +1,7 @@
 """Accept runs as a baseline: plan the change first, then refuse or store it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from ssdbench.analysis.baselines.acceptance import accepted, baseline_from, is_same, sessions_of_one_build
@@ -16,6 +17,7 @@ from ssdbench.analysis.baselines.creep import (
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.errors import UsageError
+from ssdbench.harness.stores.archive import Place
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.acceptance import AcceptedRegression
 from ssdbench.schema.record import Run
@@ -28,7 +30,8 @@ from ssdbench.workflows.deciding import is_unfinished
 class Change:
     """`baseline` (without its history yet) in place of `replaced`, with the cases it makes worse and those it drops.
 
-    `comparison` is of both; None where nothing is replaced. `creep` compares it with older results.
+    `comparison` is of both; None where nothing is replaced. `creep` compares it with older results. `expected` are the
+    first lines of what is replaced, by its places.
     """
 
     baseline: Baseline
@@ -38,6 +41,7 @@ class Change:
     creep: tuple[Creep, ...]
     lowered: tuple[AcceptedRegression, ...]
     dropped: tuple[str, ...]
+    expected: Mapping[Place, str | None]
 
     @property
     def is_unchanged(self) -> bool:
@@ -69,10 +73,9 @@ def plan_changes(
         UsageError: the run cannot be accepted.
         StoreError: a baseline cannot be read.
     """
-    names = [name, release_name(name)] if release else [name]
     return [
         change_of(store, measured, baseline_from(measured, name=each, reason=reason, accepted_at=accepted_at))
-        for each in names
+        for each in _names(name, release=release)
     ]
 
 
@@ -83,6 +86,7 @@ def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
         StoreError: a baseline cannot be read.
     """
     key, name, settings = baseline.header.hardware.key, baseline.header.name, measured.header.settings
+    expected = store.first_lines(key, name)
     replaced = store.load_baseline(key, name) if store.has_baseline(key, name) else None
     anchor = store.load_anchor(key, name)
     comparison, creep = None, anchor_creep(measured, replaced, anchor, settings)
@@ -102,6 +106,7 @@ def change_of(store: Store, measured: Run, baseline: Baseline) -> Change:
         creep=tuple(creep),
         lowered=lowered,
         dropped=dropped_cases(comparison) if comparison else (),
+        expected=expected,
     )
 
 
@@ -122,10 +127,9 @@ def keep_change(store: Store, change: Change, *, margin: float, reset_anchor: bo
     """Write baseline and anchor; returns the baseline with its history, and where it is.
 
     Raises:
-        StoreError: one of them cannot be written.
+        StoreError: one of them cannot be written, or another acceptance came first.
     """
-    # The anchor first: if the process is killed between the two, the next acceptance still finds the older results.
-    store.save_anchor(next_anchor(change.anchor, change.replaced, change.baseline, reset=reset_anchor))
+    anchor = next_anchor(change.anchor, change.replaced, change.baseline, reset=reset_anchor)
     kept = accepted(
         change.baseline,
         change.replaced,
@@ -134,4 +138,21 @@ def keep_change(store: Store, change: Change, *, margin: float, reset_anchor: bo
         dropped=change.dropped,
         reset_anchor=reset_anchor or not (change.anchor or change.replaced),
     )
-    return kept, store.save_baseline(kept)
+    return kept, store.save_together(kept, anchor, change.expected)
+
+
+@contextmanager
+def one_at_a_time(store: Store, measured: Run, name: str, *, release: bool) -> Iterator[None]:
+    """Hold what `plan_changes` reads and `keep_change` writes against other acceptances.
+
+    Raises:
+        StoreLockedError: another process keeps it for minutes.
+    """
+    with ExitStack() as held:
+        for each in _names(name, release=release):
+            held.enter_context(store.accepting("baseline", measured.header.hardware.key, each))
+        yield
+
+
+def _names(name: str, *, release: bool) -> list[str]:
+    return [name, release_name(name)] if release else [name]

@@ -43,8 +43,15 @@ class Search:
         Each decision is written to the log before it is acted upon, and handed to the display.
 
         Raises:
-            SsdbenchError: an image cannot be planned for, or the store fails.
+            SsdbenchError: an image cannot be planned for, or the store fails, or another process uses this log.
         """
+        lock = self.log.searching()
+        try:
+            return self._search()
+        finally:
+            lock.release()
+
+    def _search(self) -> ExitCode:
         while (decision := decide(self.images, self.log.findings)).image is not None:
             if not self._probe(decision.image, decision.because):
                 self.display.message(f"the budget is used up: {decision.image} is not judged; repeat the same command")

@@ -1,17 +1,20 @@
 """Measures a planned run from its beginning to its end: images, launches, verdicts where they are due, exit code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssdbench.errors import ExitCode
+from ssdbench.errors import ExitCode, StoreUnreachableError
 from ssdbench.harness import run_setup
 from ssdbench.harness.datasets import PreparedData, cache_folder
 from ssdbench.harness.forecast import Forecast, forecast
 from ssdbench.harness.launch_loop import LaunchLoop, Observer
 from ssdbench.harness.run_setup import RunSetup
+from ssdbench.harness.stores.locks import Lock
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import Suite, find_suite, load_suite
-from ssdbench.schema.record import Run, RunHeader, RunOptions
+from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches
 from ssdbench.workflows.display import Display, Quiet
@@ -20,12 +23,16 @@ from ssdbench.workflows.judging import judge_run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunRun:
-    """A run whose header is stored and whose images are ready; `run` has the launches measured before."""
+    """A run whose header is stored and whose images are ready; `run` has the launches measured before.
+
+    `lock` keeps other processes from measuring the same run, until it is released or this object is gone.
+    """
 
     setup: RunSetup
     store: Store
     run: Run
     data: PreparedData | None
+    lock: Lock
 
     @property
     def header(self) -> RunHeader:
@@ -39,7 +46,18 @@ class BegunRun:
     def loop(self, observer: Observer, training_folder: Path | None = None) -> LaunchLoop:
         """The loop that measures a run's launches one by one; seeds are trained below `training_folder`."""
         launchers, work = run_setup.build_launchers(self.setup), cache_folder() / "work"
-        return LaunchLoop(self.run, self.data, launchers, self.store, work, observer, training_folder)
+        return LaunchLoop(self.run, self.data, launchers, self, work, observer, training_folder)
+
+    def append(self, record: Record) -> bool:
+        """Store a launch of this run.
+
+        Raises:
+            StoreLockedError: another process has taken this run over.
+        """
+        is_new = self.store.append(record)
+        with suppress(StoreUnreachableError):
+            self.lock.require()
+        return is_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,21 +130,33 @@ def begin(store: Store, setup: RunSetup, display: Display, *, may_be_empty: bool
 
     Raises:
         EnvironmentLacksError: nothing of the plan can be measured here, and it may not be empty.
-        DataError, StoreError: as `measure`.
+        DataError, StoreError: as `measure`; StoreLockedError: another process measures the run that is resumed.
     """
+    lock = store.measuring(setup.resumed.header.run_id) if setup.resumed is not None else None
     for remark in setup.machine.remarks:
         display.message(remark)
     if not may_be_empty:
         run_setup.require_something_to_measure(setup.plan)
     with display.images() as on_progress:
         data = run_setup.prepare_images(setup, on_progress)
-    return BegunRun(setup=setup, store=store, run=run_setup.begin_run(store, setup, data), data=data)
+    run = run_setup.begin_run(store, setup, data)
+    lock = lock or store.measuring(run.header.run_id)
+    return BegunRun(setup=setup, store=store, run=run, data=data, lock=lock)
+
+
+@contextmanager
+def closing_lock(begun: BegunRun) -> Iterator[None]:
+    """Release the lock of a run at the end of the block."""
+    try:
+        yield
+    finally:
+        begun.lock.release()
 
 
 def finish(begun: BegunRun, display: Display, *, deadline_seconds: float | None = None) -> MeasuredRun:
     """Measure what is left of a run that has begun, and judge it if it is measured in order to be decided."""
     store, header = begun.store, begun.header
-    with display.launches(begun) as observer:
+    with closing_lock(begun), display.launches(begun) as observer:
         loop = begun.loop(observer)
         measure_launches(loop, store, header, deadline_seconds)
     comparison, code = None, ExitCode.OK

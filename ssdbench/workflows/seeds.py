@@ -66,8 +66,9 @@ def accept_seeds(store: DistributionStore, runs: Sequence[Run], *, name: str, re
         StoreError: the earlier one cannot be read.
     """
     distribution = distribution_from(runs, name=name, reason=reason, accepted_at=utc_now())
-    replaced = store.load(name) if store.has(name) else None
-    return AcceptedSeeds(distribution=distribution, replaced=replaced, path=str(store.save(distribution)))
+    with store.accepting(name):
+        replaced = store.load(name) if store.has(name) else None
+        return AcceptedSeeds(distribution=distribution, replaced=replaced, path=str(store.save(distribution)))
 
 
 def finished_trainings(candidates: Sequence[SeedResult]) -> tuple[list[Training], str]:

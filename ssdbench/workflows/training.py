@@ -11,7 +11,7 @@ from ssdbench.harness.training_folders import training_folder
 from ssdbench.schema.case import Plan, Slot
 from ssdbench.schema.record import Run
 from ssdbench.workflows.display import Display
-from ssdbench.workflows.measuring import begin
+from ssdbench.workflows.measuring import begin, closing_lock
 
 
 def train_seeds(store: Store, setup: RunSetup, results: Path, display: Display, *, seeds: int | None = None) -> Run:
@@ -31,7 +31,7 @@ def train_seeds(store: Store, setup: RunSetup, results: Path, display: Display, 
     """
     setup = plan_seeds(setup, seeds)
     begun = begin(store, setup, display)
-    with display.launches(begun) as observer:
+    with closing_lock(begun), display.launches(begun) as observer:
         loop = begun.loop(observer, training_folder(results))
         run_plan(loop, setup.plan, None)
     return loop.run

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.locks import Claims
 
 T = TypeVar("T")
 Kind = Literal["baseline", "anchor", "distribution"]
@@ -41,6 +42,12 @@ class Lines:
             StoreError: the line cannot be read.
         """
         return codec.read(kind, self.lines[0] if self.lines else b"", f"{self.source} line 1")
+
+    @property
+    def first(self) -> str | None:
+        """The first line as it was written; None where there is none."""
+        line = self.lines[0] if self.lines else None
+        return line.decode() if isinstance(line, bytes) else line
 
     def parsed(self, kind: type[T], start: int = 1, stop: int | None = None) -> list[T]:
         """The lines from `start` to before `stop`, counted from 0, as objects of `kind`.
@@ -96,8 +103,24 @@ class Archive(Protocol):
     def remove(self, place: Place) -> None:
         """Forget a place, if it is there."""
 
+    def replace(self, documents: Mapping[Place, Sequence[str]], expected: Mapping[Place, str | None]) -> bool:
+        """Replace several places, where the first lines of these are still as expected (None: no such place).
+
+        False where another process was first; then all is as it was. Called under the lock of the places.
+        """
+
     def where(self, place: Place) -> str:
         """The name of a document in a sentence."""
+
+    @property
+    def claims(self) -> Claims:
+        """Where the locks of this archive are kept."""
+
+
+def lock_name(place: Place) -> str:
+    """The name of the lock of a place; a baseline and its anchor have one."""
+    kind = "baseline" if place.kind == "anchor" else place.kind
+    return "-".join(part for part in (kind, place.hardware_key, place.name) if part)
 
 
 def is_name(text: str) -> bool:

@@ -1,8 +1,11 @@
 """Distributions over seeds, in any archive: a header, then one line a seed, in their order; replaced whole."""
 
+from contextlib import AbstractContextManager
+
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.archive import Archive, Place, checked_place, is_name
+from ssdbench.harness.stores.archive import Archive, Place, checked_place, is_name, lock_name
+from ssdbench.harness.stores.locks import locked
 from ssdbench.schema.convergence import DistributionHeader, SeedDistribution
 from ssdbench.schema.training import Training
 
@@ -50,6 +53,10 @@ class DistributionStore:
                 "it from version control or a backup"
             )
         return SeedDistribution(header=header, seeds=tuple(lines.parsed(Training)))
+
+    def accepting(self, name: str) -> AbstractContextManager[None]:
+        """One acceptance of this name at a time; errors as `Store.accepting`."""
+        return locked(self._archive.claims, lock_name(_place(name)), f"accepting distribution {name}", lambda _: None)
 
     def has(self, name: str) -> bool:
         """Whether there is a distribution of this name."""

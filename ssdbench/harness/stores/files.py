@@ -5,6 +5,7 @@
                                                      case key, session, stage and launch
     <root>/baselines/<hardware key>/<name>.anchor.jsonl    the same, of the oldest launches kept of each case
     <root>/convergence/<name>.jsonl                  DistributionHeader, then one Training a line in the order of seed
+    <root>/.locks/                                   who writes at the moment; git ignores it
 
 A run grows line by line. A last line that was cut off (the writer was killed) is left out on reading and cut away
 before the next line is appended, so that a resumed run measures that launch again. Any other line that cannot be read
@@ -12,14 +13,18 @@ is an error: nothing is passed over in silence.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores.archive import ANCHOR, Kind, Lines, Place, checked, checked_place
 from ssdbench.harness.stores.lines import append_lines, read_all, read_first, remove, write_whole
-from ssdbench.harness.stores.store import Store
+from ssdbench.harness.stores.lock_files import FileClaims
+from ssdbench.harness.stores.locks import locked
+from ssdbench.harness.stores.store import Say, Store
 from ssdbench.schema.record import Record, RunHeader
 
+LOCKS = ".locks"
 _SUFFIX = ".jsonl"
 _ANCHOR_SUFFIX = ANCHOR + _SUFFIX
 
@@ -29,6 +34,7 @@ class FileArchive:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._claims = FileClaims(root / LOCKS, str(root))
         # By file: its size when its record ids were last known, and those.
         self._known: dict[Path, tuple[int, set[str]]] = {}
 
@@ -38,20 +44,23 @@ class FileArchive:
 
     def begin(self, run_id: str, header: str) -> bool:
         path = self.run_path(run_id)
-        if path.exists():
-            return False
-        write_whole(path, [header])
+        with self._writing(run_id):
+            if path.exists():
+                return False
+            write_whole(path, [header])
         return True
 
     def append(self, run_id: str, records: Mapping[str, str]) -> int:
         path = self.run_path(run_id)
         if not path.is_file():
             raise StoreError(f"{path}: no such file of a run; begin run {run_id} before its records are added")
-        known = self._ids(path)
-        new = {record_id: line for record_id, line in records.items() if record_id not in known}
-        if new:
-            append_lines(path, new.values())
-            self._known[path] = (path.stat().st_size, known | new.keys())
+        with self._writing(run_id):
+            known = self._ids(path)
+            new = {record_id: line for record_id, line in records.items() if record_id not in known}
+            if new:
+                append_lines(path, new.values())
+                known.update(new)
+                self._known[path] = (path.stat().st_size, known)
         return len(new)
 
     def run_ids(self) -> list[str]:
@@ -86,15 +95,32 @@ class FileArchive:
     def write(self, place: Place, lines: Sequence[str]) -> None:
         write_whole(self._path(place), lines)
 
+    def replace(self, documents: Mapping[Place, Sequence[str]], expected: Mapping[Place, str | None]) -> bool:
+        for place, header in expected.items():
+            found = self.read(place)
+            if (found.first if found is not None else None) != header:
+                return False
+        for place, lines in documents.items():
+            self.write(place, lines)
+        return True
+
     def remove(self, place: Place) -> None:
         remove(self._path(place))
 
     def where(self, place: Place) -> str:
         return str(self._path(place))
 
+    @property
+    def claims(self) -> FileClaims:
+        return self._claims
+
     def run_path(self, run_id: str) -> Path:
         """The file of a run, whether it is there or not."""
         return self.root / "records" / f"{checked(run_id, 'run id')}{_SUFFIX}"
+
+    def _writing(self, run_id: str) -> AbstractContextManager[None]:
+        """One process at a time, of whatever machine: they would write into one another's lines."""
+        return locked(self._claims, f"append-{run_id}", f"writing to run {run_id}", _ignore)
 
     def _ids(self, path: Path) -> set[str]:
         size, known = self._known.get(path, (-1, set()))
@@ -121,11 +147,15 @@ class FileArchive:
         return self.root / "baselines" / place.hardware_key / f"{place.name}{suffix}"
 
 
+def _ignore(_sentence: str) -> None:
+    pass
+
+
 class FileStore(Store):
     """The store in the tree under `root`."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(FileArchive(root))
+    def __init__(self, root: Path, say: Say = _ignore) -> None:
+        super().__init__(FileArchive(root), say)
         self.root = root
 
 

@@ -43,7 +43,7 @@ def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> St
     """
     place = store_place(results, url)
     if not _SCHEME.match(place):
-        return FileStore(Path(place))
+        return FileStore(Path(place), say)
     archive = open_database(place)
     store = SpoolingStore(archive, spool_of(results, archive), say)
     store.deliver()

@@ -1,12 +1,12 @@
 """Records that a store could not take, kept as files until it can: nothing lost, nothing double.
 
-A spool is a folder of runs in the form of the file store. Processes that share it take turns by a lock file in it,
+A spool is a folder of runs in the form of the file store. Processes that share it take turns by a lock in it,
 so that what one adds is never removed by another that has just sent the rest. A record leaves the spool after the store
 has it on disk; sent twice it is kept once, by its id.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ssdbench.errors import StoreError, StoreUnreachableError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.files import FileArchive
+from ssdbench.harness.stores.locks import Lock, locked
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.stores.sync import copy_run
 from ssdbench.schema.record import Record, Run, RunHeader
@@ -73,32 +74,22 @@ class Spool:
                 runs += 1
         return Sent(runs=runs, records=records, left=tuple(left))
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        # Imported here: most commands never need a spool, and filelock loads asyncio.
-        from filelock import FileLock
+    def measuring(self, run_id: str) -> Lock:
+        """The lock of a run that is measured into this spool; errors as `Store.measuring`."""
+        lock = Lock(self._files.claims, f"run-{run_id}", f"measuring run {run_id}", say=lambda _: None)
+        lock.acquire(0, renew=True)
+        return lock
 
-        lock = FileLock(self.folder / ".lock")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError as error:
-            raise StoreError(
-                f"{self.folder}: cannot be written ({error.strerror}); choose another folder for results"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def _turn(self) -> AbstractContextManager[None]:
+        return locked(self._files.claims, "spool", "sending what it holds", lambda _: None)
 
 
 class SpoolingStore(Store):
     """A store whose runs go into a spool while it cannot take them, and from there to it as soon as it can."""
 
     def __init__(self, archive: Archive, spool: Spool, say: Callable[[str], None]) -> None:
-        super().__init__(archive)
+        super().__init__(archive, say)
         self._spool = spool
-        self._say = say
         self._said = ""
         self._begun: dict[str, RunHeader] = {}
 
@@ -123,6 +114,12 @@ class SpoolingStore(Store):
             is_new = self._spool.keep(header, record)
             self._tell(error)
             return is_new
+
+    def measuring(self, run_id: str) -> Lock:
+        try:
+            return super().measuring(run_id)
+        except StoreUnreachableError:
+            return self._spool.measuring(run_id)
 
     def load(self, run: str) -> Run:
         found = super().load(run)

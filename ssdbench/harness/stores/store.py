@@ -4,13 +4,16 @@ Records appear in the order of measurement, each once, whoever added it again. B
 order of case key, session, stage and launch, and say in their header how many lines they have.
 """
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, checked_place, is_name
+from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, checked_place, is_name, lock_name
 from ssdbench.harness.stores.lines import read_all
+from ssdbench.harness.stores.locks import Lock, locked
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
 from ssdbench.schema.text import shorten_list
@@ -21,11 +24,16 @@ DEFAULT_BASELINE = "main"
 _RESTORE = "restore it from version control or a backup"
 
 
-class Store:
-    """Runs and baselines; `archive` holds their lines."""
+Say = Callable[[str], None]
+"""Takes one sentence for the user."""
 
-    def __init__(self, archive: Archive) -> None:
+
+class Store:
+    """Runs and baselines; `archive` holds their lines, and `say` hears what was passed over or taken over."""
+
+    def __init__(self, archive: Archive, say: Say = lambda _: None) -> None:
         self.archive = archive
+        self._say = say
 
     @property
     def name(self) -> str:
@@ -43,13 +51,43 @@ class Store:
             raise StoreError(f"{self.name}: run {header.run_id} exists; resume it, or choose another id")
 
     def append(self, record: Record) -> bool:
-        """Add a record to its run, on disk when this returns; False where a record of that id is there already.
+        """Add a record to its run, on disk when this returns; False where it is there already.
 
         Raises:
-            StoreError: the run was not begun, or cannot be read.
+            StoreError: the run was not begun or cannot be read, or has another measurement under this id.
         """
         checked(record.run_id, "run id")
-        return self.archive.append(record.run_id, {record.id: codec.dump(record)}) == 1
+        line = codec.dump(record)
+        if self.archive.append(record.run_id, {record.id: line}) == 1:
+            return True
+        lines = self.archive.read_run(record.run_id)
+        assert lines is not None
+        known = {found.id: found for found in reversed(lines.parsed(Record))}
+        if known[record.id] != codec.read(Record, line, record.id):
+            raise StoreError(
+                f"{lines.source}: record {record.id} is there already, of another measurement: two processes measure "
+                "this run; end one of them"
+            )
+        return False
+
+    def measuring(self, run_id: str) -> Lock:
+        """Lock a run for the process that measures it, until the lock is released.
+
+        Raises:
+            StoreLockedError: another process measures it.
+        """
+        lock = Lock(self.archive.claims, f"run-{run_id}", f"measuring run {run_id}", say=self._say)
+        lock.acquire(0, renew=True)
+        return lock
+
+    def accepting(self, kind: Kind, hardware_key: str, name: str) -> AbstractContextManager[None]:
+        """One acceptance of this name at a time.
+
+        Raises:
+            StoreLockedError: another process keeps the name for minutes.
+        """
+        place = _place(kind, hardware_key, name)
+        return locked(self.archive.claims, lock_name(place), f"accepting {place.kind} {place.name}", self._say)
 
     def load(self, run: str) -> Run:
         """The run of this id, unique beginning of an id, path of a .jsonl file, or `latest`.
@@ -75,6 +113,26 @@ class Store:
     def save_anchor(self, anchor: Baseline) -> str:
         """Write the anchor of the baseline that its header names; returns where it is. Errors as `save_baseline`."""
         return self._save("anchor", anchor)
+
+    def first_lines(self, hardware_key: str, name: str) -> dict[Place, str | None]:
+        """The first lines of a baseline and its anchor as they are written, by their places: see `save_together`."""
+        places = [_place(kind, hardware_key, name) for kind in ("anchor", "baseline")]
+        return {place: lines.first if (lines := self.archive.read(place)) else None for place in places}
+
+    def save_together(self, baseline: Baseline, anchor: Baseline, expected: Mapping[Place, str | None]) -> str:
+        """Write a baseline and its anchor in place of those whose first lines are expected; returns where it is.
+
+        Raises:
+            StoreError: another acceptance came first.
+        """
+        # The anchor first: if the process is killed between the two files, the next acceptance finds the older results.
+        documents = {**_document("anchor", anchor), **_document("baseline", baseline)}
+        if not self.archive.replace(documents, expected):
+            raise StoreError(
+                f"{self.name}: baseline {baseline.header.name} was replaced meanwhile, nothing was accepted; repeat "
+                "this command to compare with what is there now"
+            )
+        return self.archive.where(list(documents)[-1])
 
     def load_baseline(self, hardware_key: str, name: str) -> Baseline:
         """The baseline of this name for this hardware.
@@ -173,15 +231,20 @@ class Store:
         raise StoreError(f"{self.name}: no run {beginning!r}; {there}")
 
     def _save(self, kind: Kind, baseline: Baseline) -> str:
-        header = replace(baseline.header, acceptances=len(baseline.history), launches=len(baseline.records))
-        place = _place(kind, header.hardware.key, header.name)
-        sessions = {run_id: number for number, run_id in enumerate(_sessions(header))}
-        records = sorted(
-            baseline.records,
-            key=lambda item: (item.case.key, sessions.get(item.run_id, -1), STAGES.index(item.stage), item.launch),
-        )
-        self.archive.write(place, [codec.dump(line) for line in (header, *baseline.history, *records)])
+        for place, lines in _document(kind, baseline).items():
+            self.archive.write(place, lines)
         return self.archive.where(place)
+
+
+def _document(kind: Kind, baseline: Baseline) -> dict[Place, list[str]]:
+    header = replace(baseline.header, acceptances=len(baseline.history), launches=len(baseline.records))
+    sessions = {run_id: number for number, run_id in enumerate(_sessions(header))}
+    records = sorted(
+        baseline.records,
+        key=lambda item: (item.case.key, sessions.get(item.run_id, -1), STAGES.index(item.stage), item.launch),
+    )
+    place = _place(kind, header.hardware.key, header.name)
+    return {place: [codec.dump(line) for line in (header, *baseline.history, *records)]}
 
 
 def _place(kind: Kind, hardware_key: str, name: str) -> Place:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssdbench.errors import StoreError
-from ssdbench.harness.stores.archive import KINDS, Archive, Lines, Place
+from ssdbench.harness.stores.archive import KINDS, Archive, Lines, Place, lock_name
+from ssdbench.harness.stores.locks import locked
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.convergence import DistributionHeader
 from ssdbench.schema.record import Record, RunHeader
@@ -33,12 +34,13 @@ def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copie
         StoreError: both have something under one name that differs; where that is a baseline, nothing was copied yet.
     """
     places = _places_to_copy(source, target, keep_newer=keep_newer)
+    there = {place: lines.first for place in places if (lines := target.read(place)) is not None}
     known = set(target.run_ids())
     runs = source.run_ids()
     records = sum(copy_run(source, target, run_id) for run_id in runs)
-    replaced = [target.where(place) for place in places if target.read(place) is not None]
+    replaced = [target.where(place) for place in there]
     for place in places:
-        target.write(place, _content(source, place))
+        _copy_place(source, target, place, there.get(place))
     return Copied(
         runs=len(set(runs) - known),
         records=records,
@@ -46,6 +48,12 @@ def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copie
         distributions=sum(place.kind == "distribution" for place in places),
         replaced=tuple(replaced),
     )
+
+
+def _copy_place(source: Archive, target: Archive, place: Place, expected: str | None) -> None:
+    with locked(target.claims, lock_name(place), f"copying {place.kind} {place.name}", lambda _: None):
+        if not target.replace({place: _content(source, place)}, {place: expected}):
+            raise StoreError(f"{target.where(place)}: it was replaced meanwhile; repeat this command")
 
 
 def sync_runs(source: Archive, target: Archive, runs: Sequence[str]) -> Copied:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Kind, Lines, Place
 from ssdbench.harness.stores.sql.address import address
+from ssdbench.harness.stores.sql.claims import SqlClaims
 from ssdbench.harness.stores.sql.database import Database
 from ssdbench.harness.stores.sql.schema import PLACES, RECORDS, RUNS
 from ssdbench.schema.record import RunHeader
@@ -24,6 +25,7 @@ class SqlArchive:
 
     def __init__(self, url: str) -> None:
         self._database = Database(address(url))
+        self._claims = SqlClaims(self._database)
         self._insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
 
     @property
@@ -83,15 +85,33 @@ class SqlArchive:
         return Lines(source=self.where(place), lines=[rows[0].header, *body])
 
     def write(self, place: Place, lines: Sequence[str]) -> None:
+        with self._database.writing() as connection:
+            self._put(connection, place, lines)
+
+    def _put(self, connection: Connection, place: Place, lines: Sequence[str]) -> None:
         content = {"header": lines[0], "body": "\n".join(lines[1:])}
         key = {"kind": place.kind, "hardware_key": place.hardware_key, "name": place.name}
         replacing = self._insert(PLACES).on_conflict_do_update(index_elements=list(key), set_=content)
+        connection.execute(replacing, key | content)
+
+    def replace(self, documents: Mapping[Place, Sequence[str]], expected: Mapping[Place, str | None]) -> bool:
         with self._database.writing() as connection:
-            connection.execute(replacing, key | content)
+            if not self._database.is_sqlite:  # where a transaction that writes is alone
+                connection.execute(text("LOCK TABLE ssdbench_places IN SHARE ROW EXCLUSIVE MODE"))
+            for place, header in expected.items():
+                if connection.scalar(select(PLACES.c.header).where(_is(place))) != header:
+                    return False
+            for place, lines in documents.items():
+                self._put(connection, place, lines)
+        return True
 
     def remove(self, place: Place) -> None:
         with self._database.writing() as connection:
             connection.execute(delete(PLACES).where(_is(place)))
+
+    @property
+    def claims(self) -> SqlClaims:
+        return self._claims
 
     def where(self, place: Place) -> str:
         of_hardware = f" of {place.hardware_key}" if place.hardware_key else ""
