@@ -1,13 +1,14 @@
 """`ssdbench plan`: what would be measured, what would be skipped and why, and how long it would take."""
 
 from rich.table import Table
+from rich.text import Text
 
 from ssdbench.cli.printing import Terminal
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.harness.forecast import Forecast
 from ssdbench.harness.run_setup import RunSetup, new_setup, require_speed
 from ssdbench.report.numbers import duration
-from ssdbench.schema.case import Protocol
+from ssdbench.schema.case import Plan, Protocol
 from ssdbench.workflows.measuring import predict
 
 
@@ -39,15 +40,33 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
             seconds = prediction.launch_seconds[case.key] * case.protocol.launches
             steps = _steps(case.protocol)
             about = "~" if case.key in prediction.guessed else ""
-            table.add_row(case.title, str(case.protocol.launches), steps, about + duration(seconds))
+            table.add_row(Text(case.title), str(case.protocol.launches), steps, about + duration(seconds))
         console.print(table)
-    for planned in skipped:
-        console.say(("skipped", "yellow"), f"  {planned.case.title}: {planned.skip_reason}")
+    for reason, titles in _by_reason(plan).items():
+        _print_skipped(console, reason, titles, is_all=not measured and len(titles) == len(skipped))
     total = duration(prediction.total_seconds(plan))
     basis = f"; {len(prediction.guessed)} guessed (~), not measured before" if prediction.guessed else ""
     console.say(
         f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}"
     )
+
+
+def _by_reason(plan: Plan) -> dict[str, list[str]]:
+    """The titles of the cases that are skipped for the same reason."""
+    found: dict[str, list[str]] = {}
+    for planned in plan.cases:
+        if planned.skip_reason is not None:
+            found.setdefault(planned.skip_reason, []).append(planned.case.title)
+    return found
+
+
+def _print_skipped(terminal: Terminal, reason: str, titles: list[str], *, is_all: bool) -> None:
+    """A reason once, with the cases that it is about; all of a suite need not be named."""
+    subject = titles[0] if len(titles) == 1 else f"all {len(titles)} cases" if is_all else f"{len(titles)} cases"
+    terminal.say(("skipped", "yellow"), f"  {subject}: {reason}")
+    if len(titles) > 1 and not is_all:
+        for title in titles:
+            terminal.say(f"         {title}")
 
 
 def _steps(protocol: Protocol) -> str:

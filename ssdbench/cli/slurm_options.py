@@ -1,11 +1,12 @@
 """`--launcher slurm` and `--slurm name=value`: how launches are submitted."""
 
-import difflib
+import re
 import shlex
 from dataclasses import fields
 from typing import Any
 
 from ssdbench.errors import UsageError
+from ssdbench.schema.names import did_you_mean
 from ssdbench.schema.record import SlurmOptions
 
 _LAUNCHERS = ("local", "slurm")
@@ -29,16 +30,16 @@ def slurm_options(launcher: str, given: list[str]) -> SlurmOptions | None:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(f"--slurm {text}: {hint}write it as name=value, known names are {', '.join(known)}")
+            raise UsageError(
+                f"--slurm {text}: {did_you_mean(name, known)}write it as name=value, known names are {', '.join(known)}"
+            )
         values[name] = _value(name, value)
     return SlurmOptions(**values)
 
 
 def _value(name: str, text: str) -> object:
     if name == "jobs":
-        if not text.isdigit() or int(text) == 0:
+        if not re.fullmatch("[1-9][0-9]{0,4}", text):
             raise UsageError(f"--slurm jobs={text}: give how many launches may be submitted at once, 1 or more")
         return int(text)
     if name == "exclusive":

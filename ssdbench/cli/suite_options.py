@@ -1,6 +1,8 @@
 """The options that name a suite or an ad hoc grid and say how it is measured, and the suite that results from them."""
 
 import inspect
+import math
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
@@ -12,7 +14,9 @@ from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
 from ssdbench.cli.slurm_options import slurm_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.store import Store
-from ssdbench.harness.suite import Suite, find_suite, load_suite, parse_suite
+from ssdbench.harness.suite import find_suite, load_suite, parse_suite
+from ssdbench.harness.suite_tables import LARGEST_SEED, Suite
+from ssdbench.schema.names import quoted
 from ssdbench.schema.record import RunOptions
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
@@ -21,6 +25,14 @@ LIST, PAIR, SECONDS = "LIST", "NAME=VALUE", "SECONDS"
 """Names of values; the values of a list are separated by commas."""
 
 _PROTOCOL = ("warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "timeout_seconds")
+_FLAGS = {key: f"--{key.replace('_', '-')}" for key in (*_AXES, *_PROTOCOL, "device")} | {
+    "world_size": "--gpus",
+    "batch_size_per_gpu": "--batch-size",
+    "warmup_steps": "--warmup",
+    "timeout_seconds": "--timeout",
+    "foreign_cpu_limit_cores": "--foreign-cpu",
+}
+"""The option that sets a key of a suite."""
 
 
 _suite = partial(option, panel=SUITE)
@@ -59,7 +71,9 @@ class SuiteOptions:
     data: Annotated[Path | None, _suite("Images laid out as COCO 2017; default: synthetic ones.", metavar="FOLDER")] = (
         None
     )
-    seed: Annotated[int, _suite("Seed of weights, augmentation and order of images.", min=0, metavar="N")] = 1
+    seed: Annotated[
+        int, _suite("Seed of weights, augmentation and order of images.", min=0, max=LARGEST_SEED, metavar="N")
+    ] = 1
     precision: Annotated[str | None, _model("fp32, tf32, amp, bf16.", metavar=LIST)] = None
     backbone: Annotated[str | None, _model("resnet18, resnet34, resnet50, resnet101, resnet152.", metavar=LIST)] = None
     pipeline: Annotated[str | None, _model("dali, torchvision, resident.", metavar=LIST)] = None
@@ -115,7 +129,8 @@ class SuiteOptions:
             raise UsageError("give either a suite (`ssdbench run smoke`) or an ad hoc grid (`--workload train ...`)")
         if self.name is not None and (axes or self.option):
             raise UsageError(
-                f"{next(iter(axes), 'option')} is for an ad hoc grid and cannot be combined with suite {self.name}"
+                f"{_FLAGS[next(iter(axes))] if axes else '--option'} is for an ad hoc grid and cannot be combined with "
+                f"suite {quoted(self.name)}"
             )
         content: dict[str, Any] = (
             self._stored() if self.name is not None else {"name": "ad-hoc", "matrix": [self._matrix(axes)]}
@@ -129,7 +144,8 @@ class SuiteOptions:
                 content[key] = getattr(self, key)
         if self.margin is not None:
             content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
-        return parse_suite(content, self.name or "command line")
+        flags = {key: flag for key, flag in _FLAGS.items() if getattr(self, key) is not None}
+        return parse_suite(content, self.name or "command line", flags)
 
     def store(self) -> Store:
         """Where records and baselines are; errors as `options.open_store`."""
@@ -158,7 +174,11 @@ class SuiteOptions:
                 matrix[axis] = value
                 continue
             parts = [part.strip() for part in value.split(",") if part.strip()]
-            matrix[axis] = [_number(part) if axis in _NUMBERS else part for part in parts]
+            if not parts:
+                raise UsageError(
+                    f"{_FLAGS[axis]} {quoted(value)}: names nothing; give one value, or several such as a,b"
+                )
+            matrix[axis] = [_whole(_FLAGS[axis], part) if axis in _NUMBERS else part for part in parts]
         return matrix
 
 
@@ -211,17 +231,24 @@ def takes_options(verb: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _whole(flag: str, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise UsageError(f"{flag}: {quoted(text)} is no whole number; give one, or several such as 1,2")
+    return int(text)
+
+
 def _assignment(text: str) -> tuple[str, int | float | str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--option {text}: write it as name=value")
+        raise UsageError(f"--option {quoted(text)}: write it as name=value")
     return name.strip(), _number(value.strip())
 
 
 def _number(text: str) -> int | float | str:
     for kind in (int, float):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             continue
+        return number if math.isfinite(number) else text
     return text

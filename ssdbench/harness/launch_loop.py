@@ -17,6 +17,7 @@ from ssdbench.harness.training_folders import seed_folder
 from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, StepCounts
 from ssdbench.schema.launch_rules import may_be_replaced, usable_measurement
+from ssdbench.schema.names import file_name
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
 from ssdbench.schema.training import Training
 from ssdbench.schema.variables import mask_secrets
@@ -251,7 +252,7 @@ class LaunchLoop:
 
 def _folder_name(case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> str:
     """The name of a launch's folder: like its record's id, so that a resumed run finds what it had started."""
-    return f"{case.key}-{stage}-{arm}-{launch}-{replacement}"
+    return f"{file_name(case.key)}-{stage}-{arm}-{launch}-{replacement}"
 
 
 def _call_both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -7,9 +7,13 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.machine.probe import Machine
 from ssdbench.harness.machine.worker_python import WorkerPython, dotted, missing_gpu_code, missing_software
 from ssdbench.harness.memory import too_large
-from ssdbench.harness.suite import Suite, expand
+from ssdbench.harness.suite import expand
+from ssdbench.harness.suite_tables import Suite
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
+from ssdbench.schema.names import quoted
 
+MOST_LAUNCHES = 100_000
+"""Launches of a plan: more would take weeks even if each took seconds."""
 _SYSTEM_NAMES = {"Darwin": "macOS"}
 
 
@@ -20,6 +24,9 @@ def make_plan(
 
     `worker` is None for runs in container images: launches fail if an image lacks something. `pilot_pairs` is given if
     the verdict rule decides how many pairs are measured; the plan has only the first ones.
+
+    Raises:
+        UsageError: it would have more than `MOST_LAUNCHES`.
     """
     device: DeviceKind = "cpu" if suite.device == "cpu" else "cuda"
     if suite.device == "auto" and not machine.hardware.gpu_count:
@@ -28,7 +35,16 @@ def make_plan(
         PlannedCase(case=case, skip_reason=skip_reason(case, machine, worker) or _unwanted_reason(case, below, machine))
         for case, below in _expanded(suite, device, machine, pilot_pairs)
     )
+    refuse_endless(suite.name, sum(planned.case.protocol.launches for planned in cases))
     return Plan(suite=suite.name, seed=seed, cases=cases, order=_interleave(cases))
+
+
+def refuse_endless(suite: str, launches: int) -> None:
+    """Raises UsageError for more launches than anybody can measure."""
+    if launches > MOST_LAUNCHES:
+        raise UsageError(
+            f"{suite} has {launches:,} launches, and a run may have {MOST_LAUNCHES:,}: ask for fewer launches, or cases"
+        )
 
 
 def _expanded(
@@ -165,7 +181,7 @@ def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
         found = found or {planned.case.key for planned in plan.cases if words <= _case_words(planned.case)}
         if not found:
             example = " ".join(plan.cases[0].case.key.split("-"))
-            raise UsageError(f"--case {text!r} fits no case of {plan.suite}: use words such as {example!r}")
+            raise UsageError(f"--case {quoted(text)} fits no case of {plan.suite}: use words such as {example!r}")
         keys |= found
     cases = tuple(planned for planned in plan.cases if planned.case.key in keys)
     return replace(plan, cases=cases, order=tuple(slot for slot in plan.order if slot.case_key in keys))

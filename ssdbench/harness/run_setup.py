@@ -30,7 +30,7 @@ from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import make_plan
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.stores.store import Store
-from ssdbench.harness.suite import Suite
+from ssdbench.harness.suite_tables import Suite
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
 from ssdbench.schema.record import Arm, BaselineArm, ContainerImage, Record, Run, RunHeader, RunOptions, SlurmOptions

@@ -1,14 +1,15 @@
 """Reads TOML files into validated tables. Every mistake is one sentence that names file, key and remedy."""
 
-import difflib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.toml_limits import MOST_BYTES, extreme_of
+from ssdbench.schema.names import did_you_mean, quoted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,14 +33,20 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is not TOML.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: is no file; give the path of a TOML file")
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1).decode("utf-8-sig")
+        if extreme := extreme_of(text):
+            raise UsageError(f"{path}: {extreme}; correct the file")
+        content: dict[str, Any] = tomllib.loads(text.replace("\r\n", "\n"))
+    except (OSError, ValueError) as error:  # an integer of too many digits is a ValueError too
         raise UsageError(f"{path}: cannot be read as TOML ({error}); correct the file") from None
     return content
 
 
-def validated(kind: type[T], content: dict[str, Any], origin: str) -> T:
-    """The content as a table; messages call it `origin`.
+def validated(kind: type[T], content: dict[str, Any], origin: str, flags: Mapping[str, str] | None = None) -> T:
+    """The content as a table; messages call it `origin`, and a key that `flags` names by the option that set it.
 
     Raises:
         UsageError: the table does not have such a key or value.
@@ -47,25 +54,26 @@ def validated(kind: type[T], content: dict[str, Any], origin: str) -> T:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{origin}: {_sentence(kind, error)}") from None
+        raise UsageError(f"{origin}: {_sentence(kind, error, flags or {})}") from None
 
 
-def _sentence(kind: type[Table], error: ValidationError) -> str:
+def _sentence(kind: type[Table], error: ValidationError, flags: Mapping[str, str]) -> str:
     faults = error.errors()
     # A misspelt key is reported as missing too: name the one that the user wrote.
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     *location, key = first["loc"] or ("",)
-    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
+    name = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in first["loc"])
+    flag = next((flags[part] for part in first["loc"] if isinstance(part, str) and part in flags), None)
+    where = flag or f"key {quoted(name)}"
     if first["type"] == "extra_forbidden":
         table = _table_at(kind, location)
-        close = difflib.get_close_matches(str(key), table.model_fields, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"key {where!r} is not known: {hint}the keys here are {', '.join(table.model_fields)}"
+        hint = did_you_mean(key, table.model_fields)
+        return f"{where} is not known: {hint}the keys here are {', '.join(table.model_fields)}"
     if first["type"] == "missing":
-        return f"key {where!r} is missing"
+        return f"{where} is missing"
     if first["type"] == "value_error":
-        return f"key {where!r}: {first['msg'].removeprefix('Value error, ')}"
-    return f"key {where!r}: {first['msg']} (found {first['input']!r})"
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {first['msg']} (found {quoted(first['input'])})"
 
 
 def _table_at(kind: type[Table], location: Sequence[int | str]) -> type[Table]:

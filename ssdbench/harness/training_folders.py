@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ssdbench.schema.names import file_name
+
 
 def training_folder(results: Path) -> Path:
     """The folder of all trainings, with a folder for each run, which has one for each seed."""
@@ -10,4 +12,4 @@ def training_folder(results: Path) -> Path:
 
 def seed_folder(trainings: Path, run_id: str, case_key: str, seed: int) -> Path:
     """The folder of one seed; `trainings` is the folder of all trainings."""
-    return trainings / run_id / f"{case_key}-seed{seed}"
+    return trainings / run_id / f"{file_name(case_key)}-seed{seed}"

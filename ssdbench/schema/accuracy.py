@@ -1,14 +1,18 @@
 """Options of an accuracy case, checked before anything is started."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import get_args
 
 from ssdbench.errors import UsageError
-from ssdbench.schema.case import Case
+from ssdbench.schema.case import OptionValue
+from ssdbench.schema.names import did_you_mean, quoted
 from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
 
 RECIPES = ("published", "a100-8gpu")
 ENGINES = get_args(EvaluationEngine)
+_MOST_EPOCHS = 100_000
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +39,17 @@ class AccuracyOptions:
     def __post_init__(self) -> None:
         for name, known in (("recipe", RECIPES), ("protocol", get_args(EvaluationProtocol)), ("engine", ENGINES)):
             if getattr(self, name) not in known:
-                raise UsageError(f"option {name} = {getattr(self, name)!r} is not known: choose {' or '.join(known)}")
-        if self.epochs is not None and (type(self.epochs) is not int or self.epochs < 1):
-            raise UsageError(f"option epochs = {self.epochs!r} is no number of epochs: give 1 or more")
+                value = getattr(self, name)
+                raise UsageError(
+                    f"option {name} = {quoted(value)} is not known: {did_you_mean(value, known)}"
+                    f"choose {' or '.join(known)}"
+                )
+        if self.epochs is not None and (type(self.epochs) is not int or not 1 <= self.epochs <= _MOST_EPOCHS):
+            raise UsageError(f"option epochs = {quoted(self.epochs)} is no number of epochs: give 1 to {_MOST_EPOCHS}")
         for name in ("base_learning_rate", "warmup_iterations"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, (str, bool)) or value < 0):
-                raise UsageError(f"option {name} = {value!r} is no number of 0 or more")
+            if value is not None and (isinstance(value, (str, bool)) or not 0 <= value <= _LARGEST):
+                raise UsageError(f"option {name} = {quoted(value)} is no number of 0 or more")
         for name in ("validation", "decay"):
             self.chosen_epochs(name)
 
@@ -51,19 +59,25 @@ class AccuracyOptions:
         if text is None:
             return None
         try:
-            return tuple(sorted({int(part) for part in str(text).split(",") if part.strip()}))
+            found = sorted({int(part) for part in str(text).split(",") if part.strip()})
         except ValueError:
-            raise UsageError(f"option {name} = {text!r} is no list of epochs: write them as 10,20,30") from None
+            found = [-1]
+        if found and found[0] < 0:
+            raise UsageError(f"option {name} = {quoted(text)} is no list of epochs: write them as 10,20,30")
+        return tuple(found)
 
+    @classmethod
+    def of(cls, options: Mapping[str, OptionValue]) -> "AccuracyOptions":
+        """The options of a case.
 
-def accuracy_options(case: Case) -> AccuracyOptions:
-    """The options of an accuracy case.
-
-    Raises:
-        UsageError: an option that does not exist, or a value that it cannot have.
-    """
-    known = [field.name for field in fields(AccuracyOptions)]
-    for name in case.options:
-        if name not in known:
-            raise UsageError(f"workload accuracy has no option {name!r}: its options are {', '.join(known)}")
-    return AccuracyOptions(**case.options)  # type: ignore[arg-type]
+        Raises:
+            UsageError: an option that does not exist, or a value that it cannot have.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise UsageError(
+                    f"workload accuracy has no option {quoted(name)}: {did_you_mean(name, known)}"
+                    f"its options are {', '.join(known)}"
+                )
+        return cls(**options)  # type: ignore[arg-type]

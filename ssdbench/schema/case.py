@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ssdbench.errors import UsageError
-
 DeviceKind = Literal["cuda", "cpu"]
 Layout = Literal["channels_last", "contiguous"]
 Decode = Literal["cpu", "mixed"]
@@ -219,34 +217,6 @@ class Case:
     def global_batch_size(self) -> int:
         """Images of one step over all ranks."""
         return self.world_size * self.batch_size_per_gpu
-
-
-def binding_options(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """The options of a case with its binding checked, and left out where it is the usual one: so it is in no key.
-
-    Raises:
-        UsageError: a binding that does not exist.
-    """
-    bind = options.get("bind", "none")
-    if bind not in BINDINGS:
-        raise UsageError(f"option bind = {bind!r} is not known: choose {' or '.join(BINDINGS)}")
-    return {name: value for name, value in options.items() if (name, value) != ("bind", "none")}
-
-
-def timing_options(workload: str, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """The options of a case with its timing checked, and left out where it is the usual one: so it is in no key.
-
-    Raises:
-        UsageError: a timing that does not exist, or a workload that has only one.
-    """
-    if "timing" not in options:
-        return dict(options)
-    traits = WORKLOADS[workload]
-    if traits.trains or not traits.uses_model:
-        raise UsageError(f"workload {workload} has no option timing: infer and detect have it")
-    if options["timing"] not in TIMINGS:
-        raise UsageError(f"option timing = {options['timing']!r} is not known: choose {' or '.join(TIMINGS)}")
-    return {name: value for name, value in options.items() if (name, value) != ("timing", _STREAMED)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from ssdbench.harness.planning import select_cases
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.store import Store
-from ssdbench.harness.suite import Suite
+from ssdbench.harness.suite_tables import Suite
 from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOptions
 
 

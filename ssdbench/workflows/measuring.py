@@ -13,7 +13,8 @@ from ssdbench.harness.launch_loop import LaunchLoop, Observer
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.locks import Lock
 from ssdbench.harness.stores.store import Store
-from ssdbench.harness.suite import Suite, find_suite, load_suite
+from ssdbench.harness.suite import find_suite, load_suite
+from ssdbench.harness.suite_tables import Suite
 from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches

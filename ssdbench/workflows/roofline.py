@@ -14,7 +14,8 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.datasets import OnProgress
 from ssdbench.harness.machine.probe import probe_machine
 from ssdbench.harness.machine.worker_python import inspect_python
-from ssdbench.harness.suite import Suite, expand
+from ssdbench.harness.suite import expand
+from ssdbench.harness.suite_tables import Suite
 from ssdbench.harness.tracing import trace_steps
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Case, DeviceKind

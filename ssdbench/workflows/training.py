@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.errors import ExitCode, UsageError
+from ssdbench.harness.planning import refuse_endless
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.runner import run_plan
 from ssdbench.harness.stores.store import Store
@@ -58,6 +59,7 @@ def _plan_of(plan: Plan, seeds: int | None) -> Plan:
         return plan
     if seeds < 1:
         raise UsageError(f"--seeds {seeds} trains nothing: give 1 or more")
+    refuse_endless(plan.suite, seeds)
     case = plan.cases[0].case
     case = replace(case, protocol=replace(case.protocol, launches=seeds))
     order = tuple(Slot(case_key=case.key, launch=launch) for launch in range(seeds))

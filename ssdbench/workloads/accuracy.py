@@ -13,7 +13,7 @@ from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import random_state, restore_random_state
-from ssdbench.schema.accuracy import AccuracyOptions, accuracy_options
+from ssdbench.schema.accuracy import AccuracyOptions
 from ssdbench.schema.training import SHEET, Evaluation
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state, save_checkpoint
 from ssdbench.ssd.loss import MultiBoxLoss
@@ -36,7 +36,7 @@ class Accuracy:
     version: ClassVar[int] = 1
 
     def __init__(self, context: RankContext, folder: Path) -> None:
-        options = accuracy_options(context.case)
+        options = AccuracyOptions.of(context.case.options)
         self.recipe = recipe_of(options)
         self._context, self._folder = context, folder
         checkpoint = load_checkpoint(folder / LAST) if (folder / LAST).exists() else None

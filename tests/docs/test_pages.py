@@ -15,7 +15,8 @@ from docs.site.command_line import commands
 from ssdbench.cli.app import app
 from ssdbench.cli.verbs import VERBS
 from ssdbench.errors import EXIT_CODES
-from ssdbench.harness.suite import DataTable, MatrixTable, ProtocolTable, Suite, VerdictTable, parse_suite
+from ssdbench.harness.suite import parse_suite
+from ssdbench.harness.suite_tables import DataTable, MatrixTable, ProtocolTable, Suite, VerdictTable
 from ssdbench.harness.toml_tables import read_toml
 from ssdbench.schema.accuracy import AccuracyOptions
 

@@ -184,12 +184,28 @@ def test_only_the_input_pipeline_has_a_choice_of_where_to_decode(tmp_path: Path)
         ),
         (
             '[[matrix]]\nworkload = "infer"\noptions = { timing = "synchronized" }',
-            "matrix 1: option timing = 'synchronized' is not known: choose streamed or synchronised",
+            "matrix 1: option timing = 'synchronized' is not known: did you mean 'synchronised'? choose streamed or",
         ),
         (
             '[[matrix]]\nworkload = ["infer", "train"]\noptions = { timing = "synchronised" }',
-            "matrix 1: workload train has no option timing",
+            "matrix 1: workload train has no option 'timing': its options are bind",
         ),
+        (
+            '[[matrix]]\nworkload = "pace"\noptions = { step_second = 1.0 }',
+            "matrix 1: workload pace has no option 'step_second': did you mean 'step_seconds'? its options are",
+        ),
+        ('[[matrix]]\nworkload = "pace"\noptions = { step_seconds = nan }', "option step_seconds = nan is no finite"),
+        ('[[matrix]]\nworkload = "pace"\noptions = { step_seconds = -1 }', "step_seconds = -1 is no number of 0 or"),
+        ('[[matrix]]\nworkload = "pace"\noptions = { slow_rank = 0.5 }', "slow_rank = 0.5 is no whole number of -1"),
+        (
+            '[[matrix]]\nworkload = "train"\noptions = { bind = "socket" }',
+            "bind = 'socket' is not known: choose none or",
+        ),
+        ('[[matrix]]\nworkload = "accuracy"\noptions = { epoch = 3 }', "no option 'epoch': did you mean 'epochs'?"),
+        ('[[matrix]]\nworkload = "accuracy"\noptions = { engine = "pycoco" }', "did you mean 'pycocotools'?"),
+        ('[[matrix]]\nworkload = "accuracy"\noptions = { decay = "3,-1" }', "decay = '3,-1' is no list of epochs"),
+        ('[[matrix]]\nworkload = "train"\nverdict = 1', "key 'matrix.1.verdict' is not known"),
+        ('verdict = { alpha = 2.0 }\n[[matrix]]\nworkload = "train"', "verdict setting alpha = 2 is not from"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_file_and_key(content: str, says: str, tmp_path: Path) -> None:
@@ -204,6 +220,8 @@ def test_a_mistake_is_one_sentence_that_names_file_and_key(content: str, says: s
 def test_an_unknown_suite_is_answered_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"convergence, .*monthly, nightly, smoke"):
         find_suite("weekly")
+    with pytest.raises(UsageError, match="did you mean 'nightly'"):
+        find_suite("nightlie")
 
 
 @pytest.mark.parametrize("path", sorted((resource(SUITES)).glob("*.toml")), ids=lambda path: path.stem)
@@ -284,11 +302,6 @@ def test_a_case_bound_to_the_gpus_numa_node_is_another_and_an_unbound_one_keeps_
     assert bound("numa").key == f"{plain.key}-bind=numa"
     assert "bind=numa" in bound("numa").title
     assert (bound("numa").binds_to_numa_node, plain.binds_to_numa_node) == (True, False)
-
-
-def test_an_unknown_binding_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"^option bind = 'socket' is not known: choose none or numa$"):
-        bound("socket")
 
 
 def test_without_a_limit_of_its_own_a_suite_has_the_rule_for_foreign_cpu() -> None:

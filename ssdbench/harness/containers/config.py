@@ -1,6 +1,5 @@
 """Reads ci/containers.toml: the images, oldest first, and how to start the worker in them."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from ssdbench.harness.containers.images import require_image_name
 from ssdbench.harness.resources import CI, resource
 from ssdbench.harness.toml_tables import Table, read_toml, validated
 from ssdbench.schema.container import ContainerOptions, Engine
+from ssdbench.schema.names import did_you_mean, quoted
 
 DEFAULT_FILE = Path("ci/containers.toml")
 
@@ -116,9 +116,10 @@ def _engine(name: str, own: Mapping[str, Mapping[str, str | list[str]]], origin:
         raise UsageError(f"{origin}: engines.{name}.like must be one of {', '.join(ENGINES)}")
     for key, value in words.items():
         if key not in _WORDS:
-            close = difflib.get_close_matches(key, _WORDS, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(f"{origin}: key engines.{name}.{key} is not known: {hint}known are {', '.join(_WORDS)}")
+            where = quoted(f"engines.{name}.{key}")
+            raise UsageError(
+                f"{origin}: key {where} is not known: {did_you_mean(key, _WORDS)}known are {', '.join(_WORDS)}"
+            )
         if isinstance(value, str):
             raise UsageError(f"{origin}: engines.{name}.{key} must be a list of arguments: write [{value!r}]")
     return replace(ENGINES[like], name=name, **{key: tuple(value) for key, value in words.items()})

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ssdbench.errors import UsageError
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions, Stage
+from ssdbench.schema.names import LONGEST_NAME, quoted
 from ssdbench.schema.verdict import Direction, Metric, Mode
 
 REQUIRED = ("case", "arm", "launch", "value")
@@ -145,9 +146,9 @@ def _columns(place: str, header: Sequence[str]) -> Mapping[str, int]:
     for name in names:
         if names.count(name) > 1 and name in REQUIRED + OPTIONAL:
             raise UsageError(f"{place}: column {name!r} is given twice; keep one")
-        close = difflib.get_close_matches(name, OPTIONAL, n=1, cutoff=0.8)
+        close = difflib.get_close_matches(name[:LONGEST_NAME], OPTIONAL, n=1, cutoff=0.8)
         if close and name not in OPTIONAL and close[0] not in names:
-            raise UsageError(f"{place}: column {name!r} is not known; did you mean {close[0]!r}?")
+            raise UsageError(f"{place}: column {quoted(name)} is not known; did you mean {close[0]!r}?")
     return {name: names.index(name) for name in REQUIRED + OPTIONAL if name in names}
 
 
@@ -157,7 +158,7 @@ def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
         return "" if number is None or number >= len(cells) else cells[number].strip()
 
     def wrong(name: str, remedy: str) -> UsageError:
-        return UsageError(f"{place} column {name}: {cell(name)!r} {remedy}")
+        return UsageError(f"{place} column {name}: {quoted(cell(name))} {remedy}")
 
     if len(cells) <= max(columns[name] for name in REQUIRED):
         raise UsageError(f"{place}: {len(cells)} cells; the header has {len(columns)} columns")

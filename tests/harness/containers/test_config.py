@@ -57,7 +57,7 @@ def test_images_are_named_by_tag_by_its_beginning_or_in_full(tmp_path: Path) -> 
         ('engine = "lab"', 'engine = "lap"', "engine 'lap' is not known: choose from apptainer, docker, enroot, lab"),
         ("shared_memory", "shared_mem", "key 'shared_mem' is not known: did you mean 'shared_memory'?"),
         ('like = "docker"', 'like = "doker"', "engines.lab.like must be one of docker, podman, apptainer, enroot"),
-        ("command =", "comand =", "key engines.lab.comand is not known: did you mean 'command'?"),
+        ("command =", "comand =", "key 'engines.lab.comand' is not known: did you mean 'command'?"),
         ('["memlock=-1"]', '["memlock=-1"]\nmounts = ["opt"]', "mounts: 'opt' does not exist: give the absolute path"),
         ('"24.02-py3"', '"24.02 py3"', "is not an image: write repository:tag"),
         (
