@@ -20,8 +20,9 @@ LAYERS = {
     "errors": set(),
     "resources": set(),
     "atomic": set(),
+    "cpu_quota": set(),
     "schema": {"errors"},
-    "harness": {"errors", "atomic", "schema"},
+    "harness": {"errors", "atomic", "cpu_quota", "schema"},
     "analysis": {"errors", "schema"},
     "report": {"errors", "schema"},
     "workflows": {"errors", "atomic", "schema", "harness", "analysis", "report"},
@@ -31,7 +32,7 @@ LAYERS = {
     "runtime": {"errors", "schema"},
     "ssd": {"errors", "atomic"},
     "workloads": {"errors", "atomic", "schema", "runtime", "ssd"},
-    "worker": {"errors", "atomic", "schema", "runtime", "workloads"},
+    "worker": {"errors", "atomic", "cpu_quota", "schema", "runtime", "workloads"},
 }
 STANDARD_LIBRARY = set(sys.stdlib_module_names)
 # What an NVIDIA PyTorch container has; PIL comes with its torchvision.
@@ -44,6 +45,7 @@ ALLOWED = {
     "errors": set(),
     "resources": set(),
     "atomic": set(),
+    "cpu_quota": set(),
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),
     "workflows": set(),

@@ -19,6 +19,7 @@ from ssdbench.schema.verdict import Baseline, Difference
 
 ABSENT = "-"
 WORKLOAD_VERSION = "workload version"
+_CPU_QUOTA = "CPU quota"
 
 _SOFTWARE = tuple(field.name for field in fields(Software))
 _HOST = ("driver", "container_image", "ssdbench_version", "ssdbench_commit", "hostname", "os", "kernel")
@@ -75,7 +76,14 @@ def conditions(record: Record) -> dict[str, str]:
         "timer": measurement.timer,
         **_steps(record.case.protocol, measurement),
         "images": images or ABSENT,
+        **_quotas(measurement),
     }
+
+
+def _quotas(measurement: Measurement) -> dict[str, str]:
+    """The CPU quotas of the worker, which a container may have where this machine has none; empty without one."""
+    quotas = {node.cpu_quota_cores for node in measurement.node_cpus if node.cpu_quota_cores is not None}
+    return {_CPU_QUOTA: ", ".join(f"{quota:.6g} cores" for quota in sorted(quotas))} if quotas else {}
 
 
 def _steps(protocol: Protocol, measurement: Measurement) -> dict[str, str]:
@@ -91,8 +99,9 @@ def _steps(protocol: Protocol, measurement: Measurement) -> dict[str, str]:
 def _conditions(records: Iterable[Record]) -> Facts:
     found: Facts = {}
     for record in records:
-        for name, value in conditions(record).items():
-            _add(found, name, value)
+        if record.measurement is not None:
+            for name, value in ({_CPU_QUOTA: ABSENT} | conditions(record)).items():
+                _add(found, name, value)
     return found
 
 

@@ -9,6 +9,7 @@ from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import skip_reason
 from ssdbench.report.numbers import size
 from ssdbench.schema.case import PIPELINES, PRECISIONS, WORKLOADS, Case, DeviceKind
+from ssdbench.schema.environment import Hardware
 
 _NOT_FOR_USERS = "pace"
 
@@ -33,8 +34,8 @@ def env(
 def _machine_lines(machine: Machine) -> list[str]:
     hardware, host = machine.hardware, machine.host
     lines = [
-        f"{host.os}, kernel {host.kernel}, {hardware.cpu_model}, {hardware.cpu_count} logical CPUs, "
-        f"{size(host.memory_bytes)} memory",
+        f"{host.os}, kernel {host.kernel}, {hardware.cpu_model}, {hardware.cpu_count} logical CPUs"
+        f"{_quota(hardware)}, {size(host.memory_bytes)} memory",
     ]
     lines += [
         f"GPU {gpu.index}: {gpu.model}, {_memory(gpu.memory_bytes)}, {gpu.uuid or 'no UUID'}" for gpu in host.gpus
@@ -47,6 +48,11 @@ def _machine_lines(machine: Machine) -> list[str]:
     )
     lines.append(f"Baselines of this hardware are kept under {hardware.key}")
     return lines
+
+
+def _quota(hardware: Hardware) -> str:
+    quota = hardware.cpu_quota_cores
+    return "" if quota is None else f" (of which a CPU quota allows {quota:.3g} to be busy)"
 
 
 def _memory(count_bytes: int | None) -> str:

@@ -51,7 +51,7 @@ def _expanded(
     suite: Suite, device: DeviceKind, machine: Machine, pilot_pairs: int | None
 ) -> Iterator[tuple[Case, str | None]]:
     hardware = machine.hardware
-    for case, below in expand(suite, device, hardware.cpu_count, hardware.gpu_count):
+    for case, below in expand(suite, device, hardware.whole_cpus, hardware.gpu_count):
         launches = pilot_pairs or case.protocol.launches
         yield replace(case, protocol=replace(case.protocol, launches=launches)), below
 

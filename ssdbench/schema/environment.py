@@ -10,6 +10,7 @@ from ssdbench.schema.variables import recordable
 class Hardware:
     """Hardware that must be the same for two records to be compared; `cpu_count` is the logical CPUs usable here.
 
+    `cpu_quota_cores` is how many of them a control group allows to be busy at a time, None if it does not limit them.
     `gpu_count` GPUs of one model can be measured. A slice of a card (MIG) is a model of its own, as "NVIDIA
     A100-SXM4-80GB MIG 3g.40gb", with its own memory. `gpu_memory_bytes` is that of one GPU, None where it has none of
     its own.
@@ -21,11 +22,18 @@ class Hardware:
     gpu_count: int = 0
     gpu_memory_bytes: int | None = None
     compute_capability: tuple[int, int] | None = None
+    cpu_quota_cores: float | None = None
+
+    @property
+    def whole_cpus(self) -> int:
+        """The number of threads that can be busy all the time."""
+        return self.cpu_count if self.cpu_quota_cores is None else max(1, int(self.cpu_quota_cores))
 
     @property
     def key(self) -> str:
         """Folder name of this hardware's baselines."""
-        cpu = f"{self.cpu_count}x-{_slug(self.cpu_model)}"
+        quota = "" if self.cpu_quota_cores is None else f"{self.cpu_quota_cores:.6g}of"
+        cpu = f"{quota}{self.cpu_count}x-{_slug(self.cpu_model)}"
         if self.gpu_model is None:
             return f"cpu-{cpu}"
         # A GPU that shares its memory with the CPU has none of its own to tell of.

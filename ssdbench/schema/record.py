@@ -34,12 +34,14 @@ class EpochCount:
 class NodeCpus:
     """The CPUs of one machine that the launch could use, and how many of them others kept busy during the region.
 
-    `foreign_cores` is None if the system does not report it.
+    `foreign_cores` is None if the system does not report it. `cpu_quota_cores` is the quota of CPU time of the worker's
+    control group, None if it has none below `cpu_count`.
     """
 
     host: str
     cpu_count: int
     foreign_cores: float | None = None
+    cpu_quota_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,11 @@ def require_source(request: LaunchRequest) -> None:
 def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write the result of the launch for the host; a later one replaces it."""
     content = asdict(measurement)
-    del content["failed_afterwards"]  # the host's to say, and a key that hosts before 0.3 do not know
+    # Keys that hosts before 0.3 do not know.
+    del content["failed_afterwards"]  # the host's to say
+    for node in content["node_cpus"]:
+        if node["cpu_quota_cores"] is None:
+            del node["cpu_quota_cores"]
     _write(folder / "measurement.json", content)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ssdbench.cpu_quota import quota_below
 from ssdbench.runtime.affinity import cpu_list, usable_cpus
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.distributed import local_rank
@@ -127,7 +128,11 @@ def _combine(
 def _node_cpus(other_cpu: OtherCpuUsage) -> NodeCpus | None:
     """CPU use on this machine; None if the system does not say how many CPUs the launch may use."""
     cores, count = other_cpu.cores(), other_cpu.cpu_count
-    return None if count is None else NodeCpus(host=host_name(), cpu_count=count, foreign_cores=cores)
+    return (
+        None
+        if count is None
+        else NodeCpus(host=host_name(), cpu_count=count, foreign_cores=cores, cpu_quota_cores=quota_below(count))
+    )
 
 
 def _own_cpus() -> str | None:

@@ -39,7 +39,7 @@ def measured_cases(run: Run) -> list[Case]:
 
 def grid_cases(suite: Suite, device: DeviceKind) -> list[Case]:
     """The cases of an ad hoc grid; no GPU is needed to predict them."""
-    return [case for case, _ in expand(suite, device, probe_machine().hardware.cpu_count)]
+    return [case for case, _ in expand(suite, device, probe_machine().hardware.whole_cpus)]
 
 
 def predict_steps(

@@ -205,7 +205,9 @@ def _software(run: Run) -> Software | None:
 
 def _machine(hardware: Hardware) -> str:
     if hardware.gpu_model is None:
-        return f"{hardware.cpu_model}, {hardware.cpu_count} CPUs"
+        quota = hardware.cpu_quota_cores
+        limited = "" if quota is None else f" (quota of {quota:.3g})"
+        return f"{hardware.cpu_model}, {hardware.cpu_count} CPUs{limited}"
     gibibytes = f", {hardware.gpu_memory_bytes / 2**30:.0f} GiB" if hardware.gpu_memory_bytes else ""
     return f"{hardware.gpu_count} × {hardware.gpu_model}{gibibytes}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from ssdbench import __version__
+from ssdbench.cpu_quota import quota_below
 from ssdbench.harness.machine import nvml
 from ssdbench.harness.machine.gpus import Card, Gpu, VisibleGpus, installed_cards, of_one_model, visible_gpus
 from ssdbench.harness.process import SOURCE
@@ -58,13 +59,15 @@ def probe_machine() -> Machine:
     """Describe the machine; takes milliseconds and creates no context on any GPU."""
     found = _probe_gpus()
     cpu_model, cpu_flags = _cpu()
+    cpu_count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     hardware = Hardware(
         cpu_model=cpu_model,
-        cpu_count=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpu_count=cpu_count,
         gpu_model=found.gpus[0].model if found.gpus else None,
         gpu_count=len(found.gpus),
         gpu_memory_bytes=found.gpus[0].memory_bytes if found.gpus else None,
         compute_capability=found.capability,
+        cpu_quota_cores=quota_below(cpu_count),
     )
     host = Host(
         hostname=socket.gethostname(),

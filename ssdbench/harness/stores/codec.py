@@ -107,7 +107,12 @@ def _without_empty_additions(plain: Any) -> Any:
     if not isinstance(plain, dict):
         return plain
     kept = {key: value for key, value in plain.items() if value is not None or key not in _ADDED_KEYS}
-    return {key: _without_empty_additions(value) if isinstance(value, dict) else value for key, value in kept.items()}
+    for key, value in kept.items():
+        if isinstance(value, dict):
+            kept[key] = _without_empty_additions(value)
+        elif key == "node_cpus":
+            kept[key] = [_without_empty_additions(node) for node in value]
+    return kept
 
 
 def _line(plain: object) -> str:
