@@ -48,7 +48,9 @@ def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> 
     broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
     # Where an image is broken only its failures can be recorded: the other has nothing to be compared with.
     setup = suite.setup_in(broken) if broken is not None else suite.setup_in(candidate, baseline=baseline)
-    raise typer.Exit(measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
+    raise typer.Exit(
+        measure(store, setup, TerminalDisplay(options.store_words(store)), deadline_seconds=deadline).exit_code
+    )
 
 
 @app.command()
@@ -76,7 +78,9 @@ def run(
                 print_text(f"  already measured, in run {earlier.run_id}")
                 continue
             setup = resume_run(store, earlier.run_id)
-        codes.append(measure(store, setup, TerminalDisplay(), deadline_seconds=deadline).exit_code)
+        codes.append(
+            measure(store, setup, TerminalDisplay(options.store_words(store)), deadline_seconds=deadline).exit_code
+        )
     raise typer.Exit(max(codes, default=ExitCode.OK))
 
 

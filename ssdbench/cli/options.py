@@ -1,5 +1,6 @@
 """The options that verbs share, and the store that they name."""
 
+import shlex
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -64,3 +65,10 @@ OutputFile = Annotated[
 def open_store(results: Path, url: str | None) -> Store:
     """The store that was asked for; what becomes of its spool is reported on stderr. Errors as `opening.open_store`."""
     return opening.open_store(results, url, say)
+
+
+def store_words(store: Store, results: Path, url: str | None) -> str:
+    """The options that name this store in another command, with a blank before them; empty where it is the default."""
+    if url is not None:
+        return f" --store {shlex.quote(store.name)}"  # its name has no password
+    return "" if results == opening.results_folder() else f" --results {shlex.quote(str(results))}"

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from ssdbench.analysis.metrics import throughput
 from ssdbench.analysis.verdicts.interim import InterimState
 from ssdbench.cli.printing import Part, Terminal
+from ssdbench.cli.time_left import TimeLeft, range_text
 from ssdbench.errors import ExitCode
 from ssdbench.harness.datasets import OnProgress
 from ssdbench.harness.forecast import Forecast
@@ -16,6 +18,7 @@ from ssdbench.report.numbers import duration
 from ssdbench.report.terminal import render_comparison
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import outlook_of
 from ssdbench.workflows.measuring import BegunRun
@@ -29,6 +32,10 @@ LookOut = Callable[[Sequence[Record]], InterimState]
 class TerminalDisplay:
     """Shows what a workflow does, on standard output; the making of images on standard error."""
 
+    def __init__(self, store_words: str = "") -> None:
+        """`store_words` are the options that name the store in a command to continue with."""
+        self._store_words = store_words
+
     def message(self, text: str) -> None:
         console = Terminal()
         console.say(text)
@@ -38,7 +45,8 @@ class TerminalDisplay:
 
     def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
         measured_before = len(begun.run.records)
-        return run_progress(begun.header, begun.forecast(), measured_before, outlook_of(begun.header))
+        look_out = outlook_of(begun.header)
+        return run_progress(begun.header, begun.forecast(), measured_before, look_out, self._store_words)
 
     def judged(self, comparison: Comparison, code: ExitCode) -> None:
         console = Terminal()
@@ -99,11 +107,16 @@ def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
 
 @contextmanager
 def run_progress(
-    header: RunHeader, prediction: Forecast, measured_before: int = 0, look_out: LookOut | None = None
+    header: RunHeader,
+    prediction: Forecast,
+    measured_before: int = 0,
+    look_out: LookOut | None = None,
+    store_words: str = "",
 ) -> Iterator[Observer]:
     """Watches a run; at its end, even after an error, prints how to continue with what is not measured.
 
-    `look_out` estimates what is decided in an interleaved run after these records.
+    `look_out` estimates what is decided in an interleaved run after these records, `store_words` names the store in the
+    command that continues.
     """
     console = Terminal()
     console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
@@ -111,26 +124,30 @@ def run_progress(
         if planned.skip_reason is not None:
             console.say(("skipped", "yellow"), f" {planned.case.title}: {planned.skip_reason}")
     if measured_before:
-        console.say(f"{measured_before} launches are measured already")
+        console.say(f"{pluralize(measured_before, 'launch', 'launches')} measured before")
     titles = {planned.case.key: planned.case.title for planned in header.plan.cases}
-    watch = _Watch(console, prediction, titles, look_out)
+    watch = _Watch(console, prediction, titles, look_out, measured_before)
     try:
         with watch.display:
             yield watch
     finally:
         if watch.launches_left:
             console.say(
-                f"{watch.launches_left} launches not measured; continue with "
-                f"`ssdbench run --resume --run {header.run_id}`"
+                f"{pluralize(watch.launches_left, 'launch', 'launches')} not measured; continue with "
+                f"`ssdbench run --resume --run {header.run_id}{store_words}`"
             )
 
 
 def live_display(console: Terminal) -> Progress:
-    """Bars with a note each, redrawn rarely, removed at their end; nothing without a terminal."""
+    """Bars with a note each, redrawn rarely, removed at their end; nothing without a terminal.
+
+    In a narrow terminal the descriptions are cut, so that bars and notes remain.
+    """
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=14),
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
+        expand=True,
         console=console,
         refresh_per_second=_REDRAWS_PER_SECOND,
         transient=True,
@@ -142,15 +159,20 @@ class _Watch:
     """Counts launches and steps, and prints a line for each launch that ended."""
 
     def __init__(
-        self, console: Terminal, prediction: Forecast, titles: Mapping[str, str], look_out: LookOut | None
+        self,
+        console: Terminal,
+        prediction: Forecast,
+        titles: Mapping[str, str],
+        look_out: LookOut | None,
+        measured_before: int,
     ) -> None:
         self._console = console
         self._titles = titles
         self._look_out = look_out
         self._said: dict[str, str] = {}
-        self._prediction = prediction
-        self._left: list[str] = []
-        self._ended = 0
+        self._time = TimeLeft(prediction)
+        self._left: list[str] | None = None
+        self._ended = measured_before
         self._case: Case | None = None
         self._last_step: tuple[int, float] | None = None
         self.display = live_display(console)
@@ -159,13 +181,22 @@ class _Watch:
 
     @property
     def launches_left(self) -> int:
-        return len(self._left)
+        return len(self._left or ())
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
-        self._left = list(case_keys)
-        seconds = sum(self._prediction.launch_seconds[key] for key in self._left)
-        note = f"{len(self._left)} left in {len(set(self._left))} cases, {duration(seconds)}"
-        self.display.update(self._run, completed=self._ended, total=self._ended + len(self._left), note=note)
+        is_first, self._left = self._left is None, list(case_keys)
+        total = self._ended + len(self._left)
+        self.display.update(self._run, completed=self._ended, total=total, note=self._standing(" of "))
+        if is_first and self._left and not self._console.is_terminal:
+            cases = pluralize(len(set(self._left)), "case")
+            launches = pluralize(len(self._left), "launch", "launches")
+            self._say(f"{launches} of {cases}, predicted {range_text(*self._time.range(self._left))}")
+
+    def _standing(self, between: str) -> str:
+        """How many launches have ended, of how many, and how long the others take."""
+        left = self._left or []
+        count = f"{self._ended}{between}{self._ended + len(left)}"
+        return f"{count} · {range_text(*self._time.range(left))} left" if left else count
 
     def launch_started(self, case: Case, name: str) -> None:
         self._case, self._last_step = case, None
@@ -184,7 +215,8 @@ class _Watch:
             self.display.update(self._launch, total=steps)
             return
         step, seconds = int(str(event["step"])), float(str(event["seconds"]))
-        note = f"step {step + 1}"
+        total = self.display.tasks[-1].total
+        note = f"step {step + 1} of {total:.0f}" if total else f"step {step + 1}"
         if self._last_step is not None and self._case is not None and seconds > self._last_step[1]:
             images = (step - self._last_step[0]) * self._case.global_batch_size
             note += f" · {images / (seconds - self._last_step[1]):.4g} images/s"
@@ -193,9 +225,11 @@ class _Watch:
 
     def launch_finished(self, record: Record, name: str) -> None:
         self._ended += 1
-        if record.case.key in self._left:
-            self._left.remove(record.case.key)
-        self.remaining_changed(self._left)
+        self._time.ended(record.case.key, record.launch_seconds)
+        left = list(self._left or ())
+        if record.case.key in left:
+            left.remove(record.case.key)
+        self.remaining_changed(left)
         result: list[Part]
         if record.measurement is not None:
             result = [(f"{throughput(record.measurement):10.4g} images/s", "green")]
@@ -206,7 +240,10 @@ class _Watch:
         title = f"  {record.case.title} · {name}  "
         late = record.measurement.failed_afterwards if record.measurement is not None else None
         note = f" measured, then failed ({late.kind}: {late.message})" if late else ""
-        self._console.say(*result, title, (duration(record.launch_seconds), "dim"), (invalid + note, "yellow"))
+        # Above a live display nothing more is needed; a log has no other place for it.
+        standing = "" if self._console.is_terminal else f" · {self._standing('/')}"
+        seconds = f"{duration(record.launch_seconds)}{standing}"
+        self._console.say(*result, title, (seconds, "dim"), (invalid + note, "yellow"))
 
     def round_finished(self, records: Sequence[Record]) -> None:
         if self._look_out is None:

@@ -12,6 +12,7 @@ from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, option
 from ssdbench.cli.options import Budget
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
+from ssdbench.cli.run_ending import print_ending
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.cli.writing import write
 from ssdbench.errors import ExitCode, UsageError
@@ -98,7 +99,7 @@ def run(
     if dry_run:
         print_plan(setup, measuring.predict(store, setup))
         return
-    display = TerminalDisplay()
+    display = TerminalDisplay(options.store_words(store))
     begun = measuring.begin(store, setup, display)
     if id_file is not None:
         # Before the first launch: a run that is killed can be named as well.
@@ -107,6 +108,7 @@ def run(
     code = measured.exit_code
     if compare and measured.comparison is None:
         code = _judge(store, measured.run, baseline)
+    print_ending(store, measured, options.store_words(store), is_judged=compare or measured.comparison is not None)
     raise typer.Exit(code)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 from ssdbench.cli.help import DECIDING, MEASURING, MODEL, SUITE, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
+from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, store_words
 from ssdbench.cli.slurm_options import slurm_options
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.store import Store
@@ -150,6 +150,10 @@ class SuiteOptions:
     def store(self) -> Store:
         """Where records and baselines are; errors as `options.open_store`."""
         return open_store(self.results, self.store_url)
+
+    def store_words(self, store: Store) -> str:
+        """The options that name the store in another command, with a blank before them."""
+        return store_words(store, self.results, self.store_url)
 
     def run_options(self, suite: Suite) -> RunOptions:
         """How the run is measured, as its header keeps it."""

@@ -5,10 +5,12 @@ from contextlib import AbstractContextManager, contextmanager
 
 from ssdbench.cli.printing import Part, Terminal
 from ssdbench.cli.progress import TerminalDisplay, live_display
+from ssdbench.cli.time_left import range_text
 from ssdbench.harness.launch_loop import Event, Observer
 from ssdbench.report.numbers import duration
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import Record, RunHeader
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.training import Training
 from ssdbench.workflows.measuring import BegunRun
 
@@ -17,11 +19,11 @@ class TrainingDisplay(TerminalDisplay):
     """Shows the training of seeds."""
 
     def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
-        return training_progress(begun.header)
+        return training_progress(begun.header, self._store_words)
 
 
 @contextmanager
-def training_progress(header: RunHeader) -> Iterator[Observer]:
+def training_progress(header: RunHeader, store_words: str = "") -> Iterator[Observer]:
     """Watches the seeds of a run; at its end, even after an error, prints how to continue with what is left."""
     console = Terminal()
     console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
@@ -31,8 +33,8 @@ def training_progress(header: RunHeader) -> Iterator[Observer]:
             yield watch
     finally:
         if watch.seeds_left:
-            resume = f"`ssdbench converge --resume --run {header.run_id}`"
-            console.say(f"{watch.seeds_left} seeds not finished; continue with {resume}")
+            resume = f"`ssdbench converge --resume --run {header.run_id}{store_words}`"
+            console.say(f"{pluralize(watch.seeds_left, 'seed')} not finished; continue with {resume}")
 
 
 class _Watch:
@@ -44,11 +46,38 @@ class _Watch:
         self._epochs, self._steps = 1, 1
         self._loss = self._figures = ""
         self._begin: tuple[int, float] | None = None
+        self._ended: list[float] = []
+        self._seeds = 0
+        self._pace: tuple[float, float] | None = None
         self.display = live_display(console)
+        self._run = self.display.add_task("seeds", total=None, note="")
         self._task = self.display.add_task("", total=1, note="", visible=False)
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self.seeds_left = len(case_keys)
+        self._seeds = max(self._seeds, self.seeds_left + len(self._ended))
+        self._show_run()
+
+    def _show_run(self) -> None:
+        done = self._seeds - self.seeds_left
+        self.display.update(self._run, completed=done, total=self._seeds, note=self._standing(" of "))
+
+    def _standing(self, between: str) -> str:
+        """How many seeds are trained, of how many, and how long all that are left take."""
+        count = f"{self._seeds - self.seeds_left}{between}{self._seeds} seeds"
+        left = self._seconds_left()
+        return count if left is None else f"{count} · {range_text(*left)} left"
+
+    def _seconds_left(self) -> tuple[float, float] | None:
+        """The least and the most seconds of the seeds that are left; None while nothing is known."""
+        if self._pace is None or not self.seeds_left:
+            return None
+        step_seconds, share_left = self._pace
+        whole = step_seconds * self._epochs * self._steps
+        # Steps alone, as far as is known; evaluations and starts come on top, as earlier seeds show.
+        shortest, longest = (min(self._ended), max(self._ended)) if self._ended else (whole, 1.5 * whole)
+        rest = self.seeds_left - 1 + share_left
+        return rest * shortest / 1.1, rest * longest * 1.1
 
     def launch_started(self, case: Case, name: str) -> None:
         self._begin, self._loss, self._figures = None, "", ""
@@ -78,8 +107,11 @@ class _Watch:
             assert training is not None
             result = [(f"AP {_last_ap(training):.4f}", "green"), f" after {duration(training.seconds)}"]
             self.seeds_left -= 1
+        self._ended.append(record.launch_seconds)
+        self._pace = None
+        self._show_run()
         title = f"  {record.case.title} · {name}  "
-        self._console.say(*result, title, (duration(record.launch_seconds), "dim"))
+        self._console.say(*result, title, (f"{duration(record.launch_seconds)}{self._in_a_log()}", "dim"))
 
     def round_finished(self, records: Sequence[Record]) -> None:
         pass  # seeds are judged together, when all are trained
@@ -88,10 +120,11 @@ class _Watch:
         if self._begin is None:
             self._begin = (step, seconds)
         done = step - self._begin[0]
-        note = f"epoch {step // self._steps + 1} of {self._epochs} · step {step % self._steps + 1} of {self._steps}"
+        note = f"epoch {step // self._steps + 1} of {self._epochs}, step {step % self._steps + 1} of {self._steps}"
         if done:
-            left = (self._epochs * self._steps - step - 1) * (seconds - self._begin[1]) / done
-            note += f" · {duration(left)} left"
+            all_steps = self._epochs * self._steps
+            self._pace = ((seconds - self._begin[1]) / done, (all_steps - step - 1) / all_steps)
+            self._show_run()
         self.display.update(self._task, completed=step + 1, note=note + self._loss + self._figures)
 
     def _epoch(self, event: Event) -> None:
@@ -103,8 +136,12 @@ class _Watch:
         self._console.say(
             f"{_number(event['images_per_second']):10.4g} images/s  {epoch}: "
             f"loss {_number(event['loss']):.3f}, AP {ap:.4f}, AP@.50 {ap_50:.4f}, "
-            f"{duration(_number(event['seconds']))}"
+            f"{duration(_number(event['seconds']))}{self._in_a_log()}"
         )
+
+    def _in_a_log(self) -> str:
+        """What a live display shows all the time, where there is none."""
+        return "" if self._console.is_terminal else f" · {self._standing('/')}"
 
 
 def _last_ap(training: Training) -> float:

@@ -41,6 +41,11 @@ VERBS: Mapping[str, Verb] = {
         "compare",
         "Judge a run against a baseline of the same hardware, against another run, or against its own baseline arm.",
     ),
+    "runs": Verb(
+        "runs",
+        "runs",
+        "List the stored runs, newest first: when, what, where, how many launches, the verdict, and their baselines.",
+    ),
     "history": Verb(
         "history",
         "history",

@@ -118,7 +118,7 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
     assert out_of_time.returncode == ExitCode.INCONCLUSIVE, out_of_time.stdout + out_of_time.stderr
     words = " ".join(out_of_time.stdout.split())
     assert "3 launches are measured already" in words
-    assert "1 launches not measured" in words
+    assert "1 launch not measured" in words
     (undecided,) = cases_of(ssdbench("compare", "latest", "--json"))
     assert "a verdict needs at least 2 on each side" in undecided["verdict"]["sentence"]
     assert undecided["notes"] == ["undecided: the plan asks for 1 more pair, continue with `ssdbench run --resume`"]

@@ -1,16 +1,22 @@
 """What a run of pairs says as it goes, where no one watches a display (a CI log)."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from ssdbench.analysis.verdicts.interim import InterimState
+from ssdbench.cli import progress, training_progress
+from ssdbench.cli.printing import Terminal
 from ssdbench.cli.progress import run_progress
+from ssdbench.cli.time_left import TimeLeft, range_text
 from ssdbench.harness.forecast import Forecast
 from ssdbench.schema.case import Protocol
-from tests.builders import a_case, a_header
+from tests.builders import a_case, a_header, a_record
 from tests.cli.running import ssdbench
+from tests.trainings import CASE, a_training_run, some_seeds
 
 A = a_case()
 
@@ -45,6 +51,102 @@ def test_how_many_steps_a_launch_has_is_shown_as_soon_as_it_is_known():
         assert total(watch) is None
         watch.event({"event": "steps", "warmup_steps": 30, "timed_steps": 55})
         assert total(watch) == 85
+
+
+def lines_at(columns: int, display: Any) -> list[str]:
+    """What a live display shows in a terminal of this width."""
+    console = Console(file=io.StringIO(), width=columns, force_terminal=True, record=True)
+    console.print(display.get_renderable())
+    return console.export_text().splitlines()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def console() -> Console:
+        found = Terminal()
+        found.file, found._force_terminal, found.width = io.StringIO(), True, 80
+        return found
+
+    monkeypatch.setattr(progress, "Terminal", console)
+    monkeypatch.setattr(training_progress, "Terminal", console)
+
+
+def test_80_columns_have_a_bar_the_count_and_the_time_left_as_a_range(terminal: None):
+    long = a_case(options={"a_long_option": "with a long value", "another": 12345})
+    prediction = Forecast(launch_seconds={long.key: 100.0}, guessed=frozenset({long.key}))
+    with run_progress(a_header(cases=[long]), prediction, 1) as watch:
+        watch.remaining_changed([long.key, long.key])
+        watch.launch_started(long, "launch 1")
+        watch.event({"event": "step", "step": 2, "seconds": 1.0})
+        watch.event({"event": "step", "step": 3, "seconds": 1.1})
+        run, launch = lines_at(80, watch.display)  # type: ignore[attr-defined]
+        assert run.startswith("launches ")
+        assert run.rstrip().endswith("1 of 3 · 1 to 9 min left")
+        assert launch.startswith("train resnet18")
+        assert launch.rstrip().endswith("step 4 of 12 · 20 images/s")
+        assert all("━" in line and len(line) <= 80 for line in (run, launch))
+        watch.launch_finished(a_record(case=long, launch_seconds=60.0), "launch 1")
+        assert "2 of 3 · 45 to 75 s left" in lines_at(80, watch.display)[0]  # type: ignore[attr-defined]
+        watch.remaining_changed([])
+
+
+def test_80_columns_have_the_seed_and_the_time_that_all_seeds_take(terminal: None):
+    with training_progress.training_progress(a_training_run(some_seeds(3)).header) as watch:
+        watch.remaining_changed([CASE.key] * 3)
+        watch.launch_started(CASE, "seed 1")
+        watch.event({"event": "training", "epochs": 10, "steps": 100})
+        for step in (0, 499):
+            watch.event({"event": "step", "step": step, "seconds": 0.1 * step})
+        run, seed = lines_at(80, watch.display)  # type: ignore[attr-defined]
+        assert run.rstrip().endswith("0 of 3 seeds · 3 to 7 min left")  # 2.5 seeds of 100 s, and the evaluations
+        assert seed.rstrip().endswith("epoch 5 of 10, step 100 of 100")
+        assert all("━" in line and len(line) <= 80 for line in (run, seed))
+        watch.remaining_changed([])
+
+
+def test_a_log_has_the_prediction_and_the_count_in_lines(capsys: pytest.CaptureFixture[str]):
+    prediction = Forecast(launch_seconds={A.key: 100.0}, guessed=frozenset())
+    with run_progress(a_header(), prediction) as watch:
+        watch.remaining_changed([A.key, A.key])
+        watch.launch_finished(a_record(launch_seconds=90.0), "launch 1")
+        watch.launch_finished(a_record(launch_seconds=99.0), "launch 2")
+    _, first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "2 launches of 1 case, predicted 2 to 5 min"
+    assert second.endswith("launch 1  1 min 30 s · 1/2 · 1 to 2 min left")
+    assert third.endswith("launch 2  1 min 39 s · 2/2")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (41, 58, "40 to 60 s"),
+        (0, 0.1, "0 to 5 s"),
+        (30, 200, "30 s to 4 min"),
+        (130, 299, "2 to 5 min"),
+        (240, 240, "4 min"),
+        (7_900, 10_000, "2 h 10 min to 2 h 50 min"),
+        (7_200, 7_200, "2 h"),
+    ],
+)
+def test_a_range_of_time_is_rounded_outwards(low: float, high: float, text: str):
+    assert range_text(low, high) == text
+
+
+def test_a_guess_is_corrected_by_the_launches_that_have_ended():
+    time = TimeLeft(Forecast(launch_seconds={"a": 10.0, "b": 10.0, "c": 100.0}, guessed=frozenset("abc")))
+    assert time.range(["c"]) == (40.0, 250.0)
+    time.ended("a", 20.0)
+    time.ended("b", 30.0)
+    assert time.range(["c"]) == pytest.approx((160.0, 375.0))
+    assert time.range(["a", "a"]) == pytest.approx((32.0, 50.0))
+
+
+def test_how_to_continue_names_the_store(capsys: pytest.CaptureFixture[str]):
+    prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())
+    with run_progress(a_header(), prediction, store_words=" --results there") as watch:
+        watch.remaining_changed([A.key])
+    expected = "1 launch not measured; continue with `ssdbench run --resume --run run-1 --results there`"
+    assert capsys.readouterr().out.splitlines()[-1] == expected
 
 
 def test_a_plan_shows_least_steps_and_least_seconds(tmp_path: Path):

@@ -167,7 +167,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert "1 launches not measured; continue with `ssdbench run --resume" in output
+    assert "1 launch not measured; continue with `ssdbench run --resume" in output
 
     resumed = ssdbench("run", "--resume")
     assert resumed.returncode == 0, resumed.stderr
