@@ -117,7 +117,7 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
     out_of_time = ssdbench("run", "--resume", "--budget", "0s")
     assert out_of_time.returncode == ExitCode.INCONCLUSIVE, out_of_time.stdout + out_of_time.stderr
     words = " ".join(out_of_time.stdout.split())
-    assert "3 launches are measured already" in words
+    assert "3 launches measured before" in words
     assert "1 launch not measured" in words
     (undecided,) = cases_of(ssdbench("compare", "latest", "--json"))
     assert "a verdict needs at least 2 on each side" in undecided["verdict"]["sentence"]

@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
 
     resumed = ssdbench("run", "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "1 launches are measured already" in resumed.stdout
+    assert "1 launch measured before" in resumed.stdout
     run = latest(tmp_path)
     assert run.records[0] == first
     assert [record.launch for record in run.records] == [0, 1]
