@@ -56,7 +56,7 @@ def main() -> None:
     one, several = measured(1), measured(many)
     host, workers = ((b - a) / (many - 1) for a, b in zip(one, several, strict=True))
     print(f"a run of one launch: {one[0]:.2f} s of CPU on the host side")
-    print(f"each further launch: {host:.2f} s of CPU on the host side, {workers:.2f} s of torchrun and its rank")
+    print(f"each further launch: {host:.2f} s of CPU on the host side, {workers:.2f} s of its rank")
 
 
 if __name__ == "__main__":

@@ -48,20 +48,22 @@ def a_measurement(
     step_seconds: float | Sequence[float] = 0.1,
     fetch_seconds: float = 0.01,
     software: Software = SOFTWARE,
+    warmup_steps: int | None = None,
     **changes: object,
 ) -> Measurement:
     """A launch of steps as long as given; by default 0.1 s at global batch 2, so 20 images/s (global)."""
     case = case or a_case()
     total = case.protocol.warmup_steps + case.protocol.steps
     steps = (step_seconds,) * total if isinstance(step_seconds, float) else tuple(step_seconds)
-    timed = steps[case.protocol.warmup_steps :]
+    warmup_steps = case.protocol.warmup_steps if warmup_steps is None else warmup_steps
+    timed = steps[warmup_steps:]
     measurement = Measurement(
         schema_version=EXCHANGE_VERSION,
         workload_version=1,
         started_at="2026-01-05T12:00:00+00:00",
         timer="cuda_event" if case.device == "cuda" else "perf_counter",
         global_batch_size=case.global_batch_size,
-        warmup_steps=case.protocol.warmup_steps,
+        warmup_steps=warmup_steps,
         step_seconds=steps,
         fetch_seconds=(fetch_seconds,) * len(steps),
         wall_seconds=sum(timed),

@@ -56,7 +56,7 @@ ALLOWED = {
 }
 PLACES = {
     "pynvml": {"harness/machine/nvml.py"},
-    "subprocess": {"harness/process.py"},
+    "subprocess": {"harness/process.py", "runtime/supervision.py"},
     "tomllib": {"harness/toml_tables.py"},
     "tomli": {"harness/toml_tables.py"},
     "urllib.request": {"harness/containers/registry.py"},

@@ -1,12 +1,12 @@
 """The images of a run: the user's, or synthetic ones that are cached. They are checked before measuring."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ssdbench import __version__
+from ssdbench.harness.cache import cache_folder
 from ssdbench.harness.process import run_module
 from ssdbench.schema.case import NOT_USED, Plan
 from ssdbench.schema.record import Dataset, RunOptions, SyntheticData
@@ -24,14 +24,6 @@ class PreparedData:
     dataset: Dataset
     path: Path
     warnings: tuple[dict[str, Any], ...] = ()
-
-
-def cache_folder() -> Path:
-    """The folder of synthetic and prepared data: SSDBENCH_CACHE, else the user's cache folder."""
-    explicit = os.environ.get("SSDBENCH_CACHE")
-    if explicit:
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssdbench"
 
 
 def needs_images(plan: Plan) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from ssdbench.errors import DataError, EnvironmentLacksError, ExitCode, UsageError
-from ssdbench.harness.datasets import PreparedData, cache_folder
+from ssdbench.harness.cache import work_folder
+from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.machine.probe import probe_machine
@@ -98,7 +99,7 @@ def run_check(check: Check, data: PreparedData, on_event: Callable[[Event], None
         WorkerError: the launch failed for another reason.
     """
     now = datetime.now(timezone.utc)
-    folder = cache_folder().absolute() / "work" / f"{EVALUATE}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    folder = work_folder().absolute() / f"{EVALUATE}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     request = LaunchRequest(
         schema_version=EXCHANGE_VERSION,
         case=check.case,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ssdbench.harness.datasets import PreparedData
-from ssdbench.harness.launchers.torchrun import CASE_FILE
+from ssdbench.harness.launchers.torchrun import CASE_FILE, read_left
 from ssdbench.harness.machine.gpu_conditions import case_gpus
 from ssdbench.harness.machine.gpu_monitor import GpuMonitor
 from ssdbench.harness.machine.validity import Validity
@@ -18,6 +18,7 @@ from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, StepCounts
 from ssdbench.schema.launch_rules import may_be_replaced, usable_measurement
 from ssdbench.schema.names import file_name
+from ssdbench.schema.plausibility import implausibility
 from ssdbench.schema.record import Arm, Failure, Measurement, Record, Run, StageName
 from ssdbench.schema.training import Training
 from ssdbench.schema.variables import mask_secrets
@@ -204,9 +205,11 @@ class LaunchLoop:
             outcome = launcher.launch(request, _call_both(monitor.on_event, self.observer.event))
         if isinstance(outcome, Failure) and outcome.kind in _BY_A_LOST_GPU and (lost := self._validity.lost_gpus(case)):
             return replace(outcome, kind="lost", message=f"{lost}: {outcome.message}")
-        if isinstance(outcome, Measurement):
-            return replace(outcome, gpus=outcome.gpus or monitor.samples(outcome.wall_seconds))
-        return outcome
+        if not isinstance(outcome, Measurement):
+            return outcome
+        if wrong := implausibility(outcome, case, request.step_counts):
+            return Failure(kind="crash", message=f"bad measurement: {wrong}")
+        return replace(outcome, gpus=outcome.gpus or monitor.samples(outcome.wall_seconds))
 
     def _request(self, case: Case, arm: Arm, launch: int, place: str) -> LaunchRequest:
         header = self._header
@@ -266,7 +269,10 @@ def _call_both(first: Callable[[Event], None], second: Callable[[Event], None]) 
 def _partial_training(training_folder: str | None) -> Training | None:
     """The log of a training that did not finish; None if nothing was trained."""
     log = Path(training_folder) / "training.json" if training_folder is not None else None
-    return read_training(log.read_text(encoding="utf-8"), str(log)) if log is not None and log.is_file() else None
+    if log is None or not log.is_file():
+        return None
+    found = read_left(log, read_training)
+    return found if isinstance(found, Training) else None
 
 
 def _can_continue(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -13,10 +14,15 @@ from pathlib import Path
 import psutil
 
 from ssdbench.errors import EnvironmentLacksError, ExitCode, SsdbenchError
+from ssdbench.harness.cache import cache_error
 from ssdbench.harness.stores import opening
 
 # The folder of the package: a worker imports this source, whatever its interpreter has installed.
 SOURCE = Path(__file__).parents[2]
+
+_OF_ANOTHER_LAUNCHER = re.compile(
+    r"PET_.*|TORCHELASTIC_.*|MASTER_(ADDR|PORT)|((LOCAL|GROUP|ROLE|NODE)_)?(RANK|WORLD_SIZE)|GROUP_WORLD_SIZE|ROLE_NAME"
+)
 
 
 class WorkerError(SsdbenchError):
@@ -33,10 +39,15 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
     `source` may be a site-packages folder, whose other packages must not be imported by another interpreter. An
     ssdbench before 0.2.0 has no stand-in (`resources/import_path`), and is always a checkout.
     PYTHONSAFEPATH (Python 3.11) keeps the working directory off the path: a checkout there would be imported instead.
-    Workers do not get the store's URL or password.
+    Workers do not get the store's URL or password, nor what another launcher has set for its own ranks: torchrun reads
+    its options from PET_..., and torch its peers from the others.
     """
     inherited = os.environ.get("PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if name not in opening.SECRETS}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in opening.SECRETS and not _OF_ANOTHER_LAUNCHER.fullmatch(name)
+    }
     alone = source / "ssdbench" / "resources" / "import_path"
     first = alone if alone.is_dir() else source
     path = os.pathsep.join([str(first), *([inherited] if inherited else [])])
@@ -147,7 +158,7 @@ def last_line(text: str) -> str:
 def is_rank_of(process: psutil.Process, case_file: Path) -> bool:
     """Whether a process is a rank of the launch with this case.json; in a container it is not a child of ours.
 
-    Ranks are recognised by the end of their command line, which torchrun's and an engine's command lines share.
+    Ranks are recognised by the end of their command line, which a launch's and an engine's command lines share.
     """
     with suppress(psutil.Error):
         command = process.cmdline()
@@ -163,7 +174,11 @@ class ProcessTree:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         try:
-            with log.open("wb") as file:
+            opened = log.open("wb")
+        except OSError as error:
+            raise cache_error(error) from None
+        try:
+            with opened as file:
                 # A session of its own: Ctrl-C reaches the host only, which then stops the tree in order.
                 self._process = subprocess.Popen(
                     command,

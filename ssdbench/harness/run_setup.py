@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
+from ssdbench.harness.cache import work_folder
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.images import inspect_image
 from ssdbench.harness.datasets import (
     OnProgress,
     PreparedData,
-    cache_folder,
     image_folder,
     needs_images,
     prepare_dataset,
@@ -198,7 +198,7 @@ def _build_launcher(setup: RunSetup, image: ContainerImage | None, python: str, 
 
 
 def _probe_node(slurm: SlurmOptions, options: RunOptions, *, pairs: bool) -> tuple[Machine, WorkerPython, RunOptions]:
-    node = probe_cluster(slurm, options.python or sys.executable, cache_folder() / "work")
+    node = probe_cluster(slurm, options.python or sys.executable, work_folder())
     assert node.worker is not None
     if pairs:  # both launches of a pair on one node, or a difference between nodes would pass for a change
         options = replace(options, slurm=replace(slurm, nodelist=node.name))

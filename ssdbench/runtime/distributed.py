@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ssdbench.errors import UsageError
 from ssdbench.runtime.device import Device
+from ssdbench.schema.case import RENDEZVOUS_FILE
 
 T = TypeVar("T")
 
@@ -26,12 +27,21 @@ _LOST_PEER = re.compile(
 
 
 class ProcessGroup:
-    """The process group that torchrun describes in the environment."""
+    """The process group that the environment describes.
+
+    On one machine its ranks meet in a file: a store of torch's that listens does so on every network interface.
+    """
 
     def __init__(self, device: Device, timeout_seconds: float) -> None:
         # Samples and objects go through gloo on the CPU, so that collecting them puts no work on the GPU.
         self.backend = "cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo"
-        dist.init_process_group(self.backend, timeout=timedelta(seconds=timeout_seconds))
+        file, limit = os.environ.get(RENDEZVOUS_FILE), timedelta(seconds=timeout_seconds)
+        if file is None:  # torchrun has described where the ranks of other machines are
+            dist.init_process_group(self.backend, timeout=limit)
+        else:
+            size = _from_launch("WORLD_SIZE")
+            store = dist.FileStore(file, size)  # type: ignore[attr-defined]
+            dist.init_process_group(self.backend, store=store, world_size=size, rank=global_rank(), timeout=limit)
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
         self._device = device
@@ -95,7 +105,7 @@ class ProcessGroup:
 
 
 class SingleProcess(ProcessGroup):
-    """A single process without torchrun: for a step that is traced, not measured."""
+    """A single process without a launch: for a step that is traced, not measured."""
 
     def __init__(self, device: Device) -> None:
         self.backend, self.rank, self.world_size, self._device = "none", 0, 1, device
@@ -121,24 +131,24 @@ class SingleProcess(ProcessGroup):
 
 
 def local_rank() -> int:
-    """This process's rank on its machine, set by torchrun.
+    """This process's rank on its machine.
 
     Raises:
-        UsageError: not started by torchrun.
+        UsageError: not started as a rank of a launch.
     """
-    return _from_torchrun("LOCAL_RANK")
+    return _from_launch("LOCAL_RANK")
 
 
 def global_rank() -> int:
-    """This process's rank among all ranks, set by torchrun."""
-    return _from_torchrun("RANK")
+    """This process's rank among all ranks; raises as `local_rank`."""
+    return _from_launch("RANK")
 
 
-def _from_torchrun(name: str) -> int:
+def _from_launch(name: str) -> int:
     try:
         return int(os.environ[name])
     except (KeyError, ValueError):
-        raise UsageError(f"{name} is not set: a worker is started by torchrun; use `ssdbench run`") from None
+        raise UsageError(f"{name} is not set: a worker is started as a rank of a launch; use `ssdbench run`") from None
 
 
 def is_peer_lost(error: BaseException) -> bool:

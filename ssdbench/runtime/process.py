@@ -16,19 +16,19 @@ _PR_SET_PDEATHSIG = 1
 _PROC = Path("/proc")
 
 
-def die_with_parent(parent_variable: str) -> None:
-    """Ask the kernel to kill this process when its parent ends.
+def die_with_parent(parent_variable: str, number: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel to send this process a signal when its parent ends.
 
-    torchrun's workers are session leaders: killing torchrun with SIGKILL or killpg does not reach them, and an orphan
-    would disturb the next measurement. A parent may end before its child gets here. So `parent_variable` names an
-    environment variable with the parent's pid, if the parent set it, and a process with another parent ends at once. If
-    it holds this process's own pid, this process has replaced (exec) the program that set it.
+    Killing a parent with SIGKILL does not reach its children, and an orphan would disturb the next measurement. A
+    parent may end before its child gets here. So `parent_variable` names an environment variable with the parent's pid,
+    if the parent set it, and a process with another parent ends at once. If it holds this process's own pid, this
+    process has replaced (exec) the program that set it.
     """
     if sys.platform != "linux":
         return
     named = int(os.environ.get(parent_variable) or os.getpid())
     parent = os.getppid() if named == os.getpid() else named
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -82,13 +82,23 @@ def own_cpu_seconds(root: int, host: int | None = None, proc: Path = _PROC) -> f
     processes = _processes(proc)
     if processes is None:
         return None
-    members = {root}
-    while grown := {pid for pid, process in processes.items() if process.parent in members} - members:
-        members |= grown
+    members = _tree(root, processes)
     ticks = sum(processes[pid].own + processes[pid].reaped for pid in members & processes.keys())
     if host is not None and host not in members and host in _ancestors(root, processes):
         ticks += processes[host].own
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def descendants(root: int, proc: Path = _PROC) -> list[int]:
+    """The process ids of the descendants of `root`; empty where the system does not list processes."""
+    return sorted(_tree(root, _processes(proc) or {}) - {root})
+
+
+def _tree(root: int, processes: dict[int, _Process]) -> set[int]:
+    members = {root}
+    while grown := {pid for pid, process in processes.items() if process.parent in members} - members:
+        members |= grown
+    return members
 
 
 def _ancestors(pid: int, processes: dict[int, _Process]) -> list[int]:
@@ -160,6 +170,6 @@ class OtherCpuUsage:
 
 
 def open_other_cpu_usage() -> OtherCpuUsage:
-    """For a rank: the launch is its torchrun with all descendants, plus the host process that started torchrun."""
+    """For a rank: the launch is its parent with all descendants, plus the host process that started it."""
     root, host = os.getppid(), os.environ.get(HOST_PROCESS)
     return OtherCpuUsage(root, cpus=usable_cpus(root), host=int(host) if host else None)

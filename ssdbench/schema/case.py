@@ -19,7 +19,9 @@ BINDINGS = ("none", "numa")
 HOST_PROCESS = "SSDBENCH_HOST_PROCESS"
 """The variable by which a launch knows the process that started and follows it, where both see the same processes."""
 LAUNCH_PROCESS = "SSDBENCH_LAUNCH_PROCESS"
-"""The variable by which a rank knows the process of torchrun that started it."""
+"""The variable by which a rank knows the process that started it."""
+RENDEZVOUS_FILE = "SSDBENCH_RENDEZVOUS_FILE"
+"""The variable with the file in which the ranks of one machine meet; not set where torchrun started them."""
 
 MOST_STEPS = 10_000
 """The most steps in a warm-up, or in a timed region, given in seconds: a record keeps two numbers for every step."""

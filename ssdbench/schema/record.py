@@ -232,7 +232,7 @@ class Record:
 
     A launch of an accuracy run is one seed: it has `training` instead of a measurement, as far as it got if it failed.
 
-    `launch_seconds` is the whole launch, from the start of torchrun to its end; it serves to predict durations.
+    `launch_seconds` is the whole launch, from its first process to its end; it serves to predict durations.
     In an interleaved run `launch` numbers the pairs of a stage: `measure` has all cases, `confirm` the flagged ones.
     `replacement` counts the invalid launches that this one replaces.
     `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.

@@ -1,1 +1,1 @@
-"""The program that torchrun starts on each rank: reads a request, measures the case, writes the results."""
+"""The program that a launch starts on each rank: reads a request, measures the case, writes the results."""

@@ -1,4 +1,4 @@
-"""One rank of one launch: `python -m ssdbench.worker CASE_JSON`, started by torchrun."""
+"""One rank of one launch: `python -m ssdbench.worker CASE_JSON`, started by `ssdbench.worker.launch`."""
 
 import os
 import sys

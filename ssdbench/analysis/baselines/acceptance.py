@@ -5,19 +5,18 @@ A case that ran out of GPU memory in every launch is stored as one that does not
 `analysis/baselines/creep.py` decides which regressions need permission, and what becomes of the anchor.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ssdbench import __version__
 from ssdbench.analysis.differences import comparability_issues, differences
-from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.coverage import failures, unfit_cases
 from ssdbench.errors import UsageError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance, AcceptedRegression
 from ssdbench.schema.case import Plan, PlannedCase
 from ssdbench.schema.launch_rules import group_by_case
+from ssdbench.schema.plausibility import implausibility
 from ssdbench.schema.record import Record, Run, RunHeader
 from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import Baseline, BaselineHeader
@@ -52,7 +51,7 @@ def baseline_from(run: Run, *, name: str, reason: str, accepted_at: str) -> Base
     Its history is still empty: see `accepted`.
 
     Raises:
-        UsageError: no reason; launches that are missing, failed, invalid or without a usable figure; two machines.
+        UsageError: no reason; launches that are missing, failed, invalid or no measurement of their case; two machines.
     """
     if not reason.strip():
         raise UsageError("--reason is empty; say in a few words why these figures are the ones to compare with")
@@ -164,9 +163,13 @@ def _obstacle(run: Run) -> str | None:
     measured = [record for record in run.records if record.measurement]
     if not measured:
         return "it measured nothing; every case was skipped, or does not fit"
-    wrong = [_launch(record) for record in measured if not _has_figure(record)]
-    if wrong:
-        return f"{shorten_list(wrong, 3)} without a usable figure; measure again"
+    bad = [
+        f"{_launch(record)} ({reason})"
+        for record in measured
+        if record.measurement and (reason := implausibility(record.measurement, record.case))
+    ]
+    if bad:
+        return f"{shorten_list(bad, 3)}: no measurement of its case; measure again"
     kept = [record for record in run.records if record.measurement or record.case.key in unfit]
     strangers = [_launch(record) for record in kept if record.hardware.key != run.header.hardware.key]
     return (
@@ -189,11 +192,6 @@ def _missing(run: Run) -> list[str]:
     }
     slots = [(slot.case_key, slot.launch) for slot in run.header.plan.order if slot.case_key not in ended]
     return [f"{key} launch {launch}" for key, launch in slots if (key, launch) not in measured]
-
-
-def _has_figure(record: Record) -> bool:
-    value = figure(gated_metric(record.case).name, record.measurement) if record.measurement else None
-    return value is not None and 0 < value < math.inf
 
 
 def _launch(record: Record) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ssdbench.schema.container import Arguments, Engine
 
-# torchrun's ranks find each other by host name, which only /etc/hosts resolves without a network.
+# The ranks of an ssdbench up to 0.2.0 find each other by host name: without a network only /etc/hosts resolves one.
 _ALONE = ("--network=none", "--hostname=localhost")
 
 _DOCKER = Engine(

@@ -15,9 +15,10 @@ from ssdbench.harness.containers.commands import (
     engine_failure,
     remove_container,
 )
-from ssdbench.harness.launchers.diagnosis import LOG, end_of_log
+from ssdbench.harness.launchers.diagnosis import LOG
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.log_excerpt import excerpt
 from ssdbench.harness.launchers.own_cpu import OwnCpu
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
 from ssdbench.harness.machine.worker_python import WorkerPython, missing_gpu_code, missing_software
@@ -90,7 +91,7 @@ class ContainerLauncher(LocalLauncher):
             package=self._package,
             read_only=self._read_only(request),
             # Engines show GPUs in PCI order, whatever order was requested, and with indices of their own.
-            variables=launch_variables(case, [gpu for gpu in self._gpus if gpu.uuid]) | {"GLOO_SOCKET_IFNAME": "lo"},
+            variables=launch_variables(case, [gpu for gpu in self._gpus if gpu.uuid]),
             gpu_uuids=visible_names(self._gpus[: case.world_size]) if case.device == "cuda" else (),
             program=worker_command(self._python, request),
         )
@@ -127,7 +128,7 @@ class _Container:
             self._tree.stop()
 
     def failure(self) -> Failure | None:
-        log = end_of_log(self._log)
+        log = excerpt(self._log)
         if self._state.get("OOMKilled"):
             message = f"the container of {self._image.reference} was killed at its memory limit"
             return Failure(kind="out_of_memory", message=message, log=log, memory="host")

@@ -1,140 +1,160 @@
 """Finds the cause of a failed launch in the files that it left: which rank, at which step, why."""
 
-import json
 import signal
-import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from ssdbench.harness.launchers.left_files import (
+    Report,
+    is_disk_full,
+    read_exits,
+    read_last_step,
+    read_location,
+    read_reports,
+)
+from ssdbench.harness.launchers.log_excerpt import excerpt
 from ssdbench.harness.process import last_line
-from ssdbench.schema.record import Failure
+from ssdbench.schema.record import Failure, FailureKind
 
-# torchrun sends this to the other ranks after one has failed; it is never the cause.
-_CLEAN_UP_SIGNALS = {signal.SIGTERM}
 # Failures that a lost peer cannot cause.
 _CERTAIN_CAUSES = ("out_of_memory", "not_finite", "bad_data", "disk_full", "unsupported")
-LOG = "torchrun.log"
+LOG = "launch.log"
 """The output of the launch, in its folder; each rank has a log of its own."""
-_LOG_LINES = 30
 _WAITS = "torch/distributed/distributed_c10d.py"
+_DISK_FULL = "the disk of the launch's folder is full: free space there, or set SSDBENCH_CACHE to another disk"
 
 
 def diagnose(folder: Path, world_size: int, *, exit_code: int | None, timed_out_after_seconds: float | None) -> Failure:
     """Name the cause of a failed launch.
 
     In this order: the earliest report of a failure that no other rank can cause (memory, data, disk, ...); our time
-    limit; a rank killed by a signal; any other report, except of lost peers; a rank that was aborted; a rank that ended
-    without a report; a report of lost peers; torchrun itself.
+    limit; a rank killed by a signal; any other report, except of lost peers; a rank that was aborted or terminated; a
+    rank that ended without a report; a report of lost peers; the launch itself.
     """
-    last_steps = {rank: _last_step(folder, rank) for rank in range(world_size)}
-    reports = [report for rank in range(world_size) if (report := _read(folder / f"failure-{rank}.json"))]
-    reports.sort(key=lambda report: report["failed_at"])
-    certain = [report for report in reports if report["kind"] in _CERTAIN_CAUSES]
-    if certain:
-        return _reported(folder, certain[0])
-    if timed_out_after_seconds is not None:
-        return _timeout(folder, last_steps, timed_out_after_seconds)
-    signals = _signals(folder)
-    killed = [rank for rank, number in signals.items() if number != signal.SIGABRT]
-    causes = [report for report in reports if report["kind"] != "lost"]
-    if killed:
-        return _ended(folder, killed[0], last_steps, f"by {_signal(signals[killed[0]])}")
-    if causes:
-        return _reported(folder, causes[0])
-    if signals:  # aborted: NCCL's watchdog does that to a rank whose peer is lost
-        rank = min(signals)
-        return _ended(folder, rank, last_steps, f"by {_signal(signals[rank])}")
-    silent = [rank for rank in range(world_size) if not (folder / f"failure-{rank}.json").exists()]
-    if reports and silent:
-        return _ended(folder, silent[0], last_steps, "without a report")
-    if reports:
-        return _reported(folder, reports[0])
-    log = end_of_log(folder / LOG)
-    return Failure(kind="crash", message=f"torchrun ended with exit code {exit_code}: {last_line(log)}", log=log)
+    return _Launch(folder, world_size).diagnose(exit_code, timed_out_after_seconds)
 
 
-def _signals(folder: Path) -> dict[int, signal.Signals]:
-    """The signals that ended ranks before they could report, by rank, without those from torchrun's clean-up."""
-    exits = {int(rank): code for path in folder.glob("exits*.json") for rank, code in _read(path).items()}
-    return {
-        rank: signal.Signals(-code)
-        for rank, code in sorted(exits.items())
-        if code < 0 and -code not in _CLEAN_UP_SIGNALS and not (folder / f"failure-{rank}.json").exists()
-    }
+class _Launch:
+    """What a failed launch left in its folder."""
 
+    def __init__(self, folder: Path, world_size: int) -> None:
+        self._folder = folder
+        self._last_steps = {rank: read_last_step(folder, rank) for rank in range(world_size)}
+        self._reports = read_reports(folder, world_size)
+        self._exits = {rank: code for rank, code in read_exits(folder).items() if rank in self._last_steps}
+        self._locations = {rank: read_location(folder, rank) for rank in range(world_size)}
 
-def _timeout(folder: Path, last_steps: dict[int, int | None], limit_seconds: float) -> Failure:
-    progress = ", ".join(
-        f"rank {rank} {'had no step' if step is None else f'was after step {step}'}"
-        for rank, step in last_steps.items()
-    )
-    # Of ranks at the same step, those inside a collective operation wait for the one that is not.
-    slowest = min(last_steps, key=lambda rank: (_number(last_steps[rank]), _WAITS in _log(folder, rank)))
-    message = f"not done after {limit_seconds:g} s: {progress} (stacks in the ranks' logs)"
-    return _failure(folder, slowest, last_steps[slowest], "timeout", message)
+    def diagnose(self, exit_code: int | None, timed_out_after_seconds: float | None) -> Failure:
+        certain = [report for report in self._reports if report.failure.kind in _CERTAIN_CAUSES]
+        if certain:
+            return self._reported(certain[0])
+        if timed_out_after_seconds is not None:
+            return self._timeout(timed_out_after_seconds)
+        signals = self._signals()
+        killed = [rank for rank, number in signals.items() if number not in (signal.SIGABRT, signal.SIGTERM)]
+        causes = [report for report in self._reports if report.failure.kind != "lost"]
+        if killed:
+            return self._ended_by(killed[0], signals[killed[0]])
+        if causes:
+            return self._reported(causes[0])
+        if signals:  # aborted: NCCL's watchdog does that to a rank whose peer is lost
+            rank = min(signals)
+            return self._ended_by(rank, signals[rank])
+        return self._unreported(exit_code)
 
+    def _unreported(self, exit_code: int | None) -> Failure:
+        """The cause where no rank reported one: none but lost peers, or nothing at all."""
+        silent = [rank for rank in self._last_steps if rank not in {report.rank for report in self._reports}]
+        # Torchrun tells the codes of failed ranks only.
+        suspects = sorted(silent, key=lambda rank: self._exits.get(rank, 0) == 0)
+        if suspects and (self._reports or suspects[0] in self._exits):
+            return self._silent(suspects[0])
+        if self._reports:
+            return self._reported(self._reports[0])
+        log = excerpt(self._folder / LOG)
+        message = f"the launch ended with exit code {exit_code}: {last_line(log)}"
+        return self._or_disk_full(Failure(kind="crash", message=message, log=log))
 
-def _ended(folder: Path, rank: int, last_steps: dict[int, int | None], how: str) -> Failure:
-    return _failure(folder, rank, last_steps[rank], "crash", f"rank {rank}{_where(folder, rank)} ended {how}")
+    def _silent(self, rank: int) -> Failure:
+        code = self._exits.get(rank)
+        if code is None:
+            return self._or_disk_full(self._ended(rank, "without a report"))
+        if code == 0:
+            return self._or_disk_full(self._ended(rank, "with exit code 0 before it had finished"))
+        found = self._ended(rank, f"with exit code {code}")
+        return self._or_disk_full(replace(found, message=f"{found.message}: {last_line(found.log or '')}"))
 
+    def _signals(self) -> dict[int, int]:
+        """The signals that ended ranks before they could report, by rank, without those that ended the others."""
+        reported = {report.rank for report in self._reports}
+        found = {rank: -code for rank, code in self._exits.items() if code < 0 and rank not in reported}
+        # Torchrun sends SIGTERM to the other ranks after one has failed, and lists these among the failed ones.
+        others = [code for code in self._exits.values() if code not in (0, -signal.SIGTERM)]
+        if others or len(self._hosts()) > 1:
+            return {rank: number for rank, number in found.items() if number != signal.SIGTERM}
+        return found
 
-def _reported(folder: Path, report: dict[str, Any]) -> Failure:
-    found = _failure(folder, report["rank"], report["last_step"], report["kind"], report["message"])
-    return replace(found, memory=report.get("memory"))  # the ssdbench of the other arm may not report it
+    def _timeout(self, limit_seconds: float) -> Failure:
+        steps = self._last_steps
+        progress = ", ".join(
+            f"rank {rank} {'had no step' if step is None else f'was after step {step}'}" for rank, step in steps.items()
+        )
+        # Of ranks at the same step, those inside a collective operation wait for the one that is not.
+        slowest = min(steps, key=lambda rank: (_number(steps[rank]), _WAITS in self._log(rank)))
+        message = f"not done after {limit_seconds:g} s: {progress} (stacks in the ranks' logs)"
+        return self._failure(slowest, "timeout", message)
 
+    def _ended_by(self, rank: int, number: int) -> Failure:
+        found = self._ended(rank, f"by {_signal(number)}")
+        # The counter of steps is a mapped file: without a page for it on the disk, counting is a bus error.
+        return self._or_disk_full(found) if number == signal.SIGBUS else found
 
-def _failure(folder: Path, rank: int, last_step: int | None, kind: Any, message: str) -> Failure:
-    return Failure(kind=kind, message=message, rank=rank, last_step=last_step, log=_log(folder, rank))
+    def _ended(self, rank: int, how: str) -> Failure:
+        return self._failure(rank, "crash", f"rank {rank}{self._where(rank)} ended {how}")
 
+    def _reported(self, report: Report) -> Failure:
+        found = replace(report.failure, rank=report.rank, log=self._log(report.rank))
+        if report.is_readable:
+            return found
+        return self._or_disk_full(replace(found, last_step=self._last_steps[report.rank]))
 
-def _log(folder: Path, rank: int) -> str:
-    """The end of what the rank wrote to stderr, or of torchrun's log."""
-    if (own := _location(folder, rank).get("log")) is not None:
-        return end_of_log(Path(own))
-    logs = sorted((folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
-    return end_of_log(logs[0] if logs else folder / LOG)
+    def _or_disk_full(self, failure: Failure) -> Failure:
+        if not is_disk_full(self._folder):
+            return failure
+        return replace(failure, kind="disk_full", message=f"{failure.message}; {_DISK_FULL}")
 
+    def _failure(self, rank: int, kind: FailureKind, message: str) -> Failure:
+        return Failure(kind=kind, message=message, rank=rank, last_step=self._last_steps[rank], log=self._log(rank))
 
-def _where(folder: Path, rank: int) -> str:
-    """The node of a rank as part of a sentence, if its launch used several."""
-    hosts = {location["host"] for path in folder.glob("place-*.json") if (location := _read(path))}
-    return f" on {_location(folder, rank)['host']}" if len(hosts) > 1 and _location(folder, rank) else ""
+    def _log(self, rank: int) -> str:
+        """The excerpt of what the rank wrote to stderr, or of the launch's log."""
+        if (own := self._locations[rank].log) is not None:
+            return excerpt(own)
+        # Torchrun has a folder for each of its attempts.
+        logs = sorted((self._folder / "ranks").glob(f"*/attempt_0/{rank}/stderr.log"))
+        here = self._folder / "ranks" / str(rank) / "stderr.log"
+        return excerpt(next((log for log in [here, *logs] if log.is_file()), self._folder / LOG))
 
+    def _hosts(self) -> set[str]:
+        return {place.host for place in self._locations.values() if place.host is not None}
 
-def _location(folder: Path, rank: int) -> dict[str, Any]:
-    """The host of a rank and the file of its stderr, as the rank reported them."""
-    return _read(folder / f"place-{rank}.json")
+    def _where(self, rank: int) -> str:
+        """The node of a rank as part of a sentence, if its launch used several."""
+        host = self._locations[rank].host
+        return f" on {host}" if host is not None and len(self._hosts()) > 1 else ""
 
 
 def _number(step: int | None) -> int:
     return -1 if step is None else step
 
 
-def _signal(number: signal.Signals) -> str:
-    if number is signal.SIGKILL:
+def _signal(number: int) -> str:
+    """A signal as part of a sentence."""
+    if number == signal.SIGKILL:
         return "SIGKILL (most often sent by the kernel for lack of memory)"
-    return number.name
-
-
-def _last_step(folder: Path, rank: int) -> int | None:
-    path = folder / f"step-{rank}"
-    if not path.exists():
-        return None
-    (step,) = struct.unpack("<q", path.read_bytes())
-    return step if step >= 0 else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
-def end_of_log(path: Path) -> str:
-    """The last lines of a log; empty if there is none."""
-    if not path.exists():
-        return ""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-_LOG_LINES:])
+    if number == signal.SIGTERM:
+        return "SIGTERM, which came from outside the launch"
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name of its own
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else f"signal {number}"

@@ -1,4 +1,4 @@
-"""Launches on this machine: a new torchrun for each, in a process tree that is followed to its end."""
+"""Launches on this machine: new processes for each, in a tree that is followed to its end."""
 
 import signal
 import time
@@ -9,11 +9,13 @@ from typing import Protocol
 
 import psutil
 
+from ssdbench.harness.cache import CacheFullError
 from ssdbench.harness.launchers.diagnosis import LOG, diagnose
 from ssdbench.harness.launchers.following import Event, Running, follow
 from ssdbench.harness.launchers.torchrun import (
     kept_result,
     launch_environment,
+    read_left,
     read_result,
     result_file,
     worker_command,
@@ -63,12 +65,16 @@ class LocalLauncher:
     def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
         """Like `launch`, for a request that evaluates a trained model."""
         result = Path(request.output) / "evaluation.json"
-        return self._run(request, on_event, result) or read_evaluation(result.read_text(encoding="utf-8"))
+        failure = self._run(request, on_event, result)
+        return read_left(result, read_evaluation) if failure is None else failure
 
     def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
         """Run the launch; returns its failure, or None if it wrote the file `result`."""
-        case_file = write_request(request, self._source)
-        started = self._start(request)
+        try:
+            case_file = write_request(request, self._source)
+            started = self._start(request)
+        except CacheFullError as error:
+            return Failure(kind="disk_full", message=str(error))
         if isinstance(started, Failure):
             return started
         folder, limit = case_file.parent, request.case.protocol.timeout_seconds

@@ -1,10 +1,15 @@
 """The command line and the environment of a worker, the same for all launchers."""
 
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from ssdbench.errors import StoreError
+from ssdbench.harness.cache import cache_error
+from ssdbench.harness.launchers.left_files import MOST_BYTES, read_bytes
 from ssdbench.harness.process import worker_environment
 from ssdbench.harness.stores.codec import dump_request, read_measurement, read_training
 from ssdbench.schema.case import HOST_PROCESS, Case, LaunchRequest
@@ -12,28 +17,48 @@ from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
 
+R = TypeVar("R")
+
 CASE_FILE = "case.json"
 
-# A free port, on a machine that has all ranks.
-ONE_MACHINE = ("--rdzv-endpoint=127.0.0.1:0",)
+# For workers of an ssdbench up to 0.2.0, which start torchrun on one machine as well: a free port.
+ONE_MACHINE = ("--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1")
 
 
 def write_request(request: LaunchRequest, source: Path) -> Path:
-    """Create the launch's folder with case.json, for a worker of this source tree; returns the file."""
+    """Create the launch's folder with case.json, for a worker of this source tree; returns the file.
+
+    Raises:
+        CacheFullError: there is no room for it.
+        EnvironmentLacksError: the cache cannot be written to.
+    """
     folder = Path(request.output)
-    folder.mkdir(parents=True)
     case_file = folder / CASE_FILE
-    case_file.write_text(dump_request(replace(request, source=str(source))), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True)
+        case_file.write_text(dump_request(replace(request, source=str(source))), encoding="utf-8")
+    except OSError as error:
+        raise cache_error(error) from None
     return case_file
 
 
-def worker_command(python: str, request: LaunchRequest, rendezvous: Sequence[str] = ONE_MACHINE) -> list[str]:
-    """The command that starts the ranks of one machine; `rendezvous` are the arguments for finding the others."""
+def new_rendezvous_id() -> str:
+    """A name of a launch's rendezvous that a stranger cannot guess: whoever knows it can take part."""
+    return secrets.token_hex(16)
+
+
+def worker_command(
+    python: str, request: LaunchRequest, rendezvous: Sequence[str] = ONE_MACHINE, rendezvous_id: str | None = None
+) -> list[str]:
+    """The command that starts the ranks of one machine.
+
+    `rendezvous` are torchrun's arguments for finding the other machines, which are given the same `rendezvous_id`.
+    """
     case, folder = request.case, request.output
     return [
         *(python, "-m", "ssdbench.worker.launch", folder),
         *(f"--nnodes={case.nodes}", f"--nproc-per-node={case.ranks_per_node}"),
-        *("--rdzv-backend=c10d", *rendezvous, f"--rdzv-id={Path(folder).name}"),
+        *("--rdzv-backend=c10d", *rendezvous, f"--rdzv-id={rendezvous_id or new_rendezvous_id()}", "--max-restarts=0"),
         *("--log-dir", f"{folder}/ranks", "--redirects", "3"),
         *("-m", "ssdbench.worker", f"{folder}/{CASE_FILE}"),
     ]
@@ -46,9 +71,12 @@ def launch_variables(case: Case, gpus: Sequence[GpuState]) -> dict[str, str]:
     """
     # By default CUDA numbers GPUs by speed, and NVML by PCI bus.
     variables = {"OMP_NUM_THREADS": str(case.threads_per_rank), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    # Torch's own default, 3, leaves a rank whose peer is lost waiting for the launch to be stopped; torchrun sets 1.
+    variables["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = os.environ.get("TORCH_NCCL_ASYNC_ERROR_HANDLING", "1")
     if case.nodes == 1:
-        # All ranks are on this machine: gloo need not find a network interface by a host name that may not resolve.
-        variables["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
+        # All ranks are on this machine: nothing listens where others could connect, whatever is set for larger jobs,
+        # and gloo need not find a network interface by a host name that may not resolve.
+        variables |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "=lo"}
     if case.device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = ""  # creates no context on a GPU that another measurement may use
     elif gpus:
@@ -74,10 +102,22 @@ def result_file(request: LaunchRequest) -> Path:
     return Path(request.output) / "measurement.json"
 
 
-def read_result(request: LaunchRequest) -> Measurement | Training:
-    """The content of `result_file`."""
-    text = result_file(request).read_text(encoding="utf-8")
-    return read_measurement(text) if request.training_folder is None else read_training(text)
+def read_result(request: LaunchRequest) -> Measurement | Training | Failure:
+    """The content of `result_file`; a failure if that is no result."""
+    path = result_file(request)
+    return read_left(path, lambda text: (read_measurement if request.training_folder is None else read_training)(text))
+
+
+def read_left(path: Path, read: Callable[[bytes], R]) -> R | Failure:
+    """What the worker wrote to a file; a failure if that cannot be read."""
+    content = read_bytes(path, MOST_BYTES)
+    if content is None:
+        return Failure(kind="crash", message=f"bad measurement: {path.name} cannot be read")
+    try:
+        return read(content)
+    except (StoreError, RecursionError) as error:
+        # Its remedy, to repair the file, is for files that a user keeps.
+        return Failure(kind="crash", message=f"bad measurement: {str(error).partition(';')[0]}")
 
 
 def kept_result(request: LaunchRequest, failure: Failure) -> Measurement | Failure:

@@ -55,7 +55,7 @@ def test_a_run_that_measured_nothing_is_refused():
 def test_a_launch_without_a_usable_figure_is_refused():
     run = a_run()
     broken = replace(run.records[1], measurement=a_measurement(wall_seconds=0.0))
-    with pytest.raises(UsageError, match="launch 1 without a usable figure"):
+    with pytest.raises(UsageError, match=r"launch 1 \(wall_seconds has 0 s\): no measurement of its case"):
         accept(replace(run, records=(run.records[0], broken, run.records[2])))
 
 

@@ -78,7 +78,7 @@ def test_a_timeout_names_the_slowest_rank(tmp_path: Path) -> None:
 
 
 def test_a_launch_that_never_began_shows_torchruns_last_words(tmp_path: Path) -> None:
-    (tmp_path / "torchrun.log").write_text("Traceback\nModuleNotFoundError: No module named 'torch'\n\n")
+    (tmp_path / "launch.log").write_text("Traceback\nModuleNotFoundError: No module named 'torch'\n\n")
     failure = diagnose(tmp_path, 1, exit_code=1, timed_out_after_seconds=None)
     assert failure.kind == "crash"
     assert "No module named 'torch'" in failure.message

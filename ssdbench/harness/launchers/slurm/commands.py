@@ -131,7 +131,7 @@ def submit(
     script.write_text(_SCRIPT, encoding="utf-8")
     order = ["sbatch", "--parsable", "--no-requeue", f"--job-name={job_name(folder)}", f"--chdir={folder}"]
     order += [f"--comment={folder.parent.name}/{folder.name}", "--export=ALL"]
-    order += [f"--output={folder}/torchrun.log", "--open-mode=append"]
+    order += [f"--output={folder}/launch.log", "--open-mode=append"]
     answer = run_command(
         [*order, *sbatch_arguments(resources, options), str(script), *command], _without_own_job(environment)
     )

@@ -4,7 +4,6 @@ A job outlives the host process. Its number is stored in the launch's folder, so
 are still pending or running, collects those that have ended, and measures nothing twice.
 """
 
-import json
 import math
 import sys
 import time
@@ -12,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ssdbench.errors import StoreError
+from ssdbench.harness.cache import CacheFullError
 from ssdbench.harness.launchers.diagnosis import diagnose
-from ssdbench.harness.launchers.following import Event, follow
+from ssdbench.harness.launchers.following import Event, follow, read_event
 from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, find_job, submit
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.launchers.slurm.watch import with_watched_gpus
@@ -94,7 +95,10 @@ class SlurmLauncher:
         self._submitted.clear()
 
     def _submit(self, request: LaunchRequest) -> Job | Failure:
-        case_file = write_request(request, self._source)
+        try:
+            case_file = write_request(request, self._source)
+        except CacheFullError as error:
+            return Failure(kind="disk_full", message=str(error))
         folder = case_file.parent
         command = [sys.executable, "-m", "ssdbench.harness.launchers.slurm.node", str(case_file), self._python]
         try:
@@ -155,7 +159,12 @@ def required_resources(case: Case, node_cpus: int, *, shares_nodes: bool) -> Res
 
 
 def _watched(outcome: Measurement | Training | Failure, folder: Path) -> Measurement | Training | Failure:
-    return with_watched_gpus(outcome, folder) if isinstance(outcome, Measurement) else outcome
+    if not isinstance(outcome, Measurement):
+        return outcome
+    try:
+        return with_watched_gpus(outcome, folder)
+    except (StoreError, ValueError, OSError) as error:
+        return Failure(kind="crash", message=f"bad measurement: {error}")
 
 
 def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bool) -> Failure:
@@ -193,5 +202,6 @@ def _submitted_job(folder: Path) -> Job | None:
 
 def _reported_done(folder: Path) -> bool:
     events = folder / "events-0.jsonl"
-    lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
-    return bool(lines) and json.loads(lines[-1]).get("phase") == "done"
+    lines = events.read_bytes().splitlines() if events.is_file() else []
+    last = read_event(lines[-1]) if lines else None
+    return last is not None and last.get("phase") == "done"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.launchers.diagnosis import end_of_log
+from ssdbench.harness.launchers.log_excerpt import excerpt
 from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, count_nodes, submit
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.machine.node import Node, read_node
@@ -38,8 +38,8 @@ def probe_cluster(options: SlurmOptions, python: str, work_folder: Path) -> Node
         raise UsageError(f"Slurm refused the job that describes a node: {error}; see --slurm") from None
     state = _wait(job)
     if state.state != "COMPLETED" or not wait_for(file):
-        log = folder / "torchrun.log"
-        reason = f"{last_line(end_of_log(log))} (see {log})"
+        log = folder / "launch.log"
+        reason = f"{last_line(excerpt(log))} (see {log})"
         raise EnvironmentLacksError(f"the job that describes a node ended as {state.state}: {reason}")
     node = read_node(file)
     host = replace(node.machine.host, ssdbench_commit=source_commit(SOURCE))

@@ -1,11 +1,11 @@
 """Samples the GPUs of a launch on each node of a cluster; the samples are kept in the launch's folder."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ssdbench.harness.launchers.following import read_event
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.machine.gpu_monitor import PERIOD_SECONDS, GpuMonitor
 from ssdbench.harness.process import run_in_foreground
@@ -64,6 +64,6 @@ def with_watched_gpus(measurement: Measurement, folder: Path) -> Measurement:
 def _phases(folder: Path) -> list[dict[str, object]]:
     """The starts of rank 0's phases, on this machine's monotonic clock."""
     here = time.monotonic() - time.time()
-    lines = (folder / "events-0.jsonl").read_text(encoding="utf-8").splitlines()
-    phases = [event for event in map(json.loads, lines) if event["event"] == "phase"]
-    return [event | {"seconds": event["epoch_seconds"] + here} for event in phases]
+    lines = (folder / "events-0.jsonl").read_bytes().splitlines()
+    events = [event for event in map(read_event, lines) if event is not None and event["event"] == "phase"]
+    return [event | {"seconds": float(str(event["epoch_seconds"])) + here} for event in events]

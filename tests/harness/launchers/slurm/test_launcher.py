@@ -44,7 +44,7 @@ def send(environment: dict[str, str], tmp_path: Path) -> Send:
         folder = tmp_path / f"job-{len(list(tmp_path.glob('job-*')))}"
         folder.mkdir()
         command = ["sh", "-c", text] if program is None else [program, text]
-        return submit(command, folder, demand, options, environment), folder / "torchrun.log"
+        return submit(command, folder, demand, options, environment), folder / "launch.log"
 
     return one
 
