@@ -276,8 +276,8 @@ def _partial_training(training_folder: str | None) -> Training | None:
 
 
 def _can_continue(record: Record) -> bool:
-    """Whether a training failed for an external reason; a loss that is not finite is a result."""
-    external = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full")
+    """Whether a training failed for an external reason, which may be gone; a loss that is not finite is a result."""
+    external = ("crash", "lost", "timeout", "interrupted", "out_of_memory", "disk_full", "bad_data")
     return record.case.workload == "accuracy" and record.failure is not None and record.failure.kind in external
 
 

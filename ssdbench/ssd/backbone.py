@@ -48,11 +48,8 @@ class ResNetFeatures(nn.Module):
 
 def _load(resnet: nn.Module, path: Path, backbone: str) -> None:
     """Load a file into a complete ResNet; the file need not contain the layers that are dropped afterwards."""
-    found = state.read(path)
-    if not state.is_state_dict(found):
-        raise DataError(f"{path}: not a state dict of torchvision's {backbone}")
     expected = _used(resnet.state_dict())
-    found = _used(found)
+    found = state.completed(expected, _used(state.weights(path, state.read(path))))
     if differs := state.difference(expected, found):
         raise DataError(f"{path}: not the weights of torchvision's {backbone} ({differs})")
     resnet.load_state_dict(found, strict=False)

@@ -1,4 +1,4 @@
-"""Checkpoints of SSD300 v1.1: the published ones, ours, and bare state dicts.
+"""Checkpoints of SSD300 v1.1: the published ones, ours, and those of other training loops (`state.weights`).
 
 A published checkpoint is a dict with `model`, the state dict, and optionally `epoch`, `iteration`, `optimizer`,
 `scheduler` and `label_map`; parameter names from older releases start with `module.`, once or more. Ours have the same
@@ -6,7 +6,6 @@ form, plus what an exact resume needs: `scaler`, `ranks` and `identity`.
 """
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,10 @@ from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError
 from ssdbench.ssd import state
 
-_WRAPPERS = re.compile(r"^(module\.)+")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The content of a checkpoint: tensors on the CPU, names without leading `module.`; None for missing entries.
+    """The content of a checkpoint: tensors on the CPU, names as in the bare model; None for missing entries.
 
     `epoch` and `iteration` are as stored: the published training loop writes the number of epochs done.
     """
@@ -42,24 +39,18 @@ class Checkpoint:
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint or a bare state dict; only tensors and plain data are loaded, so that a file can run no code.
+    """Read a checkpoint or a bare state dict (`state.weights` has the forms); no code in the file can run.
 
     Raises DataError, one sentence that names the file, for anything else. torch 2.1 rejects the `Counter` in a
     published `scheduler`; later versions read it.
     """
     path = Path(path)
     found = state.read(path)
-    if state.is_state_dict(found):
-        found = {"model": found}
-    if not isinstance(found, Mapping):
-        raise DataError(f"{path}: not a checkpoint but a {type(found).__name__}")
-    if "model" not in found:
-        raise DataError(f"{path}: not a checkpoint, has no entry `model` ({_entries(found)})")
-    if not state.is_state_dict(found["model"]):
-        raise DataError(f"{path}: not a checkpoint, its entry `model` is not a state dict of tensors")
+    model = state.weights(path, found)
+    assert isinstance(found, Mapping)
     return Checkpoint(
         path=path,
-        model=_unwrapped(path, found["model"]),
+        model=model,
         epoch=_entry(path, found, "epoch", int),
         iteration=_entry(path, found, "iteration", int),
         optimizer=_entry(path, found, "optimizer", dict),
@@ -73,9 +64,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 def load_model_state(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Load the state dict into a model (not wrapped); DataError, with the model untouched, if it does not fit."""
-    if differs := state.difference(model.state_dict(), checkpoint.model):
+    expected = model.state_dict()
+    found = state.completed(expected, checkpoint.model)
+    if differs := state.difference(expected, found):
         raise DataError(f"{checkpoint.path}: not a checkpoint of this model ({differs})")
-    model.load_state_dict(checkpoint.model)
+    model.load_state_dict(found)
 
 
 def save_checkpoint(
@@ -98,7 +91,7 @@ def save_checkpoint(
     """
     path = Path(path)
     entries = {
-        "model": {_WRAPPERS.sub("", name): tensor for name, tensor in model.state_dict().items()},
+        "model": {state.unwrapped(name): tensor for name, tensor in model.state_dict().items()},
         "epoch": epoch,
         "iteration": iteration,
         "optimizer": optimizer.state_dict() if optimizer is not None else None,
@@ -126,20 +119,8 @@ def _write(path: Path, entries: Mapping[str, Any]) -> None:
         raise
 
 
-def _unwrapped(path: Path, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    names = {_WRAPPERS.sub("", name): tensor for name, tensor in state_dict.items()}
-    if len(names) < len(state_dict):
-        raise DataError(f"{path}: not a checkpoint, some names occur with and without `module.`")
-    return names
-
-
 def _entry(path: Path, found: Mapping[str, Any], name: str, kind: type) -> Any:
     entry = found.get(name)
     if entry is not None and not isinstance(entry, kind):
         raise DataError(f"{path}: entry `{name}` is a {type(entry).__name__}, not a {kind.__name__}")
     return entry
-
-
-def _entries(found: Mapping[Any, Any]) -> str:
-    shown = ", ".join(str(name) for name in list(found)[:5])
-    return f"it has {len(found)}: {shown}" if found else "it is empty"

@@ -1,9 +1,14 @@
-"""Reads files of torch tensors safely, and compares them with what a model expects before anything is loaded."""
+"""Reads files of torch tensors safely, and compares them with what a model expects before anything is loaded.
+
+Weights are taken in the forms in which torch users store them: a bare state dict or one inside a checkpoint, with the
+names of wrapped or compiled modules, with or without the counters of BatchNorm, which torch added in version 0.4.1.
+"""
 
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +16,14 @@ from torch import Tensor
 from ssdbench.errors import DataError
 
 _SHOWN = 3  # names listed before "and N more"
+# The entries of a checkpoint that can be the state dict of its model, in this order: of the weights that were trained,
+# and, where there are no others, of their moving average.
+_MODELS = ("model", "state_dict", "model_state_dict", "module", "model_ema", "state_dict_ema", "ema")
+# DataParallel, DistributedDataParallel and AveragedModel put `module.` before all names, torch.compile `_orig_mod.`
+# before those of the compiled module.
+_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.")
+_AVERAGED = "n_averaged"  # the counter of an AveragedModel
+_COUNTER = ".num_batches_tracked"
 
 
 def read(path: Path) -> object:
@@ -43,6 +56,37 @@ def is_state_dict(value: object) -> bool:
     )
 
 
+def weights(path: Path, found: object) -> dict[str, Tensor]:
+    """The state dict in the content of a file, with the names of the module itself.
+
+    Raises DataError, one sentence that names the file, if there is none.
+    """
+    if not isinstance(found, Mapping):
+        raise DataError(f"{path}: not a checkpoint but a {type(found).__name__}")
+    candidates: list[Any] = [found, *(found[name] for name in _MODELS if name in found)]
+    state_dict = next(filter(is_state_dict, candidates), None)
+    if state_dict is None:
+        entry = next((name for name in _MODELS if name in found), None)
+        if entry is None:
+            raise DataError(f"{path}: not a checkpoint, has none of {', '.join(_MODELS)} ({_entries(found)})")
+        raise DataError(f"{path}: not a checkpoint, its entry `{entry}` is not a state dict of tensors")
+    names = {unwrapped(name): tensor for name, tensor in state_dict.items() if name != _AVERAGED}
+    if len(names) < len(state_dict) - (_AVERAGED in state_dict):
+        raise DataError(f"{path}: not a checkpoint, some names occur with and without `module.` or `_orig_mod.`")
+    return names
+
+
+def unwrapped(name: str) -> str:
+    """The name of a tensor without what wrappers of its module put into it."""
+    return _WRAPPERS.sub("", name)
+
+
+def completed(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with the counters of BatchNorm that it lacks, as they are in a new model; torch adds them too."""
+    counters = {name: tensor for name, tensor in expected.items() if name.endswith(_COUNTER)}
+    return {**{name: counters[name] for name in counters if name not in found}, **found}
+
+
 def difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
     """Describe how the names and shapes of two state dicts differ; None if they do not."""
     missing = [name for name in expected if name not in found]
@@ -65,9 +109,25 @@ def _size(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
+def _entries(found: Mapping[Any, Any]) -> str:
+    shown = ", ".join(str(name) for name in list(found)[:5])
+    return f"it has {len(found)}: {shown}" if found else "it is empty"
+
+
 def _fault(error: Exception) -> str:
     """A short reason; torch's own message is a page long and advises reading the file unsafely."""
-    unsupported = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+    text = str(error)
+    unsupported = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)|unsupported GLOBAL ([\w.]+)", text)
     if unsupported:
-        return f"contains {unsupported[1]}, and only tensors and plain data are loaded, so that a file can run no code"
+        found = unsupported[1] or unsupported[2]
+        return (
+            f"contains {found}, and only tensors and plain data are loaded, so that a file can run no code; "
+            "save the model's state_dict() alone"
+        )
+    if "TorchScript" in text:
+        return "is a TorchScript archive, from which nothing is loaded; save the model's state_dict()"
+    if "legacy .tar" in text:
+        return (
+            "is in the format of torch before 0.2; load it with that torch, and save its state_dict() with a newer one"
+        )
     return "not a torch file, or a damaged one"

@@ -39,7 +39,7 @@ class Accuracy:
         options = AccuracyOptions.of(context.case.options)
         self.recipe = recipe_of(options)
         self._context, self._folder = context, folder
-        checkpoint = load_checkpoint(folder / LAST) if (folder / LAST).exists() else None
+        checkpoint = _last_checkpoint(folder / LAST)
         model = build_model(context)
         self._optimizer, self._scaler = optimizer(model, self.recipe), context.precision.scaler()
         self.epochs_done, self._iteration = 0, 0
@@ -144,6 +144,18 @@ class Accuracy:
 
     def _identity(self) -> str:
         return f"{self._context.case.key}, seed {self._context.seed}"
+
+
+def _last_checkpoint(path: Path) -> Checkpoint | None:
+    if not path.exists():
+        return None
+    try:
+        return load_checkpoint(path)
+    except DataError as error:
+        raise DataError(
+            f"{error}: restore it from a copy, or remove it to train this seed from its start, and continue with "
+            "`ssdbench converge --resume`"
+        ) from error
 
 
 def recipe_of(options: AccuracyOptions) -> Hyperparameters:

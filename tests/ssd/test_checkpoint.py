@@ -13,6 +13,8 @@ from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_stat
 from ssdbench.ssd.model import SSD300
 from ssdbench.ssd.training import optimizer
 
+NAMES = "model, state_dict, model_state_dict, module, model_ema, state_dict_ema, ema"
+
 
 def small(outputs=2):
     torch.manual_seed(0)
@@ -153,14 +155,14 @@ def test_a_checkpoint_that_holds_code_is_refused_by_name(tmp_path):
     ("content", "expected"),
     [
         ([1, 2], "not a checkpoint but a list"),
-        ({}, "not a checkpoint, has no entry `model` (it is empty)"),
-        ({"state": 1, "step": 2}, "not a checkpoint, has no entry `model` (it has 2: state, step)"),
+        ({}, f"not a checkpoint, has none of {NAMES} (it is empty)"),
+        ({"state": 1, "step": 2}, f"not a checkpoint, has none of {NAMES} (it has 2: state, step)"),
         ({"model": 1}, "not a checkpoint, its entry `model` is not a state dict of tensors"),
         ({"model": {}}, "not a checkpoint, its entry `model` is not a state dict of tensors"),
         ({"model": {"a": torch.zeros(1)}, "epoch": "last"}, "entry `epoch` is a str, not a int"),
         (
             {"model": {"a": torch.zeros(1), "module.a": torch.zeros(1)}},
-            "not a checkpoint, some names occur with and without `module.`",
+            "not a checkpoint, some names occur with and without `module.` or `_orig_mod.`",
         ),
     ],
 )

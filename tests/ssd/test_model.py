@@ -218,7 +218,7 @@ def test_weights_of_another_backbone_get_a_sentence_with_file_and_names(resnet18
 
 
 def test_a_file_that_is_no_state_dict_or_not_there_gets_a_sentence(tmp_path):
-    with pytest.raises(DataError, match=r"list\.pth: not a state dict of torchvision's resnet18"):
+    with pytest.raises(DataError, match=r"list\.pth: not a checkpoint but a list"):
         SSD300("resnet18", saved([1, 2], tmp_path / "list.pth"))
     with pytest.raises(DataError, match=r"absent\.pth: no such file .*ResNet18_Weights\.IMAGENET1K_V1"):
         SSD300("resnet18", tmp_path / "absent.pth")
