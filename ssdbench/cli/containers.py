@@ -77,7 +77,7 @@ def run(
             if not is_unfinished(store, store.load(earlier.run_id)):
                 print_text(f"  already measured, in run {earlier.run_id}")
                 continue
-            setup = resume_run(store, earlier.run_id)
+            setup = resume_run(store, earlier.run_id, setup)
         codes.append(
             measure(store, setup, TerminalDisplay(options.store_words(store)), deadline_seconds=deadline).exit_code
         )

@@ -11,7 +11,7 @@ from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, VerbApp, arg
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreUrl, open_store
 from ssdbench.cli.printing import Terminal, print_json, print_line
 from ssdbench.cli.streams import print_text, say
-from ssdbench.cli.suite_options import TrainingOptions, takes_options
+from ssdbench.cli.suite_options import TrainingOptions, TrustRun, takes_options
 from ssdbench.cli.training_progress import TrainingDisplay
 from ssdbench.errors import ExitCode, StoreError
 from ssdbench.harness import run_setup
@@ -68,13 +68,14 @@ def converge(
     dry_run: Annotated[
         bool, option("Print what would be trained, without training.", "--dry-run", panel=OUTPUT)
     ] = False,
+    trust_run: TrustRun = False,
 ) -> None:
     """Train several seeds, unless a command is given; the help is that of `app`."""
     if context.invoked_subcommand is not None:
         return
     store = options.store()
     if resume:
-        setup = setup_to_resume(store, run_id, options.name)
+        setup = setup_to_resume(store, run_id, options.name, options.trust(everything=trust_run))
     else:
         suite = options.suite()
         setup = run_setup.new_setup(suite, options.run_options(suite), options.seed)

@@ -9,6 +9,7 @@ from ssdbench.cli.printing import Terminal
 from ssdbench.cli.suite_options import SuiteOptions
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
+from ssdbench.harness.containers.given_variables import variable_values
 from ssdbench.harness.containers.images import inspect_image
 from ssdbench.schema.record import ContainerImage
 from ssdbench.workflows.images import ImageSuite
@@ -47,6 +48,7 @@ class ImageOptions(SuiteOptions):
             EnvironmentLacksError: the engine does not answer.
         """
         containers = load_containers(self.containers, self.engine)
+        variable_values(containers.options)  # one that is missing here is named before anything is pulled
         remove_leftovers(containers.options.engine)
         return containers
 

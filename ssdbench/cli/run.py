@@ -13,12 +13,13 @@ from ssdbench.cli.options import Budget
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.run_ending import print_ending
-from ssdbench.cli.suite_options import SuiteOptions, takes_options
+from ssdbench.cli.suite_options import SuiteOptions, TrustRun, takes_options
 from ssdbench.cli.writing import write
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
+from ssdbench.harness.trust import Trust
 from ssdbench.schema.record import BaselineArm, Run
 from ssdbench.workflows import measuring
 from ssdbench.workflows.deciding import deadline_of, is_unfinished, name_of_reference
@@ -74,6 +75,7 @@ def run(
     budget: Budget = None,
     compare: Compare = False,
     id_file: IdFile = None,
+    trust_run: TrustRun = False,
 ) -> None:
     """Measure a suite or an ad hoc grid on this machine; each launch is stored as soon as it ends.
 
@@ -81,17 +83,18 @@ def run(
     4 a launch failed, else 0; with --compare, --decide and --until-decided as `ssdbench compare`.
     """
     store, deadline = options.store(), deadline_of(budget)
+    trust = options.trust(everything=trust_run, baseline_python=baseline_python, baseline_checkout=baseline_checkout)
     if resume:
         if decide or until_decided:
             raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
-        setup = run_setup.resumed_setup(store, run_id, options.name, partial(_is_unfinished, store))
+        setup = run_setup.resumed_setup(store, run_id, options.name, partial(_is_unfinished, store), trust)
     else:
         suite = options.suite()
         if decide and options.launches is not None:
             raise UsageError("--decide measures as many pairs as the verdict rule asks for: omit --launches")
         against = _reference(store, decide=decide, until_decided=until_decided, baseline=baseline, compare=compare)
         baseline_arm = _baseline_arm(
-            store, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
+            store, trust, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
         kept = replace(options.run_options(suite), until_decided=against)
         setup = run_setup.new_setup(suite, kept, options.seed, baseline_arm)
@@ -120,7 +123,7 @@ def _judge(store: Store, run: Run, baseline: str | None) -> ExitCode:
 
 
 def _baseline_arm(
-    store: Store, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
+    store: Store, trust: Trust, *, decide: bool, python: str | None, checkout: Path | None, run: str | None
 ) -> BaselineArm | None:
     """The environment that measures as the baseline; None if the run has no such arm."""
     arm = {"--baseline-python": python, "--baseline-checkout": checkout, "--baseline-run": run}
@@ -129,7 +132,7 @@ def _baseline_arm(
         raise UsageError(f"{given[0]} chooses what measures as the baseline: give it with --decide")
     if run is not None and len(given) > 1:
         raise UsageError(f"--baseline-run names a whole environment: omit {given[0]} or --baseline-run")
-    return choose_baseline_arm(python, checkout, store.load(run) if run else None) if decide else None
+    return choose_baseline_arm(python, checkout, store.load(run) if run else None, trust) if decide else None
 
 
 def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None, compare: bool) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from ssdbench.errors import UsageError
 from ssdbench.schema.names import did_you_mean
 from ssdbench.schema.record import SlurmOptions
+from ssdbench.schema.variables import holds_secret
 
 _LAUNCHERS = ("local", "slurm")
 _SWITCH = {"true": True, "false": False}
@@ -48,7 +49,10 @@ def _value(name: str, text: str) -> object:
         return _SWITCH[text]
     if name == "arguments":
         try:
-            return tuple(shlex.split(text))
+            arguments = tuple(shlex.split(text))
         except ValueError as error:
             raise UsageError(f"--slurm arguments={text} cannot be read: {error}") from None
+        if any(map(holds_secret, arguments)):
+            raise UsageError("--slurm arguments hold a secret: set the variable in the environment, which jobs inherit")
+        return arguments
     return text

@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
@@ -13,11 +14,13 @@ from ssdbench.cli.help import DECIDING, MEASURING, MODEL, SUITE, argument, optio
 from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store, store_words
 from ssdbench.cli.slurm_options import slurm_options
 from ssdbench.errors import UsageError
+from ssdbench.harness.process import SOURCE
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite, load_suite, parse_suite
 from ssdbench.harness.suite_tables import LARGEST_SEED, Suite
+from ssdbench.harness.trust import Trust, started_by
 from ssdbench.schema.names import quoted
-from ssdbench.schema.record import RunOptions
+from ssdbench.schema.record import BaselineArm, RunOptions
 
 _NUMBERS = ("world_size", "nodes", "batch_size_per_gpu")
 _AXES = ("workload", *_NUMBERS, "precision", "backbone", "pipeline", "decode", "layout", "compile", "cuda_graph")
@@ -39,6 +42,15 @@ _suite = partial(option, panel=SUITE)
 _model = partial(option, panel=MODEL)
 _measuring = partial(option, panel=MEASURING)
 
+
+TrustRun = Annotated[
+    bool,
+    option(
+        "Start the interpreters, checkouts, engines, images and Slurm options that a stored run names (SECURITY.md).",
+        "--trust-run",
+        panel=MEASURING,
+    ),
+]
 
 SuiteMargin = Annotated[
     float | None, option("Relative change that matters, such as 0.01 for 1 %.", metavar="FRACTION", panel=DECIDING)
@@ -166,6 +178,14 @@ class SuiteOptions:
             foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores,
             slurm=slurm_options(self.launcher, self.slurm or []),
         )
+
+    def trust(
+        self, *, everything: bool, baseline_python: str | None = None, baseline_checkout: Path | None = None
+    ) -> Trust:
+        """What a stored run may start: what these options name, or everything that it names."""
+        arm = BaselineArm(python=baseline_python or sys.executable, source=str((baseline_checkout or SOURCE).resolve()))
+        options = RunOptions(python=self.python, slurm=slurm_options(self.launcher, self.slurm or []))
+        return Trust(named=started_by(options, arm), everything=everything)
 
     def _stored(self) -> dict[str, Any]:
         assert self.name is not None

@@ -6,21 +6,24 @@ from pathlib import Path
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.harness.process import SOURCE
+from ssdbench.harness.trust import NOTHING, Trust, environment_of, require_trusted
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.record import BaselineArm, Run
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run | None) -> BaselineArm:
+def choose_baseline_arm(
+    python: str | None, checkout: Path | None, stored: Run | None, trust: Trust = NOTHING
+) -> BaselineArm:
     """The interpreter and source of the baseline arm; what is not given is that of the candidate.
 
     Raises:
-        UsageError: nothing is given, or the checkout has no ssdbench.
+        UsageError: nothing is given, the checkout has no ssdbench, or the environment of a stored run is not trusted.
         EnvironmentLacksError: the interpreter cannot run, or a stored run's environment no longer exists.
     """
     if stored is not None:
-        return _environment_of(stored)
+        return _environment_of(stored, trust)
     if python is None and checkout is None:
         raise UsageError(
             "--decide needs a baseline to measure: give --baseline-python, --baseline-checkout or --baseline-run"
@@ -31,7 +34,7 @@ def choose_baseline_arm(python: str | None, checkout: Path | None, stored: Run |
     return BaselineArm(python=inspect_python(python).executable, source=str(source))
 
 
-def _environment_of(stored: Run) -> BaselineArm:
+def _environment_of(stored: Run, trust: Trust) -> BaselineArm:
     header = stored.header
     if header.options.image is not None:
         raise UsageError(
@@ -43,6 +46,7 @@ def _environment_of(stored: Run) -> BaselineArm:
             f"the environment of run {header.run_id} no longer exists here ({python}, {source}): give "
             "--baseline-python or --baseline-checkout"
         )
+    require_trusted(header, environment_of(header), trust)
     then, now = header.host.ssdbench_commit, source_commit(Path(source))
     if then is not None and then.endswith("+dirty"):
         raise EnvironmentLacksError(

@@ -31,6 +31,7 @@ from ssdbench.harness.planning import make_plan
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite_tables import Suite
+from ssdbench.harness.trust import NOTHING, Trust, remember, require_complete, require_trusted, started_by
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
 from ssdbench.schema.record import Arm, BaselineArm, ContainerImage, Record, Run, RunHeader, RunOptions, SlurmOptions
@@ -75,33 +76,44 @@ def new_setup(suite: Suite, options: RunOptions, seed: int, baseline_arm: Baseli
     )
 
 
-def resumed_setup(store: Store, run: str | None, suite: str | None, is_unfinished: Callable[[Run], bool]) -> RunSetup:
+def resumed_setup(
+    store: Store,
+    run: str | None,
+    suite: str | None,
+    is_unfinished: Callable[[Run], bool],
+    trust: Trust = NOTHING,
+) -> RunSetup:
     """Prepare to continue a run; None is the newest unfinished one, of `suite` if that is given.
 
     Raises:
         StoreError: there is no such run, or no unfinished one.
-        UsageError: it was started on other hardware, under other settings, or with other images.
+        UsageError: it would start what `trust` does not name (before that is started), or was begun on other hardware,
+            under other settings, or with other images.
         EnvironmentLacksError: its container engine does not answer.
     """
     resumed = store.load(run) if run is not None else _newest_unfinished(store, suite, is_unfinished)
-    machine = probe_machine() if resumed.header.options.slurm is None else _recorded_machine(resumed.header)
+    options, baseline_arm = resumed.header.options, resumed.header.baseline_arm
+    require_trusted(resumed.header, started_by(options, baseline_arm), trust)
+    options = replace(options, container=trust.container or options.container)
+    require_complete(options)
+    machine = probe_machine() if options.slurm is None else _recorded_machine(resumed.header)
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
             f"run {resumed.header.run_id} was started on {resumed.header.hardware.key}, this is "
             f"{machine.hardware.key}: resume it there, or start a new run here"
         )
-    _require_images(resumed)
+    _require_images(resumed, options)
     if changed := changed_settings(resumed.header.host, machine.host):
         raise UsageError(
             f"run {resumed.header.run_id} was started under other settings: {changed}; restore them, or start a new run"
         )
     return RunSetup(
         machine=machine,
-        worker=inspect_python(resumed.header.options.python),
+        worker=inspect_python(options.python),
         plan=resumed.header.plan,
-        options=resumed.header.options,
+        options=options,
         settings=resumed.header.settings,
-        baseline_arm=resumed.header.baseline_arm,
+        baseline_arm=baseline_arm,
         resumed=resumed,
     )
 
@@ -164,6 +176,7 @@ def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
         settings=setup.settings,
     )
     store.begin(header)
+    remember(header)
     return Run(header=header, records=())
 
 
@@ -216,9 +229,9 @@ def _recorded_machine(header: RunHeader) -> Machine:
     return replace(here, hardware=header.hardware, host=host, remarks=())
 
 
-def _require_images(run: Run) -> None:
+def _require_images(run: Run, options: RunOptions) -> None:
     """Raises UsageError if an image is not the one that the run was started with."""
-    options, baseline_arm = run.header.options, run.header.baseline_arm
+    baseline_arm = run.header.baseline_arm
     if options.container is not None:
         remove_leftovers(options.container.engine)
     for image in (options.image, baseline_arm.image if baseline_arm else None):

@@ -1,6 +1,8 @@
 """How a worker is started inside a container image: the engine's own words, and what every container is given."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ssdbench.schema.variables import holds_secret, recordable
 
 Arguments = tuple[str, ...]
 
@@ -15,7 +17,9 @@ class Engine:
     command: the program, with the arguments that it needs in every case (`-H unix://...`).
     run: begins a container; `{container}` is its name, `{folder}` the working directory.
     read_only, writable: a mount of `{path}` outside at `{inside}`.
-    variable: sets `{name}` to `{value}` in the container.
+    variable: sets `{name}` to `{value}` in the container; only for ssdbench's own variables, since `ps` shows them.
+    variable_file: has the user's variables read from `{file}`, a line NAME=VALUE each; empty where the engine takes
+        them from its own environment: `variable_inherited` hands on `{name}`, which is called `inherited_name` there.
     user: makes what the container writes belong to the user `{uid}`, `{gid}`.
     no_network, network: without a network (but with a loopback), and with that of the machine.
     shared_memory, ulimit: a `{size}` of /dev/shm, one `{limit}` as name=value.
@@ -43,6 +47,9 @@ class Engine:
     names: Arguments = ()
     state: Arguments = ()
     remove: Arguments = ()
+    variable_file: Arguments = ()
+    variable_inherited: Arguments = ("--env={name}",)
+    inherited_name: Arguments = ("{name}",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,8 @@ class ContainerOptions:
     """Options that every container of a run is given.
 
     `python` is the interpreter in the image, `mounts` are folders mounted read-only at their own path, in addition
-    to ssdbench and the data set. `arguments` are added to the engine's `run`, `variables` to those of the image.
+    to ssdbench and the data set. `arguments` are added to the engine's `run`, `variables` to those of the image, and
+    so are `pass_variables`, by name, with their values here.
     """
 
     engine: Engine
@@ -61,3 +69,21 @@ class ContainerOptions:
     mounts: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    pass_variables: tuple[str, ...] = ()
+
+    def recorded(self) -> "ContainerOptions":
+        """These options as a record holds them: variables that it may not hold by name alone, no secret arguments."""
+        kept = recordable(self.variables)
+        names = {*self.pass_variables, *self.variables} - set(kept)
+        return replace(
+            self, variables=kept, pass_variables=tuple(sorted(names)), arguments=redacted_arguments(self.arguments)
+        )
+
+
+REDACTED = "[not recorded: it held a secret]"
+"""Stands for an argument of an older record."""
+
+
+def redacted_arguments(arguments: Arguments) -> Arguments:
+    """The arguments with those replaced that hold a secret."""
+    return tuple(REDACTED if holds_secret(argument) else argument for argument in arguments)

@@ -1,10 +1,10 @@
 """The result of a launch: its raw samples or how it failed, with everything needed to judge it again later."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from ssdbench.schema.case import Case, Plan
-from ssdbench.schema.container import ContainerOptions
+from ssdbench.schema.container import ContainerOptions, redacted_arguments
 from ssdbench.schema.environment import Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
@@ -197,6 +197,14 @@ class RunOptions:
     image: ContainerImage | None = None
     container: ContainerOptions | None = None
 
+    def recorded(self) -> "RunOptions":
+        """These options as a record holds them."""
+        if self.container is None and self.slurm is None:
+            return self
+        container = self.container and self.container.recorded()
+        slurm = self.slurm and replace(self.slurm, arguments=redacted_arguments(self.slurm.arguments))
+        return replace(self, container=container, slurm=slurm)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineArm:
@@ -224,6 +232,9 @@ class RunHeader:
     dataset: Dataset | None = None
     baseline_arm: BaselineArm | None = None
     settings: Settings = DEFAULT_SETTINGS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", self.options.recorded())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -264,6 +264,9 @@ class BaselineHeader:
     acceptances: int = 0
     launches: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", self.options.recorded())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:

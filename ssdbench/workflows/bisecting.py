@@ -87,11 +87,10 @@ class Search:
 
     def _measure(self, image: str, because: str, step: Step | None) -> Step:
         """Begin the run of a probe, or continue it; returns the step with the run's id."""
+        attempt = step.attempt if step is not None else 1
+        setup = self._setup(self.inspect(image), attempt)
         if step is not None and step.run_id is not None:
-            setup = resume_run(self.store, step.run_id)
-        else:
-            attempt = step.attempt if step is not None else 1
-            setup = self._setup(self.inspect(image), attempt)
+            setup = resume_run(self.store, step.run_id, setup)
         begun = begin(self.store, setup, self.display)
         if step is None or step.run_id is None:
             step = self.log.add(because, image=image, run_id=begun.header.run_id, attempt=attempt)

@@ -9,6 +9,7 @@ from ssdbench.harness.process import SOURCE
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite_tables import Suite
+from ssdbench.harness.trust import Trust, started_by
 from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOptions
 
 
@@ -52,10 +53,11 @@ def find_earlier_run(store: Store, setup: RunSetup, image: ContainerImage) -> Ru
     return same[-1] if same and image.id is not None else None
 
 
-def resume_run(store: Store, run_id: str) -> RunSetup:
-    """Continue this run, whether it is finished or not.
+def resume_run(store: Store, run_id: str, setup: RunSetup) -> RunSetup:
+    """Continue this run, whether it is finished or not, if it starts what `setup` does; with the variables of `setup`.
 
     Raises:
         SsdbenchError: as `harness.run_setup.resumed_setup`.
     """
-    return run_setup.resumed_setup(store, run_id, None, lambda _run: True)
+    named = Trust(named=started_by(setup.options, setup.baseline_arm), container=setup.options.container)
+    return run_setup.resumed_setup(store, run_id, None, lambda _run: True, named)

@@ -14,6 +14,7 @@ from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.training_folders import training_folder
+from ssdbench.harness.trust import NOTHING, Trust
 from ssdbench.schema.convergence import ConvergenceSettings, ConvergenceVerdict, SeedDistribution, SeedResult
 from ssdbench.schema.record import Run
 from ssdbench.schema.times import utc_now
@@ -38,9 +39,15 @@ class AcceptedSeeds:
     path: str
 
 
-def setup_to_resume(store: Store, run_id: str | None, suite: str | None) -> RunSetup:
-    """The setup of a stored run of seeds; without `run_id` of the newest one, of this suite if that is given."""
-    return run_setup.resumed_setup(store, run_id, suite, lambda run: run_setup.trains_for_accuracy(run.header.plan))
+def setup_to_resume(store: Store, run_id: str | None, suite: str | None, trust: Trust = NOTHING) -> RunSetup:
+    """The setup of a stored run of seeds; without `run_id` of the newest one, of this suite if that is given.
+
+    Raises:
+        SsdbenchError: as `harness.run_setup.resumed_setup`.
+    """
+    return run_setup.resumed_setup(
+        store, run_id, suite, lambda run: run_setup.trains_for_accuracy(run.header.plan), trust
+    )
 
 
 def judge_seeds(

@@ -27,9 +27,12 @@ _SAME_MOMENT_SECONDS = 2.0
 
 def container_command(
     options: ContainerOptions, image: ContainerImage, *, container: str, folder: Path, package: Path,
-    read_only: Sequence[Path], variables: dict[str, str], gpu_uuids: Sequence[str], program: Sequence[str],
+    read_only: Sequence[Path], variables: dict[str, str], given: Arguments, gpu_uuids: Sequence[str],
+    program: Sequence[str],
 ) -> Arguments:  # fmt: skip
     """The engine's command line that runs `program` in the image, in the writable `folder`, with our `package`.
+
+    `variables` are ours, `given` the words for the user's (`given_variables`), which replace ours of the same name.
 
     Raises:
         UsageError: a path cannot be mounted.
@@ -37,7 +40,10 @@ def container_command(
     engine = options.engine
     inside = {"PYTHONPATH": str(SOURCE_INSIDE), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
     # torch needs a home and a user name, which a user without an entry in the image's /etc/passwd lacks.
-    inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables, **options.variables}
+    inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables}
+    inside = {
+        name: value for name, value in inside.items() if name not in {*options.variables, *options.pass_variables}
+    }
     mounts = [
         (package, SOURCE_INSIDE / "ssdbench"),
         *((path, path) for path in (*map(Path, options.mounts), *read_only)),
@@ -54,6 +60,7 @@ def container_command(
         *(word for path, place in mounts for word in _mount(engine.read_only, path, place)),
         *_mount(engine.writable, folder, folder),
         *(word for name, value in inside.items() for word in fill_in(engine.variable, name=name, value=value)),
+        *given,
         *options.arguments,
         image.id if image.id and engine.inspect else image.reference,
         *program,

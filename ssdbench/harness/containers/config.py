@@ -1,5 +1,6 @@
 """Reads ci/containers.toml: the images, oldest first, and how to start the worker in them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from ssdbench.harness.resources import CI, resource
 from ssdbench.harness.toml_tables import Table, read_toml, validated
 from ssdbench.schema.container import ContainerOptions, Engine
 from ssdbench.schema.names import did_you_mean, quoted
+from ssdbench.schema.variables import holds_secret
 
 DEFAULT_FILE = Path("ci/containers.toml")
 
@@ -29,6 +31,7 @@ class _ContainersTable(Table):
     mounts: list[str] = []
     variables: dict[str, str] = {}
     arguments: list[str] = []
+    pass_variables: list[str] = []
     engines: dict[str, dict[str, str | list[str]]] = {}
 
 
@@ -70,6 +73,7 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
     for mount in table.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():
             raise UsageError(f"{path}: mounts: {mount!r} does not exist: give the absolute path of a file or folder")
+    _require_no_secrets(table, str(path))
     images = tuple(_named(image, table.repository) for image in table.images)
     for image in images:
         require_image_name(image)
@@ -83,6 +87,7 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
             mounts=tuple(table.mounts),
             variables=dict(table.variables),
             arguments=tuple(table.arguments),
+            pass_variables=tuple(table.pass_variables),
         ),
         repository=table.repository,
         images=images,
@@ -102,6 +107,26 @@ def between(images: tuple[str, ...], good: str, bad: str) -> tuple[str, ...]:
     if first >= last:
         raise UsageError(f"{good} does not come before {bad} in the list of images: list the oldest first")
     return images[first : last + 1]
+
+
+def _require_no_secrets(table: _ContainersTable, origin: str) -> None:
+    """Raises UsageError for what would show a secret on a command line, or cannot be handed to an engine."""
+    words = [word for engine in table.engines.values() for value in engine.values() for word in value]
+    for argument in (*table.arguments, *words):
+        if holds_secret(argument):
+            raise UsageError(
+                f"{origin}: an argument holds a secret, which `ps` would show to everybody: set the variable in the "
+                "environment and write its name into `pass_variables`"
+            )
+    for name in (*table.variables, *table.pass_variables):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise UsageError(f"{origin}: {name!r} is not the name of a variable: use letters, digits and '_'")
+    for name, value in table.variables.items():
+        if "\n" in value or "\r" in value:
+            raise UsageError(f"{origin}: variables.{name} cannot have a line feed in its value: put it into a file")
+    both = sorted(set(table.variables) & set(table.pass_variables))
+    if both:
+        raise UsageError(f"{origin}: {both[0]} is in `variables` and in `pass_variables`: keep one of them")
 
 
 def _engine(name: str, own: Mapping[str, Mapping[str, str | list[str]]], origin: str) -> Engine:

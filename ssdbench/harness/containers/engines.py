@@ -26,6 +26,7 @@ _DOCKER = Engine(
     names=("ps", "--all", "--format={{.Names}}"),
     state=("container", "inspect", "{container}"),
     remove=("rm", "--force", "--volumes", "{container}"),
+    variable_file=("--env-file={file}",),
 )
 
 _PODMAN = Engine(
@@ -46,6 +47,7 @@ _PODMAN = Engine(
     names=_DOCKER.names,
     state=_DOCKER.state,
     remove=_DOCKER.remove,
+    variable_file=_DOCKER.variable_file,
 )
 
 # Both run as the calling user, share /dev/shm and limits with the machine, and end with their command.
@@ -58,6 +60,8 @@ _APPTAINER = Engine(
     variable=("--env={name}={value}",),
     no_network=("--net", *_ALONE),
     gpus=("--nv",),  # shows all GPUs; the worker's variables select
+    variable_inherited=(),  # it takes those with its prefix, also with --cleanenv
+    inherited_name=("APPTAINERENV_{name}",),
 )
 
 _ENROOT = Engine(

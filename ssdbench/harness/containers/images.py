@@ -11,6 +11,7 @@ from typing import Any
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.commands import container_command, container_name, engine_failure, remove_container
 from ssdbench.harness.containers.engines import fill_in
+from ssdbench.harness.containers.given_variables import given_variables
 from ssdbench.harness.machine.probe import gpu_states
 from ssdbench.harness.machine.worker_python import version_numbers
 from ssdbench.harness.process import SOURCE, CommandResult, last_line, run_command
@@ -108,20 +109,23 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResul
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
         container = container_name(Path(folder))
         try:
-            return run_command(
-                container_command(
-                    options,
-                    image,
-                    container=container,
-                    folder=Path(folder),
-                    package=SOURCE / "ssdbench",
-                    read_only=(),
-                    variables={},
-                    gpu_uuids=(),
-                    program=(options.python, "-m", "ssdbench.runtime.inventory", *wanted),
-                ),
-                timeout_seconds=_PULL_SECONDS,  # an engine that pulls automatically does so now
-            )
+            with given_variables(options) as given:
+                return run_command(
+                    container_command(
+                        options,
+                        image,
+                        container=container,
+                        folder=Path(folder),
+                        package=SOURCE / "ssdbench",
+                        read_only=(),
+                        variables={},
+                        given=given.words,
+                        gpu_uuids=(),
+                        program=(options.python, "-m", "ssdbench.runtime.inventory", *wanted),
+                    ),
+                    given.environment,
+                    timeout_seconds=_PULL_SECONDS,  # an engine that pulls automatically does so now
+                )
         finally:
             remove_container(options.engine, container)
 

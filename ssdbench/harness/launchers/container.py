@@ -4,6 +4,9 @@ The folder of the launch is the only writable one: it has case.json, and gets th
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from ssdbench.harness.containers.commands import (
     engine_failure,
     remove_container,
 )
+from ssdbench.harness.containers.given_variables import given_variables, variable_values
 from ssdbench.harness.launchers.diagnosis import LOG
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.local import LocalLauncher
@@ -22,12 +26,13 @@ from ssdbench.harness.launchers.log_excerpt import excerpt
 from ssdbench.harness.launchers.own_cpu import OwnCpu
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names, worker_command
 from ssdbench.harness.machine.worker_python import WorkerPython, missing_gpu_code, missing_software
-from ssdbench.harness.process import SOURCE, ProcessTree, last_line, worker_environment
+from ssdbench.harness.process import SOURCE, ProcessTree, last_line
 from ssdbench.schema.case import LaunchRequest
-from ssdbench.schema.container import Arguments, ContainerOptions, Engine
+from ssdbench.schema.container import Arguments, ContainerOptions
 from ssdbench.schema.environment import GpuState, Hardware
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
+from ssdbench.schema.variables import mask_secrets
 
 # Exit codes of docker and podman if no worker was started: engine error, not executable, no such program.
 _NOT_STARTED = (125, 126, 127)
@@ -61,7 +66,15 @@ class ContainerLauncher(LocalLauncher):
             on_event(event)
 
         outcome = super().launch(request, on_any_event)
+        if isinstance(outcome, Failure):
+            return self._without_secrets(outcome)
         return own.without_own(outcome) if isinstance(outcome, Measurement) else outcome
+
+    def _without_secrets(self, failure: Failure) -> Failure:
+        """The failure without the values that only the container was given, which its log may show."""
+        values = variable_values(self._options)
+        log = failure.log and mask_secrets(failure.log, values)
+        return replace(failure, message=mask_secrets(failure.message, values), log=log)
 
     def _start(self, request: LaunchRequest) -> "_Container | Failure":
         if self._image.failure is not None:
@@ -78,10 +91,10 @@ class ContainerLauncher(LocalLauncher):
             reason = missing_gpu_code(request.case, self._hardware, worker)
         if reason is not None:
             return Failure(kind="unsupported", message=reason)
-        return _Container(self._options.engine, self._image, self.command(request), Path(request.output))
+        return _Container(self._options, self._image, partial(self.command, request), Path(request.output))
 
-    def command(self, request: LaunchRequest) -> Arguments:
-        """The engine's command line for a launch."""
+    def command(self, request: LaunchRequest, given: Arguments) -> Arguments:
+        """The engine's command line for a launch; `given` are the words for the user's variables."""
         folder, case = Path(request.output), request.case
         return container_command(
             self._options,
@@ -90,6 +103,7 @@ class ContainerLauncher(LocalLauncher):
             folder=folder,
             package=self._package,
             read_only=self._read_only(request),
+            given=given,
             # Engines show GPUs in PCI order, whatever order was requested, and with indices of their own.
             variables=launch_variables(case, [gpu for gpu in self._gpus if gpu.uuid]),
             gpu_uuids=visible_names(self._gpus[: case.world_size]) if case.device == "cuda" else (),
@@ -108,13 +122,19 @@ class ContainerLauncher(LocalLauncher):
 class _Container:
     """A running container, which outlives the engine's client if only that is killed."""
 
-    def __init__(self, engine: Engine, image: ContainerImage, command: Arguments, folder: Path) -> None:
-        self._engine = engine
+    def __init__(
+        self, options: ContainerOptions, image: ContainerImage, command: Callable[[Arguments], Arguments], folder: Path
+    ) -> None:
+        self._engine = options.engine
         self._image = image
         self._name = container_name(folder)
         self._log = folder / LOG
         self._state: dict[str, Any] = {}
-        self._tree = ProcessTree(command, worker_environment({}), self._log)
+        self._until_stopped = ExitStack()
+        with ExitStack() as stack:
+            given = stack.enter_context(given_variables(options))
+            self._tree = ProcessTree(command(given.words), given.environment, self._log)
+            self._until_stopped = stack.pop_all()
 
     def exit_code(self) -> int | None:
         return self._tree.exit_code()
@@ -126,6 +146,7 @@ class _Container:
         finally:
             remove_container(self._engine, self._name)
             self._tree.stop()
+            self._until_stopped.close()
 
     def failure(self) -> Failure | None:
         log = excerpt(self._log)

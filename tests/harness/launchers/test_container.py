@@ -14,6 +14,7 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.containers import commands
 from ssdbench.harness.containers.commands import container_name, engine_failure
 from ssdbench.harness.containers.engines import ENGINES, fill_in
+from ssdbench.harness.containers.given_variables import given_variables
 from ssdbench.harness.containers.images import require_image_name
 from ssdbench.harness.launchers.container import ContainerLauncher
 from ssdbench.harness.launchers.following import Event
@@ -40,7 +41,8 @@ def request_of(**changes: object) -> LaunchRequest:
 def command(engine: str, request: LaunchRequest, gpus: Sequence[GpuState] = (), **options: object) -> list[str]:
     asked = ContainerOptions(engine=ENGINES[engine], **options)  # type: ignore[arg-type]
     launcher = ContainerLauncher(asked, IMAGE, DATA, gpus or GPUS, Path("/checkout"))
-    return list(launcher.command(request))
+    with given_variables(asked) as given:
+        return list(launcher.command(request, given.words))
 
 
 def test_the_work_of_the_host_does_not_count_as_other_processes_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +136,8 @@ def test_memory_limits_network_and_arguments_are_those_of_the_file() -> None:
     )
     asked = ["--shm-size=8g", "--ulimit=memlock=-1", "--ulimit=stack=67108864", "--network=host"]
     assert [word for word in words if word in asked] == [asked[3], *asked[:3]]
-    assert "--env=NCCL_DEBUG=INFO" in words
+    assert [word for word in words if word.startswith("--env-file=")]
+    assert not [word for word in words if "INFO" in word]
     assert words[words.index("sha256:abc") - 1] == "--cpuset-cpus=0-15"
     assert "--network=none" not in words
 
