@@ -8,6 +8,7 @@ import pytest
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.baseline_arm import choose_baseline_arm
+from ssdbench.harness.trust import Trust
 from ssdbench.schema.record import ContainerImage, Run, RunOptions
 from tests.builders import HOST, a_run
 
@@ -19,7 +20,7 @@ def stored(source: Path, **host: object) -> Run:
 
 def test_a_run_with_uncommitted_changes_cannot_be_a_baseline_arm(tmp_path: Path):
     with pytest.raises(EnvironmentLacksError, match="with uncommitted changes"):
-        choose_baseline_arm(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"))
+        choose_baseline_arm(None, None, stored(tmp_path, ssdbench_commit="abc+dirty"), Trust(everything=True))
 
 
 def test_another_version_of_torch_is_another_environment(tmp_path: Path):
@@ -29,7 +30,7 @@ def test_another_version_of_torch_is_another_environment(tmp_path: Path):
     software = replace(record.measurement.software, torch="1.0.0")
     changed = replace(run, records=(replace(record, measurement=replace(record.measurement, software=software)),))
     with pytest.raises(EnvironmentLacksError, match=r"run run-1 was measured with 1\.0\.0"):
-        choose_baseline_arm(None, None, changed)
+        choose_baseline_arm(None, None, changed, Trust(everything=True))
 
 
 def test_a_run_that_does_not_say_what_measured_it_has_no_environment_to_ask(tmp_path: Path):
