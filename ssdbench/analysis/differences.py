@@ -131,7 +131,7 @@ def _facts(side: Baseline | Run | SeedDistribution) -> Facts:
     for name in _HOST:
         _add(facts, name.replace("_", " "), getattr(host, name))
     _add(facts, "interconnect", "; ".join(host.interconnect) or None)
-    for fact, told in _image_facts(side):
+    for fact, told in (*_arm_facts(side), *_image_facts(side)):
         _add(facts, fact, told)
     for gpu in host.gpus:
         for name in _GPU:
@@ -145,6 +145,13 @@ def _networks(side: Baseline | Run | SeedDistribution) -> list[Network]:
     records = () if isinstance(side, SeedDistribution) else side.records
     found = (record.measurement.network for record in records if record.measurement)
     return [network for network in found if network is not None]
+
+
+def _arm_facts(side: Baseline | Run | SeedDistribution) -> list[tuple[str, str | None]]:
+    """What tells the arms of an interleaved run apart, whose host is one: where their code is, and what runs it."""
+    if not isinstance(side, Run) or side.header.baseline_arm is None or side.header.options.image is not None:
+        return []
+    return [("source", side.header.options.source), ("interpreter", side.header.options.measured_by)]
 
 
 def _image_facts(side: Baseline | Run | SeedDistribution) -> list[tuple[str, str | None]]:

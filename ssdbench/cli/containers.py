@@ -1,7 +1,7 @@
 """`ssdbench containers`: measure images one after the other or in pairs, find a regression, list new tags."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +48,7 @@ def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> 
     broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
     # Where an image is broken only its failures can be recorded: the other has nothing to be compared with.
     setup = suite.setup_in(broken) if broken is not None else suite.setup_in(candidate, baseline=baseline)
+    setup = replace(setup, options=replace(setup.options, budget=budget))
     raise typer.Exit(
         measure(store, setup, TerminalDisplay(options.store_words(store)), deadline_seconds=deadline).exit_code
     )

@@ -96,7 +96,7 @@ def run(
         baseline_arm = _baseline_arm(
             store, trust, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
-        kept = replace(options.run_options(suite), until_decided=against)
+        kept = replace(options.run_options(suite), until_decided=against, budget=budget)
         setup = run_setup.new_setup(suite, kept, options.seed, baseline_arm)
     run_setup.require_speed(setup.plan)
     if dry_run:

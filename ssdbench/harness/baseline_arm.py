@@ -31,7 +31,7 @@ def choose_baseline_arm(
     source = SOURCE if checkout is None else checkout.resolve()
     if not (source / "ssdbench" / "worker").is_dir():
         raise UsageError(f"--baseline-checkout {checkout} has no ssdbench: give the folder of a checkout")
-    return BaselineArm(python=inspect_python(python).executable, source=str(source))
+    return BaselineArm(python=inspect_python(python).executable, source=str(source), commit=source_commit(source))
 
 
 def _environment_of(stored: Run, trust: Trust) -> BaselineArm:
@@ -59,7 +59,7 @@ def _environment_of(stored: Run, trust: Trust) -> BaselineArm:
             "and give it as --baseline-checkout"
         )
     _require_same_packages(stored, python)
-    return BaselineArm(python=python, source=source)
+    return BaselineArm(python=python, source=source, commit=now)
 
 
 def _require_same_packages(stored: Run, python: str) -> None:

@@ -1,4 +1,4 @@
-"""The charts of one case: its launches, its steps and their phases, its history."""
+"""The charts of one case: its launches, its steps and their phases."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -6,13 +6,10 @@ from statistics import median
 from markupsafe import Markup
 
 from ssdbench.report.numbers import in_shown_unit, shown_unit
-from ssdbench.report.svg import Plot, Tick, padded
-from ssdbench.schema.history import Series
+from ssdbench.report.svg import Plot, padded
 from ssdbench.schema.report import SIDES, LaunchValue, PhasePair, Side, StepTrace
-from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import METRICS, Direction
+from ssdbench.schema.verdict import METRICS
 
-_SPARK_WIDTH, _SPARK_HEIGHT = 132, 30
 _PHASE_NAMES_WIDTH = 104
 
 
@@ -106,73 +103,3 @@ def fetch_chart(traces: Sequence[StepTrace]) -> Markup | None:
     for trace in traces:
         plot.line([(n, 100 * share) for n, share in trace.fetches], f"{trace.side} thin")
     return plot.svg("Share of each step spent waiting for its batch, baseline and candidate")
-
-
-def trend_chart(series: Series, labels: Sequence[str], *, run_id: str = "", width: int = 360) -> Markup:
-    """A series over its runs or containers: median and range of launches, levels, change points; `run_id` is marked."""
-    metric = METRICS[series.metric]
-    points = series.points
-    values = [in_shown_unit(metric, point.value) for point in points]
-    extremes = [(in_shown_unit(metric, point.low), in_shown_unit(metric, point.high)) for point in points]
-    all_values = [value for pair in extremes for value in pair]
-    plot = Plot((-0.5, len(points) - 0.5), padded(all_values, 0.15), width=width, height=210 if width < 500 else 260)
-    dated = points[0].label[:10] == points[0].measured_at[:10]
-    plot.axes(
-        "date of the run" if dated else "container release",
-        f"{metric.title}, {shown_unit(metric)}",
-        x_ticks=_some(labels, width),
-    )
-    for number in range(points[-1].segment + 1):
-        part = [n for n, point in enumerate(points) if point.segment == number]
-        plot.across(median(values[n] for n in part), (part[0] - 0.4, part[-1] + 0.4), "level")
-    plot.whiskers(((n, low, high) for n, (low, high) in enumerate(extremes)), "candidate thin")
-    plot.dots(enumerate(values), "candidate")
-    low, high = padded(all_values, 0.15)
-    for number, change in enumerate(series.change_points):
-        style = change_style(series.metric, change.change)
-        plot.upright(change.index - 0.5, (low, high), f"{style} dashed")
-        plot.note(change.index - 0.5, percent(change.change, sign="+"), f"{style}-text", line=number % 3)
-    own = [(n, values[n]) for n, point in enumerate(points) if run_id in point.run_ids]
-    plot.dots(own, "ring")
-    plot.dots(own, "candidate")
-    described = f"{pluralize(len(points), 'point')}, {pluralize(len(series.change_points), 'change point')}"
-    return plot.svg(f"{metric.title} over {described}")
-
-
-def sparkline(series: Series) -> Markup:
-    """The trend of a series without axes; its change points are marked."""
-    values = [point.value for point in series.points]
-    low, high = padded(values, 0.0)
-    across = _SPARK_WIDTH - 10
-
-    def x(index: float) -> float:
-        return 5 + (index / (len(values) - 1) if len(values) > 1 else 0.5) * across
-
-    def y(value: float) -> float:
-        return _SPARK_HEIGHT - 5 - ((value - low) / (high - low) if high > low else 0.5) * (_SPARK_HEIGHT - 10)
-
-    line = "L".join(f"{x(n):.1f} {y(value):.1f}" for n, value in enumerate(values))
-    marks = "".join(
-        f'<path class="line {change_style(series.metric, change.change)} thin" '
-        f'd="M{x(change.index - 0.5):.1f} 1v{_SPARK_HEIGHT - 2}"/>'
-        for change in series.change_points
-    )
-    return Markup(
-        f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" width="{_SPARK_WIDTH}" '
-        f'height="{_SPARK_HEIGHT}" aria-hidden="true">{marks}<path class="line candidate" d="M{line}"/>'
-        f'<path class="dots candidate" d="M{x(len(values) - 1):.1f} {y(values[-1]):.1f}h0"/></svg>'
-    )
-
-
-def change_style(metric: str, change: float) -> str:
-    """`good` or `bad`, by the direction of the metric."""
-    return "good" if (change > 0) == (METRICS[metric].direction is Direction.HIGHER_IS_BETTER) else "bad"
-
-
-def _some(labels: Sequence[str], width: int) -> list[Tick]:
-    # A label and its gap take 100 of the chart's units.
-    most = max(2, (width - 60) // 100)
-    if len(labels) <= most:
-        return [(float(index), label) for index, label in enumerate(labels)]
-    stride = max(1, -(-(len(labels) - 1) // (most - 1)))
-    return [(float(index), labels[index]) for index in range(len(labels) - 1, -1, -stride)][::-1]

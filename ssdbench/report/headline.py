@@ -84,7 +84,7 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
         )
         return Headline(tone="bad", word="Regressed", sentence=where, certainty="Every launch ran out of memory.")
     many = slower > 1
-    where = f"{slower} {of_all} got worse, {'worst ' if many else ''}{worst.title}"
+    where = f"{slower} {of_all} got worse{'; worst: ' if many else ', '}{worst.title}"
     much = f"{METRICS[worst.verdict.metric].title} {change_text(worst.verdict)}"
     between = interval_words(worst.verdict)
     sure = f"{100 * (1 - settings.alpha):g}%"

@@ -9,20 +9,13 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ssdbench import __version__
-from ssdbench.report.case_charts import (
-    change_style,
-    fetch_chart,
-    launches_chart,
-    phases_chart,
-    sparkline,
-    throttled_sides,
-    trace_chart,
-    trend_chart,
-)
+from ssdbench.report.case_charts import fetch_chart, launches_chart, phases_chart, throttled_sides, trace_chart
 from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
 from ssdbench.report.curves import page_charts, seed_style
 from ssdbench.report.glossary import GLOSSARY, SEED_TERMS, STATUS_MEANINGS, TERMS
@@ -36,9 +29,11 @@ from ssdbench.report.numbers import (
     spread,
     value_text,
 )
+from ssdbench.report.seed_charts import seeds_chart
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import status_word, tone_of
-from ssdbench.schema.history import Series
+from ssdbench.report.trend_charts import change_style, sparkline, trend_chart
+from ssdbench.schema.history import HistoryPoint, Series
 from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.text import LARGEST_OPEN_CHANGE, percent, pluralize
 from ssdbench.schema.verdict import METRICS, Verdict
@@ -118,13 +113,14 @@ def _environment() -> Environment:
         "throttled_sides": throttled_sides,
         "phases_chart": phases_chart,
         "fetch_chart": fetch_chart,
-        "trend_chart": trend_chart,
+        "trend": _trend,
         "sparkline": sparkline,
         "forest_row": forest_row,
         "page_charts": page_charts,
         "seed_style": seed_style,
         "SEED_COLUMNS": SEED_COLUMNS,
         "seed_cells": seed_cells,
+        "seeds_chart": seeds_chart,
         "data_address": _data_address,
         "short_labels": short_labels,
         "series_value": _series_value,
@@ -143,6 +139,22 @@ def _figure_value(metric: str, value: float | None) -> str:
 
 def _series_value(series: Series, value: float) -> str:
     return value_text(METRICS[series.metric], value, series_digits(series))
+
+
+def _trend(series: Series, run_id: str, width: int, reports: Mapping[str, str]) -> Markup:
+    """The trend of a series; a dot links to the report of its newest run that `reports` knows by its id."""
+    metric, labels = METRICS[series.metric], short_labels([point.label for point in series.points])
+
+    def describe(point: HistoryPoint) -> str:
+        value, low, high = (value_text(metric, v, series_digits(series)) for v in (point.value, point.low, point.high))
+        spread = f" ({low} to {high})" if point.launches > 1 else ""
+        launches, runs = pluralize(point.launches, "launch", "launches"), ", ".join(point.run_ids[-3:])
+        return f"{point.label[:16].replace('T', ' ')}: {value} {shown_unit(metric)}{spread}, {launches}, {runs}"
+
+    def address(point: HistoryPoint) -> str:
+        return next((quote(reports[run_id]) for run_id in reversed(point.run_ids) if run_id in reports), "")
+
+    return trend_chart(series, labels, run_id=run_id, width=width, describe=describe, address=address)
 
 
 def _signed_percent(change: float | None) -> str:

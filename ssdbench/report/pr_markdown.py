@@ -31,6 +31,7 @@ def render_markdown(report: Report) -> str:
         f"Run {_safe(comparison.run_id)} of suite {_safe(report.header.plan.suite)}, compared with "
         f"{_safe(report.reference, 300)}, on {_safe(comparison.hardware_key)}.",
         "",
+        *_builds(report.builds),
     ]
     lines += [
         *_cases(comparison.cases),
@@ -52,7 +53,8 @@ def render_accuracy_markdown(report: AccuracyReport) -> str:
         "",
         *[f"- {_safe(finding, 300)}" for finding in findings],
         *([""] if findings else []),
-        *_seeds(report.seeds),
+        *_builds(report.builds),
+        *_seeds((*((report.baseline,) if report.baseline else ()), *report.seeds), report.baseline),
         *_differences(report.differences),
         *_gaps(report.gaps),
     ]
@@ -63,12 +65,17 @@ def _answer(answer: Headline) -> list[str]:
     return [f"**{answer.word}:** {_safe(answer.sentence, 400)}. {_safe(answer.certainty, 400)}", ""]
 
 
-def _seeds(seeds: Sequence[SeedRow]) -> list[str]:
+def _builds(builds: Sequence[tuple[str, str]]) -> list[str]:
+    return [*(f"- {name}: {_safe(build, 300)}" for name, build in builds), *([""] if builds else [])]
+
+
+def _seeds(seeds: Sequence[SeedRow], baseline: SeedRow | None) -> list[str]:
     # Failed seeds come first, so that none of them is cut for lack of room.
     ordered = sorted(seeds, key=lambda seed: seed.is_sound)
     lines = [f"| seed | outcome | {' | '.join(SEED_COLUMNS)} |", f"|---|---|{'--:|' * len(SEED_COLUMNS)}"]
     for seed in ordered[:_SEEDS]:
-        lines.append(f"| {' | '.join((_safe(seed.name), _safe(seed.outcome), *map(_safe, seed_cells(seed))))} |")
+        cells = seed_cells(seed, None if seed is baseline else baseline)
+        lines.append(f"| {' | '.join((_safe(seed.name), _safe(seed.outcome), *map(_safe, cells)))} |")
     more = _more(len(seeds) - _SEEDS, "seed")
     return [*lines, "", *([*more, ""] if more else [])]
 

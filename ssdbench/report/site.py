@@ -1,6 +1,6 @@
 """The history of all cases as a folder of pages for any static host: relative links only, nothing is fetched.
 
-index.html          every case on every hardware: latest value, last change point, trend
+index.html          the newest run of each hardware, then every case: latest value, last change point, trend
 cases/<name>.html   one case over its runs or containers, with change points
 runs/<run id>.html  the report of each run
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ssdbench.report.glossary import HISTORY_TERMS
-from ssdbench.report.headline import accuracy_headline
+from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.report.page import page, render_accuracy, render_report
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.report import AccuracyReport, Report
@@ -21,13 +21,18 @@ _LONGEST_NAME = 100
 def render_site(
     history: Mapping[str, tuple[Series, ...]],
     run_ids: Sequence[str],
-    report_of: Callable[[str], Report],
+    report_of: Callable[[str, bool], Report],
     trainings: Sequence[AccuracyReport],
     by: Grouping,
 ) -> Iterator[tuple[str, str]]:
-    """(path, HTML) of every page; `history` has the series of each case by key, `report_of` builds a run's report."""
+    """(path, HTML) of every page; `history` has the series of each case by key, `report_of` builds a run's report.
+
+    `run_ids` are in the order in which the runs were measured. The second argument of `report_of` says whether the
+    details of all cases are wanted; they are for the newest run of each hardware, so that a site stays small.
+    """
     rows = [(series, file_name(key)) for key, found in history.items() for series in found]
-    rows.sort(key=lambda row: (row[0].hardware_key, _natural(row[0].title)))
+    rows.sort(key=lambda row: _last_change(row[0]))
+    newest = {run_id: report_of(run_id, True) for run_id in newest_runs(history, run_ids)}
     trained = [(report, accuracy_headline(report), file_name(report.header.run_id)) for report in trainings]
     yield (
         "index.html",
@@ -35,6 +40,10 @@ def render_site(
             "history_index.html",
             HISTORY_TERMS,
             rows=rows,
+            newest=[
+                (report, headline(report.comparison, report.code), file_name(report.header.run_id))
+                for report in sorted(newest.values(), key=lambda report: report.comparison.hardware_key)
+            ],
             runs=len(run_ids),
             cases=len(history),
             trained=trained,
@@ -47,9 +56,31 @@ def render_site(
         yield f"cases/{file_name(key)}", case_page
     pages = {key: f"../cases/{file_name(key)}" for key in history}
     for run_id in run_ids:
-        yield f"runs/{file_name(run_id)}", render_report(report_of(run_id), home="../index.html", pages=pages)
-    for report, _, file in trained:
-        yield f"runs/{file}", render_accuracy(report, home="../index.html")
+        report = newest.get(run_id) or report_of(run_id, False)
+        yield f"runs/{file_name(run_id)}", render_report(report, home="../index.html", pages=pages)
+    for trainings_report, _, file in trained:
+        yield f"runs/{file}", render_accuracy(trainings_report, home="../index.html")
+
+
+def newest_runs(history: Mapping[str, tuple[Series, ...]], run_ids: Sequence[str]) -> list[str]:
+    """The newest run of each hardware of these series."""
+    place = {run_id: number for number, run_id in enumerate(run_ids)}
+    newest: dict[str, str] = {}
+    for series in (series for found in history.values() for series in found):
+        for run_id in (run_id for point in series.points for run_id in point.run_ids if run_id in place):
+            if place[run_id] >= place.get(newest.get(series.hardware_key, ""), -1):
+                newest[series.hardware_key] = run_id
+    return list(newest.values())
+
+
+def _last_change(series: Series) -> tuple[object, ...]:
+    """Sorts the latest change of a level first, then the largest; series without one follow by name."""
+    if not series.change_points:
+        return (1, 0.0, 0.0, series.hardware_key, _natural(series.title))
+    change = series.change_points[-1]
+    day = series.points[change.index].measured_at[:10].replace("-", "")
+    newness = -int(day) if day.isdecimal() else 0
+    return (0, newness, -abs(change.change), series.hardware_key, _natural(series.title))
 
 
 def file_name(name: str) -> str:

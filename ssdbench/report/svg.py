@@ -68,6 +68,13 @@ class Plot:
         if path:
             self._marks.append(f'<path class="dots {style}" d="{path}"/>')
 
+    def named_dots(self, dots: Iterable[tuple[float, float, str, str]], style: str) -> None:
+        """A dot for each (x, y, text, address): the text is its tooltip, and it links to the address, if not empty."""
+        for x, y, text, address in dots:
+            place = f'cx="{self._at_x(x):.1f}" cy="{self._at_y(y):.1f}"'
+            dot = f'<circle class="dot {style}" {place} r="3"><title>{escape(text)}</title></circle>'
+            self._marks.append(f'<a href="{escape(address)}">{dot}</a>' if address else dot)
+
     def whiskers(self, ranges: Iterable[tuple[float, float, float]], style: str) -> None:
         """A vertical line at x from low to high, for each (x, low, high)."""
         path = "".join(f"M{self._at_x(x):.1f} {self._at_y(low):.1f}V{self._at_y(high):.1f}" for x, low, high in ranges)

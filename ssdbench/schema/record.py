@@ -180,8 +180,9 @@ class RunOptions:
     `source` are the interpreter and the source tree that did measure, so that they can be asked again. A launch is
     invalid where other processes kept more than `foreign_cpu_limit_cores` busy; None is the rule by the machine and by
     what the ranks need (`harness.validity`). Launches are added until the baseline (or run) called `until_decided` can
-    decide; None measures the plan alone. `slurm` is how launches are submitted to a cluster; `image` is the container
-    image in which the worker runs and `container` how it is started there; None is this machine itself.
+    decide; None measures the plan alone. `budget` is the time that the run was given when it began ("30m"), None if it
+    was not limited. `slurm` is how launches are submitted to a cluster; `image` is the container image in which the
+    worker runs and `container` how it is started there; None is this machine itself.
     """
 
     data_folder: str | None = None
@@ -193,6 +194,7 @@ class RunOptions:
     measured_by: str | None = None
     source: str | None = None
     until_decided: str | None = None
+    budget: str | None = None
     slurm: SlurmOptions | None = None
     image: ContainerImage | None = None
     container: ContainerOptions | None = None
@@ -210,12 +212,14 @@ class RunOptions:
 class BaselineArm:
     """The other arm of an interleaved run: the interpreter and the source tree that measure as the baseline.
 
-    `image` is the container image that holds the interpreter; None is this machine itself.
+    `image` is the container image that holds the interpreter; None is this machine itself. `commit` is that of the
+    source tree when the run began, "+dirty" with uncommitted changes; None if unknown.
     """
 
     python: str
     source: str
     image: ContainerImage | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,8 @@ class Picture:
 class Report:
     """A run and what the report says about it; cases worst first. `reference` says what it is compared with, in words.
 
-    `places` are names and values: where it was measured, besides the host of the run.
+    `builds` says for each arm what was measured: a commit and where it was, or an image. `places` are names and values:
+    where it was measured, besides the host of the run.
     """
 
     header: RunHeader
@@ -103,6 +104,7 @@ class Report:
     software: tuple[tuple[str, str], ...]
     cases: tuple[CaseReport, ...]
     gaps: tuple[Gap, ...]
+    builds: tuple[tuple[str, str], ...] = ()
     pictures: tuple[Picture, ...] = ()
     places: tuple[tuple[str, str], ...] = ()
 
@@ -130,10 +132,20 @@ class SeedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeedAp:
+    """The AP of one seed as the verdict uses it, in [0, 1]: the geometric mean of the evaluations that are judged."""
+
+    side: Side
+    name: str
+    ap: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyReport:
     """A run of trainings and what is said of it; seeds in the order of their launches.
 
-    `verdict` is None where there is no distribution to judge by; `reference` then says so.
+    `verdict` is None where there is no distribution to judge by; `reference` then says so. `baseline` is the mean of
+    the distribution's seeds, in the columns of a seed; `judged` has each seed of both sides that could be judged.
     """
 
     header: RunHeader
@@ -145,6 +157,9 @@ class AccuracyReport:
     reference: str
     software: tuple[tuple[str, str], ...]
     seeds: tuple[SeedRow, ...]
+    baseline: SeedRow | None = None
+    judged: tuple[SeedAp, ...] = ()
+    builds: tuple[tuple[str, str], ...] = ()
     trainings: tuple[Training, ...]
     differences: tuple[Difference, ...]
     gaps: tuple[Gap, ...]

@@ -74,9 +74,9 @@ def site_pages(
 
     read_once = _ReadOnce(store.archive)
 
-    def report_of(run_id: str) -> Report:
+    def report_of(run_id: str, detailed: bool) -> Report:
         run = by_id[run_id]
-        return _report_of(read_once, run, None, run.header.settings, {})
+        return _report_of(read_once, run, None, run.header.settings, {}, detailed=detailed)
 
     trainings = [build_accuracy_report(read_once, results, run, None) for run in trained]
     yield from render_site(history, list(by_id), report_of, trainings, by)
@@ -108,9 +108,11 @@ def _history(store: Store, run: Run, say: Say) -> History:
     return every_series([*runs, run])
 
 
-def _report_of(store: Store, run: Run, baseline: str | None, settings: Settings, history: History) -> Report:
+def _report_of(
+    store: Store, run: Run, baseline: str | None, settings: Settings, history: History, *, detailed: bool = True
+) -> Report:
     judgement = judge_run(store, run, baseline, settings)
     baseline_arm, candidate = split_arms(run)
     is_interleaved = run.header.baseline_arm is not None and baseline is None
     reference = baseline_arm if is_interleaved else judgement.reference
-    return report_on(candidate, reference, judgement.comparison, history)
+    return report_on(candidate, reference, judgement.comparison, history, detailed=detailed)

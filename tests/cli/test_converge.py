@@ -44,7 +44,7 @@ def check(results: Path, trainings: Sequence[Training | None], *more: str) -> Ou
         (a_training(99, 0.2505), ExitCode.OK, "UNCHANGED"),
         (a_training(99, 0.24), ExitCode.REGRESSED, "REGRESSED"),
         (a_training(99, 0.27), ExitCode.OK, "too good to be the noise of seeds"),
-        (a_training(99, 0.2475), ExitCode.INCONCLUSIVE, "needs 1 more candidate seed"),
+        (a_training(99, 0.2475), ExitCode.INCONCLUSIVE, "1 more candidate seed would decide it"),
         (a_training(99, epochs_done=7), ExitCode.CASE_FAILED, "7 of 10 epochs"),
         (None, ExitCode.CASE_FAILED, "launch 0: the worker ended with exit code 9"),
         (a_training(99, workload_version=2), ExitCode.NOT_COVERED, "workload version 1 -> 2"),
@@ -61,7 +61,7 @@ def test_each_verdict_has_its_exit_code_and_its_words(
 
 def test_the_margin_that_matters_can_be_given(results: Path) -> None:
     done = check(results, [a_training(99, 0.24)], "--margin", "0.1")
-    assert (done.code, "the whole interval lies within 10%" in done.words) == (ExitCode.OK, True)
+    assert (done.code, "the whole interval is within the margin of 10%" in done.words) == (ExitCode.OK, True)
     wrong = ssdbench(results, "check", "latest", "--baseline", "main", "--margin", "0")
     assert (wrong.code, "margin_one_seed = 0 is not" in wrong.err) == (ExitCode.USAGE, True)
 

@@ -140,7 +140,7 @@ def test_every_link_of_the_site_is_relative_and_leads_somewhere(site: Path):
 def test_a_case_has_its_change_point_and_every_run_its_report(site: Path):
     text = (site / "cases" / file_name(sixty_cases()[3].key)).read_text(encoding="utf-8")
     assert "1 change point among 10 points" in text
-    assert text.count('href="../runs/run-') == 10
+    assert text.count('href="../runs/run-') == 10 + 2 * 10, "in the table, and in the chart for each width"
     report = (site / "runs" / "run-020.html").read_text(encoding="utf-8")
     assert 'href="../index.html"' in report
 
@@ -173,11 +173,10 @@ def test_the_site_works_in_a_browser(site: Path):
         page = opened(browser, site / "index.html")
         page.page.get_by_role("searchbox").fill("batch 64 amp")
         assert page.texts("output")[0].endswith("of 7 shown")
-        page.page.get_by_role("button", name="Last change point").click()
         page.page.get_by_role("searchbox").fill("")
         assert "-" in page.texts("table.cases tbody tr td:nth-child(3)")[0]
         page.page.locator("table.cases tbody th a").first.click()
-        page.page.get_by_role("link", name="run-020").click()
+        page.page.locator("svg.chart:visible a").nth(5).click()
         assert page.page.get_by_role("heading", level=1).inner_text()
         assert page.page.url.endswith("/runs/run-020.html")
         assert (page.complaints, page.requests) == ([], [])

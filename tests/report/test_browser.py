@@ -58,7 +58,7 @@ def test_the_answer_is_on_top_and_nothing_is_fetched(browser: Browser, report_pa
     page = opened(browser, report_path)
     heading = page.page.get_by_role("heading", level=1).inner_text()
     worst = sixty_cases()[max(REGRESSED, key=REGRESSED.__getitem__)].title
-    assert heading == f"Regressed: 4 of 60 cases got worse, worst {worst}: global throughput -10.6%."
+    assert heading == f"Regressed: 4 of 60 cases got worse; worst: {worst}: global throughput -10.6%."
     assert len(page.shown_cases()) == 60
     assert page.page.locator("svg.chart").count() > 200
     assert report_path.stat().st_size < 2_000_000
@@ -121,6 +121,25 @@ def test_a_phone_scrolls_down_only_and_text_has_contrast(browser: Browser, repor
     low = page.page.evaluate(CONTRAST.read_text(encoding="utf-8"))
     assert low == [], "text below a contrast of 4.5"
     quiet(page)
+
+
+def test_a_phone_shows_the_change_without_scrolling(browser: Browser, report_path: Path):
+    page = opened(browser, report_path, viewport=PHONE)
+    shown = page.page.locator("table.cases tbody tr").first.get_by_text("-10.6%").locator("visible=true")
+    box = shown.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= PHONE["width"]
+    desktop = opened(browser, report_path)
+    assert desktop.page.locator("table.cases tbody tr").first.get_by_text("-10.6%").locator("visible=true").count() == 1
+
+
+def test_the_heading_of_a_table_is_repeated_on_every_printed_page(browser: Browser, report_path: Path):
+    page = opened(browser, report_path)
+    page.page.emulate_media(media="print")
+    head = page.page.locator("table.cases thead")
+    assert head.evaluate("(head) => getComputedStyle(head).display") == "table-header-group"
+    # Chromium repeats no heading of a table in a box that scrolls.
+    assert page.page.locator(".box").first.evaluate("(box) => getComputedStyle(box).overflowX") == "visible"
 
 
 def test_what_is_open_is_printed(browser: Browser, report_path: Path):

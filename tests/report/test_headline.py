@@ -42,7 +42,7 @@ SAME, WORSE, OPEN = Status.UNCHANGED, Status.REGRESSED, Status.INCONCLUSIVE
         (
             (WORSE, WORSE, SAME),
             ExitCode.REGRESSED,
-            "Regressed: 2 of 3 cases got worse, worst case 0: median step time +8.1%. The 99% interval of the "
+            "Regressed: 2 of 3 cases got worse; worst: case 0: median step time +8.1%. The 99% interval of the "
             "largest change is +7.2% to +9.0%. The chance of any false alarm in this run is at most 1%.",
         ),
         (

@@ -24,7 +24,7 @@ def test_a_run_says_what_got_worse_and_by_how_much():
     baseline, candidate = split_arms(run)
     text = render_markdown(report_on(candidate, baseline, compare_arms(run, run.header.settings), {}))
     lines = text.splitlines()
-    assert lines[0].startswith("**Regressed:** 4 of 60 cases got worse, worst train resnet50 dali")
+    assert lines[0].startswith("**Regressed:** 4 of 60 cases got worse; worst: train resnet50 dali")
     rows = [line for line in lines if line.startswith("| ") and "regressed" in line]
     assert len(rows) == 4
     assert re.search(r"\| regressed \| -10\.\d% \| -1\d\.\d% to -\d+\.\d% \|", rows[0])

@@ -16,7 +16,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from ssdbench.analysis.convergence.comparability import COLLAPSE_FLOOR, comparability_fault, lowest_aps
-from ssdbench.analysis.convergence.judge import mean_log_ap, percent, unjudged
+from ssdbench.analysis.convergence.judge import mean_log_ap, unjudged
 from ssdbench.analysis.convergence.rule import Shift, shift_of
 from ssdbench.analysis.convergence.seeds import asked_evaluations
 from ssdbench.analysis.verdicts.contrast import quantile
@@ -27,6 +27,7 @@ from ssdbench.schema.convergence import (
     SeedDistribution,
     SeedResult,
 )
+from ssdbench.schema.text import percent
 from ssdbench.schema.verdict import Status
 
 
@@ -85,9 +86,8 @@ def _verdict(
         return replace(blank, sentence="all seeds of the baseline are exactly equal: that is no distribution")
     fires = shift.drop > reach
     detectable = found_with(settings.gate_power, shift, confidence)
-    so_far = (
-        f"seed {seed}: AP so far {percent(math.expm1(-shift.drop))}, the gate fires below {percent(math.expm1(-reach))}"
-    )
+    change, least = (percent(math.expm1(-drop), 2, sign="+") for drop in (shift.drop, reach))
+    so_far = f"seed {seed}: AP so far {change} from the baseline's; the gate fires below {least}"
     power = f"a drop of {100 * detectable:.1f}% is found with {100 * settings.gate_power:.0f}%"
     advice = "stop it" if fires else "it does not fire and never passes, so train to the end"
     return replace(

@@ -19,6 +19,7 @@ from ssdbench.schema.convergence import (
     SeedDistribution,
     SeedResult,
 )
+from ssdbench.schema.text import interval, percent, pluralize
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 
@@ -111,34 +112,24 @@ def _sentence(verdict: ConvergenceVerdict, shift: Shift) -> str:
     assert verdict.low is not None
     assert verdict.high is not None
     assert verdict.margin is not None
-    sides = f"{seeds(shift.candidates)} against {shift.baseline} of the baseline"
+    sides = f"{pluralize(shift.candidates, 'seed')} against {shift.baseline}"
     if shift.sd == 0:
         return f"all seeds are exactly equal ({sides}): that is no distribution, look for a fixed seed"
-    figures = f"AP {percent(verdict.change)} ({percent(verdict.low)}..{percent(verdict.high)}; {sides})"
+    size, word = percent(abs(verdict.change), 2), "lower" if verdict.change < 0 else "higher"
+    change = "equal to" if round(verdict.change, 4) == 0 else f"{size} {word} than"
+    bounds = " to ".join(interval(verdict.low, verdict.high, 2))
+    figures = f"AP {change} the baseline's ({sides}; interval {bounds})"
     margin = f"{100 * verdict.margin:g}%"
     if verdict.status is Status.UNCHANGED:
-        return f"{figures}: the whole interval lies within {margin}"
+        return f"{figures}: the whole interval is within the margin of {margin}"
     if verdict.status is not Status.INCONCLUSIVE:
-        word = "lower" if verdict.status is Status.REGRESSED else "higher"
-        return f"{figures}: {word} than seeds explain, and by {margin} perhaps"
-    return f"{figures}: cannot tell, {_needed(verdict)}"
+        return f"{figures}: more than seeds differ by chance, and perhaps more than the margin of {margin}"
+    return f"{figures}: too uncertain to tell; {_needed(verdict)}"
 
 
 def _needed(verdict: ConvergenceVerdict) -> str:
     if verdict.more_candidate_seeds is not None:
-        return f"needs {verdict.more_candidate_seeds} more candidate seed{'s'[: verdict.more_candidate_seeds > 1]}"
+        return f"{pluralize(verdict.more_candidate_seeds, 'more candidate seed')} would decide it"
     if verdict.more_seeds_on_both_sides is not None:
-        count = verdict.more_seeds_on_both_sides
-        return f"and candidate seeds alone do not help: needs {count} more on each side"
-    return f"and {MOST_SEEDS} more seeds on each side would not help"
-
-
-def seeds(number: int) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{number} seed" if number == 1 else f"{number} seeds"
-
-
-def percent(change: float) -> str:
-    """A relative change in per cent with its sign."""
-    text = f"{100 * change:+.2f}"
-    return f"{text.lstrip('+-') if float(text) == 0 else text}%"
+        return f"candidate seeds alone do not help, {verdict.more_seeds_on_both_sides} more on each side would"
+    return f"{MOST_SEEDS} more seeds on each side would not help"

@@ -1,15 +1,18 @@
 """A run of trainings, and the distribution that it is judged by -> what a report says of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
-from ssdbench.analysis.convergence.judge import judge
-from ssdbench.analysis.convergence.seeds import accuracy_case, candidates_of, fault_of, name_of, recipe_differences
+from ssdbench.analysis.convergence.judge import final_epochs, judge, mean_log_ap
+from ssdbench.analysis.convergence.seeds import accuracy_case, aps, candidates_of, fault_of, name_of, recipe_differences
 from ssdbench.analysis.differences import differences
-from ssdbench.analysis.reports.run import lost, place_facts, software_facts
+from ssdbench.analysis.reports.run import build_of, lost, place_facts, software_facts
 from ssdbench.schema.convergence import SeedDistribution, SeedResult
 from ssdbench.schema.record import Run
-from ssdbench.schema.report import AccuracyReport, Gap, SeedRow
+from ssdbench.schema.report import AccuracyReport, Gap, SeedAp, SeedRow, Side
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Difference
 
@@ -32,7 +35,10 @@ def accuracy_report(run: Run, distribution: SeedDistribution | None) -> Accuracy
         reference=_reference(distribution),
         software=software_facts(run),
         places=place_facts(run),
+        builds=_builds(run, distribution),
         seeds=tuple(_row(candidate, drawn) for candidate in candidates),
+        baseline=_baseline_row(distribution) if distribution else None,
+        judged=_judged(candidates, distribution) if distribution else (),
         trainings=tuple(drawn),
         differences=_differences(run, candidates, distribution) if distribution else (),
         gaps=(*_gaps(candidates), *lost(run)),
@@ -62,6 +68,46 @@ def _row(candidate: SeedResult, drawn: Sequence[Training]) -> SeedRow:
         images_per_second=_ratio(sum(result.images for result in training.results), trained),
         curve=drawn.index(training),
     )
+
+
+def _baseline_row(distribution: SeedDistribution) -> SeedRow:
+    rows = [_row(SeedResult(launch=n, training=seed), distribution.seeds) for n, seed in enumerate(distribution.seeds)]
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return fmean(known) if len(known) == len(values) else None
+
+    return SeedRow(
+        name=f"baseline {distribution.header.name}",
+        outcome=f"mean of {pluralize(len(rows), 'seed')}",
+        is_sound=True,
+        epochs=rows[0].epochs,
+        ap=mean([row.ap for row in rows]),
+        ap_50=mean([row.ap_50 for row in rows]),
+        seconds=mean([row.seconds for row in rows]),
+        evaluation_share=mean([row.evaluation_share for row in rows]),
+        images_per_second=mean([row.images_per_second for row in rows]),
+    )
+
+
+def _judged(candidates: Sequence[SeedResult], distribution: SeedDistribution) -> tuple[SeedAp, ...]:
+    """The seeds of both sides that have every evaluation that is judged."""
+    epochs = final_epochs(distribution.seeds[0])
+    sides: dict[Side, list[tuple[str, Training]]] = {
+        "baseline": [(f"seed {seed.seed}", seed) for seed in distribution.seeds],
+        "candidate": [(name_of(c), c.training) for c in candidates if c.training is not None and fault_of(c) is None],
+    }
+    return tuple(
+        SeedAp(side=side, name=name, ap=math.exp(mean_log_ap(training, epochs)))
+        for side, trainings in sides.items()
+        for name, training in trainings
+        if set(epochs) <= aps(training).keys()
+    )
+
+
+def _builds(run: Run, distribution: SeedDistribution | None) -> tuple[tuple[str, str], ...]:
+    there = (("Baseline", build_of(distribution.header.host)),) if distribution else ()
+    return (*there, ("Candidate", build_of(run.header.host, run.header.options)))
 
 
 def _ratio(part: float, whole: float) -> float | None:

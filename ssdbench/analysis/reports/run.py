@@ -7,6 +7,7 @@ least and the largest step of every stretch, a distribution launches spread even
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import takewhile
 from typing import TypeVar
 
 from ssdbench.analysis.differences import software_of
@@ -16,10 +17,10 @@ from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.analysis.verdicts.coverage import failures
 from ssdbench.analysis.verdicts.explain import phase_pairs
 from ssdbench.analysis.verdicts.wording import trimmed_mean
-from ssdbench.schema.environment import Software
+from ssdbench.schema.environment import Host, Software
 from ssdbench.schema.history import Series
 from ssdbench.schema.launch_rules import group_by_case, usable_measurement
-from ssdbench.schema.record import Failure, Measurement, Record, Run
+from ssdbench.schema.record import ContainerImage, Failure, Measurement, Record, Run, RunOptions
 from ssdbench.schema.report import (
     SIDES,
     CaseReport,
@@ -30,14 +31,16 @@ from ssdbench.schema.report import (
     Side,
     StepTrace,
 )
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import METRICS, OWN_BASELINE_ARM, Baseline, CaseVerdict, Comparison, Status
 
 T = TypeVar("T")
 
-DETAILED_CASES = 80
+DETAILED_CASES, BRIEF_CASES = 80, 10
 TRACED_LAUNCHES = 2
 TRACE_POINTS = 100
 SHOWN_LAUNCHES = 200
+_BAD = (Status.REGRESSED, Status.NO_LONGER_FITS, Status.FAILED)
 _NOT_JUDGED = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
@@ -56,8 +59,12 @@ def report_on(
     reference: Baseline | Run | None,
     comparison: Comparison,
     history: Mapping[str, tuple[Series, ...]],
+    *,
+    detailed: bool = True,
 ) -> Report:
     """What is said of a run; `history` has the series of its cases by key.
+
+    The worst cases have details: the first 80; with `detailed` false, of the first 10 those that got worse or failed.
 
     An interleaved run comes as its two arms (`split_arms`): the candidate's as `run`, the baseline's as `reference`.
     """
@@ -71,7 +78,7 @@ def report_on(
             {side: sides[side].get(judged.case_key, []) for side in SIDES},
             history.get(judged.case_key, ()),
         )
-        for judged in comparison.cases[:DETAILED_CASES]
+        for judged in comparison.cases[: DETAILED_CASES if detailed else _bad_cases(comparison)]
     )
     return Report(
         header=run.header,
@@ -79,10 +86,24 @@ def report_on(
         code=exit_code(comparison),
         reference=_reference(reference, comparison),
         software=software_facts(run),
-        places=place_facts(run),
+        builds=tuple(
+            (side, build)
+            for side, build in (
+                ("Baseline", build_of(reference.header.host, reference.header.options) if reference else ""),
+                ("Candidate", build_of(run.header.host, run.header.options)),
+            )
+            if build
+        ),
+        places=(*place_facts(run), *_budget(run, comparison)),
         cases=cases,
         gaps=_gaps(run, comparison),
     )
+
+
+def _bad_cases(comparison: Comparison) -> int:
+    """How many of the first cases got worse or failed; cases are sorted worst first."""
+    worst = comparison.cases[:BRIEF_CASES]
+    return len(list(takewhile(lambda case: case.verdict.status in _BAD, worst)))
 
 
 def thinned(values: Sequence[float], most: int = TRACE_POINTS) -> tuple[tuple[int, float], ...]:
@@ -192,8 +213,7 @@ def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
             f"{'one session' if sessions == 1 else f'{sessions} sessions'}, run {header.run_id}{itself}"
         )
     if name == OWN_BASELINE_ARM:
-        image = header.options.image
-        return f"{image.reference if image else name}, measured in pairs with the candidate"
+        return f"{name}, measured in pairs with the candidate"
     return f"run {header.run_id} of {reference.header.created_at[:10]}"
 
 
@@ -207,12 +227,35 @@ def software_facts(run: Run) -> tuple[tuple[str, str], ...]:
     return tuple((name.replace("_", " "), ", ".join(values)) for name, values in found.items() if values)
 
 
+def build_of(host: Host, options: RunOptions | None = None) -> str:
+    """What was measured, in words: an image, or a commit with the source tree and the interpreter, as far as known."""
+    options = options or RunOptions()
+    if options.image is not None:
+        return _image(options.image)
+    commit, plus, _ = (host.ssdbench_commit or "").partition("+")
+    named = f"commit {commit[:12]}{' with uncommitted changes' if plus else ''}" if commit else ""
+    parts = (named or f"ssdbench {host.ssdbench_version}", options.source, options.measured_by)
+    return ", ".join(part for part in parts if part)
+
+
+def _image(image: ContainerImage) -> str:
+    name = image.digest or image.id
+    return image.reference + (f" ({name[:19]})" if name else "")
+
+
+def _budget(run: Run, comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    """The time that an interleaved run was given, and how many cases it left undecided."""
+    budget = run.header.options.budget
+    if budget is None:
+        return ()
+    undecided = sum(any(note.startswith("undecided") for note in case.notes) for case in comparison.cases)
+    ended = f", used up with {pluralize(undecided, 'case')} undecided" if undecided else ", which was enough"
+    return (("Time budget", f"{budget}{ended}"),)
+
+
 def place_facts(run: Run) -> tuple[tuple[str, str], ...]:
     """The image and the cluster's nodes that measured a run, where it was not its host that did."""
     options, facts = run.header.options, []
-    if options.image is not None:
-        name = options.image.digest or options.image.id
-        facts.append(("Container", options.image.reference + (f" ({name[:19]})" if name else "")))
     if options.slurm is not None:
         networks = [record.measurement.network for record in run.records if record.measurement]
         nodes = sorted({host for network in networks if network for host in network.rank_hosts})

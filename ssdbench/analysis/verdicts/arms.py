@@ -35,9 +35,14 @@ def split_arms(run: Run) -> tuple[Run, Run]:
         replace(run, records=tuple(record for record in last.values() if record.arm == arm))
         for arm in ("baseline", "candidate")
     )
-    image = run.header.baseline_arm.image if run.header.baseline_arm else None
-    options = replace(run.header.options, image=image)
-    return replace(baseline, header=replace(run.header, options=options)), candidate
+    arm = run.header.baseline_arm
+    if arm is None:
+        return replace(baseline, header=replace(run.header, options=replace(run.header.options, image=None))), candidate
+    options = replace(run.header.options, image=arm.image, measured_by=arm.python, source=arm.source)
+    host = run.header.host
+    if arm.image is None:  # images have the candidate's source mounted
+        host = replace(host, ssdbench_commit=arm.commit)
+    return replace(baseline, header=replace(run.header, options=options, host=host)), candidate
 
 
 def last_attempts(run: Run) -> Run:

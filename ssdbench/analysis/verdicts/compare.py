@@ -100,8 +100,9 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
         return judge({key: launches[key] for key in cases}, settings)
 
     wanted = next_pairs(launches, settings)
+    within = f" within the time budget of {run.header.options.budget}" if run.header.options.budget else ""
     missing = {
-        key: f"undecided: the plan asks for {pairs(more.pairs, 'more ')}, continue with `ssdbench run --resume`"
+        key: f"undecided{within}: the plan asks for {pairs(more.pairs, 'more ')}, continue with `ssdbench run --resume`"
         for key, more in wanted.items()
     }
     return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)

@@ -109,11 +109,11 @@ def test_without_an_evaluation_after_the_decay_the_last_one_counts(changes: dict
 def test_what_is_needed_is_said_and_is_enough():
     verdict = judged(a_training(99, 0.25 * 0.99))
     assert verdict.more_candidate_seeds == 1
-    assert "needs 1 more candidate seed" in verdict.sentence
+    assert "1 more candidate seed would decide it" in verdict.sentence
     wide = a_distribution(some_seeds(10, relative_sd=0.01))
     verdict = judge(candidates(a_training(99, 0.25 * 0.98)), wide)
     assert verdict.more_candidate_seeds is None
-    assert f"needs {verdict.more_seeds_on_both_sides} more on each side" in verdict.sentence
+    assert f"do not help, {verdict.more_seeds_on_both_sides} more on each side would" in verdict.sentence
     wider = a_distribution(some_seeds(10, relative_sd=0.02))
     assert "100 more seeds on each side would not help" in judge(candidates(a_training(99, 0.245)), wider).sentence
 

@@ -102,22 +102,65 @@ def test_a_run_in_an_image_over_a_cluster_says_in_which_and_where():
     run = a_run(options=RunOptions(image=image, slurm=SlurmOptions()))
     network = Network(rank_hosts=("n2", "n1"), backend="nccl")
     measured = replace(run, records=(a_record(measurement=a_measurement(network=network)),))
-    places = (("Container", "bench:24.09 (sha256:bbbbbbbbbbbb)"), ("Nodes", "n1, n2"))
-    assert report_of(measured, None).places == places
-    assert all(value in render_report(report_of(measured, None)) for _, value in places)
+    found = report_of(measured, None)
+    assert found.builds == (("Candidate", "bench:24.09 (sha256:bbbbbbbbbbbb)"),)
+    assert found.places == (("Nodes", "n1, n2"),)
+    assert all(value in render_report(found) for _, value in (*found.builds, *found.places))
     assert report_of(a_run(), None).places == ()
 
-    night = interleaved_run()
+    paired = interleaved_run()
     baseline_arm = BaselineArm(python="python", source="/ssdbench", image=replace(image, reference="bench:24.08"))
-    baseline, candidate = split_arms(replace(night, header=replace(night.header, baseline_arm=baseline_arm)))
-    said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
-    assert said.reference == "bench:24.08, measured in pairs with the candidate"
+    options = replace(paired.header.options, image=image)
+    paired = replace(paired, header=replace(paired.header, baseline_arm=baseline_arm, options=options))
+    baseline, candidate = split_arms(paired)
+    found = report_on(candidate, baseline, compare_arms(paired, paired.header.settings), {})
+    assert found.reference == "the interleaved baseline, measured in pairs with the candidate"
+    assert [build for _, build in found.builds] == [f"bench:24.0{n} (sha256:bbbbbbbbbbbb)" for n in (8, 9)]
 
 
-def test_an_interleaved_night_is_told_by_its_arms_and_stages():
-    night = interleaved_run()
-    baseline, candidate = split_arms(night)
-    said = report_on(candidate, baseline, compare_arms(night, night.header.settings), {})
+def test_two_checkouts_are_named_and_are_never_called_equal():
+    paired = interleaved_run()
+    arm = BaselineArm(python="/old/python", source="/old", commit=f"{'a' * 40}+dirty")
+    options = replace(paired.header.options, measured_by="/new/python", source="/new", budget="30m")
+    host = replace(paired.header.host, ssdbench_commit="b" * 40)
+    paired = replace(paired, header=replace(paired.header, baseline_arm=arm, options=options, host=host))
+    baseline, candidate = split_arms(paired)
+    comparison = compare_arms(paired, paired.header.settings)
+    found = report_on(candidate, baseline, comparison, {})
+    assert found.builds == (
+        ("Baseline", "commit aaaaaaaaaaaa with uncommitted changes, /old, /old/python"),
+        ("Candidate", "commit bbbbbbbbbbbb, /new, /new/python"),
+    )
+    assert {"ssdbench commit", "source", "interpreter"} <= {item.name for item in comparison.differences}
+    assert found.places == (("Time budget", "30m, used up with 6 cases undecided"),)
+
+
+def test_a_time_budget_that_ended_a_run_is_named():
+    paired = interleaved_run(pairs=1)
+    options = replace(paired.header.options, budget="5m")
+    paired = replace(paired, header=replace(paired.header, options=options))
+    baseline, candidate = split_arms(paired)
+    comparison = compare_arms(paired, paired.header.settings)
+    undecided = sum(bool(case.notes) and case.notes[-1].startswith("undecided") for case in comparison.cases)
+    assert undecided > 1
+    assert any("undecided within the time budget of 5m: the plan" in note for c in comparison.cases for note in c.notes)
+    found = report_on(candidate, baseline, comparison, {})
+    assert found.places == (("Time budget", f"5m, used up with {undecided} cases undecided"),)
+
+
+def test_a_brief_report_has_the_details_of_what_got_worse_or_failed():
+    paired = interleaved_run()
+    baseline, candidate = split_arms(paired)
+    comparison = compare_arms(paired, paired.header.settings)
+    found = report_on(candidate, baseline, comparison, {}, detailed=False)
+    assert [case.judged.verdict.status for case in found.cases] == [Status.REGRESSED] * 4 + [Status.FAILED]
+    assert len(found.comparison.cases) == 60
+
+
+def test_an_interleaved_run_has_both_arms_and_stages():
+    paired = interleaved_run()
+    baseline, candidate = split_arms(paired)
+    said = report_on(candidate, baseline, compare_arms(paired, paired.header.settings), {})
     assert said.code is ExitCode.REGRESSED
     worst = said.cases[0]
     assert [len([x for x in worst.launches if (x.side, x.stage) == key]) for key in (
