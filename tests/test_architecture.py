@@ -72,7 +72,10 @@ PLACES = {
     "pytest": {"pytest_plugin.py"},
     "jinja2": {"report/page.py"},
     "PIL": {"harness/pictures.py", "ssd", "worker", "workloads"},
-    "markupsafe": {"report/svg.py", "report/case_charts.py", "report/change_charts.py", "report/curves.py"},
+    "markupsafe": {
+        *("report/svg.py", "report/case_charts.py", "report/change_charts.py", "report/curves.py", "report/page.py"),
+        *("report/seed_charts.py", "report/trend_charts.py"),
+    },
     "sqlite3": set(),  # through sqlalchemy alone
     "sqlalchemy": {"harness/stores/sql"},
     "alembic": {"harness/stores/sql"},
