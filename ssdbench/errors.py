@@ -34,7 +34,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.BAD_DATA: "a data set or checkpoint is wrong",
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
     ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
-    ExitCode.INTERRUPTED: "interrupted; `run --resume` continues",
+    ExitCode.INTERRUPTED: "interrupted; what is done is kept (`--resume` continues)",
 }
 
 

@@ -53,7 +53,11 @@ def bisect(
     reference = inspect_shown(containers, images[0])
     if reference.failure is not None:
         raise EnvironmentLacksError(f"nothing can be compared with {images[0]}: {reference.failure.message}")
-    store, suite, display = options.store(), options.image_suite(containers), TerminalDisplay()
+    store, suite, display = (
+        options.store(),
+        options.image_suite(containers),
+        TerminalDisplay(continue_with="the same command"),
+    )
     plan = suite.setup_in(reference, baseline=reference).plan
     if len(plan.cases) != 1:
         raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are selected: choose one with --case")

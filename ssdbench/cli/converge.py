@@ -124,7 +124,11 @@ def check(
     candidates = candidates_of(measured)
     if not store.has(baseline):
         there = ", ".join(header.name for header in store.headers()) or "none yet"
-        print_text(f"ssdbench: no distribution {baseline!r} in {store.name}; there are: {there}", stderr=True)
+        print_text(
+            f"ssdbench: no distribution {baseline!r} in {store.name}; there are: {there} "
+            "(`ssdbench converge accept` makes one)",
+            stderr=True,
+        )
         raise typer.Exit(ExitCode.NOT_COVERED)
     distribution = store.load(baseline)
     verdict = judge_seeds(candidates, distribution, epoch=epoch, margin=margin)

@@ -32,9 +32,14 @@ LookOut = Callable[[Sequence[Record]], InterimState]
 class TerminalDisplay:
     """Shows what a workflow does, on standard output; the making of images on standard error."""
 
-    def __init__(self, store_words: str = "") -> None:
-        """`store_words` are the options that name the store in a command to continue with."""
+    def __init__(self, store_words: str = "", *, continue_with: str | None = None) -> None:
+        """What to say of a run that is not finished.
+
+        `store_words` are the options that name the store in a command; `continue_with` says what continues the run
+        where `run --resume` does not.
+        """
         self._store_words = store_words
+        self._continue_with = continue_with
 
     def message(self, text: str) -> None:
         console = Terminal()
@@ -46,7 +51,8 @@ class TerminalDisplay:
     def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
         measured_before = len(begun.run.records)
         look_out = outlook_of(begun.header)
-        return run_progress(begun.header, begun.forecast(), measured_before, look_out, self._store_words)
+        resume = self._continue_with or f"`ssdbench run --resume --run {begun.header.run_id}{self._store_words}`"
+        return run_progress(begun.header, begun.forecast(), resume, measured_before, look_out)
 
     def judged(self, comparison: Comparison, code: ExitCode) -> None:
         console = Terminal()
@@ -109,14 +115,14 @@ def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
 def run_progress(
     header: RunHeader,
     prediction: Forecast,
+    continue_with: str,
     measured_before: int = 0,
     look_out: LookOut | None = None,
-    store_words: str = "",
 ) -> Iterator[Observer]:
     """Watches a run; at its end, even after an error, prints how to continue with what is not measured.
 
-    `look_out` estimates what is decided in an interleaved run after these records, `store_words` names the store in the
-    command that continues.
+    `continue_with` names the command that continues. `look_out` estimates what is decided in an interleaved run after
+    these records.
     """
     console = Terminal()
     console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
@@ -132,10 +138,8 @@ def run_progress(
             yield watch
     finally:
         if watch.launches_left:
-            console.say(
-                f"{pluralize(watch.launches_left, 'launch', 'launches')} not measured; continue with "
-                f"`ssdbench run --resume --run {header.run_id}{store_words}`"
-            )
+            left = pluralize(watch.launches_left, "launch", "launches")
+            console.say(f"{left} not measured; continue with {continue_with}")
 
 
 def live_display(console: Terminal) -> Progress:

@@ -254,4 +254,7 @@ def _newest_unfinished(store: Store, suite: str | None, is_unfinished: Callable[
         if is_unfinished(run):
             return run
     of_suite = f" of suite {suite}" if suite else ""
-    raise StoreError(f"{store.name} holds no unfinished run{of_suite}: start one without --resume")
+    raise StoreError(
+        f"{store.name} holds no unfinished run{of_suite} of this kind: start one without --resume (`ssdbench run` "
+        "measures speed, `ssdbench converge` trains; `ssdbench runs` lists both)"
+    )

@@ -59,7 +59,7 @@ def _answer(comparison: Comparison, code: ExitCode) -> Text:
 def _context(comparison: Comparison) -> Text:
     against = f"against {comparison.baseline}"
     if comparison.baseline_run_id is None:
-        against = f"no baseline {comparison.baseline} for this hardware yet: see `ssdbench baseline accept --help`"
+        against = f"no baseline {comparison.baseline} for this hardware yet: `ssdbench baseline accept` makes one"
     elif comparison.baseline != OWN_BASELINE_ARM and comparison.baseline_run_id == comparison.run_id:
         against += ", which is this run itself"
     elif comparison.baseline_run_id not in (comparison.baseline, comparison.run_id):

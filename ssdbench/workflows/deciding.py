@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from ssdbench.analysis.verdicts.arms import launches_by_case
 from ssdbench.analysis.verdicts.interim import InterimState, interim_state
 from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
+from ssdbench.errors import StoreError, StoreUnreachableError
 from ssdbench.harness.baseline_arm import parse_duration
 from ssdbench.harness.launch_loop import LaunchLoop
 from ssdbench.harness.runner import AskRule, run_candidates, run_pairs, run_plan
@@ -21,8 +22,19 @@ def name_of_reference(store: Store, baseline: str | None) -> str:
         StoreError: `baseline` is neither a baseline nor a run.
     """
     name = baseline or DEFAULT_BASELINE
-    if name not in {header.name for header in store.list_baselines()}:
+    if name in {header.name for header in store.list_baselines()}:
+        return name
+    try:
         store.load(name)
+    except StoreUnreachableError:
+        raise
+    except StoreError as error:
+        if baseline is not None:
+            raise StoreError(f"no baseline {name!r} in {store.name}, and as a run: {error}") from None
+        raise StoreError(
+            f"{store.name} has no baseline that could decide: measure without --until-decided and accept the run, or "
+            "measure both builds now with --decide"
+        ) from None
     return name
 
 

@@ -54,7 +54,7 @@ def predict_steps(
     skipped = {case.key: reason for case in cases if (reason := no_roofline_reason(case, None))}
     wanted = [case for case in cases if case.key not in skipped]
     if not wanted:
-        raise UsageError(next(iter(skipped.values()), "the run has no measurement"))
+        raise UsageError(next(iter(skipped.values()), "the run measured no speed: give one of `ssdbench run`"))
     known = None if source.measure else _ceilings(source, wanted[0].device, run)
     kind = wanted[0].device if source.measure else None
     operations, measured = trace_steps(inspect_python(python).executable, wanted, kind, on_progress)

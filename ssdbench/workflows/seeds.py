@@ -7,6 +7,7 @@ from pathlib import Path
 from ssdbench.analysis.convergence.distribution import distribution_from
 from ssdbench.analysis.convergence.early_gate import judge_early
 from ssdbench.analysis.convergence.judge import judge
+from ssdbench.analysis.convergence.seeds import remedy_of
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.run_setup import RunSetup
@@ -87,7 +88,8 @@ def finished_trainings(candidates: Sequence[SeedResult]) -> tuple[list[Training]
     for candidate in candidates:
         if candidate.training is None or candidate.recipe is None or candidate.failure:
             raise UsageError(
-                f"launch {candidate.launch}: {candidate.failure}; a stability table needs trainings that ended normally"
+                f"launch {candidate.launch}: {candidate.failure}; a stability table needs whole trainings: "
+                f"{remedy_of(candidate)}"
             )
     precision = candidates[0].recipe.case.precision if candidates and candidates[0].recipe else ""
     return [candidate.training for candidate in candidates if candidate.training is not None], precision

@@ -121,7 +121,9 @@ def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it
     assert "1 launch not measured" in words
     (undecided,) = cases_of(ssdbench("compare", "latest", "--json"))
     assert "a verdict needs at least 2 on each side" in undecided["verdict"]["sentence"]
-    assert undecided["notes"] == ["undecided: the plan asks for 1 more pair, continue with `ssdbench run --resume`"]
+    assert undecided["notes"] == [
+        f"undecided: the plan asks for 1 more pair, continue with `ssdbench run --resume --run {before.header.run_id}`"
+    ]
     assert f"continue with `ssdbench run --resume --run {before.header.run_id}`" in words
     assert latest(tmp_path).records == before.records
     refused = ssdbench("baseline", "accept", "latest", "--reason", "too early")

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -10,15 +11,28 @@ from rich.console import Console
 from ssdbench.analysis.verdicts.interim import InterimState
 from ssdbench.cli import progress, training_progress
 from ssdbench.cli.printing import Terminal
-from ssdbench.cli.progress import run_progress
+from ssdbench.cli.progress import TerminalDisplay, run_progress
 from ssdbench.cli.time_left import TimeLeft, range_text
+from ssdbench.cli.training_progress import TrainingDisplay
 from ssdbench.harness.forecast import Forecast
+from ssdbench.harness.machine.probe import Machine
+from ssdbench.harness.machine.worker_python import WorkerPython
+from ssdbench.harness.run_setup import RunSetup
+from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.case import Protocol
-from tests.builders import a_case, a_header, a_record
+from ssdbench.workflows.measuring import BegunRun
+from tests.builders import a_case, a_header, a_record, a_run
 from tests.cli.running import ssdbench
 from tests.trainings import CASE, a_training_run, some_seeds
 
 A = a_case()
+
+
+def a_setup() -> RunSetup:
+    header = a_header()
+    machine = Machine(hardware=header.hardware, host=header.host, cpu_has_bf16=True, no_gpu_reason=None)
+    worker = WorkerPython(executable="python", version="3.11", packages={}, has_cpp_compiler=True)
+    return RunSetup(machine=machine, worker=worker, plan=header.plan, options=header.options, settings=header.settings)
 
 
 def test_each_news_of_a_case_is_one_line_and_what_is_left_follows(capsys: pytest.CaptureFixture[str]):
@@ -29,7 +43,7 @@ def test_each_news_of_a_case_is_one_line_and_what_is_left_follows(capsys: pytest
     ]
     look = iter(seen)
     prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())
-    with run_progress(a_header(), prediction, look_out=lambda records: next(look)) as watch:
+    with run_progress(a_header(), prediction, "", look_out=lambda records: next(look)) as watch:
         for _ in seen:
             watch.round_finished(())
     assert capsys.readouterr().out.splitlines()[1:] == [
@@ -44,7 +58,7 @@ def test_how_many_steps_a_launch_has_is_shown_as_soon_as_it_is_known():
 
     in_seconds = a_case(protocol=Protocol(warmup_steps=2, steps=10, warmup_seconds=3.0, timed_seconds=5.0))
     prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())
-    with run_progress(a_header(), prediction) as watch:
+    with run_progress(a_header(), prediction, "") as watch:
         watch.launch_started(A, "launch 1")
         assert total(watch) == 12
         watch.launch_started(in_seconds, "launch 2")
@@ -74,7 +88,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_80_columns_have_a_bar_the_count_and_the_time_left_as_a_range(terminal: None):
     long = a_case(options={"a_long_option": "with a long value", "another": 12345})
     prediction = Forecast(launch_seconds={long.key: 100.0}, guessed=frozenset({long.key}))
-    with run_progress(a_header(cases=[long]), prediction, 1) as watch:
+    with run_progress(a_header(cases=[long]), prediction, "", 1) as watch:
         watch.remaining_changed([long.key, long.key])
         watch.launch_started(long, "launch 1")
         watch.event({"event": "step", "step": 2, "seconds": 1.0})
@@ -106,7 +120,7 @@ def test_80_columns_have_the_seed_and_the_time_that_all_seeds_take(terminal: Non
 
 def test_a_log_has_the_prediction_and_the_count_in_lines(capsys: pytest.CaptureFixture[str]):
     prediction = Forecast(launch_seconds={A.key: 100.0}, guessed=frozenset())
-    with run_progress(a_header(), prediction) as watch:
+    with run_progress(a_header(), prediction, "") as watch:
         watch.remaining_changed([A.key, A.key])
         watch.launch_finished(a_record(launch_seconds=90.0), "launch 1")
         watch.launch_finished(a_record(launch_seconds=99.0), "launch 2")
@@ -141,12 +155,18 @@ def test_a_guess_is_corrected_by_the_launches_that_have_ended():
     assert time.range(["a", "a"]) == pytest.approx((32.0, 50.0))
 
 
-def test_how_to_continue_names_the_store(capsys: pytest.CaptureFixture[str]):
-    prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())
-    with run_progress(a_header(), prediction, store_words=" --results there") as watch:
-        watch.remaining_changed([A.key])
-    expected = "1 launch not measured; continue with `ssdbench run --resume --run run-1 --results there`"
-    assert capsys.readouterr().out.splitlines()[-1] == expected
+def test_a_run_says_how_it_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    begun = BegunRun(setup=a_setup(), store=FileStore(tmp_path), run=a_run(), data=None, lock=Mock())
+    for display, command in (
+        (TerminalDisplay(" --results there"), "`ssdbench run --resume --run run-1 --results there`"),
+        (TerminalDisplay(continue_with="the same command"), "the same command"),  # a bisection
+        (TrainingDisplay(), "`ssdbench converge --resume --run run-1`"),
+    ):
+        with display.launches(begun) as watch:
+            watch.remaining_changed([A.key])
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.startswith(("1 launch not measured; continue with ", "1 seed not finished; continue with "))
+        assert last.endswith(command)
 
 
 def test_a_plan_shows_least_steps_and_least_seconds(tmp_path: Path):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ssdbench import __version__
 from ssdbench.analysis.differences import comparability_issues, differences
+from ssdbench.analysis.metrics import is_timed
 from ssdbench.analysis.verdicts.coverage import failures, unfit_cases
 from ssdbench.errors import UsageError
 from ssdbench.schema import SCHEMA_VERSION
@@ -150,6 +151,8 @@ def _unlike(earlier: Run, newest: Run) -> str | None:
 
 
 def _obstacle(run: Run) -> str | None:
+    if not all(is_timed(planned.case) for planned in run.header.plan.cases):
+        return "it trains for accuracy; accept its seeds with `ssdbench converge accept`"
     unfit = unfit_cases(run.records)
     broken = [_launch(record) for record, _ in failures(run.records) if record.case.key not in unfit]
     if broken:
@@ -159,7 +162,9 @@ def _obstacle(run: Run) -> str | None:
         return f"{shorten_list(invalid, 3)} not valid; measure again under the conditions of the run"
     missing = _missing(run)
     if missing:
-        return f"{shorten_list(missing, 3)} not measured; finish it with `ssdbench run --resume`"
+        return (
+            f"{shorten_list(missing, 3)} not measured; finish it with `ssdbench run --resume --run {run.header.run_id}`"
+        )
     measured = [record for record in run.records if record.measurement]
     if not measured:
         return "it measured nothing; every case was skipped, or does not fit"

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from ssdbench.analysis.convergence.judge import final_epochs
-from ssdbench.analysis.convergence.seeds import aps, asked_evaluations, candidates_of, fault_of, recipe_differences
+from ssdbench.analysis.convergence.seeds import (
+    aps,
+    asked_evaluations,
+    candidates_of,
+    fault_of,
+    recipe_differences,
+    remedy_of,
+)
 from ssdbench.errors import UsageError
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.convergence import MINIMUM_SEEDS, DistributionHeader, SeedDistribution, SeedResult
@@ -48,7 +55,7 @@ def _refuse_unsound(candidates: Sequence[SeedResult]) -> None:
         if fault is None and training is not None:
             fault = _useless(training)
         if fault:
-            raise UsageError(f"{fault}; a baseline takes seeds that ended well, so repair the cause and train it again")
+            raise UsageError(f"{fault}; a baseline takes seeds that ended well: {remedy_of(candidate)}")
         assert training is not None
         assert recipe is not None
         assert first is not None

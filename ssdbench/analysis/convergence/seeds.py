@@ -34,6 +34,13 @@ def candidates_of(run: Run) -> tuple[SeedResult, ...]:
     return tuple(_candidate(run, launch, last.get(launch)) for launch in sorted(planned | last.keys()))
 
 
+def remedy_of(seed: SeedResult) -> str:
+    """What gives a seed that has a fault a whole training: a run that is resumed does not repeat what failed."""
+    if seed.failure == NOT_RUN:
+        return "`ssdbench converge --resume` trains it"
+    return "repair the cause, and train seeds in a new run"
+
+
 def accuracy_case(run: Run) -> Case:
     """The one case that a run trains for accuracy.
 

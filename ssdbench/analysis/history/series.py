@@ -82,7 +82,7 @@ def find_cases(cases: Sequence[CaseHistory], asked: str) -> tuple[CaseHistory, .
         UsageError: none; the sentence names those that there are.
     """
     if not cases:
-        raise UsageError(f"no case {asked!r}: nothing was measured yet; begin with `ssdbench run`")
+        raise UsageError(f"no case {asked!r}: no speed was measured yet; begin with `ssdbench run`")
     exact = tuple(case for case in cases if asked in (case.case_key, case.title))
     words = asked.casefold().split()
     whole = tuple(case for case in cases if set(words) <= {*re.split(r"[\s-]+", _name(case))})

@@ -203,7 +203,7 @@ def _spread(items: Sequence[T], most: int) -> list[T]:
 def _reference(reference: Baseline | Run | None, comparison: Comparison) -> str:
     name = comparison.baseline
     if reference is None:
-        return f"no baseline {name} for this hardware yet: see `ssdbench baseline accept --help`"
+        return f"no baseline {name} for this hardware yet: `ssdbench baseline accept` makes one"
     header = reference.header
     if isinstance(reference, Baseline):
         itself = ", which is this run itself" if header.run_id == comparison.run_id else ""

@@ -137,7 +137,8 @@ def _absent(planned: Sequence[PlannedCase], records: Sequence[Record]) -> Cell |
     reasons = [item.skip_reason for item in planned if item.skip_reason] + unsupported
     if reasons:
         return Cell(word="skipped", note=reasons[0])
-    return Cell(word="not run", note="planned, not measured: `ssdbench run --resume` continues")
+    verb = "converge" if any(item.case.workload == "accuracy" for item in planned) else "run"
+    return Cell(word="not run", note=f"planned, not measured: `ssdbench {verb} --resume` continues")
 
 
 def _metric_cell(metric: str, records: Sequence[Record]) -> Cell:

@@ -101,8 +101,9 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
 
     wanted = next_pairs(launches, settings)
     within = f" within the time budget of {run.header.options.budget}" if run.header.options.budget else ""
+    resume = f"`ssdbench run --resume --run {run.header.run_id}`"
     missing = {
-        key: f"undecided{within}: the plan asks for {pairs(more.pairs, 'more ')}, continue with `ssdbench run --resume`"
+        key: f"undecided{within}: the plan asks for {pairs(more.pairs, 'more ')}, continue with {resume}"
         for key, more in wanted.items()
     }
     return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)

@@ -75,7 +75,7 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
     if skip_reason:
         return Status.SKIPPED, skip_reason + ("; the baseline has this case" if expected else "")
     if not ended:
-        return Status.NOT_RUN, "planned, not measured: continue with `ssdbench run --resume`"
+        return Status.NOT_RUN, f"planned, not measured: continue with `ssdbench run --resume --run {run.header.run_id}`"
     if not measured:
         return Status.INCONCLUSIVE, f"every launch is invalid ({ended[0].invalid_reason}): measure it again"
     if not expected:

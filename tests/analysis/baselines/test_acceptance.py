@@ -31,7 +31,7 @@ def test_a_reason_is_needed(reason: str):
 
 
 def test_an_unfinished_run_is_refused_with_the_launches_it_lacks():
-    with pytest.raises(UsageError, match=r"bs2-t1 launch 2 not measured; finish it with `ssdbench run --resume`"):
+    with pytest.raises(UsageError, match=r"bs2-t1 launch 2 not measured; finish it with `ssdbench run --resume --run"):
         accept(a_run((A, (0.1, 0.1))))
 
 

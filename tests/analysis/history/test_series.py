@@ -115,7 +115,7 @@ def test_cases_are_found_by_key_title_or_a_part_of_either():
         find_case(cases, "resnet")
     with pytest.raises(UsageError, match=f"no case 'bert' was measured; there are {B.key}, {A.key}"):
         find_case(cases, "bert")
-    with pytest.raises(UsageError, match="nothing was measured yet"):
+    with pytest.raises(UsageError, match="no speed was measured yet"):
         find_case((), "bert")
 
 
