@@ -9,8 +9,8 @@ from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.coverage import unfit_cases
 from ssdbench.cli.creep import print_creep
 from ssdbench.cli.help import DECIDING, OUTPUT, STORING, VerbApp, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
-from ssdbench.cli.printing import Terminal, print_line
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
+from ssdbench.cli.printing import Terminal, print_data, print_line
 from ssdbench.cli.streams import say
 from ssdbench.cli.writing import STANDARD_OUTPUT, write
 from ssdbench.errors import ExitCode, StoreError, UsageError
@@ -123,18 +123,27 @@ def show(
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Show the results of a baseline, their distance from the anchor, and its history, for all hardware that has it."""
-    store, console = open_store(results, store_url), Terminal()
+    store, console, shown = open_store(results, store_url), Terminal(), []
     for place in baselines.find_baselines(store, name, hardware):
         baseline, anchor = store.load_baseline(*place), store.load_anchor(*place)
         oldest = comparisons.case_figures(anchor.records) if anchor else ()
         figures, unfit = comparisons.case_figures(baseline.records), unfit_cases(baseline.records)
-        console.print(render_baseline(baseline, figures, oldest, unfit))
+        if as_json:
+            history = baseline.history
+            shown.append(
+                {"header": baseline.header, "cases": figures, "anchor": oldest, "unfit": unfit, "history": history}
+            )
+        else:
+            console.print(render_baseline(baseline, figures, oldest, unfit))
+    if as_json:
+        print_data({"baselines": shown})
 
 
 @app.command(name="list")
-def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
+def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_json: Json = False) -> None:
     """List all baselines."""
     store = open_store(results, store_url)
     headers = store.list_baselines()
@@ -142,7 +151,10 @@ def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> 
         raise StoreError(
             f"{store.name}: no baseline yet; accept a run with `ssdbench baseline accept RUN --reason ...`"
         )
-    Terminal().print(render_baselines(headers))
+    if as_json:
+        print_data({"baselines": headers})
+    else:
+        Terminal().print(render_baselines(headers))
 
 
 @app.command()
@@ -152,10 +164,15 @@ def diff(
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Show what differs between two baselines, or a baseline and a run; without a verdict, so the exit code is 0."""
     store = open_store(results, store_url)
-    Terminal().print(render_diff(baselines.compare_two(store, left, right, hardware, say), left, right))
+    found = baselines.compare_two(store, left, right, hardware, say)
+    if as_json:
+        print_data(found)
+    else:
+        Terminal().print(render_diff(found, left, right))
 
 
 @app.command()
@@ -164,17 +181,23 @@ def verify(
     hardware: HardwareKey = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Check that stored baselines are complete and in the right place; exit code 2 if one is not."""
     store, console = open_store(results, store_url), Terminal()
-    wrong = 0
-    for key, found_name in baselines.find_baselines(store, name, hardware):
-        found = baselines.check_baseline(store, key, found_name)
-        wrong += len(found)
-        print_line(console, f"{found_name} for {key}: {'complete' if not found else ''}".rstrip())
-        for sentence in found:
-            print_line(console, f"  {sentence}")
-    if wrong:
+    faults = {
+        place: list(baselines.check_baseline(store, *place))
+        for place in baselines.find_baselines(store, name, hardware)
+    }
+    if as_json:
+        checked = [{"hardware_key": key, "name": found, "faults": said} for (key, found), said in faults.items()]
+        print_data({"baselines": checked})
+    else:
+        for (key, found_name), found in faults.items():
+            print_line(console, f"{found_name} for {key}: {'complete' if not found else ''}".rstrip())
+            for sentence in found:
+                print_line(console, f"  {sentence}")
+    if any(faults.values()):
         raise typer.Exit(ExitCode.USAGE)
 
 

@@ -9,7 +9,7 @@ from ssdbench.analysis.convergence.seeds import candidates_of
 from ssdbench.analysis.convergence.stability import stability
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, RunName, StoreUrl, open_store
-from ssdbench.cli.printing import Terminal, print_json, print_line
+from ssdbench.cli.printing import Terminal, print_data, print_json, print_line
 from ssdbench.cli.streams import print_text, say
 from ssdbench.cli.suite_options import TrainingOptions, TrustRun, takes_options
 from ssdbench.cli.training_progress import TrainingDisplay
@@ -163,7 +163,7 @@ def accept(
 
 
 @app.command(name="list")
-def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
+def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_json: Json = False) -> None:
     """List all distributions."""
     store = DistributionStore(open_store(results, store_url).archive)
     headers = store.headers()
@@ -171,14 +171,23 @@ def list_all(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> 
         raise StoreError(
             f"{store.name}: there are no distributions yet; accept seeds with `ssdbench converge accept RUN --name ...`"
         )
-    Terminal().print(render_distributions(headers))
+    if as_json:
+        print_data({"distributions": headers})
+    else:
+        Terminal().print(render_distributions(headers))
 
 
 @app.command()
-def show(name: NameArgument, results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
+def show(
+    name: NameArgument, results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_json: Json = False
+) -> None:
     """Show one distribution: what was trained, why it was accepted, and its stability."""
     distribution = DistributionStore(open_store(results, store_url).archive).load(name)
-    Terminal().print(render_distribution(distribution.header, stability(distribution.seeds)))
+    row = stability(distribution.seeds)
+    if as_json:
+        print_data({"header": distribution.header, "stability": row})
+    else:
+        Terminal().print(render_distribution(distribution.header, row))
 
 
 @app.command()
@@ -186,6 +195,7 @@ def table(
     source: Annotated[str, argument("A run, or the name of a distribution.", "RUN|NAME")],
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Print the stability table of NVIDIA's model card: the final mAP over seeds, computed from their curves."""
     measured = open_store(results, store_url)
@@ -196,13 +206,20 @@ def table(
     else:
         trainings, precision = finished_trainings(candidates_of(load_run(measured, source, say)))
     row = stability(trainings)
-    Terminal().print(render_stability({precision: row}, conditions_of(row)))
+    if as_json:
+        print_data({"precision": precision, "stability": row})
+    else:
+        Terminal().print(render_stability({precision: row}, conditions_of(row)))
 
 
 @app.command()
-def published(results: Results = DEFAULT_RESULTS) -> None:
+def published(results: Results = DEFAULT_RESULTS, as_json: Json = False) -> None:
     """Show the accuracy that NVIDIA published for each container, with the errors found in the tables."""
-    Terminal().print(render_published(published_trainings(load_published(results))))
+    found = published_trainings(load_published(results))
+    if as_json:
+        print_data({"trainings": found})
+    else:
+        Terminal().print(render_published(found))
 
 
 def _print_plan(setup: RunSetup) -> None:

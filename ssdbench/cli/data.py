@@ -7,7 +7,8 @@ import typer
 from rich.table import Table
 
 from ssdbench.cli.help import VerbApp, argument, option
-from ssdbench.cli.printing import Terminal
+from ssdbench.cli.options import Json
+from ssdbench.cli.printing import Terminal, print_data
 from ssdbench.cli.progress import data_progress
 from ssdbench.cli.streams import print_text
 from ssdbench.errors import ExitCode
@@ -41,10 +42,13 @@ def synth(
 
 
 @app.command()
-def verify(folder: Folder, python: Python = None) -> None:
+def verify(folder: Folder, python: Python = None, as_json: Json = False) -> None:
     """Check the annotations and decode every image; exit code 7 if a fault would make a measurement wrong."""
     with data_progress() as on_progress:
         report = datasets.verify(inspect_python(python).executable, folder, on_progress)
+    if as_json:
+        print_data(report)
+        raise typer.Exit(ExitCode.BAD_DATA if report["errors"] else ExitCode.OK)
     console = Terminal()
     console.print(_summary(report))
     for finding in report["findings"]:

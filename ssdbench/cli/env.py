@@ -1,9 +1,10 @@
 """`ssdbench env`: what can be measured on this machine, and what is missing."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from ssdbench.cli.help import MEASURING, option
-from ssdbench.cli.printing import Part, Terminal
+from ssdbench.cli.options import Json
+from ssdbench.cli.printing import Part, Terminal, print_data
 from ssdbench.harness.machine.probe import Machine, probe_machine
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import skip_reason
@@ -19,10 +20,15 @@ def env(
         str | None,
         option("Interpreter that would measure; default: that of ssdbench.", metavar="FILE", panel=MEASURING),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Report what can be measured on this machine, and what is missing."""
     machine, console = probe_machine(), Terminal()
     worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count))
+    if as_json:
+        can = {name: _abilities(name, machine, worker) for name in get_args(DeviceKind)}
+        print_data({"machine": machine, "interpreter": worker, "why_not": can})
+        return
     for sentence in [*_machine_lines(machine), *_worker_lines(worker)]:
         console.say(sentence)
     kinds: dict[str, DeviceKind] = {"a GPU": "cuda", "the CPU": "cpu"}

@@ -9,8 +9,8 @@ from rich.text import Text
 from ssdbench.analysis.history.series import measured_cases
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
-from ssdbench.cli.printing import Terminal, print_document
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
+from ssdbench.cli.printing import Terminal, print_data, print_document
 from ssdbench.cli.streams import print_text, say
 from ssdbench.cli.writing import write_text
 from ssdbench.errors import UsageError
@@ -53,6 +53,7 @@ def history(
     ] = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Show cases over time with their change points; without CASE, list the measured cases.
 
@@ -60,15 +61,19 @@ def history(
     and do not affect the exit code. Different hardware, workload versions, protocols and images form separate series.
     --html writes pages about all cases (or CASE) and a report of every run.
     """
-    if as_csv and html:
-        raise UsageError("--csv and --html are two outputs; choose one")
+    if sum(map(bool, (as_csv, as_json, html))) > 1:
+        raise UsageError("--csv, --json and --html are outputs of their own; choose one")
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists the measured ones")
     store, console = open_store(results, store_url), Terminal()
     whole = load_all_runs(store, say)
     runs = [last_attempts(run) for run in whole]
     if case is None and html is None:
-        console.print(render_cases(measured_cases(runs)))
+        cases = measured_cases(runs)
+        if as_json:
+            print_data({"cases": cases})
+        else:
+            console.print(render_cases(cases))
         return
     found = select_series(runs, case, by=by, metric=metric, hardware=hardware)
     trained = trained_runs(whole, hardware) if html is not None and case is None else []
@@ -80,6 +85,9 @@ def history(
     every = [series for of_case in found.values() for series in of_case]
     if as_csv:
         print_document(csv_of(every))
+        return
+    if as_json:
+        print_data({"series": every})
         return
     for number, series in enumerate(every):
         console.print(*([Text()] if number else []), render_series(series, console.width), sep="\n")

@@ -3,7 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
-from ssdbench.cli.printing import Terminal
+from ssdbench.cli.options import Json
+from ssdbench.cli.printing import Terminal, print_data
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.harness.forecast import Forecast
 from ssdbench.harness.run_setup import RunSetup, new_setup, require_speed
@@ -13,7 +14,7 @@ from ssdbench.workflows.measuring import predict
 
 
 @takes_options
-def plan(options: SuiteOptions) -> None:
+def plan(options: SuiteOptions, as_json: Json = False) -> None:
     """Print the plan of a suite or an ad hoc grid for this machine, without measuring.
 
     A LIST is one value, or several separated by commas.
@@ -21,7 +22,11 @@ def plan(options: SuiteOptions) -> None:
     suite = options.suite()
     setup = new_setup(suite, options.run_options(suite), options.seed)
     require_speed(setup.plan)
-    print_plan(setup, predict(options.store(), setup))
+    prediction = predict(options.store(), setup)
+    if as_json:
+        print_data(_as_json(setup, prediction))
+    else:
+        print_plan(setup, prediction)
 
 
 def print_plan(setup: RunSetup, prediction: Forecast) -> None:
@@ -72,3 +77,25 @@ def _print_skipped(terminal: Terminal, reason: str, titles: list[str], *, is_all
 def _steps(protocol: Protocol) -> str:
     steps = f"{protocol.warmup_steps} + {protocol.steps}"
     return steps + (f", {protocol.warmup_seconds:g} + {protocol.timed_seconds:g} s" if protocol.in_seconds else "")
+
+
+def _as_json(setup: RunSetup, prediction: Forecast) -> dict[str, object]:
+    cases = [
+        {
+            "case_key": planned.case.key,
+            "title": planned.case.title,
+            "skip_reason": planned.skip_reason,
+            "protocol": planned.case.protocol,
+            "predicted_launch_seconds": prediction.launch_seconds.get(planned.case.key),
+            "is_guessed": planned.case.key in prediction.guessed,
+        }
+        for planned in setup.plan.cases
+    ]
+    return {
+        "suite": setup.plan.suite,
+        "hardware_key": setup.machine.hardware.key,
+        "remarks": setup.machine.remarks,
+        "cases": cases,
+        "launches": len(setup.plan.order),
+        "predicted_seconds": prediction.total_seconds(setup.plan),
+    }

@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from ssdbench.cli.streams import GuardedStream
+from ssdbench.harness.stores.codec import plain_json
 from ssdbench.schema.plain_text import json_for_log, visible
 
 Part: TypeAlias = str | tuple[str, str]
@@ -45,6 +46,11 @@ def print_document(text: str, *, has_commands: bool = False) -> None:
 def print_json(text: str) -> None:
     """Print JSON that reads the same, with escapes for whatever a terminal or a CI system would act on."""
     print_document(json_for_log(text))
+
+
+def print_data(value: object) -> None:
+    """Print dataclasses, mappings and sequences of them as one line of JSON."""
+    print_json(plain_json(value))
 
 
 def print_line(console: Console, text: str) -> None:

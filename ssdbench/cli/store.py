@@ -6,7 +6,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from ssdbench.cli.help import STORING, VerbApp, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Results, StoreUrl, open_store
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
+from ssdbench.cli.printing import print_data
 from ssdbench.cli.streams import print_text
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.stores.distributions import DistributionStore
@@ -74,7 +75,7 @@ def sync(
 
 
 @app.command()
-def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> None:
+def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_json: Json = False) -> None:
     """Read everything in a store; report what cannot be read, with exit code 2."""
     store = open_store(results, store_url)
     distributions = DistributionStore(store.archive)
@@ -85,6 +86,10 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None) -> Non
         *_faults(lambda place: (store.load_anchor(*place), store.load_baseline(*place)), places),
         *_faults(distributions.load, names),
     ]
+    if as_json:
+        counts = {"runs": len(runs), "baselines": len(places), "distributions": len(names)}
+        print_data({"store": store.name, **counts, "faults": wrong})
+        raise typer.Exit(ExitCode.USAGE if wrong else ExitCode.OK)
     held = [pluralize(len(runs), "run"), pluralize(len(places), "baseline"), pluralize(len(names), "distribution")]
     print_text(f"{store.name}: {', '.join(held)}{'' if wrong else '; all readable'}")
     if wrong:

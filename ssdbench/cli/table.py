@@ -4,7 +4,8 @@ from enum import Enum
 from typing import Annotated
 
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, StoreUrl, open_store
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, OutputFile, Results, StoreUrl, open_store
+from ssdbench.cli.printing import print_data
 from ssdbench.cli.streams import say
 from ssdbench.cli.writing import STANDARD_OUTPUT, write, write_bytes
 from ssdbench.errors import UsageError
@@ -42,12 +43,15 @@ def table(
     output: OutputFile = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Print runs in the layout of NVIDIA's published tables: accuracy, stability, throughput, scaling, latency.
 
     Values are rounded to the digits that their launches support; a cell without a value says why. Runs on different
     hardware, software or images get separate tables. docs/tables.md defines the columns.
     """
+    if as_json and (layout != "terminal" or output is not None):
+        raise UsageError("--json prints JSON to standard output: omit --format and --output")
     if layout not in _FORMATS:
         raise UsageError(f"format {layout!r} is not known: choose from {', '.join(_FORMATS)}")
     if layout == PARQUET and output in (None, STANDARD_OUTPUT):
@@ -64,7 +68,9 @@ def table(
         store = open_store(results, store_url)
         measured = [load_run(store, name, say) for name in runs]
         tables = tables_against_published(measured, results, published) if against else measured_tables(measured)
-    if layout == PARQUET and output is not None:
+    if as_json:
+        print_data({"tables": tables})
+    elif layout == PARQUET and output is not None:
         from ssdbench.analysis.frames.cells import cells_frame
         from ssdbench.analysis.frames.files import to_parquet
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.resources import resource
@@ -101,6 +102,11 @@ _EXPORTED: Mapping[str, type] = {
 def dump(value: object) -> str:
     """One line of canonical JSON, without a line feed, for any dataclass of `schema`."""
     return _line(_without_empty_additions(_adapter(type(value)).dump_python(value)))
+
+
+def plain_json(value: object) -> str:
+    """One line of JSON for any dataclasses, mappings and sequences of them, as `dump` writes each."""
+    return _line(to_jsonable_python(value))
 
 
 def _without_empty_additions(plain: Any) -> Any:
