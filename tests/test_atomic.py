@@ -1,5 +1,6 @@
 """Whatever happens while a file or folder is written, nobody ever sees half of it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,66 @@ def test_a_process_killed_after_writing_and_before_the_rename_leaves_the_old_fil
     with atomic_file(target) as part:
         part.write_text("newer")
     assert target.read_text() == "newer"
-    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    target = tmp_path / "result.json"
+    write_and_be_killed(target, "file")
+    write_and_be_killed(target, "file")
+    old, recent = tmp_path.glob("result.json.*.part")
+    os.utime(old, (0, 0))
+    (tmp_path / "another.part").touch()
+    os.utime(tmp_path / "another.part", (0, 0))
+    write_and_be_killed(target, "file")
+    assert not old.exists()
+    assert recent.exists()
+    assert (tmp_path / "another.part").exists()
+
+
+def test_a_link_planted_at_the_temporary_name_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda count: "0" * 2 * count)  # as if it had been foreseen
+    target, victim = tmp_path / "result.json", tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f"result.json.{'0' * 16}.part").symlink_to(victim)
+    with pytest.raises(FileExistsError), atomic_file(target) as part:
+        part.write_text("new")
+    assert victim.read_text() == "precious"
+    assert not target.exists()
+
+
+def test_what_is_no_regular_file_is_written_in_place(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True)
+    with atomic_file(fifo) as part:
+        part.write_text("through the pipe")
+    assert reader.communicate(timeout=60)[0] == "through the pipe"
+    assert fifo.is_fifo()
+
+
+def test_a_link_stays_and_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere" / "result.json", tmp_path / "link"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for text in ("new", "newer"):
+        with atomic_file(link) as part:
+            part.write_text(text)
+        assert link.is_symlink()
+        assert target.read_text() == text
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_is_refused_and_stays(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), atomic_file(tmp_path / "."):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path) -> None:
+    target = tmp_path / ("é" * 127)
+    with atomic_file(target) as part:
+        part.write_text("new")
+    assert target.read_text() == "new"
 
 
 def test_a_process_killed_before_the_rename_leaves_no_folder_of_that_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ssdbench.cli.help import DECIDING, OUTPUT, STORING, VerbApp, argument, opti
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
 from ssdbench.cli.printing import Terminal, print_data, print_line
 from ssdbench.cli.streams import say
-from ssdbench.cli.writing import STANDARD_OUTPUT, write
+from ssdbench.cli.writing import is_standard_output, write
 from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.acceptance_note import render_note
@@ -85,7 +85,7 @@ def accept(
 
     Several runs are sessions of one build; a stored baseline of five sessions can show that a case is unchanged.
     """
-    store, console = open_store(results, store_url), Terminal(stderr=note == STANDARD_OUTPUT)
+    store, console = open_store(results, store_url), Terminal(stderr=note is not None and is_standard_output(note))
     measured = sessions_to_accept(store, [load_whole(store, run, say) for run in runs])
     with one_at_a_time(store, measured, name, release=release):
         changes = []

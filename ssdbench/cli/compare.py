@@ -21,7 +21,7 @@ from ssdbench.cli.options import (
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
 from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.cli.streams import say
-from ssdbench.cli.writing import STANDARD_OUTPUT
+from ssdbench.cli.writing import is_standard_output
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.terminal import render_comparison
@@ -66,7 +66,7 @@ def compare(
     write_outputs(outputs, comparison, code)
     if as_json:
         print_json(codec.dump(comparison))
-    elif STANDARD_OUTPUT not in [path for _, path in outputs]:
+    elif not any(is_standard_output(path) for _, path in outputs):
         print_verdicts(store, judgement, comparison, settings)
     raise typer.Exit(code)
 

@@ -1,14 +1,13 @@
 """`ssdbench evaluate`: the accuracy of a trained model, without training."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
-from ssdbench.atomic import atomic_file
 from ssdbench.cli.help import MEASURING, MODEL, OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import Json
 from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.cli.progress import data_progress, evaluation_progress
+from ssdbench.cli.writing import is_standard_output, write_bytes
 from ssdbench.errors import UsageError
 from ssdbench.harness.datasets import prepare_dataset
 from ssdbench.harness.evaluation import plan_check, run_check
@@ -48,12 +47,20 @@ def evaluate(
     ] = None,
     as_json: Json = False,
     sheet: Annotated[
-        Path | None, option("Draw some images with their detections to this .png file.", metavar="FILE", panel=OUTPUT)
+        Path | None,
+        option(
+            "Draw some images with their detections to this .png file; - is standard output.",
+            metavar="FILE",
+            panel=OUTPUT,
+        ),
     ] = None,
 ) -> None:
     """Evaluate a checkpoint on the validation images: COCO's twelve box metrics."""
-    if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
-        raise UsageError(f"--sheet {sheet}: give a .png file in a folder that exists")
+    sheet_to_stdout = sheet is not None and is_standard_output(sheet)
+    if sheet is not None and sheet.suffix.lower() != ".png" and not sheet_to_stdout:
+        raise UsageError(f"--sheet {sheet}: give a .png file, or - for standard output")
+    if sheet_to_stdout and as_json:
+        raise UsageError("--json and --sheet - both write to standard output: give --sheet a file")
     axes: dict[str, OptionValue] = {
         "world_size": gpus, "batch_size_per_gpu": batch_size, "precision": precision, "backbone": backbone,
         "pipeline": pipeline,
@@ -68,14 +75,6 @@ def evaluate(
     if as_json:
         print_json(dump(found))
     else:
-        Terminal().print(render_evaluation(found, f"{data} (val)"))
+        Terminal(stderr=sheet_to_stdout).print(render_evaluation(found, f"{data} (val)"))
     if sheet is not None:
-        _put(picture, sheet)
-
-
-def _put(picture: Path, sheet: Path) -> None:
-    try:
-        with atomic_file(sheet) as part:
-            shutil.copyfile(picture, part)
-    except OSError as error:
-        raise UsageError(f"--sheet {sheet} cannot be written ({error.strerror}); the picture is {picture}") from None
+        write_bytes(sheet, picture.read_bytes())

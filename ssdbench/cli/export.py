@@ -6,7 +6,7 @@ from typing import Annotated
 from ssdbench.cli.help import OUTPUT, option
 from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, RunName, StoreUrl, open_store
 from ssdbench.cli.streams import say
-from ssdbench.cli.writing import STANDARD_OUTPUT, write, write_bytes
+from ssdbench.cli.writing import write, write_bytes
 from ssdbench.errors import UsageError
 from ssdbench.harness.stores.store import Store
 from ssdbench.report import exporters
@@ -58,14 +58,13 @@ def export(
 def _export_frame(
     store: Store, run: str, frame: FrameName, form: FileFormat, baseline: str | None, output: Path | None
 ) -> None:
-    to_file = output is not None and output != STANDARD_OUTPUT
-    if form is FileFormat.PARQUET and not to_file:
+    if form is FileFormat.PARQUET and output is None:
         raise UsageError("Parquet is binary: name a file with --output")
     content = export_frame(store, load_whole(store, run, say), frame, form, baseline)
-    if to_file and output is not None:
+    if form is FileFormat.PARQUET and output is not None:
         write_bytes(output, content)
     else:
-        write(None, content.decode())
+        write(output, content.decode())
 
 
 def _export_results(store: Store, run: str, layout: str, output: Path | None) -> None:

@@ -12,7 +12,7 @@ from ssdbench.cli.help import OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
 from ssdbench.cli.printing import Terminal, print_data, print_document
 from ssdbench.cli.streams import print_text, say
-from ssdbench.cli.writing import write_text
+from ssdbench.cli.writing import write
 from ssdbench.errors import UsageError
 from ssdbench.report.history import csv_of, render_cases, render_series
 from ssdbench.schema.history import Grouping
@@ -96,7 +96,7 @@ def history(
 def _write_site(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
     count = 0
     for path, text in pages:
-        write_text(folder / path, text)
+        write(folder / path, text)
         count += 1
     print_text(f"written: {count} pages, starting with {folder / 'index.html'}")
 

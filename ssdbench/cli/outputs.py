@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssdbench.cli.printing import print_document, print_json
-from ssdbench.cli.writing import STANDARD_OUTPUT, write
+from ssdbench.cli.writing import is_standard_output, write
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.stores import codec
 from ssdbench.report import ci
@@ -47,9 +47,9 @@ def write_outputs(outputs: Sequence[tuple[str, Path]], comparison: Comparison, c
     for name, path in outputs:
         is_json = name == JSON
         text = codec.dump(comparison) + "\n" if is_json else find_format(ci, name).render(comparison, code)
-        if path == STANDARD_OUTPUT and is_json:
+        if is_standard_output(path) and is_json:
             print_json(text)
-        elif path == STANDARD_OUTPUT:
+        elif is_standard_output(path):
             print_document(text, has_commands=name in _COMMANDS)
         else:
             write(path, text, append=name in _APPENDED)

@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from ssdbench.cli.streams import GuardedStream
+from ssdbench.errors import UsageError
 from ssdbench.harness.stores.codec import plain_json
 from ssdbench.schema.plain_text import json_for_log, visible
 
@@ -41,6 +42,20 @@ def print_document(text: str, *, has_commands: bool = False) -> None:
         sys.stdout.write_as_is(ended)
     else:
         sys.stdout.write(ended)
+
+
+def print_bytes(content: bytes) -> None:
+    """Write bytes to standard output.
+
+    Raises:
+        UsageError: it is a terminal.
+    """
+    if sys.stdout.isatty():
+        raise UsageError("this output is binary and would garble the terminal: name a file, or redirect it")
+    if isinstance(sys.stdout, GuardedStream):
+        sys.stdout.write_bytes(content)
+    else:
+        sys.stdout.buffer.write(content)
 
 
 def print_json(text: str) -> None:

@@ -16,7 +16,7 @@ from ssdbench.cli.options import (
     open_store,
 )
 from ssdbench.cli.streams import print_text, say
-from ssdbench.cli.writing import STANDARD_OUTPUT, write, write_text
+from ssdbench.cli.writing import is_standard_output, write
 from ssdbench.errors import UsageError
 from ssdbench.harness.pictures import read_pictures
 from ssdbench.harness.run_setup import trains_for_accuracy
@@ -72,7 +72,7 @@ def report(
 
 def _write(output: Path | None, markdown: Path | None, first: str, html: Callable[[], str], short: str) -> None:
     # Where a report goes to standard output, nothing else does.
-    to_stderr = STANDARD_OUTPUT in (output, markdown)
+    to_stderr = any(is_standard_output(path) for path in (output, markdown) if path)
     print_text(first, stderr=to_stderr)
     if markdown:
         _put(markdown, short, stderr=to_stderr)
@@ -81,8 +81,6 @@ def _write(output: Path | None, markdown: Path | None, first: str, html: Callabl
 
 
 def _put(path: Path, text: str, *, stderr: bool) -> None:
-    if path == STANDARD_OUTPUT:
-        write(None, text)
-    else:
-        write_text(path, text)
+    write(path, text)
+    if not is_standard_output(path):
         print_text(f"written: {path}", stderr=stderr)

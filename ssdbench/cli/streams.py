@@ -72,6 +72,11 @@ class GuardedStream(io.TextIOBase):
         """Write text that is meant to be commands of a CI system; their arguments are escaped."""
         self._attempt(lambda: self._stream.write(text))
 
+    def write_bytes(self, content: bytes) -> None:
+        """Write what is no text."""
+        self.flush()
+        self._attempt(lambda: self._stream.buffer.write(content))
+
     def flush(self) -> None:
         self._attempt(self._stream.flush)
 

@@ -7,7 +7,7 @@ from ssdbench.cli.help import OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, OutputFile, Results, StoreUrl, open_store
 from ssdbench.cli.printing import print_data
 from ssdbench.cli.streams import say
-from ssdbench.cli.writing import STANDARD_OUTPUT, write, write_bytes
+from ssdbench.cli.writing import write, write_bytes
 from ssdbench.errors import UsageError
 from ssdbench.report import table_formats
 from ssdbench.report.formats import find_format, formats
@@ -54,7 +54,7 @@ def table(
         raise UsageError("--json prints JSON to standard output: omit --format and --output")
     if layout not in _FORMATS:
         raise UsageError(f"format {layout!r} is not known: choose from {', '.join(_FORMATS)}")
-    if layout == PARQUET and output in (None, STANDARD_OUTPUT):
+    if layout == PARQUET and output is None:
         raise UsageError("Parquet is binary: name a file with --output")
     if published is not None and against is None:
         if runs:

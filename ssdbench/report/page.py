@@ -34,6 +34,7 @@ from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.tables import status_word, tone_of
 from ssdbench.report.trend_charts import change_style, sparkline, trend_chart
 from ssdbench.schema.history import HistoryPoint, Series
+from ssdbench.schema.plain_text import visible
 from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.text import LARGEST_OPEN_CHANGE, percent, pluralize
 from ssdbench.schema.verdict import METRICS, Verdict
@@ -82,6 +83,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("ssdbench.report"),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -126,6 +128,13 @@ def _environment() -> Environment:
         "series_value": _series_value,
     }
     return environment
+
+
+def _visible(value: object) -> object:
+    """What a template is about to write, before it is escaped; charts and scripts are markup and stay that."""
+    if isinstance(value, Markup):
+        return Markup(visible(value))
+    return visible(value) if isinstance(value, str) else value
 
 
 def _verdict_value(verdict: Verdict, value: float | None) -> str:

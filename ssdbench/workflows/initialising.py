@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssdbench.atomic import atomic_file
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.config import DEFAULT_FILE
 from ssdbench.harness.resources import CI, SUITES, resource
@@ -48,7 +49,8 @@ class Starter:
         target = folder / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(self.files[path].read_bytes())
+            with atomic_file(target) as part:
+                part.write_bytes(self.files[path].read_bytes())
             if target.suffix == ".sh":
                 target.chmod(0o755)  # a wheel does not promise to keep it
         except OSError as error:
