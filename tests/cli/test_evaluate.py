@@ -59,7 +59,8 @@ def test_a_checkpoint_is_judged_on_two_ranks_and_drawn(ssdbench: Ssdbench, check
         (("some.pt", "--backbone", "resnet19"), ExitCode.USAGE, "'resnet19' is not known"),
         (("some.pt", "--pipeline", "resident"), ExitCode.USAGE, "no images to evaluate"),
         (("some.pt", "--precision", "amp"), ExitCode.ENVIRONMENT, "cannot evaluate here: amp needs a GPU"),
-        (("some.pt", "--sheet", "none/sheet.png"), ExitCode.USAGE, "give a .png file in a folder that exists"),
+        (("some.pt", "--sheet", "sheet.gif"), ExitCode.USAGE, "give a .png file, or - for standard output"),
+        (("some.pt", "--sheet", "-", "--json"), ExitCode.USAGE, "both write to standard output"),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_sentence_before_anything_starts(

@@ -1,6 +1,8 @@
 """`export --format csv|parquet` and `table --format parquet`, read back by readers that are not ours."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -102,11 +104,29 @@ def test_a_table_as_parquet_has_the_cells_of_the_csv(results: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(path), ssdbench.open(results).table(), check_exact=True)
 
 
+@pytest.mark.parametrize("verb", ["export", "table"])
+def test_parquet_goes_to_a_pipe(results: Path, verb: str) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "ssdbench",
+        verb,
+        "latest",
+        "--format",
+        "parquet",
+        "-o",
+        "-",
+        "--results",
+        str(results),
+    ]
+    done = subprocess.run(words, capture_output=True, check=True)
+    assert len(pd.read_parquet(io.BytesIO(done.stdout)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("export", "latest", "--format", "parquet"), "Parquet is binary: name a file with --output"),
-        (("export", "latest", "--format", "parquet", "-o", "-"), "Parquet is binary: name a file with --output"),
         (("table", "latest", "--format", "parquet"), "Parquet is binary: name a file with --output"),
         (("export", "latest", "--format", "parkay"), "format 'parkay' is not known: choose from bmf, "),
         (("table", "latest", "--format", "parkay"), "format 'parkay' is not known: choose from csv, "),
