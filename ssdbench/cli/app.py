@@ -1,7 +1,9 @@
 """The `ssdbench` command: its verbs, its help, and how errors become a sentence and an exit code."""
 
 import errno
+import signal
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -47,7 +49,18 @@ def options(
 def main() -> None:
     """Entry point: a user's mistake is one sentence on stderr, never a traceback."""
     guard_streams()
+    _stop_as_ctrl_c_does()
     sys.exit(end_streams(_run()))
+
+
+def _stop_as_ctrl_c_does() -> None:
+    """Let the signals by which systems end a job do what Ctrl-C does: what is measured is kept, the launch is ended."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        # nohup has SIGHUP ignored, and only the main thread may ask.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(ValueError):
+                signal.signal(number, signal.default_int_handler)
 
 
 def _run() -> int:

@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,12 @@ import psutil
 from ssdbench.errors import EnvironmentLacksError, ExitCode, SsdbenchError
 from ssdbench.harness.cache import cache_error
 from ssdbench.harness.stores import opening
+from ssdbench.schema.case import HOST_PROCESS
 
 # The folder of the package: a worker imports this source, whatever its interpreter has installed.
 SOURCE = Path(__file__).parents[2]
 
+_NO_PYTHON = "name a Python interpreter"
 _OF_ANOTHER_LAUNCHER = re.compile(
     r"PET_.*|TORCHELASTIC_.*|MASTER_(ADDR|PORT)|((LOCAL|GROUP|ROLE|NODE)_)?(RANK|WORLD_SIZE)|GROUP_WORLD_SIZE|ROLE_NAME"
 )
@@ -109,11 +112,31 @@ def run_module(
     """Run `python -m ...` of the device side to its end and return its result event.
 
     The module prints JSON lines: any number of progress events (passed to `on_progress`), then a result or an error.
+    It ends together with this process, and so does whatever it has started.
 
     Raises:
         WorkerError: the module reported a user's mistake, with its message and exit code.
         EnvironmentLacksError: the interpreter is missing, or the module crashed (with the last line of its log).
     """
+    return _run_module(python, ["ssdbench.runtime.supervision", *arguments], arguments[0], on_progress)
+
+
+def ask_module(python: str, arguments: Sequence[str], timeout_seconds: float) -> dict[str, object]:
+    """Like `run_module`, for a question that any Python answers, also one that is too old for ssdbench.
+
+    Raises:
+        EnvironmentLacksError: as `run_module`, or there was no answer in time.
+    """
+    return _run_module(python, arguments, arguments[0], None, timeout_seconds)
+
+
+def _run_module(
+    python: str,
+    arguments: Sequence[str],
+    name: str,
+    on_progress: Callable[[dict[str, object]], None] | None,
+    timeout_seconds: float | None = None,
+) -> dict[str, object]:
     last: dict[str, object] = {}
     try:
         # The log goes to a file: a pipe that nobody reads would block a module that logs much.
@@ -124,8 +147,10 @@ def run_module(
                 stdout=subprocess.PIPE,
                 stderr=log_file,
                 text=True,
-                env=worker_environment({}),
+                errors="replace",
+                env=worker_environment({HOST_PROCESS: str(os.getpid())}),
             ) as process,
+            _killed_after(process, timeout_seconds) as is_late,
         ):
             assert process.stdout is not None
             for last in _json_lines(process.stdout):
@@ -136,17 +161,46 @@ def run_module(
             log = log_file.read()
     except OSError as error:
         raise EnvironmentLacksError(f"cannot start the worker's interpreter {python}: {error.strerror}") from None
+    if is_late():
+        raise EnvironmentLacksError(f"{python} -m {name} did not answer for {timeout_seconds:g} s: {_NO_PYTHON}")
     if last.get("event") == "error":
-        raise WorkerError(str(last["message"]), int(str(last["exit_code"])))
+        raise WorkerError(str(last.get("message")), _exit_code(last.get("exit_code")))
     if last.get("event") != "result":
-        raise EnvironmentLacksError(f"{python} -m {arguments[0]} crashed: {last_line(log)}")
+        raise EnvironmentLacksError(f"{python} -m {name} crashed: {last_line(log)}")
     return last
 
 
+@contextmanager
+def _killed_after(process: "subprocess.Popen[str]", seconds: float | None) -> Iterator[Callable[[], bool]]:
+    """Kill a process that has not ended in time; yields whether that was done."""
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, kill) if seconds is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield late.is_set
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _exit_code(value: object) -> int:
+    known = {int(code) for code in ExitCode}
+    return value if isinstance(value, int) and value in known else ExitCode.ENVIRONMENT
+
+
 def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, object]]:
+    """The JSON objects among the lines; libraries print other lines."""
     for line in lines:
         if line.startswith("{"):
-            yield json.loads(line)
+            with suppress(ValueError, RecursionError):
+                yield json.loads(line)
 
 
 def last_line(text: str) -> str:

@@ -1,5 +1,8 @@
 """Runs programs, and leaves none of their processes behind.
 
+`python -m ssdbench.runtime.supervision MODULE ARGUMENTS...` runs `python -m MODULE ARGUMENTS...` to its end and ends
+together with the process that the variable of `HOST_PROCESS` names.
+
 On Linux this process adopts the orphans below it (`PR_SET_CHILD_SUBREAPER`, prctl(2)). So a process that left the
 session of the program that started it, or whose parent has ended, is still a descendant and ends with it. Elsewhere
 only the programs themselves are ended.
@@ -15,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ssdbench.runtime.process import descendants
+from ssdbench.runtime.process import descendants, die_with_parent
+from ssdbench.schema.case import HOST_PROCESS
 
 _PR_SET_CHILD_SUBREAPER = 36
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -129,3 +133,27 @@ def _signal_all(number: signal.Signals, known: Iterable[int]) -> None:
     for pid in descendants(os.getpid()) or known:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def main() -> int:
+    """Run a module with this process's output; returns its exit code in a shell's convention."""
+    die_with_parent(HOST_PROCESS, signal.SIGTERM)
+    adopt_orphans()
+    exits: dict[int, int] = {}
+    started = 0
+    with stopped_by_signals():
+        try:
+            process = subprocess.Popen([sys.executable, "-m", *sys.argv[1:]], stdin=subprocess.DEVNULL)
+            process.returncode = 0  # as in `start_program`
+            started = process.pid
+            wait_for_programs({started: 0}, exits.__setitem__)
+        except StoppedError as stopped:
+            return 128 + signal.Signals[str(stopped)]
+        finally:
+            ignore_stops()
+            end_all([started] if started else [])
+    return exits[0] if exits[0] >= 0 else 128 - exits[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

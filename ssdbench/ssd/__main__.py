@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SsdbenchError as error:
         return _report_error(str(error), error.exit_code)
     except OSError as error:
-        return _report_error(f"{error.filename} cannot be used: {error.strerror}.", ExitCode.ENVIRONMENT)
+        return _report_error(
+            f"{error.filename or 'the data set or its cache'} cannot be used: {error.strerror}.", ExitCode.ENVIRONMENT
+        )
     _emit({"event": "result", "command": options.command, **result})
     return int(code)
 

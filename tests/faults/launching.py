@@ -58,6 +58,12 @@ def measures(folder: Path, ranks: int = 1) -> bool:
     return len(files) >= ranks and all('"measure"' in file.read_text() for file in files)
 
 
+def steps(folder: Path) -> bool:
+    """Whether rank 0 of a launch has reported a step."""
+    files = list(folder.glob("cache/work/*/*/events-0.jsonl"))
+    return any('"event": "step"' in file.read_text() for file in files)
+
+
 def ranks_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The ranks of the launch in progress, in rank order."""
     family = psutil.Process(process.pid).children(recursive=True)

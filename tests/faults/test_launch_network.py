@@ -82,6 +82,7 @@ FOREIGN = {
 
 
 @pytest.mark.fault("R12", "PET_MAX_RESTARTS and other variables of a launcher of jobs; a rank is killed")
+@pytest.mark.slow
 def test_a_killed_rank_is_never_started_again(tmp_path: Path) -> None:
     with running_pace(tmp_path, "--gpus", "2", "--steps", "2000", "--launches", "1", **FOREIGN) as process:
         eventually(lambda: measures(tmp_path, 2))

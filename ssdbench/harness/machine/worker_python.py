@@ -1,12 +1,18 @@
 """The interpreter that measures: this one by default, or another environment's, whose torch is under test."""
 
+import os
 import re
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from ssdbench.harness.process import run_module
+from ssdbench.errors import EnvironmentLacksError
+from ssdbench.harness.process import ask_module
 from ssdbench.schema.case import WORKLOADS, Case
 from ssdbench.schema.environment import Hardware
+
+# From a network file system that many nodes read at once.
+_ANSWER_SECONDS, _IMPORT_SECONDS = 120.0, 600.0
 
 OLDEST_DALI = (1, 26)
 """Required by `ssd.pipelines.dali_graph`."""
@@ -34,17 +40,27 @@ def inspect_python(executable: str | None = None, *, with_gpu_code: bool = False
     Raises:
         EnvironmentLacksError: there is no such interpreter, or it cannot run ssdbench's worker.
     """
-    executable = executable or sys.executable
-    facts = run_module(executable, ["ssdbench.runtime.inventory", *(["--gpu-code"] if with_gpu_code else [])])
-    packages = facts["packages"]
-    assert isinstance(packages, dict)
+    executable = _absolute(executable or sys.executable)
+    question = ["ssdbench.runtime.inventory", *(["--gpu-code"] if with_gpu_code else [])]
+    facts = ask_module(executable, question, _IMPORT_SECONDS if with_gpu_code else _ANSWER_SECONDS)
+    version, packages = facts.get("python"), facts.get("packages")
+    if not isinstance(version, str) or not isinstance(packages, dict):
+        raise EnvironmentLacksError(
+            f"{executable} did not answer with its version and packages: name a Python interpreter"
+        )
     return WorkerPython(
         executable=executable,
-        version=str(facts["python"]),
-        packages=packages,
-        has_cpp_compiler=facts["cpp_compiler"] is not None,
-        gpu_code=tuple(map(str, code)) if isinstance(code := facts["gpu_code"], list) else None,
+        version=version,
+        packages={str(name): str(found) for name, found in packages.items()},
+        has_cpp_compiler=facts.get("cpp_compiler") is not None,
+        gpu_code=tuple(map(str, code)) if isinstance(code := facts.get("gpu_code"), list) else None,
     )
+
+
+def _absolute(executable: str) -> str:
+    """The interpreter's path, which a worker needs as it runs in another folder; a plain name is found on the PATH."""
+    # Not resolved: a link of a virtual environment tells the interpreter where that is.
+    return str(Path(executable).absolute()) if os.sep in executable else executable
 
 
 def missing_software(case: Case, worker: WorkerPython) -> str | None:
