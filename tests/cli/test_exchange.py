@@ -178,6 +178,10 @@ def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(
         ("bmf", '{"a": {"b": {"value": NaN}}}', "'a' 'b': nan is not a finite number"),
         ("bmf", '{"a": {"b": {"value": 1}, "c": {"value": 1}}}', "several metrics (b, c); choose one with --metric"),
         ("bmf", "{", "not JSON"),
+        ("bmf", '{"a": {"b": {"value": 1}}, "a": {"b": {"value": 2}}}', "key 'a' is given twice"),
+        ("bmf", '{"a": {"b": {"value": 1' + "0" * 400 + "}}}", "is not a finite number"),
+        ("bmf", '{"a":' * 5_000, "not JSON"),
+        ("mllog", ":::MLLOG " + "[" * 100_000 + "\n", "line 1 after :::MLLOG: not JSON"),
         ("pytest-benchmark", "{}", "no list of benchmarks"),
         ("pytest-benchmark", '{"benchmarks": [1]}', "benchmarks[0]: fullname or stats is missing"),
         (
@@ -186,7 +190,7 @@ def test_a_file_of_pytest_benchmark_is_one_launch_as_its_rounds_share_a_process(
             "True is not a finite number",
         ),
         ("mllog", "hello\n", "contains no line with :::MLLOG"),
-        ("mllog", "rank 0: :::MLLOG {\n", "line 1: no JSON after :::MLLOG"),
+        ("mllog", "rank 0: :::MLLOG {\n", "line 1 after :::MLLOG: not JSON"),
         ("mllog", ':::MLLOG {"key": 1}\n', "line 1: key or value is missing"),
     ],
 )

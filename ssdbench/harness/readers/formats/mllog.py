@@ -4,12 +4,11 @@ The case is `case` of the metadata, or else the file's `submission_benchmark`. L
 in MLPerf's own tools, because a log contains other text too.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.readers.foreign import number, read_text
+from ssdbench.harness.readers.foreign import number, parse_json, read_text
 from ssdbench.schema.exchange import ImportedValue
 
 TOKEN = ":::MLLOG "
@@ -34,10 +33,7 @@ def read(path: Path) -> list[ImportedValue]:
 
 
 def _entry(place: str, text: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{place}: no JSON after {TOKEN.strip()} ({error}); correct or remove the line") from None
+    entry = parse_json(text, f"{place} after {TOKEN.strip()}", "correct or remove the line")
     if not isinstance(entry, dict) or "key" not in entry or "value" not in entry:
         raise UsageError(f"{place}: key or value is missing; correct or remove the line")
     return entry
