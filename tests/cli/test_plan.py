@@ -1,0 +1,39 @@
+"""`ssdbench plan` says once why cases are skipped, and which."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ssdbench
+
+SUITE = """
+name = "q"
+device = "cpu"
+[[matrix]]
+workload = "pace"
+world_size = [1, 100_000]
+batch_size_per_gpu = [1, 2]
+[[matrix]]
+workload = "train"
+precision = "amp"
+"""
+
+
+def test_a_reason_is_given_once_with_the_cases_that_it_is_about(tmp_path: Path) -> None:
+    (tmp_path / "q.toml").write_text(SUITE)
+    outcome = ssdbench("plan", tmp_path / "q.toml", "--results", tmp_path, columns=200)
+    assert outcome.code == 0, outcome.err
+    reason, *titles, alone = [line for line in outcome.out.splitlines() if line.startswith(("skipped", "     "))]
+    assert reason.startswith("skipped  2 cases: needs a CPU for each of 100000 processes")
+    assert [title.strip() for title in titles] == ["pace · 100000 proc × batch 1", "pace · 100000 proc × batch 2"]
+    assert alone == "skipped  train resnet50 dali amp · 1 proc × batch 32: amp needs a GPU"
+    assert "2 cases, 6 launches, 3 skipped" in outcome.out
+
+
+def test_a_suite_of_which_nothing_can_be_measured_is_one_line(tmp_path: Path) -> None:
+    outcome = ssdbench("plan", "nightly", "--results", tmp_path, columns=400)
+    if "needs a GPU" not in outcome.out:
+        pytest.skip("this machine has a GPU")
+    (reason,) = [line for line in outcome.out.splitlines() if line.startswith("skipped")]
+    assert reason.startswith("skipped  all 50 cases: needs a GPU, and ")
+    assert len(outcome.out.splitlines()) == 3
