@@ -32,6 +32,7 @@ def test_env_without_an_answer_of_nvml_says_what_the_cpu_can(library: Path) -> N
     told = beside_stub(library, "-m", "ssdbench", "env", NVML_STUB_DOWN="1")
     assert "No GPU: no NVIDIA driver is available here (NVML: RM has detected an NVML/RM version mismatch.)" in told
     assert "On the CPU can be measured:" in told
+    assert "  workloads   train, infer, detect, input, accuracy\n" in told
     assert "torch has code for" not in told  # where there is no GPU nobody waits for torch
 
 

@@ -38,7 +38,7 @@ ELSEWHERE = {
     ("evaluate",): "tests/cli/test_evaluate.py",
     ("roofline",): "tests/cli/test_roofline.py",
     ("verdict",): "tests/cli/test_verdict.py",
-    ("containers", "new"): "tests/containers/test_registry.py",
+    ("containers", "new"): "tests/harness/containers/test_registry.py",
 }
 WITHOUT = {
     ("init",): "writes files",

@@ -60,7 +60,7 @@ TABLE: dict[str, As] = {
     r"ssdbench run .*": DRY,
     r"ssdbench converge (--seeds|--resume|--gpus) .*": DRY,
     r"ssdbench containers (compare|run|bisect) .*": NO_ENGINE,
-    r"ssdbench containers new": As(elsewhere="asks a registry: tests/containers/test_registry.py has one"),
+    r"ssdbench containers new": As(elsewhere="asks a registry: tests/harness/containers/test_registry.py has one"),
     r"(?s)ssdbench containers new .* > new\.json\ncase .*esac": As(elsewhere="test_the_script_of_new_containers"),
     r"ssdbench data synth .*": As(elsewhere="draws 1,100 images: test_the_tutorial_is_true"),
     r"ssdbench evaluate .*": As(elsewhere="needs a checkpoint: tests/cli/test_evaluate.py trains one"),
@@ -166,6 +166,10 @@ def test_every_line_has_a_way_and_every_way_a_line() -> None:
     used = {next(p for p in TABLE if re.fullmatch(p, shown.line)) for shown in LINES}
     assert set(TABLE) - used == set()
     assert sum(way(shown.line).is_here for shown in LINES) > 90
+    named = {path for asked in TABLE.values() for path in re.findall(r"tests/\S+\b", asked.elsewhere)}
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    functions = {name for asked in TABLE.values() for name in re.findall(r"\btest_\w+$", asked.elsewhere)}
+    assert functions <= set(globals())
 
 
 def test_a_target_that_a_page_names_exists() -> None:

@@ -135,10 +135,10 @@ def _towards(sign: int, contrast: Contrast) -> Contrast:
 
 def _verdict(name: str, case: CaseLaunches, state: _State, confirmed: set[str], settings: Settings) -> Verdict:
     evidence = _evidence(name, case, state, settings)
+    if case.abandoned is not None:  # a launch that failed has no value, which is not what is wrong with it
+        return evidence.open_verdict(case.abandoned)
     if name not in state.measure:
         return evidence.open_verdict(_impossible(case, settings))
-    if case.abandoned is not None:
-        return evidence.open_verdict(case.abandoned)
     first, fresh = state.measure[name], state.confirm.get(name)
     if first.contrast is None or first.used.pairs < settings.minimum_launches:
         return too_few(evidence)

@@ -8,6 +8,7 @@
 # must outlive the job; the first time, all tags are marked as seen. ci/containers.toml says how images are run.
 # The exit code is that of the worst comparison; any other failure goes before an inconclusive one (5).
 set -euo pipefail
+export SSDBENCH_RESULTS=results  # what the templates keep and upload
 
 old=${1:?name the container of the last release}
 repository=${old%:*}

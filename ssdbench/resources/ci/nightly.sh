@@ -8,6 +8,7 @@
 # The id of the run is kept in results/run-id.txt: what comes after judges this run, whatever other runners measure.
 # The exit code is that of the comparison, or of the measurement where there is nothing to compare.
 set -euo pipefail
+export SSDBENCH_RESULTS=results  # what the templates keep and upload
 
 data=()
 [[ -n "${SSDBENCH_DATA:-}" ]] && data=(--data "$SSDBENCH_DATA")

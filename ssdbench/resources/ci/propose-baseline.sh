@@ -10,6 +10,7 @@
 # Nothing is pushed: each CI system opens the request for review in its own way, which is in its template.
 # Ends with the exit code of `ssdbench baseline accept`, 2 where it refuses.
 set -euo pipefail
+export SSDBENCH_RESULTS=results  # what the templates keep and upload
 
 if [[ $# -ne 2 ]]; then
   echo "usage: ci/propose-baseline.sh RUN REASON" >&2

@@ -193,6 +193,12 @@ def test_an_abandoned_case_asks_for_nothing_and_is_inconclusive_for_its_reason()
     assert (found.status, found.sentence) == (Status.INCONCLUSIVE, "invalid environment: throttled 4 times")
 
 
+def test_a_case_with_a_failed_launch_is_not_told_that_its_times_are_wrong():
+    failed = Arms(baseline=(math.nan,), candidate=(math.nan,))
+    case = CaseLaunches(metric=LATENCY, measure=failed, abandoned="candidate launch 1 failed: no torch")
+    assert judge({"case": case}, SETTINGS)["case"].sentence == "candidate launch 1 failed: no torch"
+
+
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_a_value_that_cannot_be_is_inconclusive_named_and_not_measured_on(bad: float):
     case = replace(a_case(), measure=Arms(baseline=(0.1, 0.1), candidate=(0.1, bad)))
