@@ -51,5 +51,5 @@ def _read(path: Path) -> _Seen:
     try:
         seen = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): {str(tag): str(digest) for tag, digest in tags.items()} for name, tags in seen.items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         raise StoreError(f"{path}: not a file of known tags; delete it, and all tags count as new") from None

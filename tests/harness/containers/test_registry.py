@@ -12,7 +12,10 @@ from ssdbench.errors import EnvironmentLacksError, StoreError, UsageError
 from ssdbench.harness.containers.registry import open_repository
 from ssdbench.harness.containers.seen_tags import Tag, check_tags
 
-DIGESTS = {"24.01-py3": "sha256:a", "24.02-py3": "sha256:b", "24.02-py3-igpu": "sha256:c"}
+DIGESTS = {
+    f"24.{tag}": f"sha256:{letter * 64}" for tag, letter in (("01-py3", "a"), ("02-py3", "b"), ("02-py3-igpu", "c"))
+}
+MOVED, NEW = "sha256:" + "d" * 64, "sha256:" + "e" * 64
 
 
 class Registry(BaseHTTPRequestHandler):
@@ -77,7 +80,7 @@ def address(handler: type[Registry]) -> Iterator[str]:
 def test_tags_are_read_to_the_last_page_with_one_token(address: str, handler: type[Registry]) -> None:
     repository = open_repository(f"{address}/nvidia/pytorch")
     assert repository.tags() == sorted(DIGESTS)
-    assert repository.digest("24.01-py3") == "sha256:a"
+    assert repository.digest("24.01-py3") == DIGESTS["24.01-py3"]
     tokens = [path for path, _ in handler.asked if path.startswith("/token")]
     assert tokens == ["/token?scope=repository%3Anvidia%2Fpytorch%3Apull&service=test"]
 
@@ -91,10 +94,10 @@ def test_only_new_or_moved_tags_are_reported(address: str, handler: type[Registr
 
     assert [tag.name for tag in check()] == ["24.01-py3", "24.02-py3"]
     assert check() == []
-    handler.digests |= {"24.01-py3": "sha256:moved", "24.03-py3": "sha256:d"}
+    handler.digests |= {"24.01-py3": MOVED, "24.03-py3": NEW}
     assert check() == [
-        Tag(name="24.01-py3", digest="sha256:moved", earlier="sha256:a"),
-        Tag(name="24.03-py3", digest="sha256:d"),
+        Tag(name="24.01-py3", digest=MOVED, earlier=DIGESTS["24.01-py3"]),
+        Tag(name="24.03-py3", digest=NEW),
     ]
     gone = handler.digests.pop("24.03-py3")
     assert check() == []
