@@ -57,10 +57,14 @@ def worker_environment(additions: Mapping[str, str], source: Path = SOURCE) -> d
     return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", **additions}
 
 
-def output_or_none(command: Sequence[str], timeout_seconds: float = 10.0) -> str | None:
+def output_or_none(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_seconds: float = 10.0
+) -> str | None:
     """The output of a short command; None if it is missing, fails or takes too long."""
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_seconds)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment, timeout=timeout_seconds
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()

@@ -1,5 +1,6 @@
 """Which ssdbench this is: the commit of a checkout, or the one that a wheel was built from."""
 
+import os
 from pathlib import Path
 
 from ssdbench.harness.process import output_or_none
@@ -16,7 +17,10 @@ def source_commit(source: Path) -> str | None:
     """
     if (source / COMMIT_FILE).is_file():
         return (source / COMMIT_FILE).read_text(encoding="utf-8").strip()
+    # Variables such as GIT_DIR, which hooks and CI systems set, name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     git = ["git", "-C", str(source)]
-    if output_or_none([*git, "rev-parse", "--show-cdup"]) != "":
+    if output_or_none([*git, "rev-parse", "--show-cdup"], environment) != "":
         return None
-    return output_or_none([*git, "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]) or None
+    described = [*git, "describe", "--always", "--dirty=+dirty", "--exclude=*", "--abbrev=40"]
+    return output_or_none(described, environment) or None

@@ -5,6 +5,7 @@ names of wrapped or compiled modules, with or without the counters of BatchNorm,
 """
 
 import re
+import tarfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,10 @@ def read(path: Path) -> object:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     with file, warnings.catch_warnings():
+        # The form of torch 0.1: torch before 2.6 runs code in it although only weights are asked for (CVE-2025-32434).
+        if tarfile.is_tarfile(file):
+            raise DataError(f"{path}: a tar archive as torch 0.1 wrote them, which can run code: save it again")
+        file.seek(0)
         warnings.simplefilter("ignore")  # torch's advice about unsafe pickles; the message below covers it
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
