@@ -12,8 +12,9 @@ import torch
 
 from benchmarks.gpu.check import Check, Stage
 from benchmarks.gpu.subjects import case_of, open_workload, ours, plain
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines.contract import PipelineOptions, endless
+from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 
 BATCH = 128

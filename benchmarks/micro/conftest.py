@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
+from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 
 BATCH = 2  # the least that can be trained on

@@ -6,6 +6,8 @@ gives one `error` event (message, exit_code) and that exit code.
 
 import argparse
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import ExitCode, SsdbenchError
-from ssdbench.ssd.coco import Prepared, PreparedSplit, prepare
+from ssdbench.ssd.coco import SPLITS, Prepared, PreparedSplit
+from ssdbench.ssd.preparation import prepare
+from ssdbench.ssd.processes import end_cleanly_on_sigterm, end_with
 from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 from ssdbench.ssd.verification import VerificationReport, verify
 
@@ -24,6 +28,7 @@ PROGRESS_INTERVAL_S = 0.2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    end_cleanly_on_sigterm()
     try:
         result: dict[str, Any]
         result, code = options.run(options)
@@ -53,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     ready = commands.add_parser("prepare", help="write clean annotation files for the pipelines")
     ready.add_argument("directory", type=Path)
     ready.add_argument("--cache", type=Path, required=True)
+    ready.add_argument("--split", action="append", choices=SPLITS, dest="splits", help="default: both")
     ready.set_defaults(run=_prepare)
+    for reading in (check, ready):
+        reading.add_argument("--follow-links", action="store_true", help="also links that lead out of the data set")
     return parser
 
 
@@ -69,16 +77,22 @@ def _synth(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    report: VerificationReport = verify(options.directory, _Progress())
+    report: VerificationReport = verify(options.directory, _Progress(), follow_links=options.follow_links)
     return asdict(report), ExitCode.BAD_DATA if report.errors else ExitCode.OK
 
 
 def _prepare(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
-    prepared: Prepared = prepare(options.directory, options.cache, _Progress())
+    prepared: Prepared = prepare(
+        options.directory,
+        options.cache,
+        _Progress(),
+        splits=options.splits or SPLITS,
+        follow_links=options.follow_links,
+    )
     return {
         "prepared": str(prepared.path),
         "cache_hit": prepared.cache_hit,
-        "splits": {split.name: _split_as_json(split) for split in (prepared.train, prepared.val)},
+        "splits": {name: _split_as_json(split) for name, split in prepared.splits.items()},
         "warnings": [asdict(finding) for finding in prepared.warnings],
     }, ExitCode.OK
 
@@ -106,9 +120,10 @@ def _report_error(message: str, code: ExitCode) -> int:
 
 
 def _emit(event: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
+    end_with(os.getppid(), signal.SIGTERM)
     sys.exit(main())

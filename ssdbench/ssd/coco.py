@@ -1,29 +1,31 @@
-"""Prepares a data set in the layout of COCO 2017 for the pipelines: checks, repairs and caches its annotations.
+"""A data set in the layout of COCO 2017, prepared for the pipelines: what `preparation` wrote, and how it is read.
 
     DIR/annotations/instances_{train,val}2017.json, DIR/train2017/*.jpg, DIR/val2017/*.jpg
 
-For each split `prepare` writes a clean annotation file that no reader can misread (image ids 0..I-1, category ids 1..C
-in the order of the file, every box inside its image and with an area), and the same data in columns. Boxes marked
-`iscrowd` are kept, as in the published pipeline.
+A prepared split is a clean annotation file that no reader can misread (image ids 0..I-1, category ids 1..C in the order
+of the file, every box inside its image and with an area), and the same data in columns. Boxes marked `iscrowd` are
+kept, as in the published pipeline. Nothing is read whose SHA-256 is not the one that was written.
 """
 
 import hashlib
+import io
 import json
-from dataclasses import asdict, dataclass
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssdbench.atomic import atomic_folder
 from ssdbench.errors import DataError
-from ssdbench.ssd.annotations import AnnotationTable, Float32Array, Int64Array, read_annotations
-from ssdbench.ssd.findings import Finding, annotation_findings, category_findings, image_findings
-from ssdbench.ssd.images import ImageState, Progress, inspect_images
-from ssdbench.ssd.repair import RepairedBoxes, repair_boxes, rows_of
+from ssdbench.ssd.annotations import Float32Array, Int64Array, annotations_digest
+from ssdbench.ssd.findings import Finding, same_name
 
 SPLITS = ("train", "val")
+PREPARED = "prepared.json"
 PREPARED_VERSION = 1
+_AGAIN = "start the command again, which prepares the data again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +34,9 @@ class PreparedSplit:
 
     name: str
     image_root: Path
-    source_annotations: Path  # the user's own file, for evaluation with the original ids
+    source_annotations: Path  # the user's own file, for evaluation with the original boxes
     annotations: Path  # clean COCO file, for DALI
-    annotations_bytes: int  # to notice a truncated file, which readers take for a small data set
+    annotations_bytes: int
     columns: Path  # the same in columns, see `Columns`
     images: int
     annotated_images: int
@@ -46,17 +48,36 @@ class PreparedSplit:
     clipped_boxes: int
     dropped_boxes: int
     fingerprint: str  # of the clean annotations and the images' file sizes: the identity of the data
+    # SHA-256 of each file. They are stored apart from the fields above, which every version of ssdbench reads: an older
+    # checkout may be the baseline of a run.
+    source_digest: str
+    annotations_digest: str
+    columns_digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A prepared data set."""
+    """A prepared data set: both splits, or only the one that was asked for."""
 
     path: Path  # of prepared.json
-    train: PreparedSplit
-    val: PreparedSplit
+    splits: Mapping[str, PreparedSplit]
     warnings: tuple[Finding, ...]
     cache_hit: bool = False
+
+    @property
+    def train(self) -> PreparedSplit:
+        """The split to train on; `DataError` if it was not prepared."""
+        return self._split("train")
+
+    @property
+    def val(self) -> PreparedSplit:
+        """The split to validate on; `DataError` if it was not prepared."""
+        return self._split("val")
+
+    def _split(self, name: str) -> PreparedSplit:
+        if name not in self.splits:
+            raise DataError(f"{self.path} has no {name} images: {_AGAIN}.")
+        return self.splits[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,44 +92,37 @@ class Columns:
     labels: Int64Array  # (B,) 1..C
 
 
-def prepare(directory: Path, cache: Path, progress: Progress) -> Prepared:
-    """Check `directory`, repair what can be repaired, and write clean files to `cache`, once for each content.
-
-    Raises `DataError` with one sentence for the first fault that cannot be repaired.
-    """
-    directory = directory.resolve()
-    target = cache.resolve() / _key(directory)
-    found = target / "prepared.json"
-    if found.is_file():
-        return load_prepared(found, cache_hit=True)
-    try:
-        with atomic_folder(target) as part:
-            _write_prepared(directory, part, target, progress)
-    except OSError:
-        if not found.is_file():  # otherwise another process was first, with the same content
-            raise
-    return load_prepared(found)
-
-
 def load_prepared(path: Path, *, cache_hit: bool = False) -> Prepared:
-    """Read what `prepare` wrote; `DataError` if `path` is not such a file."""
+    """Read what `preparation.prepare` wrote; `DataError` if `path` is not such a file."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["version"] != PREPARED_VERSION:
             raise DataError(f"{path} has version {document['version']}: delete it and prepare the data again.")
-        train, val = (_split_from_json(document["splits"][name]) for name in SPLITS)
+        if document.pop("digest") != document_digest(document):
+            raise ValueError("its SHA-256 is not the one that was written")
+        splits = {
+            name: _split_from_json(fields, document["digests"][name]) for name, fields in document["splits"].items()
+        }
         findings = tuple(
             Finding(**{**finding, "examples": tuple(finding["examples"])}) for finding in document["warnings"]
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a prepared data set ({error}): prepare the data again.") from error
-    return Prepared(path=path, train=train, val=val, warnings=findings, cache_hit=cache_hit)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is not a prepared data set ({error}): {_AGAIN}.") from error
+    return Prepared(path=path, splits=splits, warnings=findings, cache_hit=cache_hit)
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of prepared.json, without the digest itself."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def load_columns(split: PreparedSplit) -> Columns:
-    """Read the images and boxes of a prepared split."""
+    """Read the images and boxes of a prepared split; `DataError` if the file is missing or damaged."""
     try:
-        with np.load(split.columns, allow_pickle=False) as arrays:
+        content = split.columns.read_bytes()
+        if hashlib.sha256(content).hexdigest() != split.columns_digest:
+            raise ValueError("its SHA-256 is not the one that was written")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return Columns(
                 image_ids=arrays["image_ids"],
                 file_names=tuple(arrays["file_names"].tolist()),
@@ -117,17 +131,39 @@ def load_columns(split: PreparedSplit) -> Columns:
                 boxes_ltrb=arrays["boxes_ltrb"],
                 labels=arrays["labels"],
             )
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{split.columns} cannot be read ({error}): prepare the data again.") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{split.columns} cannot be read ({error}): {_AGAIN}.") from error
 
 
 def require_whole(split: PreparedSplit) -> None:
-    """Raise DataError if the clean annotation file was truncated or changed after it was written."""
-    size = split.annotations.stat().st_size if split.annotations.is_file() else 0
-    if size != split.annotations_bytes:
+    """Raise DataError if the clean annotation file was truncated or changed after it was written.
+
+    Readers take a truncated file for a small data set.
+    """
+    if annotations_digest(split.annotations) != split.annotations_digest:
+        raise DataError(f"{split.annotations} is damaged (its SHA-256 is not the one that was written): {_AGAIN}.")
+
+
+def require_same_labels(split: PreparedSplit, label_map: Mapping[Any, str] | None, trained: Path) -> None:
+    """Raise DataError if a checkpoint gives the labels of a split other names: it learned other categories.
+
+    Args:
+        split: what is evaluated.
+        label_map: names by label, 0 is the background; None if the checkpoint has none.
+        trained: the checkpoint, for the message.
+    """
+    if label_map is None:
+        return
+    known = {int(label): str(name) for label, name in label_map.items()}
+    differing = [
+        f"label {label} is {known.get(label, 'unknown')!r} there and {name!r} here"
+        for label, name in enumerate(split.category_names, start=1)
+        if not same_name(known.get(label, ""), name)
+    ]
+    if differing:
         raise DataError(
-            f"{split.annotations} has {size} bytes where {split.annotations_bytes} were written: delete its directory "
-            "and prepare the data again."
+            f"{trained} was trained on other categories than {split.source_annotations} lists ({differing[0]}; "
+            f"{len(differing)} differ): give the annotations that it was trained with."
         )
 
 
@@ -141,124 +177,8 @@ def image_root(directory: Path, split: str) -> Path:
     return directory / f"{split}2017"
 
 
-def _key(directory: Path) -> str:
-    """A key that changes when an annotation file or the list of files in an image folder changes."""
-    facts = [f"version {PREPARED_VERSION}"]
-    for split in SPLITS:
-        for path in (annotation_path(directory, split), image_root(directory, split)):
-            if not path.exists():
-                raise DataError(
-                    f"{path} does not exist: give a directory with annotations/, train2017/ and val2017/, or make "
-                    "one with `ssdbench data synth`."
-                )
-            status = path.stat()
-            size = status.st_size if path.is_file() else 0
-            facts.append(f"{path} {size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:20]
-
-
-def _write_prepared(directory: Path, part: Path, target: Path, progress: Progress) -> None:
-    tables = {}
-    for done, split in enumerate(SPLITS, start=1):
-        tables[split] = read_annotations(annotation_path(directory, split))
-        _refuse(directory, annotation_findings(tables[split], split))
-        progress("reading annotations", done, len(SPLITS))
-    _refuse(directory, category_findings(tables))
-    splits, findings = {}, []
-    for split, table in tables.items():
-        root = image_root(directory, split)
-        states = inspect_images(
-            root,
-            table.file_names,
-            [(w, h) for w, h in table.sizes_wh.tolist()],
-            decode=False,
-            progress=progress,
-            phase=f"checking {split} images",
-        )
-        faults = image_findings(states, table, split)
-        _refuse(directory, faults)
-        findings += [f for f in (*annotation_findings(table, split), *faults) if f.severity == "warning"]
-        prepared = _write_split(split, table, root, states, part, target)
-        splits[split] = {key: str(v) if isinstance(v, Path) else v for key, v in asdict(prepared).items()}
-    document = {"version": PREPARED_VERSION, "splits": splits, "warnings": [asdict(f) for f in findings]}
-    (part / "prepared.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-
-
-def _refuse(directory: Path, findings: list[Finding]) -> None:
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        more = f" There is more: `ssdbench data verify {directory}` lists it." if len(errors) > 1 else ""
-        raise DataError(f"{errors[0].sentence()}{more}")
-
-
-def _write_split(
-    name: str, table: AnnotationTable, root: Path, states: list[ImageState], part: Path, target: Path
-) -> PreparedSplit:
-    repaired = repair_boxes(table)
-    kept = np.flatnonzero(~repaired.dropped)
-    kept = kept[np.argsort(repaired.image_rows[kept], kind="stable")]
-    if not len(kept):
-        raise DataError(f"{table.path} has no box with an area inside an image: there is nothing to measure with.")
-    labels = 1 + rows_of(table.box_category_ids[kept], table.category_ids)
-    boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))
-    clean = _clean_annotations(table, repaired, kept, labels)
-    (part / f"{name}.json").write_bytes(clean)
-    np.savez(
-        part / f"{name}.npz",
-        image_ids=table.image_ids,
-        file_names=np.asarray(table.file_names, np.str_),
-        sizes_hw=table.sizes_wh[:, ::-1],
-        first_box=np.concatenate([[0], np.cumsum(boxes_in_image)]),
-        boxes_ltrb=repaired.boxes_ltrb[kept],
-        labels=labels,
-    )
-    file_bytes = np.array([state.file_bytes for state in states], np.int64)
-    return PreparedSplit(
-        name=name,
-        image_root=root,
-        source_annotations=table.path,
-        annotations=target / f"{name}.json",
-        annotations_bytes=len(clean),
-        columns=target / f"{name}.npz",
-        images=len(table.image_ids),
-        annotated_images=int(np.count_nonzero(boxes_in_image)),
-        boxes=len(kept),
-        crowd_boxes=int(table.crowd[kept].sum()),
-        category_ids=tuple(table.category_ids.tolist()),
-        category_names=table.category_names,
-        image_bytes=int(file_bytes.sum()),
-        clipped_boxes=int(repaired.clipped.sum()),
-        dropped_boxes=int(repaired.dropped.sum()),
-        fingerprint=hashlib.sha256(clean + file_bytes.tobytes()).hexdigest(),
-    )
-
-
-def _clean_annotations(table: AnnotationTable, repaired: RepairedBoxes, kept: Int64Array, labels: Int64Array) -> bytes:
-    document = {
-        "images": [
-            {"id": row, "file_name": file_name, "width": width, "height": height}
-            for row, (file_name, (width, height)) in enumerate(
-                zip(table.file_names, table.sizes_wh.tolist(), strict=True)
-            )
-        ],
-        "annotations": [
-            {"id": number, "image_id": image, "category_id": label, "bbox": bbox, "iscrowd": int(crowd)}
-            for number, (image, label, bbox, crowd) in enumerate(
-                zip(
-                    repaired.image_rows[kept].tolist(),
-                    labels.tolist(),
-                    repaired.boxes_xywh[kept].tolist(),
-                    table.crowd[kept].tolist(),
-                    strict=True,
-                )
-            )
-        ],
-        "categories": [{"id": row + 1, "name": name} for row, name in enumerate(table.category_names)],
-    }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _split_from_json(fields: dict[str, Any]) -> PreparedSplit:
+def _split_from_json(fields: dict[str, Any], digests: dict[str, str]) -> PreparedSplit:
     paths = {key: Path(fields[key]) for key in ("image_root", "source_annotations", "annotations", "columns")}
     lists = {key: tuple(fields[key]) for key in ("category_ids", "category_names")}
-    return PreparedSplit(**{**fields, **paths, **lists})
+    named = {f"{name}_digest": digest for name, digest in digests.items()}
+    return PreparedSplit(**{**fields, **paths, **lists, **named})

@@ -5,11 +5,11 @@ pycocotools is the reference. The optional faster-coco-eval computes the same me
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +20,9 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
+from ssdbench.ssd.annotations import read_annotations
+from ssdbench.ssd.findings import annotation_findings
+from ssdbench.ssd.repair import repair_boxes, rows_of
 
 Protocol = Literal["every-image", "published"]
 CocoEngine = Literal["pycocotools", "faster-coco-eval"]
@@ -67,25 +70,35 @@ def protocol_named(name: object) -> Protocol:
 def load_annotations(path: str | os.PathLike[str], engine: object = "pycocotools") -> Truth:
     """Read a COCO annotation file as ground truth for `evaluate`, which will use the same engine.
 
-    Without `iscrowd` an annotation is not a crowd; without `area` it has the area of its box. Annotations are
-    renumbered from 1, because the engines mark an unmatched detection with 0. Raises DataError if it is not such a
-    file, UsageError for an unknown engine, EnvironmentLacksError if the engine is not installed.
+    Images have their row in the file as id, from 0, and categories their label, from 1: detections are rows of float64,
+    in which an id above 2^53 would become another one. Annotations are numbered from 1, because the engines mark an
+    unmatched detection with 0. Boxes without an area inside their image are left out, as in training; all others are
+    as annotated. An area that cannot be is replaced by that of the box.
+
+    Raises DataError if it is not such a file or has a fault that is an error, UsageError for an unknown engine,
+    EnvironmentLacksError if the engine is not installed.
     """
     truth = _coco_class(engine)()
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  also takes what is no Path
-            truth.dataset = json.load(file)
-        for number, annotation in enumerate(truth.dataset["annotations"], start=1):
-            _, _, width, height = annotation["bbox"]
-            annotation.update(
-                id=number, iscrowd=annotation.get("iscrowd", 0), area=annotation.get("area", width * height)
+    table = read_annotations(Path(path))
+    for finding in annotation_findings(table, "val"):
+        if finding.severity == "error" and finding.code not in ("no-annotation", "too-many-categories"):
+            raise DataError(finding.sentence())
+    repaired = repair_boxes(table)
+    kept = np.flatnonzero(~repaired.dropped)
+    labels = 1 + rows_of(table.box_category_ids[kept], table.category_ids)
+    columns = (repaired.image_rows[kept], labels, table.boxes_xywh[kept], repaired.areas[kept], table.crowd[kept])
+    truth.dataset = {
+        "images": [{"id": row} for row in range(len(table.image_ids))],
+        "categories": [{"id": row + 1, "name": name} for row, name in enumerate(table.category_names)],
+        "annotations": [
+            {"id": number, "image_id": image, "category_id": label, "bbox": bbox, "area": area, "iscrowd": int(crowd)}
+            for number, (image, label, bbox, area, crowd) in enumerate(
+                zip(*(column.tolist() for column in columns), strict=True), start=1
             )
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth.createIndex()
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{os.fspath(path)}: not a COCO annotation file ({error!r})") from error
+        ],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
     return truth
 
 
@@ -110,31 +123,29 @@ def _faster_coco_eval() -> Any:
 
 def detection_rows(
     decoded: Sequence[tuple[Tensor, Tensor, Tensor]],
-    image_ids: Sequence[int],
+    images: Sequence[int],
     image_sizes: Sequence[tuple[int, int]],
-    category_ids: Sequence[int],
+    categories: int,
 ) -> Array:
-    """The output of `ssdbench.ssd.boxes.decode` as rows (D, 7): image id, left, top, width, height, score, category id.
+    """The output of `ssdbench.ssd.boxes.decode` as rows (D, 7): image, left, top, width, height, score, label.
 
-    `image_sizes` are (height, width) in pixels, and so are the boxes in the result. `category_ids[k - 1]` is the
-    category of label k, in the order of the annotation file. There is one id and size per entry of `decoded`. Labels
-    beyond the file's categories (in a data set with fewer than 80) are omitted, because COCO evaluates only the file's
-    categories.
+    `images` are rows of the annotation file, and `image_sizes` (height, width) in pixels, and so are the boxes in the
+    result; there is one of each per entry of `decoded`. Labels beyond the file's number of categories (in a data set
+    with fewer than 80) are omitted, because COCO evaluates only the file's categories.
     """
-    if not len(decoded) == len(image_ids) == len(image_sizes):
-        raise ValueError(f"{len(decoded)} images, {len(image_ids)} ids and {len(image_sizes)} sizes")
+    if not len(decoded) == len(images) == len(image_sizes):
+        raise ValueError(f"{len(decoded)} images, {len(images)} rows and {len(image_sizes)} sizes")
     if not decoded:
         return np.empty((0, 7))
     boxes_ltrb, labels, scores = (torch.cat(part).cpu().numpy() for part in zip(*decoded, strict=True))
     image = np.repeat(np.arange(len(decoded)), [len(part[2]) for part in decoded])
-    known = labels <= len(category_ids)
+    known = labels <= categories
     boxes_ltrb, labels, scores, image = boxes_ltrb[known], labels[known], scores[known], image[known]
     height, width = np.asarray(image_sizes, dtype=np.float64)[image].T
     scale = np.stack([width, height, width, height], axis=1)
     left, top, right, bottom = (boxes_ltrb.astype(np.float64) * scale).T
-    ids = np.asarray(image_ids, dtype=np.float64)[image]
-    categories = np.asarray(category_ids, dtype=np.float64)[labels - 1]
-    return np.stack([ids, left, top, right - left, bottom - top, scores, categories], axis=1)
+    rows = np.asarray(images, dtype=np.float64)[image]
+    return np.stack([rows, left, top, right - left, bottom - top, scores, labels.astype(np.float64)], axis=1)
 
 
 def evaluate(truth: Truth, rows: Array, *, protocol: Protocol = "every-image") -> Evaluation:
@@ -148,7 +159,7 @@ def evaluate(truth: Truth, rows: Array, *, protocol: Protocol = "every-image") -
     unknown = np.setdiff1d(rows[:, 0], truth.getImgIds())
     if len(unknown):
         raise DataError(
-            f"detections on {len(unknown)} images without a record in the annotations: {unknown[0]:.0f} ..."
+            f"detections on {len(unknown)} images without a record in the annotations: row {unknown[0]:.0f} ..."
         )
     if protocol == "published":
         annotated = [annotation["image_id"] for annotation in truth.dataset["annotations"]]

@@ -1,25 +1,24 @@
 """Checks the image files of a data set: that they exist, can be decoded, and have the annotated size."""
 
-import os
+import stat
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
+from ssdbench.ssd.file_names import ImageFolder, name_fault
+from ssdbench.ssd.processes import in_processes
+
 Progress = Callable[[str, int, int], None]  # phase, done, total
-Work = TypeVar("Work")
-Result = TypeVar("Result")
 
 EXIF_ORIENTATION = 0x0112
 JPEG_END = b"\xff\xd9"
 TAIL_BYTES = 1024
-CHUNK = 32  # with fewer pieces of work than this, starting a process does not pay off
+# What every pipeline decodes to the same pixels: DALI reads no GIF, AVIF, TGA, DIB, ICO, PCX or SGI, as Pillow does.
+READABLE_FORMATS = {"JPEG", "MPO", "PNG", "BMP", "PPM", "TIFF", "WEBP", "JPEG2000"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class ImageState:
 
 
 def inspect_images(
-    root: Path,
+    folder: ImageFolder,
     file_names: Sequence[str],
     sizes_wh: Sequence[tuple[int, int]],
     *,
@@ -46,7 +45,7 @@ def inspect_images(
     Without `decode` only the header and the end are read (a fraction of a millisecond per file), which finds truncated
     files. With it every pixel is decoded, which also finds a corrupt scan unless it still parses.
     """
-    inspect = partial(_inspect, root, decode)
+    inspect = partial(_inspect, folder, decode)
     states: list[ImageState] = []
     for state in in_processes(inspect, list(zip(file_names, sizes_wh, strict=True))):
         states.append(state)
@@ -54,33 +53,33 @@ def inspect_images(
     return states
 
 
-def in_processes(function: Callable[[Work], Result], work: Sequence[Work]) -> Iterator[Result]:
-    """Results in the order of `work`, computed in parallel on all cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = min(cores, len(work) // CHUNK)
-    if processes < 2:
-        yield from map(function, work)
-        return
-    # spawn: forking a process that has threads may deadlock
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, work, chunksize=max(1, min(CHUNK, len(work) // (4 * processes))))
-
-
-def _inspect(root: Path, decode: bool, named_size: tuple[str, tuple[int, int]]) -> ImageState:
+def _inspect(folder: ImageFolder, decode: bool, named_size: tuple[str, tuple[int, int]]) -> ImageState:
     file_name, size_wh = named_size
-    path = root / file_name
+    if name_fault(file_name):
+        return ImageState(file_name=file_name, file_bytes=0, fault="file-name")  # a finding about the annotations
+    path = folder.root / file_name
     try:
-        file_bytes = path.stat().st_size
-    except OSError:
+        status = path.stat()
+    except FileNotFoundError:
         return ImageState(file_name=file_name, file_bytes=0, fault="image-missing")
-    fault, detail = _fault(path, size_wh, decode)
-    return ImageState(file_name=file_name, file_bytes=file_bytes, fault=fault, detail=detail)
+    except OSError as error:
+        return ImageState(file_name=file_name, file_bytes=0, fault="image-unreadable", detail=error.strerror or "")
+    state: tuple[str | None, str]
+    if (target := folder.outside(file_name)) is not None:
+        state = ("image-outside", f"leads to {target}")
+    elif not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
+        state = ("image-unreadable", "not a regular file")
+    else:
+        state = _fault(path, size_wh, decode)
+    return ImageState(file_name=file_name, file_bytes=status.st_size, fault=state[0], detail=state[1])
 
 
 def _fault(path: Path, size_wh: tuple[int, int], decode: bool) -> tuple[str | None, str]:
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")  # about damaged metadata: only the pixels matter
+            if unread := _unread_by_a_pipeline(image):
+                return "image-format", unread
             if image.size != size_wh:
                 return "image-size-differs", f"{_by(image.size)} in the file, {_by(size_wh)} annotated"
             orientation = image.getexif().get(EXIF_ORIENTATION, 1)
@@ -91,6 +90,18 @@ def _fault(path: Path, size_wh: tuple[int, int], decode: bool) -> tuple[str | No
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return "image-unreadable", str(error)
     return ("image-rotated", f"EXIF orientation {orientation}") if orientation != 1 else (None, "")
+
+
+def _unread_by_a_pipeline(image: Image.Image) -> str | None:
+    """What of an image the pipelines do not read, or read differently; None if they read it alike."""
+    if image.format not in READABLE_FORMATS:
+        return f"{image.format} file"
+    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    if image.mode[0] in "IF" or any(";16" in mode for mode in raw_modes):
+        return f"{image.format} file with more than 8 bits per channel"
+    if image.format == "TIFF" and image.mode == "1":
+        return "TIFF file with 1 bit per pixel"
+    return None
 
 
 def _ends(path: Path) -> bool:

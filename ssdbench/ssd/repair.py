@@ -1,4 +1,4 @@
-"""Repairs boxes for the pipelines: clips them to their image, and drops those without an area."""
+"""Repairs annotations: clips boxes to their image, drops those without an area, replaces areas that cannot be."""
 
 from dataclasses import dataclass
 
@@ -18,6 +18,8 @@ class RepairedBoxes:
     clipped: BoolArray  # (B,)
     dropped: BoolArray  # (B,)
     image_rows: Int64Array  # (B,) row of the box's image in the table, -1 if it has none
+    areas: Float64Array  # (B,) square pixels of the object; of its box where the file's area cannot be
+    area_replaced: BoolArray  # (B,)
 
 
 def repair_boxes(table: AnnotationTable) -> RepairedBoxes:
@@ -45,8 +47,17 @@ def repair_boxes(table: AnnotationTable) -> RepairedBoxes:
     clipped = outside & ~dropped & known
     boxes_xywh = table.boxes_xywh.copy()
     boxes_xywh[clipped] = np.concatenate([inner_start, inner_extent], axis=1)[clipped]
+    # A box that reaches beyond its image may have been annotated with all of its area.
+    limit = np.fmax(sizes_wh.astype(np.float64).prod(axis=1), table.boxes_xywh[:, 2:].prod(axis=1))
+    area_replaced = ~((table.areas >= 0) & (table.areas <= limit))
     return RepairedBoxes(
-        boxes_xywh=boxes_xywh, boxes_ltrb=boxes_ltrb, clipped=clipped, dropped=dropped, image_rows=image_rows
+        boxes_xywh=boxes_xywh,
+        boxes_ltrb=boxes_ltrb,
+        clipped=clipped,
+        dropped=dropped,
+        image_rows=image_rows,
+        areas=np.where(area_replaced, boxes_xywh[:, 2:].prod(axis=1), table.areas),
+        area_replaced=area_replaced & known,
     )
 
 

@@ -63,7 +63,7 @@ def draw_sheet(
     sheet = Image.new("RGB", (across * cell_w + GAP_PX, LEGEND_PX + down * cell_h + GAP_PX), PAPER)
     _draw_legend(sheet, f"{len(chosen)} of {len(columns.image_ids)} {split.name} images", score_threshold)
     for place, row in enumerate(chosen):
-        found = rows[(rows[:, 0] == columns.image_ids[row]) & (rows[:, 5] >= score_threshold)]
+        found = rows[(rows[:, 0] == row) & (rows[:, 5] >= score_threshold)]
         best = found[np.argsort(-found[:, 5], kind="stable")][:MOST_DETECTIONS]
         corner = (GAP_PX + place % across * cell_w, LEGEND_PX + GAP_PX + place // across * cell_h)
         _draw_image(sheet, corner, split, columns, row, _marks(split, columns, row, best))
@@ -77,17 +77,16 @@ def draw_sheet(
 def _marks(split: PreparedSplit, columns: Columns, row: int, found: Array) -> _Marks:
     height, width = columns.sizes_hw[row]
     ltrb = np.concatenate([found[:, 1:3], found[:, 1:3] + found[:, 3:5]], axis=1) / [width, height, width, height]
-    names = dict(zip(split.category_ids, split.category_names, strict=True))
+    names = ("background", *split.category_names)
     own = slice(int(columns.first_box[row]), int(columns.first_box[row + 1]))
     truth_ltrb, labels = columns.boxes_ltrb[own].astype(np.float64), columns.labels[own]
-    categories = np.asarray(split.category_ids)[labels - 1]
     overlap = box_iou(torch.from_numpy(truth_ltrb), torch.from_numpy(ltrb)).numpy()
-    is_found = ((overlap >= FOUND_IOU) & (categories[:, None] == found[:, 6])).any(axis=1)
+    is_found = ((overlap >= FOUND_IOU) & (labels[:, None] == found[:, 6])).any(axis=1)
     return _Marks(
         truth_ltrb=truth_ltrb,
-        truth_texts=["" if hit else names[int(c)] for c, hit in zip(categories, is_found, strict=True)],
+        truth_texts=["" if hit else names[label] for label, hit in zip(labels, is_found, strict=True)],
         found_ltrb=ltrb,
-        found_texts=[f"{names[int(category)]} {score:.2f}" for score, category in found[:, 5:7]],
+        found_texts=[f"{names[int(label)]} {score:.2f}" for score, label in found[:, 5:7]],
     )
 
 
@@ -99,7 +98,7 @@ def _draw_image(
         with Image.open(file) as opened:
             picture = opened.convert("RGB")
     except OSError as error:
-        raise DataError(f"{file} cannot be read ({error}): run `ssdbench data verify`.") from error
+        raise DataError(f"{file} cannot be read ({error}): restore the image.") from error
     scale = min(PICTURE_WH[0] / picture.width, PICTURE_WH[1] / picture.height)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     draw = ImageDraw.Draw(picture)

@@ -19,7 +19,8 @@ from ssdbench.atomic import atomic_folder
 from ssdbench.errors import DataError, UsageError
 from ssdbench.ssd import drawing
 from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
-from ssdbench.ssd.images import Progress, in_processes
+from ssdbench.ssd.images import Progress
+from ssdbench.ssd.processes import in_processes
 from ssdbench.ssd.verification import verify
 
 GENERATOR_VERSION = 1

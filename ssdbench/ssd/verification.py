@@ -9,6 +9,7 @@ import numpy as np
 from ssdbench.errors import DataError
 from ssdbench.ssd.annotations import AnnotationFileError, AnnotationTable, read_annotations
 from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
+from ssdbench.ssd.file_names import ImageFolder
 from ssdbench.ssd.findings import Finding, annotation_findings, category_findings, image_findings
 from ssdbench.ssd.images import Progress, inspect_images
 from ssdbench.ssd.repair import repair_boxes
@@ -46,7 +47,7 @@ class VerificationReport:
     findings: tuple[Finding, ...]
 
 
-def verify(directory: Path, progress: Progress) -> VerificationReport:
+def verify(directory: Path, progress: Progress, *, follow_links: bool = False) -> VerificationReport:
     """Check the data set in `directory`; faults become findings, only a missing directory raises `DataError`."""
     directory = directory.resolve()
     if not directory.is_dir():
@@ -65,7 +66,7 @@ def verify(directory: Path, progress: Progress) -> VerificationReport:
     for split, table in tables.items():
         findings += annotation_findings(table, split)
         states = inspect_images(
-            image_root(directory, split),
+            ImageFolder(root=image_root(directory, split), data_set=directory, follow_links=follow_links),
             table.file_names,
             [(w, h) for w, h in table.sizes_wh.tolist()],
             decode=True,
@@ -105,7 +106,7 @@ def _summary(split: str, table: AnnotationTable, file_bytes: list[int]) -> Split
     repaired = repair_boxes(table)
     kept = ~repaired.dropped & (repaired.image_rows >= 0)
     boxes_in_image = np.bincount(repaired.image_rows[kept], minlength=len(table.image_ids))
-    areas = table.areas[kept]
+    areas = repaired.areas[kept]
     shares = np.histogram(areas, [0, SMALL_PX**2, MEDIUM_PX**2, np.inf])[0] / max(1, len(areas))
     ids = table.category_ids
     return SplitSummary(

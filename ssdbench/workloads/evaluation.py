@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from ssdbench.errors import DataError, NotFiniteError, UsageError
 from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation
+from ssdbench.ssd.annotations import annotations_digest
 from ssdbench.ssd.boxes import Detections, decode
+from ssdbench.ssd.coco import PreparedSplit, load_columns
 from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_annotations, protocol_named
+from ssdbench.ssd.repair import rows_of
 from ssdbench.ssd.sheet import draw_sheet
 from ssdbench.workloads.pipeline import open_pipeline, split_of
 
@@ -27,10 +30,10 @@ def _ignore_batch(_batch: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Detections of one rank: rows (D, 7) as from `ssd.evaluate.detection_rows`, and the ids (I,) of its images."""
+    """Detections of one rank: rows (D, 7) as from `ssd.evaluate.detection_rows`, and its images (I,), as rows too."""
 
     rows: Array
-    image_ids: Int64Array
+    images: Int64Array
 
 
 class Evaluator:
@@ -56,7 +59,8 @@ class Evaluator:
         self.images = 0
         self._split = split
         self._protocol = protocol_named(protocol)
-        self._truth: Any = load_annotations(split.source_annotations, engine) if context.group.rank == 0 else None
+        self._image_ids = load_columns(split).image_ids
+        self._truth: Any = _truth(split, engine) if context.group.rank == 0 else None
         self._pipeline = open_pipeline(context, training=False)
         self._group = context.group
         self._autocast = context.precision.autocast
@@ -94,8 +98,9 @@ class Evaluator:
                 module.training = training
         self.images = len(ids)
         _require_finite(finite)
-        rows = detection_rows(decoded, ids, sizes_hw, self._split.category_ids)
-        return Found(rows=rows, image_ids=np.asarray(ids, np.int64))
+        images = rows_of(np.asarray(ids, np.int64), self._image_ids)
+        rows = detection_rows(decoded, images.tolist(), sizes_hw, len(self._split.category_ids))
+        return Found(rows=rows, images=images)
 
     @torch.inference_mode()
     def _detect_batch(self, model: nn.Module, images: Tensor) -> tuple[list[Detections], Tensor]:
@@ -111,10 +116,10 @@ class Evaluator:
                 lose their connection to it.
         """
         rows = self._group.gather_rows(torch.from_numpy(found.rows))
-        image_ids = self._group.gather_rows(torch.from_numpy(found.image_ids))
+        images = self._group.gather_rows(torch.from_numpy(found.images))
         evaluation = None
-        if rows is not None and image_ids is not None:
-            require_every_image(image_ids.numpy(), np.asarray(self._truth.getImgIds()))
+        if rows is not None and images is not None:
+            require_every_image(images.numpy(), self._image_ids)
             self.rows = rows.numpy()
             evaluation = Evaluation(**asdict(evaluate(self._truth, self.rows, protocol=self._protocol)))
         return self._group.share(evaluation)
@@ -129,19 +134,22 @@ class Evaluator:
         self._pipeline.close()
 
 
-def require_every_image(seen_ids: Int64Array, expected_ids: Int64Array) -> None:
-    """Raise DataError if images are missing, repeated, or not in the annotation file."""
-    seen, times = np.unique(seen_ids, return_counts=True)
-    faults = {
-        "not seen": np.setdiff1d(expected_ids, seen),
-        "seen more than once": seen[times > 1],
-        "not in the annotation file": np.setdiff1d(seen, expected_ids),
-    }
+def _truth(split: PreparedSplit, engine: object) -> Any:
+    if annotations_digest(split.source_annotations) != split.source_digest:
+        raise DataError(f"{split.source_annotations} has changed since it was prepared: start again.")
+    return load_annotations(split.source_annotations, engine)
+
+
+def require_every_image(seen: Int64Array, image_ids: Int64Array) -> None:
+    """Raise DataError if the rows seen are not each of those of `image_ids` once; -1 is an image of no row."""
+    times = np.bincount(seen[seen >= 0], minlength=len(image_ids))
+    faults = {"not seen": image_ids[times == 0], "seen more than once": image_ids[times > 1]}
     found = [f"{len(ids)} {fault} (id {ids[0]})" for fault, ids in faults.items() if len(ids)]
+    if strangers := int(np.count_nonzero(seen < 0)):
+        found.append(f"{strangers} not in the annotation file")
     if found:
         raise DataError(
-            f"the ranks together did not see each of {len(expected_ids)} validation images once: {', '.join(found)}; "
-            "if the annotation file has changed, start again so that the data are prepared again"
+            f"the ranks together did not see each of {len(image_ids)} validation images once: {', '.join(found)}"
         )
 
 

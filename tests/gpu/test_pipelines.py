@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from ssdbench.runtime.device import CudaGpu
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines import resident
 from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch
+from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 
 pytestmark = pytest.mark.gpu

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines.contract import InputPipeline, PipelineOptions, TrainingBatch
+from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import synthesise
 from tests.ssd.planting import RECIPE, Document, Options, Plant, ignore_progress
 

@@ -98,12 +98,24 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "entry", "sentence"),
     [
-        ("annotations", {"id": 3}, "in `annotations`, entry 2 lacks 'image_id'"),
-        ("annotations", {"id": 3, "image_id": 7, "category_id": 5, "bbox": [1, 2]}, "entry 2 is malformed"),
-        ("annotations", {"id": 3, "image_id": 7, "category_id": 5, "bbox": None}, "entry 2 is malformed"),
-        ("annotations", {"id": 3, "image_id": 7, "category_id": "dog", "bbox": [1, 2, 3, 4]}, "of a wrong type"),
-        ("images", {"id": 7.5, "file_name": "c.jpg", "width": 3, "height": 3}, "of a wrong type"),
-        ("images", "c.jpg", "entry 2 is malformed"),
+        ("annotations", {"id": 3}, r"in `annotations`, entry 2 \(id 3\) lacks `bbox`"),
+        (
+            "annotations",
+            {"id": 3, "image_id": 7, "category_id": 5, "bbox": [1, 2]},
+            r"`bbox` of entry 2 \(id 3\) is \[1, 2\], and should be four numbers",
+        ),
+        (
+            "annotations",
+            {"id": 3, "image_id": 7, "category_id": 5, "bbox": None},
+            r"`bbox` of entry 2 \(id 3\) is null",
+        ),
+        (
+            "annotations",
+            {"id": 3, "image_id": 7, "category_id": "dog", "bbox": [1, 2, 3, 4]},
+            r"`category_id` of entry 2 \(id 3\) is \"dog\", and should be a whole number",
+        ),
+        ("images", {"id": 7.5, "file_name": "c.jpg", "width": 3, "height": 3}, "`id` of entry 2 is 7.5"),
+        ("images", "c.jpg", 'entry 2 is "c.jpg", and should be an object'),
     ],
 )
 def test_a_malformed_entry_is_named(tmp_path: Path, section: str, entry: Any, sentence: str) -> None:
@@ -118,10 +130,14 @@ def test_a_sound_file_has_no_findings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "severity", "change", "example"),
     [
-        ("duplicate-image", "error", lambda d: d["images"].append(d["images"][0] | {"file_name": "c.jpg"}), "7"),
-        ("duplicate-file", "error", lambda d: d["images"].append(d["images"][0] | {"id": 9}), "a.jpg"),
-        ("duplicate-annotation", "error", lambda d: d["annotations"].append(d["annotations"][0]), "1"),
-        ("duplicate-category", "error", lambda d: d["categories"].append({"id": 90, "name": "again"}), "90"),
+        ("duplicate-image", "error",
+         lambda d: d["images"].append(d["images"][0] | {"file_name": "c.jpg"}), "7 in entries 0 and 2"),
+        ("duplicate-file", "error",
+         lambda d: d["images"].append(d["images"][0] | {"id": 9}), "a.jpg in entries 0 and 2"),
+        ("duplicate-annotation", "error",
+         lambda d: d["annotations"].append(d["annotations"][0]), "1 in entries 0 and 2"),
+        ("duplicate-category", "error",
+         lambda d: d["categories"].append({"id": 90, "name": "again"}), "90 in entries 1 and 2"),
         ("unknown-category", "error", lambda d: d["annotations"][0].update(category_id=6), "annotation 1: category 6"),
         ("unknown-image", "error", lambda d: d["annotations"][1].update(image_id=4), "annotation 2: image 4"),
         ("image-size", "error", lambda d: d["images"][1].update(width=0), "b.jpg"),

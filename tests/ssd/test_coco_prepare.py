@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from ssdbench.errors import DataError, ExitCode
-from ssdbench.ssd import coco
-from ssdbench.ssd.coco import Prepared, load_columns, load_prepared, prepare
+from ssdbench.ssd import preparation
+from ssdbench.ssd.coco import Prepared, load_columns, load_prepared
+from ssdbench.ssd.preparation import prepare
 from tests.ssd.planting import Document, Plant, cut, first_image, ignore_progress, train_annotations
 
 
@@ -31,8 +32,15 @@ def refusal(directory: Path) -> str:
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert sentence.endswith(".") or sentence.endswith("lists it.")
-    assert not list((directory.parent / "cache").iterdir()), "a refused data set leaves nothing behind"
+    assert not list((directory.parent / "cache").glob("*")), "a refused data set leaves nothing behind"
     return sentence
+
+
+def refusal_after(directory: Path) -> str:
+    """The refusal of a data set that was sound before."""
+    with pytest.raises(DataError) as caught:
+        ready(directory)
+    return str(caught.value)
 
 
 def first_box(change: Callable[[list[float]], list[float]]) -> Callable[[Document], None]:
@@ -62,9 +70,15 @@ def test_a_cut_off_annotation_file_is_refused(plant: Plant, fraction: float) -> 
             lambda d: d["annotations"][0].update(image_id=999_999),
             "has 1 annotation(s) whose image it does not list",
         ),
-        (lambda d: d["images"].append(d["images"][0] | {"file_name": "x.jpg"}), "gives 1 image(s) more than once"),
-        (lambda d: d["images"].append(d["images"][0] | {"id": 999_999}), "gives 1 file(s) more than once"),
-        (lambda d: d["annotations"].append(d["annotations"][0]), "gives 1 annotation(s) more than once"),
+        (
+            lambda d: d["images"].append(d["images"][0] | {"file_name": "x.jpg"}),
+            "gives 1 `id`(s) in `images` more",
+        ),
+        (
+            lambda d: d["images"].append(d["images"][0] | {"id": 999_999}),
+            "1 `file_name`(s) in `images` more",
+        ),
+        (lambda d: d["annotations"].append(d["annotations"][0]), "gives 1 `id`(s) in `annotations` more than once"),
         (lambda d: d["images"][0].update(width=641, height=479), "1 image(s) that do not have the annotated size"),
         (lambda d: d["images"][0].update(file_name="gone.jpg"), "1 image(s) that are missing (gone.jpg)"),
         (lambda d: d["categories"].reverse(), "lists other categories, or in another order"),
@@ -207,20 +221,53 @@ def test_the_counts_are_right_and_crowds_stay(prepared: Prepared) -> None:
 def test_the_second_call_finds_what_the_first_wrote(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = plant()
     first = ready(directory)
-    monkeypatch.setattr(coco, "_write_prepared", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr(preparation, "_write_prepared", lambda *_: pytest.fail("prepared again"))
     second = ready(directory)
     assert (first.cache_hit, second.cache_hit) == (False, True)
     assert (first.train, first.val, first.path) == (second.train, second.val, second.path)
 
 
-@pytest.mark.parametrize("change", [lambda d: train_annotations(d).touch(), lambda d: (d / "val2017" / "new").touch()])
-def test_a_change_of_the_annotations_or_of_the_images_there_is_prepared_anew(
-    plant: Plant, change: Callable[[Path], None]
-) -> None:
+def test_a_file_that_is_touched_or_not_listed_changes_nothing(plant: Plant) -> None:
+    directory = plant()
+    first = ready(directory)
+    train_annotations(directory).touch()
+    (directory / "val2017" / "notes.txt").touch()
+    second = ready(directory)
+    assert second.cache_hit
+    assert second.train == first.train
+
+
+@pytest.mark.parametrize("same_time", [False, True], ids=["new time", "old time"])
+def test_annotations_of_equal_size_are_prepared_anew(plant: Plant, same_time: bool) -> None:
+    directory = plant(lambda d: d["annotations"][0].update(bbox=[10, 10, 50, 50]))
+    path, first = train_annotations(directory), ready(directory)
+    before = path.stat()
+    path.write_text(path.read_text().replace("[10, 10, 50, 50]", "[90, 90, 60, 60]"))
+    if same_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = ready(directory)
+    assert not second.cache_hit
+    assert second.train.fingerprint != first.train.fingerprint
+    assert second.val.fingerprint == first.val.fingerprint
+
+
+def test_an_image_replaced_in_place_is_checked_again(plant: Plant) -> None:
     directory = plant()
     ready(directory)
-    change(directory)
+    Image.new("RGB", (37, 41)).save(first_image(directory))
+    assert "do not have the annotated size" in refusal_after(directory)
+
+
+def test_the_images_of_before_are_found_prepared(plant: Plant) -> None:
+    directory = plant()
+    ready(directory)
+    image = first_image(directory)
+    content, times = image.read_bytes(), image.stat()
+    image.write_bytes(content + b"\0")
     assert not ready(directory).cache_hit
+    image.write_bytes(content)
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert ready(directory).cache_hit
 
 
 def test_a_missing_image_is_found_although_the_data_were_prepared_before(plant: Plant) -> None:
@@ -231,25 +278,25 @@ def test_a_missing_image_is_found_although_the_data_were_prepared_before(plant: 
         ready(directory)
 
 
-def test_the_fingerprint_is_of_the_content_and_not_of_the_place(plant: Plant, tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_the_content_and_not_of_the_place_or_the_time(plant: Plant, tmp_path: Path) -> None:
     here = plant()
     elsewhere = shutil.copytree(here, tmp_path / "elsewhere")
     assert ready(here).train.fingerprint == ready(elsewhere).train.fingerprint
+    first_image(elsewhere).touch()
+    assert ready(elsewhere).train.fingerprint == ready(here).train.fingerprint
     first_image(elsewhere).write_bytes(first_image(elsewhere).read_bytes() + b"\0")
-    assert ready(elsewhere).train.fingerprint == ready(here).train.fingerprint, "a file changed in place is not seen"
-    train_annotations(elsewhere).touch()
     assert ready(elsewhere).train.fingerprint != ready(here).train.fingerprint
 
 
 def test_another_process_may_have_been_first(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = plant()
-    write = coco._write_prepared
+    write = preparation._write_prepared
 
-    def late(directory: Path, part: Path, target: Path, progress: Any) -> None:
-        write(directory, part, target, progress)
+    def late(directory: Path, tables: Any, part: Path, target: Path, *others: Any) -> None:
+        write(directory, tables, part, target, *others)
         shutil.copytree(part, target)
 
-    monkeypatch.setattr(coco, "_write_prepared", late)
+    monkeypatch.setattr(preparation, "_write_prepared", late)
     prepared = ready(directory)
     assert prepared.train.images == 8
     assert [path.suffix for path in (directory.parent / "cache").iterdir()] == [""]
@@ -258,5 +305,5 @@ def test_another_process_may_have_been_first(plant: Plant, monkeypatch: pytest.M
 @pytest.mark.parametrize("content", ["", "{}", '{"version": 1, "splits": {}}', '{"version": 99}'])
 def test_another_file_is_no_prepared_data_set(tmp_path: Path, content: str) -> None:
     (tmp_path / "prepared.json").write_text(content)
-    with pytest.raises(DataError, match="prepare the data again"):
+    with pytest.raises(DataError, match=r"prepares? the data again"):
         load_prepared(tmp_path / "prepared.json")

@@ -26,10 +26,9 @@ def annotation(identity, image, category, bbox):
     }
 
 
-@pytest.fixture
-def truth(tmp_path):
+def instances():
     """Three images, the last without annotation; objects of all three sizes."""
-    content = {
+    return {
         "images": [{"id": i, "width": 640, "height": 480, "file_name": f"{i}.jpg"} for i in (11, 12, 13)],
         "categories": [{"id": i, "name": str(i)} for i in CATEGORIES],
         "annotations": [
@@ -38,16 +37,23 @@ def truth(tmp_path):
             annotation(3, 12, 90, [100, 100, 64, 48]),
         ],
     }
-    path = tmp_path / "instances.json"
-    path.write_text(json.dumps(content))
-    return load_annotations(path)
+
+
+def loaded(tmp_path, content, engine="pycocotools"):
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    return load_annotations(tmp_path / "instances.json", engine)
+
+
+@pytest.fixture
+def truth(tmp_path):
+    return loaded(tmp_path, instances())
 
 
 def perfect(truth):
     return np.array([[a["image_id"], *a["bbox"], 0.9, a["category_id"]] for a in truth.dataset["annotations"]])
 
 
-def test_detections_become_rows_in_pixels_of_their_own_image_with_category_ids():
+def test_detections_become_rows_in_pixels_of_their_own_image_with_labels():
     first = (
         torch.tensor([[0.1, 0.2, 0.5, 0.6], [0.0, 0.0, 1.0, 1.0]]),
         torch.tensor([3, 1]),
@@ -55,32 +61,32 @@ def test_detections_become_rows_in_pixels_of_their_own_image_with_category_ids()
     )
     none = (torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.empty(0))
     last = (torch.tensor([[-0.5, 0.25, 0.5, 0.75]]), torch.tensor([2]), torch.tensor([0.25]))
-    rows = detection_rows([first, none, last], [11, 12, 2**40], [(480, 640), (1, 1), (100, 200)], CATEGORIES)
+    rows = detection_rows([first, none, last], [0, 1, 118_286], [(480, 640), (1, 1), (100, 200)], 3)
     expected = [
-        [11, 64, 96, 256, 192, 0.75, 90],
-        [11, 0, 0, 640, 480, 0.5, 1],
-        [2**40, -100, 25, 200, 50, 0.25, 18],
+        [0, 64, 96, 256, 192, 0.75, 3],
+        [0, 0, 0, 640, 480, 0.5, 1],
+        [118_286, -100, 25, 200, 50, 0.25, 2],
     ]
     assert rows.dtype == np.float64
     np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-4)
-    assert rows[2, 0] == 2**40
+    assert rows[:, [0, 6]].tolist() == [[0, 3], [0, 1], [118_286, 2]]
 
 
 def test_no_images_and_no_detections_give_no_rows():
     none = (torch.empty(0, 4), torch.empty(0, dtype=torch.int64), torch.empty(0))
-    assert detection_rows([], [], [], CATEGORIES).shape == (0, 7)
-    assert detection_rows([none, none], [1, 2], [(480, 640)] * 2, CATEGORIES).shape == (0, 7)
+    assert detection_rows([], [], [], 3).shape == (0, 7)
+    assert detection_rows([none, none], [1, 2], [(480, 640)] * 2, 3).shape == (0, 7)
 
 
 def test_a_label_that_the_data_set_has_no_category_for_is_left_out():
     found = (torch.rand(3, 4), torch.tensor([4, 2, 80]), torch.tensor([0.9, 0.8, 0.7]))
-    rows = detection_rows([found], [11], [(480, 640)], CATEGORIES)
-    np.testing.assert_allclose(rows[:, [0, 5, 6]], [[11, 0.8, 18]])
+    rows = detection_rows([found], [11], [(480, 640)], 3)
+    np.testing.assert_allclose(rows[:, [0, 5, 6]], [[11, 0.8, 2]])
 
 
-def test_detections_ids_and_sizes_must_be_of_one_length():
-    with pytest.raises(ValueError, match="0 images, 1 ids and 0 sizes"):
-        detection_rows([], [1], [], CATEGORIES)
+def test_detections_images_and_sizes_must_be_of_one_length():
+    with pytest.raises(ValueError, match="0 images, 1 rows and 0 sizes"):
+        detection_rows([], [1], [], 3)
 
 
 def test_perfect_detections_score_one_in_all_twelve_figures(truth, capsys):
@@ -111,11 +117,11 @@ def test_no_detections_score_zero(truth, capsys):
     found = evaluate(truth, np.empty((0, 7)))
     assert (found.ap, found.ap_50, found.ar_100, found.detections) == (0, 0, 0, 0)
     assert capsys.readouterr() == ("", "")
-    assert evaluate(truth, np.array([[13, 0, 0, 9, 9, 0.9, 1]]), protocol="published").ap == 0
+    assert evaluate(truth, np.array([[2, 0, 0, 9, 9, 0.9, 1]]), protocol="published").ap == 0
 
 
 def test_the_published_protocol_counts_no_false_positive_on_images_without_annotation(truth):
-    rows = np.concatenate([[[13, 0, 0, 100, 100, 0.95, category] for category in CATEGORIES], perfect(truth)])
+    rows = np.concatenate([[[2, 0, 0, 100, 100, 0.95, label] for label in (1, 2, 3)], perfect(truth)])
     everywhere, published = evaluate(truth, rows), evaluate(truth, rows, protocol="published")
     assert everywhere.ap == pytest.approx(0.5)
     assert published.ap == pytest.approx(1.0)
@@ -130,27 +136,27 @@ def test_a_protocol_that_does_not_exist_gets_the_choices(truth):
 
 
 def test_detections_on_an_image_that_the_annotations_lack_get_a_sentence(truth):
-    with pytest.raises(DataError, match="detections on 1 images without a record in the annotations: 99"):
+    with pytest.raises(DataError, match="detections on 1 images without a record in the annotations: row 99"):
         evaluate(truth, np.array([[99, 0, 0, 1, 1, 0.5, 1]]))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"images": [', '{"images": [], "annotations": [{}]}'])
 def test_a_file_that_is_no_annotation_file_gets_a_sentence(content, tmp_path):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(DataError, match=r"a\.json: not a COCO annotation file"):
+    with pytest.raises(DataError, match=r"a\.json (with \d+ bytes is truncated|is not a COCO|has no list)"):
         load_annotations(tmp_path / "a.json")
-    with pytest.raises(DataError, match=r"b\.json: cannot be read \(No such file or directory\)"):
+    with pytest.raises(DataError, match=r"b\.json cannot be read \(No such file or directory\)"):
         load_annotations(tmp_path / "b.json")
 
 
-def test_annotations_numbered_from_0_and_without_crowd_or_area_are_judged_as_they_are_meant(truth, tmp_path):
+def test_annotations_numbered_from_0_and_without_crowd_or_area_are_judged_as_they_are_meant(tmp_path):
     # To both engines a detection matched with annotation 0 is not matched at all.
-    content = {**truth.dataset, "annotations": [dict(annotation) for annotation in truth.dataset["annotations"]]}
+    content = instances()
     for number, annotation in enumerate(content["annotations"]):
         annotation["id"] = number
         del annotation["iscrowd"], annotation["area"]
-    (tmp_path / "zero.json").write_text(json.dumps(content))
-    found = evaluate(load_annotations(tmp_path / "zero.json"), perfect(truth))
+    truth = loaded(tmp_path, content)
+    found = evaluate(truth, perfect(truth))
     assert (found.ap, found.ap_small, found.ap_medium, found.ap_large) == pytest.approx((1.0, 1.0, 1.0, 1.0))
 
 
@@ -174,10 +180,10 @@ def crowded_scene(rng):
                 moved = np.array(box) + rng.normal(0, 0.12, 4) * [width, height, width, height]
                 moved[2:] = np.abs(moved[2:]) + 1
                 category = annotations[-1]["category_id"] if rng.random() < 0.9 else int(rng.integers(1, 13))
-                found.append([image["id"], *moved, rng.random(), category])
+                found.append([number, *moved, rng.random(), category])
         if number % 5 != 1:
             for _ in range(150 if number == 10 else 40):
-                found.append([image["id"], *rng.uniform(1, 300, 4), 0.7 * rng.random(), int(rng.integers(1, 13))])
+                found.append([number, *rng.uniform(1, 300, 4), 0.7 * rng.random(), int(rng.integers(1, 13))])
     rows = np.array(found)
     rows[:, 5] = rows[:, 5].round(2)
     categories = [{"id": i, "name": str(i)} for i in range(1, 14)]

@@ -8,13 +8,14 @@ import torch
 
 from ssdbench.errors import DataError
 from ssdbench.ssd.boxes import default_boxes, match
-from ssdbench.ssd.coco import Prepared, load_columns, prepare
+from ssdbench.ssd.coco import Prepared, load_columns
 from ssdbench.ssd.pipelines.contract import (
     PipelineOptions,
     ValidationBatch,
     endless,
 )
 from ssdbench.ssd.pipelines.epochs import EpochCoverageCheck
+from ssdbench.ssd.preparation import prepare
 from tests.ssd.planting import Options, Plant, cut, first_image, ignore_progress
 
 Rows = list[list[int]]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ssdbench.errors import DataError, EnvironmentLacksError
 from ssdbench.ssd.boxes import default_boxes, match
-from ssdbench.ssd.coco import PreparedSplit, prepare
+from ssdbench.ssd.coco import PreparedSplit
 from ssdbench.ssd.pipelines import dali, dali_graph
 from ssdbench.ssd.pipelines.augmentation import SSDCrop, colour_matrix, twist
 from ssdbench.ssd.pipelines.contract import (
@@ -26,6 +26,7 @@ from ssdbench.ssd.pipelines.contract import (
     CROP_THRESHOLDS_IOU,
 )
 from ssdbench.ssd.pipelines.dali_graph import fn, types
+from ssdbench.ssd.preparation import prepare
 from tests.ssd.planting import Document, Options, Plant, cut, first_image, ignore_progress
 
 Arrays = Iterable[np.ndarray[Any, Any]]

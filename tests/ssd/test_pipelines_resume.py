@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from ssdbench.errors import DataError
-from ssdbench.ssd.coco import Prepared, PreparedSplit, prepare
+from ssdbench.ssd.coco import Prepared, PreparedSplit
 from ssdbench.ssd.pipelines import bookmark, resident, torchvision
 from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of, write_state
 from ssdbench.ssd.pipelines.contract import PipelineOptions, TrainingBatch, TrainingPipeline, endless
+from ssdbench.ssd.preparation import prepare
 from tests.ssd.planting import Options, Plant, ignore_progress
 
 # 13 annotated images: 6 batches of 2 make an epoch, 3 on each of two ranks, whose passes are of 6 and 7 images.

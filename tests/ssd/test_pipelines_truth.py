@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines import dali
 from ssdbench.ssd.pipelines.contract import MEAN_RGB, STD_RGB, PipelineOptions, TrainingBatch
+from ssdbench.ssd.preparation import prepare
 from tests.ssd.planting import Options, ignore_progress
 
 COLOURED = {1: (1, (220, 30, 30)), 3: (3, (30, 200, 30)), 90: (80, (30, 30, 220))}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ssdbench.errors import DataError, UsageError
-from ssdbench.ssd import drawing, images
+from ssdbench.ssd import drawing, processes
 from ssdbench.ssd import synthetic as subject
 from ssdbench.ssd.synthetic import COCO_CATEGORIES, SyntheticSpec, synthesise
 from ssdbench.ssd.verification import SplitSummary, verify
@@ -48,7 +48,7 @@ def test_equal_seeds_give_equal_bytes_however_many_processes_draw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = make(tmp_path / "alone")
-    monkeypatch.setattr(images, "CHUNK", 2)
+    monkeypatch.setattr(processes, "CHUNK", 2)
     assert content(make(tmp_path / "together")) == content(alone)
 
 

@@ -71,7 +71,7 @@ def evaluate_on_this_rank(group: ProcessGroup, prepared: Path, batch_size: int, 
     np.savez(
         folder / f"rank-{group.rank}.npz",
         rows=found.rows,
-        image_ids=found.image_ids,
+        images=found.images,
         buffers=floating_buffers(model).numpy(),
     )
     figures = {protocol: asdict(judge.judge(found)) for protocol, judge in judges.items()}
