@@ -23,6 +23,8 @@ _DEFAULTS = SyntheticData()
 Folder = Annotated[Path, argument("Folder with annotations/, train2017/ and val2017/.", "FOLDER")]
 Python = Annotated[str | None, option("Interpreter that does the work; default: that of ssdbench.", metavar="FILE")]
 
+FollowLinks = Annotated[bool, option("Allow links out of the data folder, to a shared store.", "--follow-links")]
+
 
 @app.command()
 def synth(
@@ -42,10 +44,10 @@ def synth(
 
 
 @app.command()
-def verify(folder: Folder, python: Python = None, as_json: Json = False) -> None:
+def verify(folder: Folder, follow_links: FollowLinks = False, python: Python = None, as_json: Json = False) -> None:
     """Check the annotations and decode every image; exit code 7 if a fault would make a measurement wrong."""
     with data_progress() as on_progress:
-        report = datasets.verify(inspect_python(python).executable, folder, on_progress)
+        report = datasets.verify(inspect_python(python).executable, folder, on_progress, follow_links=follow_links)
     if as_json:
         print_data(report)
         raise typer.Exit(ExitCode.BAD_DATA if report["errors"] else ExitCode.OK)

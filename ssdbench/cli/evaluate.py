@@ -21,7 +21,12 @@ def evaluate(
     checkpoint: Annotated[
         Path, argument("Published checkpoint, one written by ssdbench, or a bare state dict.", "CHECKPOINT")
     ],
-    data: Annotated[Path, option("Images laid out as COCO 2017; val2017 is evaluated.", metavar="FOLDER", panel=SUITE)],
+    data: Annotated[
+        Path, option("Images laid out as COCO 2017; only its val2017 is read.", metavar="FOLDER", panel=SUITE)
+    ],
+    follow_links: Annotated[
+        bool, option("Allow links that lead out of the data folder, to a shared store.", "--follow-links", panel=SUITE)
+    ] = False,
     gpus: Annotated[int, option("Ranks: GPUs, or processes on a CPU.", min=1, metavar="N", panel=SUITE)] = 1,
     batch_size: Annotated[int, option("Images per GPU.", min=1, metavar="N", panel=SUITE)] = 32,
     precision: Annotated[str, option("fp32, tf32, amp, bf16.", metavar="NAME", panel=MODEL)] = "fp32",
@@ -69,7 +74,12 @@ def evaluate(
         checkpoint, axes, protocol=protocol, engine=engine, device=device, python=python, timeout_seconds=timeout
     )
     with data_progress() as on_progress:
-        prepared = prepare_dataset(check.python, RunOptions(data_folder=str(data)), on_progress)
+        prepared = prepare_dataset(
+            check.python,
+            RunOptions(data_folder=str(data), follow_links=follow_links or None),
+            on_progress,
+            splits=("val",),
+        )
     with evaluation_progress(check.batches(prepared.dataset.val_images)) as on_event:
         found, picture = run_check(check, prepared, on_event)
     if as_json:

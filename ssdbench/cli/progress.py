@@ -8,7 +8,7 @@ from rich.table import Column
 
 from ssdbench.analysis.metrics import throughput
 from ssdbench.analysis.verdicts.interim import InterimState
-from ssdbench.cli.printing import Part, Terminal
+from ssdbench.cli.printing import Part, Terminal, print_line
 from ssdbench.cli.time_left import TimeLeft, range_text
 from ssdbench.errors import ExitCode
 from ssdbench.harness.datasets import OnProgress
@@ -74,6 +74,9 @@ def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
         tasks: dict[str, TaskID] = {}
 
         def on_progress(event: dict[str, object]) -> None:
+            if event.get("event") == "warning":
+                print_line(progress.console, f"warning: {event['message']}")
+                return
             phase = str(event["phase"])
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase)

@@ -83,6 +83,9 @@ class SuiteOptions:
     data: Annotated[Path | None, _suite("Images laid out as COCO 2017; default: synthetic ones.", metavar="FOLDER")] = (
         None
     )
+    follow_links: Annotated[
+        bool, _suite("Allow links that lead out of the data folder, to a shared store.", "--follow-links")
+    ] = False
     seed: Annotated[
         int, _suite("Seed of weights, augmentation and order of images.", min=0, max=LARGEST_SEED, metavar="N")
     ] = 1
@@ -171,6 +174,7 @@ class SuiteOptions:
         """How the run is measured, as its header keeps it."""
         return RunOptions(
             data_folder=str(self.data) if self.data else None,
+            follow_links=self.follow_links or None,
             synthetic=suite.data.synthetic_data(),
             python=self.python,
             backbone_weights=self.weights,

@@ -182,7 +182,8 @@ class RunOptions:
     what the ranks need (`harness.validity`). Launches are added until the baseline (or run) called `until_decided` can
     decide; None measures the plan alone. `budget` is the time that the run was given when it began ("30m"), None if it
     was not limited. `slurm` is how launches are submitted to a cluster; `image` is the container image in which the
-    worker runs and `container` how it is started there; None is this machine itself.
+    worker runs and `container` how it is started there; None is this machine itself. With
+    `follow_links` links may lead from the data set to images elsewhere.
     """
 
     data_folder: str | None = None
@@ -198,6 +199,7 @@ class RunOptions:
     slurm: SlurmOptions | None = None
     image: ContainerImage | None = None
     container: ContainerOptions | None = None
+    follow_links: bool | None = None
 
     def recorded(self) -> "RunOptions":
         """These options as a record holds them."""

@@ -28,7 +28,6 @@ PROGRESS_INTERVAL_S = 0.2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    end_cleanly_on_sigterm()
     try:
         result: dict[str, Any]
         result, code = options.run(options)
@@ -125,5 +124,6 @@ def _emit(event: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    end_cleanly_on_sigterm()
     end_with(os.getppid(), signal.SIGTERM)
     sys.exit(main())

@@ -144,17 +144,17 @@ def require_whole(split: PreparedSplit) -> None:
         raise DataError(f"{split.annotations} is damaged (its SHA-256 is not the one that was written): {_AGAIN}.")
 
 
-def require_same_labels(split: PreparedSplit, label_map: Mapping[Any, str] | None, trained: Path) -> None:
+def require_same_labels(split: PreparedSplit, label_map: Mapping[Any, Any] | None, trained: Path) -> None:
     """Raise DataError if a checkpoint gives the labels of a split other names: it learned other categories.
 
     Args:
         split: what is evaluated.
-        label_map: names by label, 0 is the background; None if the checkpoint has none.
+        label_map: names by label, 0 is the background; None if the checkpoint has none. One of another form is ignored.
         trained: the checkpoint, for the message.
     """
-    if label_map is None:
+    known = {label: name for label, name in (label_map or {}).items() if type(label) is int and isinstance(name, str)}
+    if not known or len(known) < len(label_map or {}):
         return
-    known = {int(label): str(name) for label, name in label_map.items()}
     differing = [
         f"label {label} is {known.get(label, 'unknown')!r} there and {name!r} here"
         for label, name in enumerate(split.category_names, start=1)

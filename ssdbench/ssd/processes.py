@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from types import FrameType
 from typing import TypeVar
 
@@ -44,10 +44,12 @@ def end_with(parent: int, number: int) -> None:
 
 
 def end_cleanly_on_sigterm() -> None:
-    """Leave by SystemExit on SIGTERM, so that half-written folders are removed on the way."""
+    """Leave by SystemExit on SIGTERM, so that half-written folders are removed on the way; kill the own processes."""
     signal.signal(signal.SIGTERM, _leave)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: a second one would interrupt the cleaning
+    for process in active_children():  # they would finish all work that is waiting, in a folder that is removed
+        process.kill()
     sys.exit(128 + number)

@@ -37,6 +37,7 @@ def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Ev
         engine=options.get("engine"),
         on_batch=lambda batch: events.step(batch, time.perf_counter()),
     )
+    evaluator.require_labels_of(checkpoint)
     group.barrier()
     events.phase("detect")
     found, own_seconds = _timed(lambda: evaluator.detect(model))

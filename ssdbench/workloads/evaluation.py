@@ -15,7 +15,8 @@ from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation
 from ssdbench.ssd.annotations import annotations_digest
 from ssdbench.ssd.boxes import Detections, decode
-from ssdbench.ssd.coco import PreparedSplit, load_columns
+from ssdbench.ssd.checkpoint import Checkpoint
+from ssdbench.ssd.coco import PreparedSplit, load_columns, require_same_labels
 from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_annotations, protocol_named
 from ssdbench.ssd.repair import rows_of
 from ssdbench.ssd.sheet import draw_sheet
@@ -65,6 +66,10 @@ class Evaluator:
         self._group = context.group
         self._autocast = context.precision.autocast
         self._on_batch = on_batch
+
+    def require_labels_of(self, checkpoint: Checkpoint) -> None:
+        """Raise DataError if the checkpoint learned other categories than the validation split has."""
+        require_same_labels(self._split, checkpoint.label_map, checkpoint.path)
 
     def __call__(self, model: nn.Module) -> Evaluation:
         """Evaluate the model, bare or wrapped for data-parallel training; all ranks must call."""

@@ -77,7 +77,7 @@ _NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measuremen
 
 # Added to a schema version after records of it were written. Without a value they are omitted: lines of before stay
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
-_ADDED_KEYS = ("cpu_quota_cores", "failed_afterwards")
+_ADDED_KEYS = ("cpu_quota_cores", "failed_afterwards", "follow_links")
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 

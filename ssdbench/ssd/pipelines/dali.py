@@ -1,7 +1,7 @@
 """The published input pipeline with NVIDIA DALI; `dali_graph` defines what happens to an image.
 
 Runs on DALI 1.26 and newer; 1.34 is the last with a wheel for CUDA 11. DALI silently accepts many faults. They are
-caught when the data are prepared (see `coco.prepare`) and checked here: every pass over the images is verified, and
+caught when the data are prepared (see `preparation`) and checked here: every pass over the images is verified, and
 nothing is read after an error, because DALI would continue with a short epoch. Two faults remain unnoticed: a JPEG
 whose scan is corrupt but still parses, and up to DALI 1.34 a JPEG that was truncated after it was prepared. `ssdbench
 data verify` finds the latter always and the former mostly.
@@ -113,8 +113,8 @@ class _Reading:
             raise self._translated(error) from error
         if found != images:
             raise DataError(
-                f"DALI finds {found} images in {split.annotations} where {images} were prepared: delete its "
-                "directory and prepare the data again."
+                f"DALI finds {found} images in {split.annotations} where {images} were prepared: this DALI reads the "
+                "file differently; use another version, or --pipeline torchvision."
             )
         self._iterator: Any = BatchIterator([graph], list(OUTPUTS), size=-1, prepare_first_batch=False)
 
@@ -142,7 +142,8 @@ class _Reading:
         reason = re.search(r"encountered:\s*(?:Error in thread \d+: )?(?:\[[^]]*\] ?)*(.+)", text)
         return DataError(
             f"DALI cannot read the images in {self._split.image_root} ({reason[1] if reason else 'no reason given'}): "
-            f"run `ssdbench data verify {self._split.image_root.parent}`."
+            f"run `ssdbench data verify {self._split.image_root.parent}`, which decodes every image with another "
+            "library; if it finds nothing, this DALI cannot read some kind of image there: convert it to JPEG."
         )
 
 
