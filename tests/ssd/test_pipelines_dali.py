@@ -55,7 +55,7 @@ def test_a_clean_annotation_file_cut_off_later_is_found_before_the_first_batch(
 ) -> None:
     split = ready(plant())
     cut(split.annotations, fraction)
-    with pytest.raises(DataError, match="prepare the data again"):
+    with pytest.raises(DataError, match="prepares the data again"):
         dali.training(options(data=split))
 
 
