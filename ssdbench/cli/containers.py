@@ -13,13 +13,16 @@ from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
 from ssdbench.cli.options import Budget, Json
 from ssdbench.cli.printing import print_json
 from ssdbench.cli.progress import TerminalDisplay
+from ssdbench.cli.run_ending import print_ending
 from ssdbench.cli.streams import print_text
 from ssdbench.cli.suite_options import takes_options
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.containers.config import DEFAULT_FILE, load_containers
 from ssdbench.harness.containers.registry import open_repository
 from ssdbench.harness.containers.seen_tags import check_tags
+from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.opening import results_folder
+from ssdbench.harness.stores.store import Store
 from ssdbench.workflows.deciding import deadline_of, is_unfinished
 from ssdbench.workflows.images import find_earlier_run, resume_run
 from ssdbench.workflows.measuring import measure
@@ -49,9 +52,7 @@ def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> 
     # Where an image is broken only its failures can be recorded: the other has nothing to be compared with.
     setup = suite.setup_in(broken) if broken is not None else suite.setup_in(candidate, baseline=baseline)
     setup = replace(setup, options=replace(setup.options, budget=budget))
-    raise typer.Exit(
-        measure(store, setup, TerminalDisplay(options.store_words(store)), deadline_seconds=deadline).exit_code
-    )
+    raise typer.Exit(_measure(store, setup, options.store_words(store), deadline))
 
 
 @app.command()
@@ -79,10 +80,15 @@ def run(
                 print_text(f"  already measured, in run {earlier.run_id}")
                 continue
             setup = resume_run(store, earlier.run_id, setup)
-        codes.append(
-            measure(store, setup, TerminalDisplay(options.store_words(store)), deadline_seconds=deadline).exit_code
-        )
+        codes.append(_measure(store, setup, options.store_words(store), deadline))
     raise typer.Exit(max(codes, default=ExitCode.OK))
+
+
+def _measure(store: Store, setup: RunSetup, store_words: str, deadline_seconds: float | None) -> ExitCode:
+    """Measure a run, and print what became of it."""
+    measured = measure(store, setup, TerminalDisplay(store_words), deadline_seconds=deadline_seconds)
+    print_ending(store, measured, store_words, is_judged=measured.comparison is not None)
+    return measured.exit_code
 
 
 @app.command()

@@ -172,6 +172,16 @@ def test_every_line_has_a_way_and_every_way_a_line() -> None:
     assert functions <= set(globals())
 
 
+@pytest.mark.xdist_group("pages")
+def test_tables_of_verdicts_have_the_headings_that_compare_prints(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here / "speed")
+    printed = next(line for line in ssdbench("compare", "latest").out.splitlines() if line.startswith("case "))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+    shown = re.findall(r"^    (case .* verdict\b.*)$", text, re.M)
+    assert len(shown) >= 2
+    assert {tuple(line.split()) for line in shown} == {tuple(printed.split())}
+
+
 def test_a_target_that_a_page_names_exists() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES if path.name != "CHANGELOG.md")
