@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,13 @@ PLACES = {
 }
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Every module a file imports, also inside functions; those for type checkers only are omitted."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     unread = {
         id(inner)
@@ -144,6 +150,7 @@ def test_only_the_device_file_and_that_of_graphs_name_cuda() -> None:
     assert users <= {"runtime/device.py", "runtime/graph.py", "runtime/precision.py"}
 
 
+@cache
 def _code(path: Path) -> str:
     """The file without comments and docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("bare-machine")  # what its tests share is made once, by one worker
+
 ROOT = Path(__file__).parents[1]
 MISSING = (
     *("psycopg", "sqlalchemy", "alembic", "hypothesis", "pydantic", "typer", "rich", "psutil", "scipy"),

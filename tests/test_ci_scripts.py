@@ -73,6 +73,16 @@ def test_a_proposal_is_a_commit_that_says_why_and_old_and_new(checkout: Path, ru
     assert run("git", "status", "--porcelain").stdout == "?? results/records/\n"  # the records are not its business
 
 
+def test_five_sessions_of_one_build_come_together(checkout: Path, run: Run):
+    ids = [f"session-{number}" for number in range(5)]
+    days = [f"2026-02-0{number + 1}T12:00:00+00:00" for number in range(5)]
+    keep(checkout / "results", *(a_run(run_id=name, created_at=day) for name, day in zip(ids, days, strict=True)))
+    (checkout / "results" / "run-id.txt").write_text("".join(f"{name}\n" for name in ids))
+    outcome = run(CI / "propose-baseline.sh", "", "the first five sessions")
+    assert outcome.returncode == ExitCode.OK, outcome.stderr
+    assert the_baseline(checkout / "results").header.sessions == tuple(ids)
+
+
 def test_a_proposal_that_is_refused_or_changes_nothing_leaves_no_branch(checkout: Path, run: Run):
     with_two_runs(checkout, run)
     refused = run(CI / "propose-baseline.sh", "second", "nobody looked")
@@ -119,7 +129,11 @@ def test_a_night_that_could_not_be_measured_is_not_compared(run: Run):
 
 @pytest.mark.slow
 def test_a_night_with_a_failed_case_is_compared_and_ends_with_the_answer(checkout: Path, run: Run):
-    write_paced(checkout, step_seconds=-1.0)  # less than no time, at which its only case fails
+    write_paced(checkout)
+    suite = checkout / "paced.toml"
+    suite.write_text(suite.read_text().replace("launches = 1", "launches = 1\ntimeout_seconds = 0.5"))
     outcome = run(CI / "nightly.sh", "--output", "line=line.txt", SSDBENCH_SUITE="paced.toml")
     assert outcome.returncode == ExitCode.CASE_FAILED, outcome.stderr
     assert "1 of 1 case" in (checkout / "line.txt").read_text(encoding="utf-8")
+    assert "Failed:" in (checkout / "report.html").read_text(encoding="utf-8")
+    assert (checkout / "site" / "index.html").is_file()

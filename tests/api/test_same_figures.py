@@ -18,6 +18,8 @@ from ssdbench.harness.stores.opening import open_store
 from tests.api.many_records import CASES, RECORDS, fill
 from tests.cli.running import ssdbench as command
 
+pytestmark = pytest.mark.xdist_group("same-figures")  # what its tests share is made once, by one worker
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,7 +14,7 @@ from ssdbench.runtime.affinity import cpu_list
 from ssdbench.schema.record import Run
 from tests.cli.conftest import Ssdbench, Start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workloads")]  # one run serves several tests
 
 SUITE = """
 name = "tiny"

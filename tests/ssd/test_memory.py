@@ -23,6 +23,8 @@ from ssdbench.ssd.loss import MultiBoxLoss
 from ssdbench.ssd.model import SSD300
 from ssdbench.ssd.training import TrainStep, optimizer, set_learning_rate
 
+pytestmark = pytest.mark.xdist_group("footprints")  # what its tests share is made once, by one worker
+
 BATCHES = (32, 64)
 ADD = torch.ops.aten.add.Tensor
 CONVOLUTION = torch.ops.aten.convolution.default

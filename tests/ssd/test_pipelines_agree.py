@@ -10,6 +10,8 @@ from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines import dali, torchvision
 from ssdbench.ssd.pipelines.contract import MEAN_RGB, STD_RGB, PipelineOptions, TrainingBatch, ValidationBatch
 
+pytestmark = pytest.mark.xdist_group("agreement")  # what its tests share is made once, by one worker
+
 # In units of 1/255. Both decode to the same bits; both resize with a triangular filter, but torchvision rounds between
 # its two directions, and at the edge it renormalises the weights where DALI repeats the outermost pixel.
 MEAN_TOLERANCE = 0.2

@@ -12,6 +12,8 @@ from ssdbench.ssd.model import SSD300
 from ssdbench.worker.trace import Trace, operations, trace
 from tests.builders import a_case
 
+pytestmark = pytest.mark.xdist_group("traces")  # what its tests share is made once, by one worker
+
 AMP = a_case(device="cuda", precision="amp")
 
 

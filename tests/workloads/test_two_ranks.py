@@ -20,6 +20,8 @@ from ssdbench.runtime.distributed import SingleProcess
 from ssdbench.ssd.model import SSD300
 from tests.workloads.first_step import first_steps
 
+pytestmark = pytest.mark.xdist_group("two-ranks")  # what its tests share is made once, by one worker
+
 ROOT = Path(__file__).parents[2]
 LARGEST_BUCKET_BYTES = 25 * 2**20  # DistributedDataParallel's default
 LOSS_TOLERANCE = 1e-5  # relative

@@ -6,6 +6,7 @@
 # SSDBENCH_SUITE (default: nightly) is the suite, SSDBENCH_DATA the folder of images (default: synthetic ones).
 # Where SSDBENCH_STORE names a database, baselines that were merged here are copied to it first.
 # The id of the run is kept in results/run-id.txt: what comes after judges this run, whatever other runners measure.
+# report.html is its report, site/ the history of all runs that the store has.
 # The exit code is that of the comparison, or of the measurement where there is nothing to compare.
 set -euo pipefail
 export SSDBENCH_RESULTS=results  # what the templates keep and upload
@@ -26,6 +27,12 @@ rm -f "$id_file"
 ssdbench run "${SSDBENCH_SUITE:-nightly}" "${data[@]}" --id-file "$id_file" || code=$?
 # The comparison reports a failed case (4); 3, 5 and 6 are verdicts of a suite measured until it is decided.
 case $code in
-  0 | 3 | 4 | 5 | 6) exec ssdbench compare "$(cat "$id_file")" "$@" ;;
+  0 | 3 | 4 | 5 | 6) ;;
   *) exit "$code" ;;
 esac
+code=0
+ssdbench compare "$(cat "$id_file")" "$@" || code=$?
+# The answer is that of the comparison: a page that cannot be written must not change it, and says why on stderr.
+ssdbench report "$(cat "$id_file")" --output report.html > /dev/null || true
+ssdbench history --html site > /dev/null || true
+exit "$code"

@@ -3,8 +3,8 @@
 #
 #   ci/propose-baseline.sh RUN REASON
 #
-# RUN may be several run ids with blanks between them, the sessions of one build; where it is empty, it is the run that
-# ci/nightly.sh measured here last (results/run-id.txt, which the templates keep with the records).
+# RUN may be several run ids with blanks between them, the sessions of one build; where it is empty, the ids are those in
+# results/run-id.txt: that of the run that ci/nightly.sh measured here last, or of those that a template collected.
 # SSDBENCH_ACCEPT_OPTIONS are further options of `ssdbench baseline accept`, as `--release --allow-regression`.
 # Where SSDBENCH_STORE names a database, the run is copied from it; the baseline is a file under results/ all the same.
 # Nothing is pushed: each CI system opens the request for review in its own way, which is in its template.
@@ -17,7 +17,7 @@ if [[ $# -ne 2 ]]; then
   exit 2
 fi
 reason=$2
-read -r -a runs <<< "${1:-$(cat results/run-id.txt)}"
+read -r -d '' -a runs <<< "${1:-$(cat results/run-id.txt)}" || true # its end is that of the text, not a delimiter
 read -r -a options <<< "${SSDBENCH_ACCEPT_OPTIONS:-}"
 
 folder=$(mktemp --directory)
