@@ -136,4 +136,8 @@ def test_a_night_with_a_failed_case_is_compared_and_ends_with_the_answer(checkou
     assert outcome.returncode == ExitCode.CASE_FAILED, outcome.stderr
     assert "1 of 1 case" in (checkout / "line.txt").read_text(encoding="utf-8")
     assert "Failed:" in (checkout / "report.html").read_text(encoding="utf-8")
+    assert not (checkout / "site").exists(), "nothing was measured"
+    keep(checkout / "results", a_run(run_id="first"))
+    again = run(CI / "nightly.sh", SSDBENCH_SUITE="paced.toml")
+    assert again.returncode == ExitCode.CASE_FAILED, again.stderr
     assert (checkout / "site" / "index.html").is_file()
