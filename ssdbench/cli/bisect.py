@@ -12,6 +12,7 @@ from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.bisections import BisectionLog, log_file_name
 from ssdbench.harness.containers.config import between
+from ssdbench.schema.record import ContainerImage
 from ssdbench.workflows.bisecting import Search
 from ssdbench.workflows.deciding import deadline_of
 
@@ -50,17 +51,19 @@ def bisect(
     """
     containers, deadline = options.load(), deadline_of(budget)
     images = between(containers.images, containers.image(good), containers.image(bad))
-    reference = inspect_shown(containers, images[0])
-    if reference.failure is not None:
-        raise EnvironmentLacksError(f"nothing can be compared with {images[0]}: {reference.failure.message}")
     store, suite, display = (
         options.store(),
         options.image_suite(containers),
         TerminalDisplay(continue_with="the same command"),
     )
-    plan = suite.setup_in(reference, baseline=reference).plan
+    # A plan does not depend on what is in the images: what is asked is checked before any of them is pulled.
+    expected = ContainerImage(reference=images[0])
+    plan = suite.setup_in(expected, baseline=expected).plan
     if len(plan.cases) != 1:
         raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are selected: choose one with --case")
+    reference = inspect_shown(containers, images[0])
+    if reference.failure is not None:
+        raise EnvironmentLacksError(f"nothing can be compared with {images[0]}: {reference.failure.message}")
     key = plan.cases[0].case.key
     path = log or options.results / "bisections" / log_file_name(images, key)
     search = Search(

@@ -71,8 +71,8 @@ def run(
     if not names:
         raise UsageError(f"no images: name some, or list them in {options.containers}")
     suite, codes = options.image_suite(containers), []
-    for name in names:
-        image = inspect_shown(containers, name)
+    # All of them before the first is measured: a wrong name is not found hours later.
+    for image in [inspect_shown(containers, name) for name in names]:
         setup = suite.setup_in(image)
         earlier = find_earlier_run(store, setup, image) if resume else None
         if earlier is not None:

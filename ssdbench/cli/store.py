@@ -12,6 +12,7 @@ from ssdbench.cli.streams import print_text
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.opening import VARIABLE, open_archive, open_database, spool_of, store_place
+from ssdbench.harness.stores.secrets import stored_secrets
 from ssdbench.harness.stores.sync import Copied, sync_runs
 from ssdbench.harness.stores.sync import sync as copy
 from ssdbench.schema.text import pluralize
@@ -76,7 +77,7 @@ def sync(
 
 @app.command()
 def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_json: Json = False) -> None:
-    """Read everything in a store; report what cannot be read, with exit code 2."""
+    """Read everything in a store; report what cannot be read, or holds a secret, with exit code 2."""
     store = open_store(results, store_url)
     distributions = DistributionStore(store.archive)
     runs, places = store.archive.run_ids(), store.baseline_places()
@@ -85,6 +86,7 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_jso
         *_faults(store.load, runs),
         *_faults(lambda place: (store.load_anchor(*place), store.load_baseline(*place)), places),
         *_faults(distributions.load, names),
+        *stored_secrets(store.archive),
     ]
     if as_json:
         counts = {"runs": len(runs), "baselines": len(places), "distributions": len(names)}

@@ -65,7 +65,8 @@ def test_what_cannot_be_had_or_run_is_a_failure_with_its_sentence(docker: Bench,
     assert isinstance(no_torch, Failure)
     assert (no_torch.kind, no_torch.message) == (
         "unsupported",
-        f"torch is not installed for python in {BARE} (extra worker)",
+        f"{BARE} has no torch for python: name the interpreter that has it as `python`, or mount an environment, "
+        "in ci/containers.toml",
     )
     no_python = inspect_image(replace(docker.options, python="python9"), SOUND).failure
     assert no_python is not None

@@ -139,6 +139,25 @@ def test_secrets_of_older_records_are_redacted_when_read(tmp_path: Path) -> None
     assert not [path for path in files_with(SECRET, tmp_path) if not path.startswith(str(results))]
 
 
+@pytest.mark.fault(
+    "K3", "secrets in the stored lines of an earlier version: `store check` names them, never their values"
+)
+def test_the_check_of_a_store_names_the_files_that_hold_secrets(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    keep(results, a_run(run_id="run-a"), a_run(run_id="run-b"))
+    assert in_process("store", "check", "--results", results).code == 0
+    accept(results, "run-a")
+    planted = list(_planted(results))
+    said = in_process("store", "check", "--results", results, columns=300)
+    assert said.code == 2
+    for path in planted:
+        (line,) = [line for line in said.out.splitlines() if line.startswith(f"{path} line 1")]
+        assert "NCCL_NET_PLUGIN" in line
+        assert "NVIDIA_API_KEY" in line
+        assert "revoke them" in line
+    assert SECRET not in said.out + said.err
+
+
 @pytest.mark.fault("K3", "listed names whose value holds credentials, and names that look like secrets")
 def test_a_listed_name_does_not_make_a_secret_recordable() -> None:
     assert not [name for name in RECORDED if looks_secret(name)]

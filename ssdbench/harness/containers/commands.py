@@ -123,6 +123,14 @@ def container_state(engine: Engine, container: str) -> dict[str, Any]:
     answer = run_command((*engine.command, *fill_in(engine.state, container=container)))
     if answer.exit_code:
         return {}
-    (facts,) = json.loads(answer.out)
-    state: dict[str, Any] = facts["State"]
-    return state
+    state = (facts_in(answer.out) or {}).get("State")
+    return state if isinstance(state, dict) else {}
+
+
+def facts_in(answer: str) -> dict[str, Any] | None:
+    """The one object in the list that an engine's `inspect` prints; None where it is none."""
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return found[0] if isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict) else None

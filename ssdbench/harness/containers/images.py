@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.containers.commands import container_command, container_name, engine_failure, remove_container
+from ssdbench.harness.containers.commands import (
+    container_command,
+    container_name,
+    engine_failure,
+    facts_in,
+    remove_container,
+)
 from ssdbench.harness.containers.engines import fill_in
 from ssdbench.harness.containers.given_variables import given_variables
 from ssdbench.harness.machine.probe import gpu_states
@@ -70,8 +76,10 @@ def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failur
         answer = run_command(inspect)
     if answer.exit_code:
         return engine_failure(f"{reference} cannot be inspected", last_line(answer.error))
-    (facts,) = json.loads(answer.out)
-    return dict(facts)
+    facts = facts_in(answer.out)
+    if facts is None:
+        return engine_failure(f"{reference} cannot be inspected", f"{engine.command[0]} answers no JSON about it")
+    return facts
 
 
 def _digest(facts: dict[str, Any], reference: str) -> str | None:
@@ -87,11 +95,22 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
     if not lines:
         failure = engine_failure(f"{image.reference} cannot run {options.python}", last_line(answer.error))
         return replace(image, failure=failure)
-    facts = json.loads(lines[-1])
-    code = facts["gpu_code"]
-    found = replace(
-        image, python=facts["python"], packages=facts["packages"], gpu_code=None if code is None else tuple(code)
-    )
+    try:
+        facts = json.loads(lines[-1])
+        code = facts["gpu_code"]
+        found = replace(
+            image,
+            python=facts["python"],
+            packages=dict(facts["packages"]),
+            gpu_code=None if code is None else tuple(code),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        failure = engine_failure(f"{image.reference} cannot run {options.python}", "its answer is no inventory")
+        return replace(image, failure=failure)
+    if "torch" not in found.packages:
+        remedy = "name the interpreter that has it as `python`, or mount an environment, in ci/containers.toml"
+        reason = f"{image.reference} has no torch for {options.python}: {remedy}"
+        return replace(found, failure=Failure(kind="unsupported", message=reason))
     for name, version, oldest in (
         ("Python", found.python, OLDEST_PYTHON),
         ("torch", found.packages.get("torch"), OLDEST_TORCH),
