@@ -147,8 +147,10 @@ def test_each_image_of_a_list_is_a_run_and_one_that_fails_does_not_stop_the_rest
     }
     assert outcomes.pop("127.0.0.1:1/none:1").startswith("127.0.0.1:1/none:1 cannot be pulled: ")
     assert outcomes == {
-        f"{REPOSITORY}:bare": f"{REPOSITORY}:bare has no torch for python: name the interpreter that has it as `python`, "
-        "or mount an environment, in ci/containers.toml",
+        f"{REPOSITORY}:bare": (
+            f"{REPOSITORY}:bare has no torch for python: name the interpreter that has it as `python`, or mount an "
+            "environment, in ci/containers.toml"
+        ),
         f"{REPOSITORY}:26.01": "measured",
     }
     again = ssdbench("containers", "run", "26.01", *arguments, "--resume")
