@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean
+.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults fuzz old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -96,6 +96,13 @@ package: environment
 # Plants the faults of tests/mutants.toml one at a time and runs the tests that have to see them: some minutes.
 mutants: environment
 	$(RUN)/python -m tests.mutants
+
+# Fuzzes every reader of files that somebody else wrote: `make fuzz SECONDS=60`. What it finds is kept in
+# tests/fuzz/found, which `make test` reads again.
+SECONDS := 600
+
+fuzz: environment
+	$(RUN)/python -m tests.fuzz --seconds $(SECONDS)
 
 # Injects every fault of tests/faults, also the slow ones, and writes the counts of docs/reliability.md: some minutes.
 faults: environment
