@@ -85,6 +85,36 @@ def test_every_command_of_a_page_is_understood(path: str, line: str):
     command.make_context(command.name, arguments, parent=context)
 
 
+def named_in_prose(path: Path) -> Iterator[str]:
+    """Commands of ssdbench between words of a sentence: often without their arguments."""
+    for token in MarkdownIt("gfm-like", {"linkify": False}).parse(path.read_text(encoding="utf-8")):
+        for child in token.children or []:
+            if child.type == "code_inline" and child.content.startswith("ssdbench "):
+                yield child.content
+
+
+NAMED = sorted({(page(path), text) for path in PAGES if path.name != "CHANGELOG.md" for text in named_in_prose(path)})
+
+
+def test_the_commands_and_options_that_a_sentence_names_exist():
+    assert len(NAMED) > 40
+    unknown = []
+    for place, text in NAMED:
+        words = [word for word in text.split()[1:] if not word.isupper()]
+        command: Any = typer.main.get_command(app)
+        context = command.make_context("ssdbench", [], resilient_parsing=True)
+        while hasattr(command, "list_commands") and words and words[0] in command.list_commands(context):
+            _, command, words = command.resolve_command(context, words)
+        is_verb = not hasattr(command, "list_commands") or not words or words[0].startswith("-")
+        options = {
+            name for parameter in command.get_params(context) for name in parameter.opts + parameter.secondary_opts
+        }
+        asked = {word.partition("=")[0].rstrip(",;)") for word in words if word.startswith("-") and word != "-"}
+        if not is_verb or not asked <= options:
+            unknown.append((place, text, asked - options))
+    assert unknown == []
+
+
 def test_commands_are_found_in_the_pages():
     assert len(COMMANDS) > 80
     assert ("README.md", "ssdbench run nightly") in COMMANDS
