@@ -46,6 +46,9 @@ VERBS: Mapping[str, Verb] = {
         "runs",
         "List the stored runs, newest first: when, what, where, how many launches, the verdict, and their baselines.",
     ),
+    "clean": Verb(
+        "clean", "clean", "Remove the logs of old launches from the cache; records, baselines and images stay."
+    ),
     "history": Verb(
         "history",
         "history",

@@ -2,9 +2,18 @@
 
 import errno
 import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError
+
+KEPT_DAYS = 30
+"""How long the folders of launches are kept: records have what is judged, these have whole logs."""
+_DAY_SECONDS = 86400.0
 
 
 class CacheFullError(EnvironmentLacksError):
@@ -34,3 +43,54 @@ def cache_error(error: OSError) -> EnvironmentLacksError:
     return EnvironmentLacksError(
         f"{place} cannot be written ({error.strerror}): set SSDBENCH_CACHE to a folder in which you can write"
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """The folders of runs that were removed, or would be, and the size of their files."""
+
+    folders: tuple[Path, ...]
+    bytes: int
+
+
+def clean_work(older_than_days: float, *, dry_run: bool = False) -> Cleaned:
+    """Remove the folders of runs in which no file has changed for so many days.
+
+    A job that waits in Slurm's queue keeps its run's folder.
+    """
+    latest = time.time() - older_than_days * _DAY_SECONDS
+    removed, size = [], 0
+    for folder in sorted(_folders(work_folder())):
+        if folder.lstat().st_mtime > latest:  # nothing need be looked into
+            continue
+        newest, taken = _last_change(folder)
+        if newest > latest or _waits_in_queue(folder):
+            continue
+        if not dry_run:
+            shutil.rmtree(folder, ignore_errors=True)
+        if dry_run or not folder.exists():
+            removed.append(folder)
+            size += taken
+    return Cleaned(folders=tuple(removed), bytes=size)
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        yield from (entry for entry in parent.iterdir() if entry.is_dir() and not entry.is_symlink())
+
+
+def _last_change(folder: Path) -> tuple[float, int]:
+    """When anything in a folder last changed (seconds since 1970), and the bytes of its files."""
+    newest, size = folder.lstat().st_mtime, 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # a launch in progress replaces its files
+            found = path.lstat()
+            newest = max(newest, found.st_mtime)
+            size += found.st_size if path.is_file() else 0
+    return newest, size
+
+
+def _waits_in_queue(folder: Path) -> bool:
+    # Slurm creates the log of a job when the job starts.
+    jobs = [path.parent for path in folder.glob("*/job")]
+    return any(not (launch / "launch.log").exists() for launch in jobs)

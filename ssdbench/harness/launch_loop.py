@@ -92,6 +92,7 @@ class LaunchLoop:
         observer: Observer, training_folder: Path | None = None,
     ) -> None:  # fmt: skip
         self.records = list(run.records)
+        self._last_by_place = {_place(record): record for record in run.records}
         self.observer = observer
         self._header = run.header
         self._data = data
@@ -126,6 +127,7 @@ class LaunchLoop:
             record = self._measure(case, arm, stage, launch, self._replacement(case.key, arm, stage, launch))
             self._sink.append(record)
             self.records.append(record)
+            self._last_by_place[_place(record)] = record
             self.observer.launch_finished(record, name)
 
     def submit(self, launches: Sequence[tuple[Case, int]]) -> None:
@@ -235,9 +237,7 @@ class LaunchLoop:
         return str(seed_folder(self._training_folder, self._header.run_id, case.key, seed).absolute())
 
     def _last(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> Record | None:
-        place = (case_key, arm, stage, launch)
-        same = (r for r in reversed(self.records) if (r.case.key, r.arm, r.stage, r.launch) == place)
-        return next(same, None)
+        return self._last_by_place.get((case_key, arm, stage, launch))
 
     def _replacement(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> int:
         earlier = self._last(case_key, arm, stage, launch)
@@ -251,6 +251,11 @@ class LaunchLoop:
             if not folder.exists() or (isinstance(launcher, QueuedLauncher) and launcher.holds(folder)):
                 break
         return folder
+
+
+def _place(record: Record) -> tuple[str, Arm, StageName, int]:
+    """What a record and its replacements have in common."""
+    return record.case.key, record.arm, record.stage, record.launch
 
 
 def _folder_name(case: Case, arm: Arm, stage: StageName, launch: int, replacement: int) -> str:

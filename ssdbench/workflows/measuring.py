@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssdbench.errors import ExitCode, StoreUnreachableError
 from ssdbench.harness import run_setup
-from ssdbench.harness.cache import work_folder
+from ssdbench.harness.cache import KEPT_DAYS, clean_work, work_folder
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.forecast import Forecast, forecast
 from ssdbench.harness.launch_loop import LaunchLoop, Observer
@@ -47,6 +47,7 @@ class BegunRun:
 
     def loop(self, observer: Observer, training_folder: Path | None = None) -> LaunchLoop:
         """The loop that measures a run's launches one by one; seeds are trained below `training_folder`."""
+        clean_work(KEPT_DAYS)
         launchers, work = run_setup.build_launchers(self.setup), work_folder()
         return LaunchLoop(self.run, self.data, launchers, self, work, observer, training_folder)
 

@@ -54,12 +54,13 @@ def scripted_python(folder: Path, plant: str) -> Path:
     return path
 
 
-def measure(folder: Path, plant: str, launches: int = 1) -> tuple[Record, ...]:
+def measure(folder: Path, plant: str, launches: int = 1, work: Path | None = None) -> tuple[Record, ...]:
     """The launches of a run with such an interpreter, as the store gives them back."""
+    folder.mkdir(exist_ok=True)
     python = scripted_python(folder, plant)
     store, run = FileStore(folder / "results"), a_run((with_launches(launches), ()))
     store.begin(run.header)
-    loop = LaunchLoop(run, None, {"candidate": LocalLauncher(str(python))}, store, folder / "work", Kept())
+    loop = LaunchLoop(run, None, {"candidate": LocalLauncher(str(python))}, store, work or folder / "work", Kept())
     run_plan(loop, run.header.plan, None)
     return store.load(run.header.run_id).records
 
