@@ -72,10 +72,10 @@ def _builds(builds: Sequence[tuple[str, str]]) -> list[str]:
 def _seeds(seeds: Sequence[SeedRow], baseline: SeedRow | None) -> list[str]:
     # Failed seeds come first, so that none of them is cut for lack of room.
     ordered = sorted(seeds, key=lambda seed: seed.is_sound)
-    lines = [f"| seed | outcome | {' | '.join(SEED_COLUMNS)} |", f"|---|---|{'--:|' * len(SEED_COLUMNS)}"]
+    lines = [f"| seed | {' | '.join(SEED_COLUMNS)} | outcome |", f"|---|{'--:|' * len(SEED_COLUMNS)}---|"]
     for seed in ordered[:_SEEDS]:
         cells = seed_cells(seed, None if seed is baseline else baseline)
-        lines.append(f"| {' | '.join((_safe(seed.name), _safe(seed.outcome), *map(_safe, cells)))} |")
+        lines.append(f"| {' | '.join((_safe(seed.name), *map(_safe, cells), _safe(seed.outcome)))} |")
     more = _more(len(seeds) - _SEEDS, "seed")
     return [*lines, "", *([*more, ""] if more else [])]
 

@@ -152,7 +152,7 @@ def test_a_site_of_one_case_and_what_it_cannot_be(tmp_path: Path):
     assert [path.name for path in (tmp_path / "site" / "cases").iterdir()] == [file_name(key)]
     both = ssdbench("history", key, "--csv", "--html", tmp_path / "site", "--results", tmp_path)
     assert both.code == 2
-    assert "--csv and --html are two outputs" in both.err
+    assert "--csv, --json and --html are outputs of their own" in both.err
     nowhere = ssdbench("history", "--hardware", "v100", "--html", tmp_path / "site", "--results", tmp_path)
     assert nowhere.code == 2
     assert "nothing to show on hardware 'v100'" in nowhere.err
@@ -174,7 +174,7 @@ def test_the_site_works_in_a_browser(site: Path):
         page.page.get_by_role("searchbox").fill("batch 64 amp")
         assert page.texts("output")[0].endswith("of 7 shown")
         page.page.get_by_role("searchbox").fill("")
-        assert "-" in page.texts("table.cases tbody tr td:nth-child(3)")[0]
+        assert page.texts("table.cases tbody tr td:nth-child(2)")[0].startswith("-"), "the latest change is first"
         page.page.locator("table.cases tbody th a").first.click()
         page.page.locator("svg.chart:visible a").nth(5).click()
         assert page.page.get_by_role("heading", level=1).inner_text()

@@ -138,7 +138,10 @@ def test_the_heading_of_a_table_is_repeated_on_every_printed_page(browser: Brows
     page.page.emulate_media(media="print")
     head = page.page.locator("table.cases thead")
     assert head.evaluate("(head) => getComputedStyle(head).display") == "table-header-group"
-    # Chromium repeats no heading of a table in a box that scrolls.
+    # Chromium repeats no heading of a table in a box that scrolls, and no button.
+    assert head.locator("button:visible").count() == 0
+    named = head.locator("th").evaluate_all("(heads) => heads.map((th) => getComputedStyle(th, '::before').content)")
+    assert [name.strip('"') for name in named if name != "none"][:3] == ["Case", "Verdict", "Change"]
     assert page.page.locator(".box").first.evaluate("(box) => getComputedStyle(box).overflowX") == "visible"
 
 
