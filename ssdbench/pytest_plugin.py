@@ -122,7 +122,9 @@ class _Judged(pytest.Item):
     title = ""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return str(excinfo.value) if isinstance(excinfo.value, NotPassedError) else super().repr_failure(excinfo, style)
+        if isinstance(excinfo.value, NotPassedError):
+            return _literal(str(excinfo.value))
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, None, self.title or self.name
@@ -181,7 +183,7 @@ class _Lines:
     def say(self, text: str) -> None:
         """A line, where pytest reports at all."""
         if self._reporter is not None:
-            self._reporter.write_line(f"ssdbench: {text}")
+            self._reporter.write_line(_literal(f"ssdbench: {text}"))
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self._left = len(case_keys)
@@ -198,6 +200,12 @@ class _Lines:
     def launch_finished(self, record: Record, name: str) -> None:
         if record.failure is not None:
             self.say(f"{record.case.title}, {name}: {record.failure.message}")
+
+
+def _literal(text: str) -> str:
+    from ssdbench.schema.plain_text import visible, without_commands
+
+    return without_commands(visible(text))
 
 
 def _allowed(config: pytest.Config) -> set[str]:

@@ -20,7 +20,17 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"{\char34}",
+    "°": r"$^{\circ}$",
+    "µ": r"$\mu$",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "→": r"$\rightarrow$",
+    "…": r"\dots{}",
+    "–": "--",
+    "—": "---",
+    "’": "'",
     "×": r"$\times$",
     "·": r"\textperiodcentered{}",
     "[": "{[}",
@@ -39,8 +49,13 @@ def html(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Literal text for LaTeX."""
-    return "".join(_LATEX.get(character, character) for character in one_line(text))
+    """Literal text for LaTeX; a question mark for a character that pdflatex has in no font of its own."""
+    return "".join(map(_latex_character, one_line(text)))
+
+
+def _latex_character(character: str) -> str:
+    is_letter = "À" <= character <= "ÿ" and character not in "ÐðÞþ÷"
+    return _LATEX.get(character, character if character.isascii() or is_letter else "?")
 
 
 def github_data(text: str) -> str:

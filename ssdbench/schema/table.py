@@ -53,7 +53,8 @@ class Table:
     """A table with all that belongs to it.
 
     `context` says of what the figures are: hardware, container, date and conditions, each a name and a value. `labels`
-    are keys of `LABELS`. `notes` stand below the table as they are.
+    are keys of `LABELS`. `notes` stand below the table as they are. `workload` is that of all rows, "" where each row
+    has its own.
     """
 
     title: str
@@ -62,3 +63,4 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    workload: str = ""

@@ -16,7 +16,7 @@ CELL_COLUMNS = (
     Column("container", "string", "release or image of the container, `none` outside of one"),
     Column("measured", "string", "day or days of the measurement"),
     Column("conditions", "string", "what is the same in the whole table: backbone, pipeline, ..."),
-    Column("workload", "string", "the workload, where the table has several; else missing"),
+    Column("workload", "string", "the workload, with its conditions where a table has several"),
     Column("gpus", "Int64", "GPUs, or processes on a CPU"),
     Column("batch_size_per_gpu", "Int64", "images of a step on each of them"),
     Column("precision", "string", "`fp32`, `tf32`, `amp`, `bf16`"),
@@ -45,13 +45,14 @@ def cells_frame(tables: Iterable[Table]) -> pd.DataFrame:
 
 def _row(table: Table, row: Row, column: TableColumn, cell: Cell) -> dict[str, Any]:
     context = dict(table.context)
-    labels = {"precision": column.precision} | dict(zip(table.labels, row.labels, strict=True))
+    labels = {"workload": table.workload, "precision": column.precision}
+    labels |= dict(zip(table.labels, row.labels, strict=True))
     if "batch_size" in labels:
         labels |= {"gpus": "1", "batch_size_per_gpu": labels.pop("batch_size")}
     return {
         "table": table.title,
         **{name: context.get(name) for name in _CONTEXT},
-        "workload": labels.get("workload"),
+        "workload": labels["workload"] or None,
         **{name: int(labels[name]) if name in labels else None for name in ("gpus", "batch_size_per_gpu")},
         "precision": labels["precision"] or None,
         "metric": column.metric,

@@ -74,11 +74,13 @@ def published_gpu(hardware: Hardware | None, published: Iterable[str]) -> str:
 
 def _table(sheet: Sheet, published: Sheet, metric: str, source: str) -> Table | None:
     unit, workloads = _COLUMNS[metric]
-    rows = []
+    rows, omitted = [], []
     for place, cells in sheet.cells.items():
         there = published.cells.get(_bare(place), {}).get(metric)
         if place.workload in workloads and there is not None and metric in cells:
             rows.append(_row(place, cells[metric], there))
+        elif metric in cells:
+            omitted.append(_in_words(place))
     if not rows:
         return None
     return Table(
@@ -91,8 +93,17 @@ def _table(sheet: Sheet, published: Sheet, metric: str, source: str) -> Table | 
             Column(title="Difference", unit="%", metric=f"{metric}_difference"),
         ),
         rows=tuple(sorted(rows, key=_order)),
-        notes=WARNINGS,
+        notes=(*_omitted(omitted), *WARNINGS),
     )
+
+
+def _omitted(places: Sequence[str]) -> list[str]:
+    return [f"Measured, but not published for this GPU and container: {'; '.join(places)}."] if places else []
+
+
+def _in_words(place: Place) -> str:
+    parts = (place.workload, f"{place.gpus} × batch {place.batch_size_per_gpu}", place.precision, place.conditions)
+    return " ".join(part for part in parts if part)
 
 
 def _row(place: Place, here: Cell, there: Cell) -> Row:

@@ -85,6 +85,7 @@ class _Block:
             columns=tuple(columns),
             rows=tuple(rows),
             notes=self.sheet.notes,
+            workload=self.workload,
         )
 
 

@@ -27,7 +27,8 @@ def render(tables: Sequence[Table], *, uncertainty: bool) -> str:  # noqa: ARG00
 
 
 def _figures(table: Table, row: Row, column: Column, cell: Cell) -> dict[str, str]:
-    labels = {"precision": column.precision} | dict(zip(table.labels, row.labels, strict=True))
+    labels = {"workload": table.workload, "precision": column.precision}
+    labels |= dict(zip(table.labels, row.labels, strict=True))
     if "batch_size" in labels:
         labels |= {"gpus": "1", "batch_size_per_gpu": labels.pop("batch_size")}
     figures = {"value": cell.value, "low": cell.low, "high": cell.high}

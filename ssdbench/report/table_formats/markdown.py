@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 
 from ssdbench.report import escape
-from ssdbench.report.text_table import as_text, joined
+from ssdbench.report.text_table import as_text, joined, news
 from ssdbench.schema.table import Table
 
 
 def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
-    """A heading, the context, the table and its notes, for each table."""
-    return joined(_one(table, uncertainty) for table in tables)
+    """A heading, the context, the table and its notes, for each table; context that is shared stands once."""
+    return joined(_one(table, context, uncertainty) for table, context in news(tables))
 
 
-def _one(table: Table, uncertainty: bool) -> str:
+def _one(table: Table, context: Sequence[tuple[str, str]], uncertainty: bool) -> str:
     shown = as_text(table, uncertainty=uncertainty)
     lines = [f"### {escape.markdown(table.title)}", ""]
-    lines += [f"* {escape.markdown(name)}: {escape.markdown(value)}" for name, value in table.context]
-    lines += ["", _row([escape.markdown(text) for text in shown.headings])]
+    lines += [f"* {escape.markdown(name)}: {escape.markdown(value)}" for name, value in context]
+    lines += [*([""] if context else []), _row([escape.markdown(text) for text in shown.headings])]
     lines.append(_row(["---:"] * len(shown.headings)))
     for row in shown.rows:
         lines.append(_row([escape.markdown(text) + (f" <sup>{note}</sup>" if note else "") for text, note in row]))

@@ -1,49 +1,75 @@
-"""Tables as plain text for a terminal; columns are as wide as their longest cell."""
+"""Tables as plain text for a terminal, as wide as that is: what does not fit continues in a block below."""
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from ssdbench.report.text_table import as_text, joined
+from ssdbench.report.text_table import TextTable, as_text, joined, news, wrapped
 from ssdbench.schema.plain_text import one_line
 from ssdbench.schema.table import Table
 
+_NO_TERMINAL = 10_000
+_GAP = "  "
+
 
 def render(tables: Sequence[Table], *, uncertainty: bool) -> str:
-    """Each table with its context above and its notes below."""
-    return joined(_one(table, uncertainty) for table in tables)
+    """Each table with its context above, as far as the table before had another, and its notes below."""
+    width = shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
+    return joined(_one(table, context, uncertainty, width) for table, context in news(tables))
 
 
-def _one(table: Table, uncertainty: bool) -> str:
+def _one(table: Table, context: Sequence[tuple[str, str]], uncertainty: bool, width: int) -> str:
     shown = as_text(table, uncertainty=uncertainty)
+    parts = _paragraph(table.title, width, "")
+    for name, value in context:
+        parts += _paragraph(f"  {one_line(name)}: {value}", width, "    ")
+    for block in _blocks(shown, width):
+        parts += ["", *block]
+    parts += [""] if shown.notes or shown.remarks else []
+    for number, note in enumerate(shown.notes, start=1):
+        parts += _paragraph(f"[{number}] {note}", width, "    ")
+    for remark in shown.remarks:
+        parts += _paragraph(remark, width, "")
+    return "\n".join(parts)
+
+
+def _paragraph(text: str, width: int, indent: str) -> list[str]:
+    first = text[: len(text) - len(text.lstrip(" "))]
+    wrapper = textwrap.TextWrapper(width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
+    return wrapper.wrap(one_line(text)) or [""]
+
+
+def _blocks(shown: TextTable, width: int) -> list[list[str]]:
+    """The lines of the table, in as many blocks as the width asks for; each begins with the labels."""
     cells = [[one_line(text) + (f" [{note}]" if note else "") for text, note in row] for row in shown.rows]
-    headings = [_wrapped(text) for text in shown.headings]
+    headings = [wrapped(text) for text in shown.headings]
     height = max(map(len, headings))
     above = [[*[""] * (height - len(words)), *words] for words in headings]
     lines = [list(line) for line in zip(*above, strict=True)]
     widths = [max(cell_len(row[column]) for row in [*lines, *cells]) for column in range(len(headings))]
-    parts = [one_line(table.title), *(f"  {one_line(name)}: {one_line(value)}" for name, value in table.context), ""]
-    parts += [_line(line, widths) for line in lines]
-    parts.append("  ".join("-" * width for width in widths))
-    parts += [_line(row, widths) for row in cells]
-    if shown.notes or shown.remarks:
-        parts.append("")
-    parts += [f"[{number}] {one_line(note)}" for number, note in enumerate(shown.notes, start=1)]
-    parts += map(one_line, shown.remarks)
-    return "\n".join(parts)
+    rule = ["-" * size for size in widths]
+    blocks = []
+    for columns in _packed(widths, shown.labels, width):
+        head = [line for line in lines if any(line[column] for column in columns)]
+        sizes = [widths[column] for column in columns]
+        blocks.append([_line([row[column] for column in columns], sizes) for row in (*head, rule, *cells)])
+    return blocks
 
 
-def _wrapped(heading: str, width: int = 12) -> list[str]:
-    lines = [""]
-    for word in one_line(heading).split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and len(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
+def _packed(widths: Sequence[int], labels: int, width: int) -> list[list[int]]:
+    """The columns of each block: all labels, and as many others as fit, but one at least."""
+    start = list(range(labels))
+    blocks = [list(start)]
+    for column in range(labels, len(widths)):
+        needed = sum(widths[c] + len(_GAP) for c in blocks[-1]) + widths[column]
+        if needed > width and len(blocks[-1]) > labels:
+            blocks.append(list(start))
+        blocks[-1].append(column)
+    return blocks
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (" " * (width - cell_len(text)) + text for text, width in zip(cells, widths, strict=True))
-    return "  ".join(padded).rstrip()
+    return _GAP.join(padded).rstrip()

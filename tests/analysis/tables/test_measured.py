@@ -9,7 +9,7 @@ from ssdbench.analysis.tables.layout import published_style
 from ssdbench.analysis.tables.measured import mean_cell, measured_sheets
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.published import load_published
-from ssdbench.report.text_table import cell_text
+from ssdbench.report.text_table import as_text
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.environment import Hardware
 from ssdbench.schema.record import Failure, Run
@@ -33,7 +33,7 @@ def tables_of(*runs: Run) -> dict[str, Table]:
 
 
 def texts(table: Table, *, uncertainty: bool = False) -> list[list[str]]:
-    return [[*row.labels, *(cell_text(cell, uncertainty=uncertainty) for cell in row.cells)] for row in table.rows]
+    return [[text for text, _ in row] for row in as_text(table, uncertainty=uncertainty).rows]
 
 
 def test_training_throughput_speed_up_and_weak_scaling():
@@ -56,11 +56,11 @@ def test_training_throughput_speed_up_and_weak_scaling():
     # Half width: t(0.975, 1) = 12.7062 times |ln(0.100 / 0.102)| / 2 = 0.0099013, so 0.1258 in the logarithm, 80 of
     # 634; of a ratio sqrt(2) of it, 0.1779: 36 of 200, 114 of 640.
     assert texts(table) == [
-        ["1", "64", "630", "1270", "200", "100", "100"],
-        ["8", "64", "4100", "8100", "200", "640", "640"],
+        ["1", "64", "634", "1270", "200", "100", "100"],
+        ["8", "64", "4056", "8110", "200", "640", "640"],
         ["1", "128", "not planned", "1270", "200", "-", "100"],
     ]
-    assert texts(table, uncertainty=True)[0][2] == "630 (560..720)"
+    assert texts(table, uncertainty=True)[0][2] == "634 (559..719)"
     assert table.rows[1].cells[3].value == pytest.approx(640)
     assert table.rows[2].cells[2].note == "against tf32 at batch size 64, its largest"
     cell = table.rows[0].cells[0]
@@ -94,7 +94,7 @@ def test_inference_throughput_scaling_by_batch_and_latency():
     steps = [0.5, 0.5, *(0.001 * n for n in range(1, 201))]  # 1 to 200 ms: mean 100.5, p50 100.5, p90 180.1
     tables = tables_of(inference(200, steps, timing="synchronised"))
     # 200 images in 20.1 s, and 4 times as many in the same time.
-    assert texts(tables["Inference performance"]) == [["1", "9.9502", "100"], ["4", "39.801", "400.00"]]
+    assert texts(tables["Inference performance"]) == [["1", "9.950", "100.00"], ["4", "39.801", "400.00"]]
     latency = tables["Inference latency"]
     assert [column.title for column in latency.columns] == ["Average", "p50", "p90", "p95", "p99"]
     assert texts(latency)[0] == ["amp", "1", "1", "100.50", "100.50", "180.10", "-", "-"]
@@ -224,7 +224,7 @@ def test_accuracy_time_to_train_and_stability_over_seeds():
     tables = tables_of(accuracy_run(*(a_training(seed, ap) for seed, ap in enumerate((0.24, 0.25, 0.26)))))
     # Standard deviation 0.01; t(0.975, 2) = 4.30265 times 0.01 / sqrt(3) is 0.0248; 2 x 1200 s are 40 min.
     assert texts(tables["Training accuracy"], uncertainty=True) == [
-        ["8", "128", "0.25 (0.23..0.27)", "40.000 (40.000..40.000)"]
+        ["8", "128", "0.250 (0.225..0.275)", "40.000 (40.000..40.000)"]
     ]
     assert texts(tables["Training stability over seeds"]) == [
         ["amp", "8", "128", "3", "0.2500", "0.0100", "0.2400", "0.2600", "0.2500"]
@@ -254,6 +254,16 @@ def test_measured_beside_published_has_the_difference_and_says_how_the_protocols
     assert any("the clock starts after the batch was taken" in note for note in table.notes)
     older = against_published(sheet, FIGURES, "21.05")[0].rows[0].cells
     assert older[1].value == 440.74
+
+
+def test_measured_cases_that_are_not_published_are_named_beside_those_that_are():
+    kept, omitted = gpu_case("amp", 1, 128), gpu_case("amp", 1, 48)
+    run = a_run((kept, (0.1, 0.1)), (omitted, (0.1, 0.1)), hardware=A100)
+    (sheet,) = measured_sheets([run])
+    (table,) = against_published(sheet, FIGURES, None)
+    assert [row.labels[2] for row in table.rows] == ["128"]
+    (note,) = [note for note in table.notes if "not published" in note]
+    assert "train 1 × batch 48 amp resnet50, dali, channels_last" in note
 
 
 @pytest.mark.parametrize(
