@@ -44,18 +44,34 @@ def _paragraph(text: str, width: int, indent: str) -> list[str]:
 def _blocks(shown: TextTable, width: int) -> list[list[str]]:
     """The lines of the table, in as many blocks as the width asks for; each begins with the labels."""
     cells = [[one_line(text) + (f" [{note}]" if note else "") for text, note in row] for row in shown.rows]
-    headings = [wrapped(text) for text in shown.headings]
-    height = max(map(len, headings))
-    above = [[*[""] * (height - len(words)), *words] for words in headings]
-    lines = [list(line) for line in zip(*above, strict=True)]
-    widths = [max(cell_len(row[column]) for row in [*lines, *cells]) for column in range(len(headings))]
+    headings = _lines_of([wrapped(text, 11) for text in shown.headings], from_below=True)
+    lines = [*headings, *cells]
+    if sum(_widths(lines)) + len(_GAP) * (len(shown.headings) - 1) > width:
+        wrapped_rows = [
+            _lines_of([wrapped(text) if place < shown.labels else [text] for place, text in enumerate(row)])
+            for row in cells
+        ]
+        cells = [line for row in wrapped_rows for line in row]
+    widths = _widths([*headings, *cells])
     rule = ["-" * size for size in widths]
     blocks = []
     for columns in _packed(widths, shown.labels, width):
-        head = [line for line in lines if any(line[column] for column in columns)]
+        head = [line for line in headings if any(line[column] for column in columns)]
         sizes = [widths[column] for column in columns]
         blocks.append([_line([row[column] for column in columns], sizes) for row in (*head, rule, *cells)])
     return blocks
+
+
+def _lines_of(cells: Sequence[Sequence[str]], *, from_below: bool = False) -> list[list[str]]:
+    """The lines of a row whose cells have several lines each; `from_below` fills up above, not below."""
+    height = max(map(len, cells))
+    gaps = [[""] * (height - len(cell)) for cell in cells]
+    filled = [[*gap, *cell] if from_below else [*cell, *gap] for cell, gap in zip(cells, gaps, strict=True)]
+    return [list(line) for line in zip(*filled, strict=True)]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
 
 
 def _packed(widths: Sequence[int], labels: int, width: int) -> list[list[int]]:
