@@ -181,5 +181,6 @@ def test_whatever_a_record_says_stays_text(browser: Browser, tmp_path: Path, tex
         assert page.page.locator("img").count() == 0
         assert page.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         said = page.page.locator("table.cases tbody").inner_text()
-        assert "".join(text.split()) in "".join(said.split())
+        shown = text.replace("\u202e", "\ufffd").replace("\u202b", "\ufffd")  # those would turn what follows them
+        assert "".join(shown.split()) in "".join(said.split())
         quiet(page)
