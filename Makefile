@@ -18,7 +18,7 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults fuzz old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean
+.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults fuzz old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean audit
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -111,6 +111,12 @@ faults: environment
 # The dali pipeline on every older DALI: 5 wheels of 0.9 GB more, and some minutes.
 old-dali-tests: environment $(MORE_DALI:%=.environments/dali-%/.complete)
 	$(RUN)/pytest tests/ssd/test_pipelines_dali_old.py
+
+# Known vulnerabilities of the pinned packages; says so where it cannot ask for them.
+audit:
+	@$(PYTHON) -m venv .environments/audit && .environments/audit/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints/audit.txt \
+	  || { echo "audit: pip-audit cannot be installed (no network?): nothing was checked" >&2; test -z "$$CI"; exit; }; \
+	  ci/audit.sh .environments/audit/bin/pip-audit
 
 format: environment
 	$(RUN)/ruff check --fix .
