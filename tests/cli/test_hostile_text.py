@@ -106,6 +106,7 @@ VERBS = [
     ("compare", "run-1", "--output", "github-summary=-"),
     ("compare", "run-1", "--output", "openmetrics=-"),
     ("compare", "run-1", "--output", "json=-"),
+    ("runs",),
     ("history",),
     ("history", "train"),
     ("history", "train", "--csv"),
