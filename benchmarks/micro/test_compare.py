@@ -55,7 +55,7 @@ def test_load_and_compare_10000_launches(benchmark, tmp_path: Path):
     store.save_baseline(a_baseline(five_thousand_launches("run-0")))
     run = five_thousand_launches("run-1", seed=1)
     store.begin(run.header)
-    write_whole(tmp_path / "records" / "run-1.jsonl", map(codec.dump, [run.header, *run.records]))
+    write_whole(tmp_path / "records" / "run-1.jsonl", map(codec.stored, [run.header, *run.records]))
 
     def from_files() -> int:
         measured = store.load("run-1")

@@ -26,7 +26,7 @@ from ssdbench.harness.stores.opening import open_store, results_folder
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
-from ssdbench.workflows.judging import adjust_settings, judge_run, load_whole
+from ssdbench.workflows.judging import adjust_settings, judge_run, load_readable, load_whole
 from ssdbench.workflows.tabulating import measured_tables, tables_against_published
 
 RunLike = str | Run
@@ -270,7 +270,7 @@ class Lab:
 
     def _whole_runs(self, suite: str | None, run: RunLike | Sequence[RunLike] | None) -> list[Run]:
         if run is None:
-            return [self.run(run_id) for run_id in self.runs(suite=suite)]
+            return load_readable(self._store, self.runs(suite=suite), _warn)
         asked = [run] if isinstance(run, (str, Run)) else run
         found = {item.header.run_id: item for item in map(self.run, asked)}
         return [item for item in found.values() if suite in (None, item.header.plan.suite)]

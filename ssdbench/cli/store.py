@@ -1,7 +1,6 @@
 """`ssdbench store`: send spooled records, copy and check stores, migrate a database."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -9,8 +8,8 @@ from ssdbench.cli.help import STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
 from ssdbench.cli.printing import print_data
 from ssdbench.cli.streams import print_text
-from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError, UsageError
-from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.errors import ExitCode, StoreError, UsageError
+from ssdbench.harness.stores import checking
 from ssdbench.harness.stores.opening import VARIABLE, open_archive, open_database, spool_of, store_place
 from ssdbench.harness.stores.secrets import stored_secrets
 from ssdbench.harness.stores.sync import Copied, sync_runs
@@ -18,8 +17,6 @@ from ssdbench.harness.stores.sync import sync as copy
 from ssdbench.schema.text import pluralize
 
 app = VerbApp("Copy, check and migrate stores of records and baselines: files, SQLite, PostgreSQL.")
-
-T = TypeVar("T")
 
 _PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, a folder, or env:VARIABLE to read it from there."
 
@@ -79,21 +76,17 @@ def sync(
 def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_json: Json = False) -> None:
     """Read everything in a store; report what cannot be read, or holds a secret, with exit code 2."""
     store = open_store(results, store_url)
-    distributions = DistributionStore(store.archive)
-    runs, places = store.archive.run_ids(), store.baseline_places()
-    names = [place.name for place in store.archive.places("distribution")]
-    wrong = [
-        *_faults(store.load, runs),
-        *_faults(lambda place: (store.load_anchor(*place), store.load_baseline(*place)), places),
-        *_faults(distributions.load, names),
-        *stored_secrets(store.archive),
-    ]
+    found = checking.check(store)
+    wrong = (*found.faults, *stored_secrets(store.archive))
+    counts = {"run": found.runs, "baseline": found.baselines, "distribution": found.distributions}
     if as_json:
-        counts = {"runs": len(runs), "baselines": len(places), "distributions": len(names)}
-        print_data({"store": store.name, **counts, "faults": wrong})
+        more = {"lines_without_checksum": found.unsealed, "faults": list(wrong)}
+        print_data({"store": store.name, **{f"{what}s": n for what, n in counts.items()}, **more})
         raise typer.Exit(ExitCode.USAGE if wrong else ExitCode.OK)
-    held = [pluralize(len(runs), "run"), pluralize(len(places), "baseline"), pluralize(len(names), "distribution")]
+    held = [pluralize(n, what) for what, n in counts.items()]
     print_text(f"{store.name}: {', '.join(held)}{'' if wrong else '; all readable'}")
+    if found.unsealed:
+        print_text(f"{pluralize(found.unsealed, 'line')} without a checksum, of ssdbench 0.2 or earlier")
     if wrong:
         print_text("\n".join(wrong))
         raise typer.Exit(ExitCode.USAGE)
@@ -107,16 +100,6 @@ def migrate(url: Annotated[str, argument("sqlite:///FILE or postgresql://USER@HO
     """
     archive = open_database(url)
     print_text(f"{archive.name}: {archive.migrate()}")
-
-
-def _faults(read: Callable[[T], object], names: Iterable[T]) -> Iterator[str]:
-    for name in names:
-        try:
-            read(name)
-        except StoreUnreachableError:
-            raise
-        except StoreError as error:
-            yield str(error)
 
 
 def _say(copied: Copied, name: str) -> None:

@@ -39,7 +39,7 @@ class BisectionLog:
         asked = Bisection(
             schema_version=SCHEMA_VERSION, created_at=utc_now(), suite=suite, case_key=case_key, images=images
         )
-        write_whole(path, [codec.dump(asked)])
+        write_whole(path, [codec.stored(asked)])
 
     def searching(self) -> Lock:
         """Lock the log for the process that continues it, and read what others have decided since.
@@ -78,7 +78,7 @@ class BisectionLog:
             attempt=attempt,
             finding=finding,
         )
-        append_lines(self.path, [codec.dump(step)])
+        append_lines(self.path, [codec.stored(step)])
         self.steps.append(step)
         return step
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, UsageError
+from ssdbench.errors import DataError, EnvironmentLacksError, StoreError, StoreUnreachableError, UsageError
 from ssdbench.harness.cache import work_folder
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.images import inspect_image
@@ -175,7 +175,7 @@ def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
         baseline_arm=setup.baseline_arm,
         settings=setup.settings,
     )
-    store.begin(header)
+    header = store.begin(header)
     remember(header)
     return Run(header=header, records=())
 
@@ -183,9 +183,9 @@ def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
 def earlier_records(store: Store) -> list[Record]:
     """Records of the newest runs, for predicting durations."""
     records: list[Record] = []
-    # An unreadable run must not prevent a prediction; a command that needs that run reports it.
-    with suppress(StoreError):
-        for header in store.headers()[-_RUNS_TO_LEARN_FROM:]:
+    for header in store.headers()[-_RUNS_TO_LEARN_FROM:]:
+        # An unreadable run must not prevent a prediction; a command that needs that run reports it.
+        with suppress(StoreError):
             records += store.load(header.run_id).records
     return records
 
@@ -250,7 +250,12 @@ def _require_images(run: Run, options: RunOptions) -> None:
 def _newest_unfinished(store: Store, suite: str | None, is_unfinished: Callable[[Run], bool]) -> Run:
     headers = [header for header in store.headers() if suite is None or header.plan.suite == suite]
     for header in reversed(headers):
-        run = store.load(header.run_id)
+        try:
+            run = store.load(header.run_id)
+        except StoreUnreachableError:
+            raise
+        except StoreError:  # a run that cannot be read cannot be resumed
+            continue
         if is_unfinished(run):
             return run
     of_suite = f" of suite {suite}" if suite else ""

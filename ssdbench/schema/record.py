@@ -226,7 +226,11 @@ class BaselineArm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
-    """First line of a run's file: what was asked, of which machine, over which data."""
+    """First line of a run's file: what was asked, of which machine, over which data.
+
+    `arrival` is one more than that of every run which the store held when this one began; 0 in older runs. It says
+    which run is newer, whatever the machines' clocks say.
+    """
 
     schema_version: int
     run_id: str
@@ -238,6 +242,7 @@ class RunHeader:
     dataset: Dataset | None = None
     baseline_arm: BaselineArm | None = None
     settings: Settings = DEFAULT_SETTINGS
+    arrival: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", self.options.recorded())

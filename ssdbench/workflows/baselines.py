@@ -1,12 +1,14 @@
 """Finds, checks and compares the baselines of a store."""
 
+from collections.abc import Iterable, Iterator
+
 from ssdbench.analysis.baselines.acceptance import as_run
 from ssdbench.analysis.baselines.creep import ignoring_age
 from ssdbench.analysis.baselines.verification import findings
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.errors import StoreError, UsageError
 from ssdbench.harness.stores.store import Store
-from ssdbench.schema.record import Run
+from ssdbench.schema.record import Record, Run
 from ssdbench.schema.verdict import Baseline, Comparison
 from ssdbench.workflows.display import Say
 from ssdbench.workflows.judging import load_run
@@ -63,9 +65,33 @@ def check_baseline(store: Store, hardware_key: str, name: str) -> list[str]:
     try:
         is_there = store.has_baseline(hardware_key, name)
         baseline = store.load_baseline(hardware_key, name) if is_there else None
-        return findings(baseline, store.load_anchor(hardware_key, name), hardware_key, name)
+        anchor = store.load_anchor(hardware_key, name)
+        found = findings(baseline, anchor, hardware_key, name)
+        return [*found, *_unlike_runs(store, "", baseline), *_unlike_runs(store, "anchor: ", anchor)]
     except StoreError as error:
         return [str(error)]
+
+
+def _unlike_runs(store: Store, of: str, baseline: Baseline | None) -> Iterator[str]:
+    """A sentence for each launch that its run, where the store has it, has with another measurement or not at all."""
+    stored, ids = _by_run(baseline.records if baseline else ()), store.archive.run_ids()
+    for run_id in sorted(stored.keys() & set(ids)):
+        try:
+            measured = {record.id: record for record in store.load(run_id).records}
+        except StoreError:
+            continue  # `store check` names it
+        for record in stored[run_id]:
+            if measured.get(record.id) != record:
+                what = "has another measurement" if record.id in measured else "is not there"
+                yield f"{of}launch {record.id} {what} in run {run_id}; restore the baseline from version control"
+
+
+def _by_run(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The launches of each run by its id."""
+    runs: dict[str, list[Record]] = {}
+    for record in records:
+        runs.setdefault(record.run_id, []).append(record)
+    return runs
 
 
 def _load_side(store: Store, name: str, hardware: str | None, say: Say) -> Baseline | Run:

@@ -9,17 +9,17 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
 from ssdbench.workflows.display import Say
-from ssdbench.workflows.judging import load_whole
+from ssdbench.workflows.judging import load_readable
 from ssdbench.workflows.reporting import History
 
 
 def load_all_runs(store: Store, say: Say) -> list[Run]:
-    """Every stored run with all its arms.
+    """Every stored run with all its arms; one that cannot be read is named and passed over.
 
     Raises:
-        StoreError: there is none, or one cannot be read.
+        StoreError: there is none that can be read.
     """
-    runs = [load_whole(store, header.run_id, say) for header in store.headers()]
+    runs = load_readable(store, [header.run_id for header in store.headers()], say)
     if not runs:
         raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
     return runs

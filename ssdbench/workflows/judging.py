@@ -1,11 +1,12 @@
 """Loads a run, finds what it is compared with, and judges it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.analysis.verdicts.ungated import ungated_changes
-from ssdbench.errors import ExitCode
+from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
@@ -92,6 +93,23 @@ def load_run(store: Store, name: str, say: Say) -> Run:
         StoreError: no such run, several of them, or a line that cannot be read.
     """
     return last_attempts(load_whole(store, name, say))
+
+
+def load_readable(store: Store, run_ids: Iterable[str], say: Say) -> list[Run]:
+    """These runs, whole; one that cannot be read is named and passed over.
+
+    Raises:
+        StoreUnreachableError: the store does not answer.
+    """
+    found = []
+    for run_id in run_ids:
+        try:
+            found.append(load_whole(store, run_id, say))
+        except StoreUnreachableError:
+            raise
+        except StoreError as error:
+            say(f"{error} (passed over)")
+    return found
 
 
 def load_whole(store: Store, name: str, say: Say) -> Run:

@@ -19,7 +19,7 @@ from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
 from ssdbench.workflows.display import Say
-from ssdbench.workflows.judging import judge_run, load_run
+from ssdbench.workflows.judging import judge_run, load_readable
 
 History = Mapping[str, tuple[Series, ...]]
 """The series of each case, by case key."""
@@ -104,7 +104,7 @@ def _history(store: Store, run: Run, say: Say) -> History:
         for header in store.headers()
         if header.hardware.key == key and header.created_at <= began and header.run_id != run.header.run_id
     ]
-    runs = [load_run(store, run_id, say) for run_id in earlier[-HISTORY_RUNS:]]
+    runs = [last_attempts(each) for each in load_readable(store, earlier[-HISTORY_RUNS:], say)]
     return every_series([*runs, run])
 
 

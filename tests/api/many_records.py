@@ -60,6 +60,6 @@ def fill(store: Store) -> None:
     """All runs, and the first one five times over as the baseline."""
     for run in some_runs():
         store.begin(run.header)
-        store.archive.append(run.header.run_id, {record.id: codec.dump(record) for record in run.records})
+        store.archive.append(run.header.run_id, {record.id: codec.stored(record) for record in run.records})
         if run.header.run_id == "run-00":
             store.save_baseline(stored_sessions(run))

@@ -63,8 +63,9 @@ def keep(results: Path, *runs: Run) -> None:
 
 def records_so_far(results: Path) -> tuple[Record, ...]:
     """The records of the newest run, which another process is about to begin or to go on with."""
-    with contextlib.suppress(StoreError):
-        return FileStore(results).load("latest").records
+    with contextlib.suppress(StoreError, IndexError):
+        store = FileStore(results)
+        return store.load(store.headers()[-1].run_id).records
     return ()
 
 

@@ -44,9 +44,9 @@ COMMANDS = (
 def files(tmp_path: Path) -> Path:
     """Two nights, a baseline with its anchor, and trainings with their distribution, as files."""
     folder = tmp_path / "results"
+    keep(folder, a_training_run(some_seeds(), run_id="seeds", created_at=_day(0)))
     for number, second in enumerate((0.1, 0.12), start=1):
         keep(folder, a_run((A, (0.1,) * 5), (B, (second,) * 5), run_id=f"night-{number}", created_at=_day(number)))
-    keep(folder, a_training_run(some_seeds(), run_id="seeds", created_at=_day(0)))
     store = FileStore(folder)
     store.save_baseline(stored_sessions(a_run((A, (0.1,) * 5), (B, (0.1,) * 5), run_id="run-0")))
     store.save_anchor(a_baseline(a_run((A, (0.11,) * 5), run_id="run-9")))

@@ -29,11 +29,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Whole lines as they were written; `source` says where they stand, `torn` that a last one was cut off."""
+    """Whole lines as they were written; `source` says where they stand, `torn` that a last one was cut off.
+
+    `name` is that of the run. Where nothing could be read, `fault` says why, and every reading raises it.
+    """
 
     source: str
     lines: Sequence[str | bytes]
     torn: bool = False
+    name: str = ""
+    fault: str | None = None
 
     def header(self, kind: type[T]) -> T:
         """The first line, as an object of `kind`.
@@ -41,13 +46,15 @@ class Lines:
         Raises:
             StoreError: the line cannot be read.
         """
-        return codec.read(kind, self.lines[0] if self.lines else b"", f"{self.source} line 1")
+        if self.fault is not None:
+            raise StoreError(self.fault)
+        return codec.read(kind, self.lines[0] if self.lines else b"", f"{self.source} line 1", is_stored=True)
 
     @property
     def first(self) -> str | None:
         """The first line as it was written; None where there is none."""
         line = self.lines[0] if self.lines else None
-        return line.decode() if isinstance(line, bytes) else line
+        return line.decode("utf-8", "replace") if isinstance(line, bytes) else line
 
     def parsed(self, kind: type[T], start: int = 1, stop: int | None = None) -> list[T]:
         """The lines from `start` to before `stop`, counted from 0, as objects of `kind`.
@@ -56,7 +63,7 @@ class Lines:
             StoreError: a line cannot be read.
         """
         chosen = enumerate(self.lines[start:stop], start=start + 1)
-        return [codec.read(kind, line, f"{self.source} line {number}") for number, line in chosen]
+        return [codec.read(kind, line, f"{self.source} line {number}", is_stored=True) for number, line in chosen]
 
 
 class Archive(Protocol):
@@ -79,11 +86,8 @@ class Archive(Protocol):
     def run_ids(self) -> list[str]:
         """The runs, by id."""
 
-    def newest_run(self) -> str | None:
-        """The run that was created last; None where there is none."""
-
     def run_headers(self) -> list[Lines]:
-        """The header of every run, a line each."""
+        """The header of every run, a line each; of what is no file of a run, its fault."""
 
     def read_run(self, run_id: str) -> Lines | None:
         """Header and records in the order in which they were added; None where there is no such run."""
@@ -92,7 +96,7 @@ class Archive(Protocol):
         """All places of a kind, in order."""
 
     def headers(self, kind: Kind) -> list[Lines]:
-        """The first line of every place of a kind, in order."""
+        """The first line of every place of a kind, in order, or its fault."""
 
     def read(self, place: Place) -> Lines | None:
         """All lines of a place; None where there is nothing."""

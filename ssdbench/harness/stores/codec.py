@@ -3,7 +3,7 @@
 Reading is strict: no conversion between types, no unknown keys, so that a key with a typing error is never passed over
 in silence. Writing is canonical: keys sorted, no spaces, floats as the shortest text that reads back to the same bits,
 so that equal records are equal lines. A figure that is not finite is written as `NaN`, `Infinity` or `-Infinity`, as
-Python's own json does.
+Python's own json does. A stored line ends in a checksum of all that is before it.
 
 Every top-level object has a `schema_version`. An older one is migrated step by step by `MIGRATIONS`, a newer one is
 refused. results/README.md has the history of the versions. Files and databases keep the lines as they were written:
@@ -13,23 +13,26 @@ a migration is applied to what is read, so it needs none of the tables of a data
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from ssdbench.errors import StoreError
+from ssdbench.errors import SsdbenchError, StoreError
 from ssdbench.harness.resources import resource
+from ssdbench.harness.stores import strict_json
 from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
-from ssdbench.schema.record import Measurement, Record, RunHeader
+from ssdbench.schema.record import FailureKind, Measurement, Record, RunHeader
 from ssdbench.schema.roofline import Roofline
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
@@ -42,6 +45,19 @@ VERSIONS: Mapping[type, int] = dict.fromkeys(
     (LaunchRequest, Measurement, Training, CheckpointEvaluation), EXCHANGE_VERSION
 )
 """The versions of what host and worker exchange; everything else is of `SCHEMA_VERSION`."""
+
+_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader)
+_FIRST_WITH_CHECKSUM = 3
+_VERSION = re.compile(rb'"schema_version":([0-9]{1,9})')
+_FAILURES = get_args(FailureKind)
+_DATES: Mapping[type, tuple[str, ...]] = {
+    RunHeader: ("created_at",),
+    BaselineHeader: ("accepted_at", "measured_at"),
+    Acceptance: ("accepted_at",),
+    DistributionHeader: ("accepted_at",),
+    Measurement: ("started_at",),
+    Training: ("started_at",),
+}
 
 _STAGES = {"B": "measure", "C": "confirm"}
 
@@ -101,7 +117,12 @@ _EXPORTED: Mapping[str, type] = {
 
 def dump(value: object) -> str:
     """One line of canonical JSON, without a line feed, for any dataclass of `schema`."""
-    return _line(_without_empty_additions(_adapter(type(value)).dump_python(value)))
+    return strict_json.canonical(_without_empty_additions(_adapter(type(value)).dump_python(value)))
+
+
+def stored(value: object) -> str:
+    """Like `dump`, with a checksum as the last key: what archives keep."""
+    return strict_json.sealed(dump(value))
 
 
 def plain_json(value: object) -> str:
@@ -121,43 +142,94 @@ def _without_empty_additions(plain: Any) -> Any:
     return kept
 
 
-def _line(plain: object) -> str:
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 def dump_request(request: LaunchRequest) -> str:
     """Like `dump`, without values that are the default: an older worker then knows every key it is given."""
     plain = _adapter(LaunchRequest).dump_python(request, exclude_defaults=True)
     # A worker of any version asks for it.
     plain["case"].setdefault("protocol", {})
-    return _line(plain)
+    return strict_json.canonical(plain)
 
 
-def read(kind: type[T], text: str | bytes, source: str) -> T:
+def read(kind: type[T], text: str | bytes, source: str, *, is_stored: bool = False) -> T:
     """The object of `kind` in one JSON text; `source` (file, line) begins the sentence of an error.
 
+    A checksum is verified where there is one; where `is_stored`, lines of schema version 3 or newer must have it.
+
     Raises:
-        StoreError: not JSON, a newer schema version, or a key that is missing, unknown or of the wrong type.
+        StoreError: not JSON, changed since it was written, a newer schema version, a key that is missing, unknown or
+            of the wrong type, or no date where one is due.
     """
-    current = _read_current(kind, text)
-    if current is not None:
-        return current
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise StoreError(f"{source}: not a line of JSON ({error}); repair or remove it") from None
-    try:
-        value: T = _adapter(kind).validate_json(json.dumps(migrated(kind, document, source)))
-    except ValidationError as error:
-        raise StoreError(f"{source}: {_first_fault(error)}; repair or remove it") from None
+    value = _read(kind, text.encode("utf-8", "replace") if isinstance(text, str) else text, source, is_stored)
+    _require_dates(value, source)
     return value
 
 
-def _read_current(kind: type[T], text: str | bytes) -> T | None:
+def _read(kind: type[T], text: bytes, source: str, is_stored: bool) -> T:
+    try:
+        line = strict_json.unsealed(text)
+        current = _read_current(kind, line) if line is not None else None
+        if current is not None:
+            return current
+        document = strict_json.parsed(text)
+    except strict_json.JsonError as error:
+        _refuse_newer(max((int(found) for found in _VERSION.findall(text)), default=0), source)
+        raise StoreError(f"{source}: not a sound line of JSON ({error}); restore, repair or remove it") from None
+    if (
+        is_stored
+        and not strict_json.has_checksum(text)
+        and kind in _SEALED
+        and isinstance(document, dict)
+        and _is_recent(document)
+    ):
+        raise StoreError(f"{source}: its checksum is missing: the line was changed after it was written; restore it")
+    try:
+        value: T = _adapter(kind).validate_json(json.dumps(_known(kind, migrated(kind, document, source))))
+    except ValidationError as error:
+        raise StoreError(f"{source}: {_first_fault(error)}; repair or remove it") from None
+    except RecursionError:
+        raise StoreError(f"{source}: nested too deeply; repair or remove it") from None
+    except SsdbenchError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{source}: {error}") from None
+    return value
+
+
+def _is_recent(document: Document) -> bool:
+    version = document.get("schema_version")
+    return isinstance(version, int) and version >= _FIRST_WITH_CHECKSUM
+
+
+def _known(kind: type, document: Document) -> Document:
+    """A failed launch is one, whatever a newer ssdbench calls the kind of its failure."""
+    failure = document.get("failure") if kind is Record else None
+    if not isinstance(failure, dict) or not isinstance(failure.get("kind"), str) or failure["kind"] in _FAILURES:
+        return document
+    message = f"{failure['kind']}: {failure.get('message', '')}"
+    return {**document, "failure": {**failure, "kind": "crash", "message": message}}
+
+
+def _require_dates(value: object, source: str) -> None:
+    """Raises StoreError where a date is none, or says no offset."""
+    inner = [getattr(value, key) for key in _NESTED.get(type(value), {})]
+    for part in (value, *inner):
+        for name in _DATES.get(type(part), ()):
+            text = getattr(part, name)
+            try:
+                offset = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text).tzinfo
+            except ValueError:
+                offset = None
+            if offset is None:
+                raise StoreError(
+                    f"{source}: {name} {text!r:.60} is no date with an offset from UTC; repair or remove it"
+                )
+
+
+def _read_current(kind: type[T], text: bytes) -> T | None:
     """The object, where the text is sound and of the current version throughout; parsed once, as thousands are read."""
     try:
         value: T = _adapter(kind).validate_json(text)
-    except ValidationError:
+    except (ValidationError, SsdbenchError):
         return None
     if not isinstance(value, kind):
         return None
@@ -168,15 +240,6 @@ def _read_current(kind: type[T], text: str | bytes) -> T | None:
 
 def _version(kind: type) -> int:
     return VERSIONS.get(kind, SCHEMA_VERSION)
-
-
-def is_whole(line: bytes) -> bool:
-    """Whether this is a complete JSON text, of whatever content."""
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
 
 
 def read_measurement(text: str | bytes, source: str = "measurement.json") -> Measurement:
@@ -205,11 +268,7 @@ def migrated(kind: type, found: Any, source: str) -> Document:
     if type(version) is not int or version < 1:
         raise StoreError(f"{source}: no schema_version, so this is not a {kind.__name__} of ssdbench; check the path")
     current = _version(kind)
-    if version > current:
-        raise StoreError(
-            f"{source}: written in schema version {version} by a newer ssdbench, this one reads up to {current}; "
-            "update ssdbench"
-        )
+    _refuse_newer(version, source, current)
     for key, inner_kind in _NESTED.get(kind, {}).items():
         inner = document.get(key)
         if inner is not None and (newer := migrated(inner_kind, inner, f"{source}: {key}")) is not inner:
@@ -220,6 +279,14 @@ def migrated(kind: type, found: Any, source: str) -> Document:
     return document
 
 
+def _refuse_newer(version: int, source: str, current: int = SCHEMA_VERSION) -> None:
+    if version > current:
+        raise StoreError(
+            f"{source}: written in schema version {version} by a newer ssdbench, this one reads up to {current}; "
+            "update ssdbench"
+        )
+
+
 def json_schemas() -> dict[str, str]:
     """File name -> JSON schema of everything that is stored, exchanged with a worker or printed by `--json`."""
     return {f"{name}.schema.json": _json_schema(kind) for name, kind in _EXPORTED.items()}
@@ -227,6 +294,8 @@ def json_schemas() -> dict[str, str]:
 
 def _json_schema(kind: type) -> str:
     definitions: dict[str, Document] = _adapter(kind).json_schema()["$defs"]
+    if kind in _SEALED or kind is Training:
+        definitions[kind.__name__]["properties"][strict_json.CHECKSUM] = {"title": "Checksum", "type": "string"}
     for definition in definitions.values():
         # Versions of pydantic differ in both; the words stand in results/README.md.
         definition.pop("description", None)

@@ -29,7 +29,7 @@ class DistributionStore:
         """
         place = _place(distribution.header.name)
         seeds = sorted(distribution.seeds, key=lambda training: training.seed)
-        self._archive.write(place, [codec.dump(line) for line in (distribution.header, *seeds)])
+        self._archive.write(place, [codec.stored(line) for line in (distribution.header, *seeds)])
         return self._archive.where(place)
 
     def load(self, name: str) -> SeedDistribution:

@@ -12,16 +12,19 @@ before the next line is appended, so that a resumed run measures that launch aga
 is an error: nothing is passed over in silence.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores.archive import ANCHOR, Kind, Lines, Place, checked, checked_place
+from ssdbench.harness.stores.latest import Say
 from ssdbench.harness.stores.lines import append_lines, read_all, read_first, remove, write_whole
 from ssdbench.harness.stores.lock_files import FileClaims
 from ssdbench.harness.stores.locks import locked
-from ssdbench.harness.stores.store import Say, Store
+from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Record, RunHeader
 
 LOCKS = ".locks"
@@ -66,17 +69,12 @@ class FileArchive:
     def run_ids(self) -> list[str]:
         return [path.name.removesuffix(_SUFFIX) for path in self._files("records/*")]
 
-    def newest_run(self) -> str | None:
-        headers = [lines.header(RunHeader) for lines in self.run_headers()]
-        newest = max(headers, key=lambda header: (header.created_at, header.run_id), default=None)
-        return newest.run_id if newest else None
-
     def run_headers(self) -> list[Lines]:
-        return [read_first(path) for path in self._files("records/*")]
+        return [replace(_first(path), name=path.name.removesuffix(_SUFFIX)) for path in self._files("records/*")]
 
     def read_run(self, run_id: str) -> Lines | None:
         path = self.run_path(run_id)
-        return read_all(path) if path.is_file() else None
+        return read_all(path) if os.path.lexists(path) else None
 
     def remove_run(self, run_id: str) -> None:
         """Forget a run, if it is there."""
@@ -86,11 +84,11 @@ class FileArchive:
         return sorted(_place_of(kind, path) for path in self._paths(kind))
 
     def headers(self, kind: Kind) -> list[Lines]:
-        return [read_first(path) for path in self._paths(kind)]
+        return [_first(path) for path in self._paths(kind)]
 
     def read(self, place: Place) -> Lines | None:
         path = self._path(place)
-        return read_all(path) if path.exists() else None
+        return read_all(path) if os.path.lexists(path) else None
 
     def write(self, place: Place, lines: Sequence[str]) -> None:
         write_whole(self._path(place), lines)
@@ -145,6 +143,13 @@ class FileArchive:
             return self.root / "convergence" / f"{place.name}{_SUFFIX}"
         suffix = _ANCHOR_SUFFIX if place.kind == "anchor" else _SUFFIX
         return self.root / "baselines" / place.hardware_key / f"{place.name}{suffix}"
+
+
+def _first(path: Path) -> Lines:
+    try:
+        return read_first(path)
+    except StoreError as error:
+        return Lines(source=str(path), lines=[], fault=str(error))
 
 
 def _ignore(_sentence: str) -> None:

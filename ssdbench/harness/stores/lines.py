@@ -1,6 +1,8 @@
 """Files of JSON lines: written to a temporary file and renamed, or appended line by line."""
 
 import os
+import stat
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import BinaryIO
 
 from ssdbench.atomic import atomic_file
 from ssdbench.errors import StoreError
-from ssdbench.harness.stores import codec
+from ssdbench.harness.stores import strict_json
 from ssdbench.harness.stores.archive import Lines
 
 
@@ -56,7 +58,7 @@ def _seek_after_last_whole_line(file: BinaryIO) -> None:
     file.seek(0)
     content = file.read()
     start = content.rfind(b"\n") + 1
-    if codec.is_whole(content[start:]):
+    if strict_json.is_whole(content[start:]):
         file.write(b"\n")
     else:
         file.truncate(start)
@@ -79,8 +81,8 @@ def read_first(path: Path) -> Lines:
     Raises:
         StoreError: the file cannot be read.
     """
-    with _reading(path), path.open("rb") as file:
-        return Lines(source=str(path), lines=[file.readline()])
+    with _reading(path) as file:
+        return Lines(source=str(path), lines=[file.readline(strict_json.LARGEST_LINE_BYTES).removeprefix(BOM_UTF8)])
 
 
 def read_all(path: Path) -> Lines:
@@ -89,19 +91,29 @@ def read_all(path: Path) -> Lines:
     Raises:
         StoreError: the file cannot be read.
     """
-    with _reading(path):
-        content = path.read_bytes()
+    with _reading(path) as file:
+        content = file.read().removeprefix(BOM_UTF8)
     *lines, tail = content.split(b"\n")
-    torn = bool(tail) and not codec.is_whole(tail)
+    torn = bool(tail) and not strict_json.is_whole(tail)
     return Lines(source=str(path), lines=[*lines, tail] if tail and not torn else lines, torn=torn)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    """The file, which is a regular one: a FIFO would be waited for, without end."""
     try:
-        yield
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreError(f"{path}: not a file of lines but {_kind(path)}; remove it")
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise StoreError(f"{path}: a link to a file that is not there; remove it") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _kind(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a FIFO" if path.is_fifo() else "a device or socket"
 
 
 @contextmanager

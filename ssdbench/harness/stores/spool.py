@@ -47,9 +47,9 @@ class Spool:
             StoreError: the folder cannot be written.
         """
         with self._turn():
-            is_new = self._files.begin(header.run_id, codec.dump(header))
+            is_new = self._files.begin(header.run_id, codec.stored(header))
             if record is not None:
-                is_new = self._files.append(header.run_id, {record.id: codec.dump(record)}) == 1
+                is_new = self._files.append(header.run_id, {record.id: codec.stored(record)}) == 1
             return is_new
 
     def send(self, archive: Archive) -> Sent:
@@ -61,10 +61,10 @@ class Spool:
         runs, records, left = 0, 0, []
         with self._turn():
             # Asked before files are read: an archive that is down is tried again before every launch.
-            archive.newest_run()
+            archive.claims.find("spool")
             for run_id in self._files.run_ids():
                 try:
-                    records += copy_run(self._files, archive, run_id)
+                    records += copy_run(self._files, archive, run_id, arriving=True)
                 except StoreUnreachableError:
                     raise
                 except StoreError as error:
@@ -90,17 +90,18 @@ class SpoolingStore(Store):
     def __init__(self, archive: Archive, spool: Spool, say: Callable[[str], None]) -> None:
         super().__init__(archive, say)
         self._spool = spool
-        self._said = ""
+        self._last_said = ""
         self._begun: dict[str, RunHeader] = {}
 
-    def begin(self, header: RunHeader) -> None:
-        self._begun[header.run_id] = header
+    def begin(self, header: RunHeader) -> RunHeader:
         try:
             self._send()
-            super().begin(header)
+            header = super().begin(header)
         except StoreUnreachableError as error:
             self._spool.keep(header)
             self._tell(error)
+        self._begun[header.run_id] = header
+        return header
 
     def append(self, record: Record) -> bool:
         try:
@@ -146,6 +147,6 @@ class SpoolingStore(Store):
         self._tell_once(f"{error}; records are kept in {self._spool.folder}, `ssdbench store send` sends them")
 
     def _tell_once(self, sentence: str) -> None:
-        if sentence != self._said:
-            self._said = sentence
+        if sentence != self._last_said:
+            self._last_said = sentence
             self._say(sentence)

@@ -4,16 +4,18 @@ Records appear in the order of measurement, each once, whoever added it again. B
 order of case key, session, stage and launch, and say in their header how many lines they have.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, checked_place, is_name, lock_name
+from ssdbench.harness.stores.latest import Say, choose_latest
 from ssdbench.harness.stores.lines import read_all
-from ssdbench.harness.stores.locks import Lock, locked
+from ssdbench.harness.stores.locks import Lock, holder_of, locked
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
 from ssdbench.schema.text import shorten_list
@@ -24,8 +26,7 @@ DEFAULT_BASELINE = "main"
 _RESTORE = "restore it from version control or a backup"
 
 
-Say = Callable[[str], None]
-"""Takes one sentence for the user."""
+H = TypeVar("H")
 
 
 class Store:
@@ -34,21 +35,27 @@ class Store:
     def __init__(self, archive: Archive, say: Say = lambda _: None) -> None:
         self.archive = archive
         self._say = say
+        self._said: set[str] = set()
 
     @property
     def name(self) -> str:
         """Its name in a sentence: its folder, or its URL without the password."""
         return self.archive.name
 
-    def begin(self, header: RunHeader) -> None:
-        """Keep the header of a new run.
+    def begin(self, header: RunHeader) -> RunHeader:
+        """Keep the header of a new run; returns it with its place in the order of arrival.
 
         Raises:
             StoreError: the run exists, or its id is no file name.
         """
         checked(header.run_id, "run id")
-        if not self.archive.begin(header.run_id, codec.dump(header)):
+        with locked(self.archive.claims, "arrival", "beginning a run", self._say):
+            earlier = [found.arrival for found in self._headers(lambda _: None)]
+            header = replace(header, arrival=1 + max(earlier, default=0))
+            is_new = self.archive.begin(header.run_id, codec.stored(header))
+        if not is_new:
             raise StoreError(f"{self.name}: run {header.run_id} exists; resume it, or choose another id")
+        return header
 
     def append(self, record: Record) -> bool:
         """Add a record to its run, on disk when this returns; False where it is there already.
@@ -57,7 +64,7 @@ class Store:
             StoreError: the run was not begun or cannot be read, or has another measurement under this id.
         """
         checked(record.run_id, "run id")
-        line = codec.dump(record)
+        line = codec.stored(record)
         if self.archive.append(record.run_id, {record.id: line}) == 1:
             return True
         lines = self.archive.read_run(record.run_id)
@@ -98,9 +105,17 @@ class Store:
         return _run(self._lines_of(run))
 
     def headers(self) -> list[RunHeader]:
-        """The headers of all runs, oldest first."""
-        headers = [lines.header(RunHeader) for lines in self.archive.run_headers()]
-        return sorted(headers, key=lambda header: (header.created_at, header.run_id))
+        """The headers of all runs in the order of arrival; one that cannot be read is named and passed over."""
+        return self._headers(self._say_once)
+
+    def _headers(self, say: Say) -> list[RunHeader]:
+        headers = list(_readable(self.archive.run_headers(), _header_of_run, say))
+        return sorted(headers, key=lambda header: (header.arrival, header.created_at, header.run_id))
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._say(sentence)
 
     def save_baseline(self, baseline: Baseline) -> str:
         """Write a baseline, replacing the one of its name and hardware; returns where it is.
@@ -180,8 +195,10 @@ class Store:
         return sorted({(place.hardware_key, place.name) for place in places})
 
     def list_baselines(self) -> list[BaselineHeader]:
-        """The headers of all baselines, by hardware and name."""
-        headers = [lines.header(BaselineHeader) for lines in self.archive.headers("baseline")]
+        """The headers of all baselines, by hardware and name; one that cannot be read is named and passed over."""
+        headers = list(
+            _readable(self.archive.headers("baseline"), lambda lines: lines.header(BaselineHeader), self._say_once)
+        )
         return sorted(headers, key=lambda header: (header.hardware.key, header.name))
 
     def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
@@ -210,12 +227,17 @@ class Store:
             if not Path(run).is_file():
                 raise StoreError(f"{run}: no such file of a run; `latest` or the beginning of a run id works as well")
             return read_all(Path(run))
-        run_id = self.archive.newest_run() if run == LATEST else run
+        run_id = (
+            choose_latest(self.headers(), self._being_measured, self._say_once, self.name) if run == LATEST else run
+        )
         lines = self.archive.read_run(run_id) if run_id and is_name(run_id) else None
         if lines is None:
             lines = self.archive.read_run(self._completed(run))
         assert lines is not None
         return lines
+
+    def _being_measured(self, run_id: str) -> str | None:
+        return holder_of(self.archive.claims, f"run-{run_id}")
 
     def _completed(self, beginning: str) -> str:
         """The one run id that begins so."""
@@ -244,15 +266,33 @@ def _document(kind: Kind, baseline: Baseline) -> dict[Place, list[str]]:
         key=lambda item: (item.case.key, sessions.get(item.run_id, -1), STAGES.index(item.stage), item.launch),
     )
     place = _place(kind, header.hardware.key, header.name)
-    return {place: [codec.dump(line) for line in (header, *baseline.history, *records)]}
+    return {place: [codec.stored(line) for line in (header, *baseline.history, *records)]}
 
 
 def _place(kind: Kind, hardware_key: str, name: str) -> Place:
     return checked_place(Place(kind=kind, hardware_key=hardware_key, name=name))
 
 
+def _readable(found: Iterable[Lines], read: Callable[[Lines], H], say: Say) -> Iterator[H]:
+    for lines in found:
+        try:
+            yield read(lines)
+        except StoreError as error:
+            say(f"{error} (passed over)")
+
+
+def _header_of_run(lines: Lines) -> RunHeader:
+    header = lines.header(RunHeader)
+    if header.run_id != lines.name:
+        raise StoreError(f"{lines.source} line 1: its header is that of run {header.run_id}; give the file that name")
+    return header
+
+
 def _run(lines: Lines) -> Run:
     header = lines.header(RunHeader)
+    known = {planned.case.key for planned in header.plan.cases}
+    if stray := next((slot.case_key for slot in header.plan.order if slot.case_key not in known), None):
+        raise StoreError(f"{lines.source} line 1: its order names case {stray}, which its plan does not have")
     records: dict[str, Record] = {}
     for record in lines.parsed(Record):
         records.setdefault(record.id, record)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssdbench.errors import StoreError
+from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import KINDS, Archive, Lines, Place, lock_name
 from ssdbench.harness.stores.locks import locked
 from ssdbench.harness.stores.store import Store
@@ -64,18 +65,22 @@ def sync_runs(source: Archive, target: Archive, runs: Sequence[str]) -> Copied:
     return Copied(runs=len(chosen - known), records=records, baselines=0, distributions=0, replaced=())
 
 
-def copy_run(source: Archive, target: Archive, run_id: str) -> int:
+def copy_run(source: Archive, target: Archive, run_id: str, *, arriving: bool = False) -> int:
     """Copy what the target lacks of a run's header and records; returns the number of records copied.
+
+    A run that is `arriving` was measured for this target, which now counts it among its runs.
 
     Raises:
         StoreError: a line cannot be read, or both have something under one id that differs.
     """
     lines = source.read_run(run_id)
     assert lines is not None
-    lines.header(RunHeader)
-    header, new = _texts(lines.lines)[0], _by_id(lines)
+    measured = lines.header(RunHeader)
+    header, new = _texts(lines)[0], _by_id(lines)
     there = target.read_run(run_id)
-    if there is None:
+    if there is None and arriving and measured.arrival == 0:
+        Store(target).begin(measured)
+    elif there is None:
         target.begin(run_id, header)
     else:
         _refuse_unlike(run_id, header, new, there, lines.source)
@@ -83,7 +88,7 @@ def copy_run(source: Archive, target: Archive, run_id: str) -> int:
 
 
 def _refuse_unlike(run_id: str, header: str, new: dict[str, str], there: Lines, source: str) -> None:
-    if _texts(there.lines)[0] != header:
+    if _texts(there)[0] != header and not _is_same_run(there, header, source):
         raise StoreError(
             f"run {run_id} has one header in {source} and another in {there.source}; rename one of the runs"
         )
@@ -95,9 +100,14 @@ def _refuse_unlike(run_id: str, header: str, new: dict[str, str], there: Lines, 
         )
 
 
+def _is_same_run(there: Lines, header: str, source: str) -> bool:
+    """Whether two headers differ in nothing but the order in which the stores got the run."""
+    return there.header(RunHeader) == codec.read(RunHeader, header, f"{source} line 1")
+
+
 def _by_id(lines: Lines) -> dict[str, str]:
     found: dict[str, str] = {}
-    for record, line in zip(lines.parsed(Record), _texts(lines.lines[1:]), strict=True):
+    for record, line in zip(lines.parsed(Record), _texts(lines)[1:], strict=True):
         found.setdefault(record.id, line)
     return found
 
@@ -139,8 +149,11 @@ def _accepted_at(archive: Archive, together: Sequence[Place]) -> str:
 
 def _content(archive: Archive, place: Place) -> list[str]:
     lines = archive.read(place)
-    return _texts(lines.lines) if lines is not None else []
+    return _texts(lines) if lines is not None else []
 
 
-def _texts(lines: Sequence[str | bytes]) -> list[str]:
-    return [line if isinstance(line, str) else line.decode() for line in lines]
+def _texts(lines: Lines) -> list[str]:
+    try:
+        return [line if isinstance(line, str) else line.decode() for line in lines.lines]
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{lines.source}: not text in UTF-8 ({error.reason}); repair or remove it") from None

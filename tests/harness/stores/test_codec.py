@@ -162,7 +162,7 @@ def changed(**changes: object) -> str:
         (changed(launch=0.5), "launch: input should be a valid integer"),
         (changed(lunch=1), "unknown key lunch"),
         (changed(case={}), "missing key case.workload (and 6 more)"),
-        (changed(failure=asdict(a_failure()) | {"kind": "bored"}), "failure.kind: input should be 'crash'"),
+        (changed(failure=asdict(a_failure()) | {"kind": 7}), "failure.kind: input should be 'crash'"),
     ],
 )
 def test_a_line_that_is_no_record_is_one_sentence_with_place_fault_and_remedy(text: str, words: str):

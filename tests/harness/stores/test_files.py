@@ -32,8 +32,8 @@ def test_a_run_is_read_as_it_was_written(store: FileStore):
 def test_a_run_is_found_by_id_by_a_unique_beginning_by_path_and_as_the_latest(store: FileStore):
     older = a_run(run_id="2026-a", created_at="2026-01-05T12:00:00+00:00")
     newer = a_run(run_id="2026-b", created_at="2026-01-06T12:00:00+00:00")
-    path = keep(store, newer)
     keep(store, older)
+    path = keep(store, newer)
     assert store.load("2026-a") == older
     assert store.load("latest") == newer
     assert store.load(str(path)) == newer
@@ -70,7 +70,7 @@ def test_a_record_is_kept_once_whoever_appends_it_again(store: FileStore):
 def test_lines_that_a_merge_doubled_are_read_once(store: FileStore):
     run = a_run()
     path = keep(store, run)
-    path.write_bytes(path.read_bytes() + codec.dump(run.records[0]).encode() + b"\n")
+    path.write_bytes(path.read_bytes() + codec.stored(run.records[0]).encode() + b"\n")
     assert store.load("run-1") == run
 
 
@@ -79,7 +79,7 @@ def test_a_line_torn_by_a_kill_is_left_out_and_told_and_measured_again(store: Fi
     run = a_run()
     path = keep(store, replace(run, records=run.records[:2]))
     sound = path.read_bytes()
-    line = codec.dump(run.records[2]).encode()
+    line = codec.stored(run.records[2]).encode()
     path.write_bytes(sound + line[:left])
 
     torn = store.load("run-1")
@@ -117,7 +117,7 @@ def test_any_other_broken_line_is_an_error_with_file_and_line(store: FileStore, 
 
 def test_a_record_of_another_run_is_an_error(store: FileStore):
     path = keep(store, a_run())
-    path.write_bytes(path.read_bytes() + codec.dump(a_record(run_id="run-9")).encode() + b"\n")
+    path.write_bytes(path.read_bytes() + codec.stored(a_record(run_id="run-9")).encode() + b"\n")
     with pytest.raises(StoreError, match="is of another run than run-1"):
         store.load("run-1")
 

@@ -147,7 +147,7 @@ def test_a_line_torn_in_the_spool_is_the_launch_that_was_not_stored(
 ):
     spool(tmp_path, place.url).keep(RUN.header, RUN.records[0])
     path = spool(tmp_path, place.url).folder / "records/run-1.jsonl"
-    path.write_text(path.read_text() + codec.dump(RUN.records[1])[:50])
+    path.write_text(path.read_text() + codec.stored(RUN.records[1])[:50])
     place.comes_back()
     assert opened().load("run-1").records == RUN.records[:1]
 

@@ -171,12 +171,12 @@ def test_stored_lines_are_those_of_the_codec(kind: str, new_place: Callable[[str
     places = [open_archive(new_place(kind)), FileArchive(tmp_path / "other")]
     run = a_run()
     for archive in places:
-        Store(archive).begin(run.header)
+        header = Store(archive).begin(run.header)
         Store(archive).append(run.records[0])
         lines = archive.read_run("run-1")
         assert lines is not None
         texts = [line if isinstance(line, str) else line.decode() for line in lines.lines]
-        assert texts == [codec.dump(run.header), codec.dump(run.records[0])]
+        assert texts == [codec.stored(header), codec.stored(run.records[0])]
 
 
 def open_database(url: str) -> SqlArchive:

@@ -65,8 +65,8 @@ def test_a_run_is_read_as_it_was_written(store: Store, again: Open):
 def test_a_run_is_found_by_id_by_a_unique_beginning_and_as_the_latest(store: Store):
     older = a_run(run_id="2026-a", created_at="2026-01-05T12:00:00+00:00")
     newer = a_run(run_id="2026-b", created_at="2026-01-06T12:00:00+00:00")
-    keep(store, newer)
     keep(store, older)
+    keep(store, newer)
     assert store.load("2026-a") == older
     assert store.load("latest") == newer
     assert store.load("2026-b"[:6]) == newer

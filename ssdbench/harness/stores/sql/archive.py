@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ssdbench.errors import StoreError
@@ -51,21 +51,16 @@ class SqlArchive:
     def run_ids(self) -> list[str]:
         return sorted(row.run_id for row in self._rows(select(RUNS.c.run_id)))
 
-    def newest_run(self) -> str | None:
-        newest = select(func.max(RUNS.c.created_at)).scalar_subquery()
-        rows = self._rows(select(RUNS.c.run_id).where(RUNS.c.created_at == newest))
-        return max((row.run_id for row in rows), default=None)
-
     def run_headers(self) -> list[Lines]:
         rows = self._rows(select(RUNS.c.run_id, RUNS.c.header))
-        return [Lines(source=self._run(row.run_id), lines=[row.header]) for row in rows]
+        return [Lines(source=self._run(row.run_id), lines=[_line(row.header)], name=row.run_id) for row in rows]
 
     def read_run(self, run_id: str) -> Lines | None:
         headers = self._rows(select(RUNS.c.header).where(RUNS.c.run_id == run_id))
         if not headers:
             return None
         records = select(RECORDS.c.document).where(RECORDS.c.run_id == run_id).order_by(RECORDS.c.number)
-        lines = [headers[0].header, *(row.document for row in self._rows(records))]
+        lines = [_line(headers[0].header), *(_line(row.document) for row in self._rows(records))]
         return Lines(source=self._run(run_id), lines=lines)
 
     def places(self, kind: Kind) -> list[Place]:
@@ -81,8 +76,9 @@ class SqlArchive:
         rows = self._rows(select(PLACES.c.header, PLACES.c.body).where(_is(place)))
         if not rows:
             return None
-        body = rows[0].body.split("\n") if rows[0].body else []
-        return Lines(source=self.where(place), lines=[rows[0].header, *body])
+        body = _line(rows[0].body)
+        following = body.split(b"\n" if isinstance(body, bytes) else "\n") if body else []  # type: ignore[arg-type]
+        return Lines(source=self.where(place), lines=[_line(rows[0].header), *following])
 
     def write(self, place: Place, lines: Sequence[str]) -> None:
         with self._database.writing() as connection:
@@ -131,6 +127,11 @@ class SqlArchive:
     def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with self._database.reading() as connection:
             return connection.execute(query).all() if connection is not None else []
+
+
+def _line(value: object) -> str | bytes:
+    """What stands in a cell: SQLite keeps whatever a foreign program wrote there, blobs and numbers as well."""
+    return value if isinstance(value, (str, bytes)) else str(value)
 
 
 def _is(place: Place) -> ColumnElement[bool]:

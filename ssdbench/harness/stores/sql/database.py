@@ -76,7 +76,7 @@ class Database:
             return versions.migrate(connection, self.name)
 
     def _is_there(self, connection: Connection) -> bool:
-        found = versions.version_of(connection)
+        found = versions.version_of(connection, self.name)
         if found is not None:
             versions.refuse_other(found, self.name)
             self._is_current = True

@@ -9,19 +9,31 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from ssdbench.errors import StoreError
-from ssdbench.harness.stores.sql.schema import VERSION, VERSION_TABLE
+from ssdbench.harness.stores.sql.schema import RUNS, VERSION, VERSION_TABLE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Held to the end of the transaction: of processes that find an empty database at once, one makes the tables.
 _LOCK = text("SELECT pg_advisory_xact_lock(7303001)")
 
 
-def version_of(connection: Connection) -> str | None:
-    """The version of the tables; None where there are none."""
-    if not inspect(connection).has_table(VERSION_TABLE):
+def version_of(connection: Connection, name: str) -> str | None:
+    """The version of the tables; None where there are none.
+
+    Raises:
+        StoreError: there are tables whose version is not there, or none.
+    """
+    tables = inspect(connection)
+    if not tables.has_table(VERSION_TABLE):
         return None
-    found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-    return found
+    found = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    if found is None and not tables.has_table(RUNS.name):
+        return None
+    if not str(found).isdecimal():
+        raise StoreError(
+            f"{name}: its table {VERSION_TABLE} should say the version of the others, and says "
+            f"{'nothing' if found is None else repr(found)}; restore the database from a backup"
+        )
+    return str(found)
 
 
 def migrate(connection: Connection, name: str) -> str:
@@ -30,7 +42,7 @@ def migrate(connection: Connection, name: str) -> str:
     Raises:
         StoreError: they were made by a newer program.
     """
-    found = version_of(connection)
+    found = version_of(connection, name)
     if found == VERSION:
         return f"its tables are of version {found} already"
     if found is not None:
