@@ -1,10 +1,12 @@
 """Every way in which a stored baseline can be spoiled by hand or by a merge is found, and said in a sentence."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ssdbench.harness.stores import strict_json
 from ssdbench.harness.stores.files import FileStore
 from tests.builders import HARDWARE, a_case, a_measurement, a_run
 from tests.cli.running import Outcome, accept, keep, ssdbench, the_baseline
@@ -65,9 +67,9 @@ def test_a_line_that_is_cut_off_or_no_json_is_found(results: Path):
 def test_launches_of_another_run_are_found(results: Path):
     path = results / FOLDER / "main.jsonl"
     first, *others = path.read_text().splitlines(keepends=True)
-    path.write_text(
-        first + "".join(others[:-1]) + others[-1].replace("second/", "strange/").replace('"second"', '"strange"')
-    )
+    last = json.loads(others[-1].replace("second/", "strange/").replace('"second"', '"strange"'))
+    del last["checksum"]
+    path.write_text(first + "".join(others[:-1]) + strict_json.sealed(strict_json.canonical(last)) + "\n")
     outcome = verify(results)
     assert outcome.code == 2
     assert "launch strange/" in outcome.out

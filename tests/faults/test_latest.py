@@ -1,13 +1,17 @@
 """Several runners, one store, and clocks that are wrong: which run is judged after a measurement."""
 
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ssdbench.errors import ExitCode
-from tests.builders import a_case, a_run
+from ssdbench.errors import ExitCode, StoreError
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.schema.record import Run
+from tests.builders import HOST, a_case, a_run
 from tests.cli.running import keep, ssdbench
 
 PACED = ("--workload", "pace", "--option", "step_seconds=0.01", "--warmup", "0", "--steps", "3", "--launches", "1")
@@ -38,3 +42,45 @@ def test_the_step_after_a_measurement_knows_also_a_run_that_was_stopped_at_once(
     done = measured(results, "--id-file", ours, "--budget", "0s")
     assert done.returncode == ExitCode.OK, done.stderr
     assert (results / "records" / f"{ours.read_text().strip()}.jsonl").is_file()
+
+
+def of_machine(run_id: str, hostname: str, **changes: object) -> Run:
+    return a_run(run_id=run_id, host=replace(HOST, hostname=hostname), **changes)
+
+
+@pytest.mark.fault("B24", "the clock is set back a day between two runs")
+def test_latest_is_the_run_that_arrived_last(tmp_path: Path):
+    keep(tmp_path, a_run(run_id="first", created_at="2026-01-06T12:00:00+00:00"))
+    keep(tmp_path, a_run(run_id="second", created_at="2026-01-05T12:00:00+00:00"))
+    assert FileStore(tmp_path).load("latest").header.run_id == "second"
+
+
+@pytest.mark.fault("B45", "one run began with the clock a year ahead")
+def test_a_run_of_the_future_is_named_and_latest_once(tmp_path: Path):
+    said: list[str] = []
+    keep(tmp_path, a_run(run_id="first", created_at="2999-01-06T12:00:00+00:00"))
+    assert FileStore(tmp_path, said.append).load("latest").header.run_id == "first"
+    assert said == ["run first began at 2999-01-06T12:00:00+00:00, which is in the future: set the clock of bench"]
+    keep(tmp_path, a_run(run_id="second"))
+    assert FileStore(tmp_path).load("latest").header.run_id == "second"
+
+
+@pytest.mark.fault("B42", "several machines measure into one store")
+def test_latest_is_a_run_of_this_machine_or_must_be_named(tmp_path: Path):
+    keep(tmp_path, of_machine("theirs", "a"), of_machine("others", "b"))
+    with pytest.raises(StoreError, match="latest may be any of theirs of a, others of b; name one"):
+        FileStore(tmp_path).load("latest")
+    keep(tmp_path, of_machine("ours", socket.gethostname()), of_machine("again", "b"))
+    assert FileStore(tmp_path).load("latest").header.run_id == "ours"
+
+
+@pytest.mark.fault("B42", "another run is being measured")
+def test_latest_is_no_run_that_is_being_measured(tmp_path: Path):
+    said: list[str] = []
+    store = FileStore(tmp_path, said.append)
+    keep(tmp_path, a_run(run_id="first"), a_run(run_id="second"))
+    lock = store.measuring("second")
+    assert store.load("latest").header.run_id == "first"
+    assert said[0].startswith("run second is not finished, process ")
+    lock.release()
+    assert store.load("latest").header.run_id == "second"

@@ -173,7 +173,9 @@ def _read(kind: type[T], text: bytes, source: str, is_stored: bool) -> T:
         document = strict_json.parsed(text)
     except strict_json.JsonError as error:
         _refuse_newer(max((int(found) for found in _VERSION.findall(text)), default=0), source)
-        raise StoreError(f"{source}: not a sound line of JSON ({error}); restore, repair or remove it") from None
+        if isinstance(error, strict_json.ChecksumError):
+            raise StoreError(f"{source}: {error}; restore it from version control or a backup") from None
+        raise StoreError(f"{source}: not a line of JSON ({error}); repair or remove it") from None
     if (
         is_stored
         and not strict_json.has_checksum(text)

@@ -74,7 +74,7 @@ class FileArchive:
 
     def read_run(self, run_id: str) -> Lines | None:
         path = self.run_path(run_id)
-        return read_all(path) if os.path.lexists(path) else None
+        return replace(read_all(path), name=run_id) if os.path.lexists(path) else None
 
     def remove_run(self, run_id: str) -> None:
         """Forget a run, if it is there."""

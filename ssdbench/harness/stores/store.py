@@ -283,13 +283,13 @@ def _readable(found: Iterable[Lines], read: Callable[[Lines], H], say: Say) -> I
 
 def _header_of_run(lines: Lines) -> RunHeader:
     header = lines.header(RunHeader)
-    if header.run_id != lines.name:
+    if lines.name not in ("", header.run_id):
         raise StoreError(f"{lines.source} line 1: its header is that of run {header.run_id}; give the file that name")
     return header
 
 
 def _run(lines: Lines) -> Run:
-    header = lines.header(RunHeader)
+    header = _header_of_run(lines)
     known = {planned.case.key for planned in header.plan.cases}
     if stray := next((slot.case_key for slot in header.plan.order if slot.case_key not in known), None):
         raise StoreError(f"{lines.source} line 1: its order names case {stray}, which its plan does not have")

@@ -17,6 +17,10 @@ class JsonError(ValueError):
     """What is wrong with a JSON text, as the end of a sentence."""
 
 
+class ChecksumError(JsonError):
+    """The checksum of a line is that of another content."""
+
+
 def canonical(plain: object) -> str:
     """One line: keys sorted, no spaces, floats as the shortest text that reads back to the same bits."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -83,7 +87,7 @@ def is_whole(line: bytes) -> bool:
 
 def _require(expected: str, line: bytes) -> None:
     if _digest(line) != expected:
-        raise JsonError("its checksum is that of another content: the line was changed after it was written")
+        raise ChecksumError("changed after it was written: its checksum is that of another content")
 
 
 def _digest(line: bytes) -> str:

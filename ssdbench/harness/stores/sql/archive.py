@@ -61,7 +61,7 @@ class SqlArchive:
             return None
         records = select(RECORDS.c.document).where(RECORDS.c.run_id == run_id).order_by(RECORDS.c.number)
         lines = [_line(headers[0].header), *(_line(row.document) for row in self._rows(records))]
-        return Lines(source=self._run(run_id), lines=lines)
+        return Lines(source=self._run(run_id), lines=lines, name=run_id)
 
     def places(self, kind: Kind) -> list[Place]:
         rows = self._rows(select(PLACES.c.hardware_key, PLACES.c.name).where(PLACES.c.kind == kind))
