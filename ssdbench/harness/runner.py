@@ -20,14 +20,12 @@ def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> No
 
     No launch starts after `deadline_seconds` (of the monotonic clock).
     """
-    left = [
-        (plan.case(slot.case_key), slot.launch)
-        for slot in plan.order
-        if not loop.is_measured(slot.case_key, "candidate", "measure", slot.launch)
-    ]
+    cases = {planned.case.key: planned.case for planned in plan.cases}
+    slots = [slot for slot in plan.order if not loop.is_measured(slot.case_key, "candidate", "measure", slot.launch)]
+    left, keys = [(cases[slot.case_key], slot.launch) for slot in slots], [slot.case_key for slot in slots]
     try:
         for number, (case, launch) in enumerate(left):
-            loop.observer.remaining_changed([other.key for other, _ in left[number:]])
+            loop.observer.remaining_changed(keys[number:])
             if _is_past(deadline_seconds):
                 return
             loop.submit(left[number:])

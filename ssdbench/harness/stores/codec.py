@@ -127,7 +127,7 @@ def stored(value: object) -> str:
 
 def plain_json(value: object) -> str:
     """One line of JSON for any dataclasses, mappings and sequences of them, as `dump` writes each."""
-    return _line(to_jsonable_python(value))
+    return strict_json.canonical(to_jsonable_python(value))
 
 
 def _without_empty_additions(plain: Any) -> Any:
