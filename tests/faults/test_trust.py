@@ -12,7 +12,7 @@ import pytest
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.harness.process import SOURCE
-from ssdbench.harness.stores import codec
+from ssdbench.harness.stores import codec, strict_json
 from ssdbench.harness.trust import Trust, is_own, remember, require_trusted, started_by
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOptions, SlurmOptions
@@ -46,6 +46,12 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
+def write_header(path: Path, header: dict[str, Any]) -> None:
+    """Write the header of a run with the checksum that a stranger would give it."""
+    unsealed = {key: value for key, value in header.items() if key != "checksum"}
+    path.write_text(strict_json.sealed(strict_json.canonical(unsealed)) + "\n")
+
+
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Plant:
     """Begin a run that has nothing measured yet, and change its header as a stranger would."""
@@ -59,7 +65,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Plant:
         (path,) = (tmp_path / "results" / "records").glob("*.jsonl")
         header = json.loads(path.read_text())
         change(header)
-        path.write_text(json.dumps(header) + "\n")
+        write_header(path, header)
         (tmp_path / "executed").unlink(missing_ok=True)
         return path
 
@@ -118,7 +124,7 @@ def test_a_run_of_ones_own_continues_until_its_record_changes(begun: Plant, scri
     assert done.code == 0, done.err
     assert (tmp_path / "executed").exists()
     other = script.with_name("other")
-    path.write_text(path.read_text().replace(json.dumps(str(script)), json.dumps(str(other))))
+    write_header(path, json.loads(path.read_text().replace(json.dumps(str(script)), json.dumps(str(other)))))
     done = ssdbench("run", "--resume", "--budget", "0s")
     assert done.code == ExitCode.USAGE
     assert str(other) in done.err
@@ -139,6 +145,7 @@ def test_seeds_are_not_continued_with_what_a_record_names(begun: Plant, script: 
     def plant(header: dict[str, Any]) -> None:
         header["options"]["python"] = str(script)
         header["plan"]["cases"][0]["case"]["workload"] = "accuracy"
+        header["plan"]["order"] = []  # which names the case that it was
 
     path = begun(plant)
     done = ssdbench("converge", "--resume", "--run", path.stem)
