@@ -157,6 +157,15 @@ def test_a_rank_reads_nothing_that_is_damaged(coco: Path) -> None:
         load_columns(train)
 
 
+@fault("C70", "a file of the cache is replaced by another one that can be read")
+def test_a_rank_reads_no_other_file_than_was_written(coco: Path) -> None:
+    found = prepared(coco)
+    shutil.copy(found.val.columns, found.train.columns)
+    with pytest.raises(DataError, match=r"train\.npz cannot be read \(its SHA-256 is not the one that was written\)"):
+        load_columns(found.train)
+    assert len(load_columns(prepared(coco).train).file_names) == 5
+
+
 @fault("C73", "a cleaner of old files removes synthetic images, or cuts one off")
 @pytest.mark.parametrize(
     "damage",
