@@ -43,6 +43,10 @@ from ssdbench.ssd.pipelines.epochs import (
     shard,
     shuffled,
 )
+from ssdbench.ssd.pipelines.shared_memory import end_worker_that_cannot_send, require_shared_memory, worker_ended
+
+_IMAGE_BYTES = 3 * 300 * 300
+_TRAINING_BYTES = _IMAGE_BYTES + 8732 * (4 * 4 + 8)  # with four coordinates and a label for each default box
 
 Sample = tuple[int, int]  # row in `Columns`, seed of the random numbers
 Truth = tuple[Tensor, Tensor, Tensor]  # image (3, 300, 300) uint8, boxes, labels
@@ -78,7 +82,7 @@ def training(options: PipelineOptions) -> TrainingPipeline:
     annotated_rows = np.flatnonzero(np.diff(columns.first_box)).tolist()
     images = _Images(split, columns, _augmented)
     passes = _Passes(annotated_rows, options, start.batches)
-    return TrainingEpochs(options, _Reader(images, passes, options), stream, start)
+    return TrainingEpochs(options, _Reader(images, passes, options, _TRAINING_BYTES), stream, start)
 
 
 def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
@@ -86,7 +90,7 @@ def validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]:
     split = require_data(options)
     columns = load_columns(split)
     images = _Images(split, columns, _whole)
-    return ValidationEpochs(options, columns, _Reader(images, _Shard(split.images, options), options))
+    return ValidationEpochs(options, columns, _Reader(images, _Shard(split.images, options), options, _IMAGE_BYTES))
 
 
 def _augmented(image: Tensor, boxes_ltrb: Tensor, labels: Tensor, seed: int) -> Truth:
@@ -192,7 +196,10 @@ def _collated(memory_format: torch.memory_format, items: list[_Item | DataError]
 class _Reader:
     """A DataLoader and its workers; implements `epochs.TrainingReader` and `epochs.ValidationReader`."""
 
-    def __init__(self, images: _Images, samples: Iterable[list[Sample]], options: PipelineOptions) -> None:
+    def __init__(
+        self, images: _Images, samples: Iterable[list[Sample]], options: PipelineOptions, image_bytes: int
+    ) -> None:
+        require_shared_memory(options.threads, options.batch_size_per_gpu * image_bytes)
         memory_format = torch.channels_last if options.channels_last else torch.contiguous_format
         self._device = options.device
         self._loader: DataLoader[Any] | None = DataLoader(
@@ -202,13 +209,15 @@ class _Reader:
             num_workers=options.threads,
             persistent_workers=options.threads > 0,
             pin_memory=options.device.type == "cuda",
+            worker_init_fn=end_worker_that_cannot_send,
         )
         self._running: Iterator[_Items | DataError] | None = None
 
     def read(self) -> tuple[list[int], TrainingBatch]:
         if self._running is None:
             self._running = self._start()
-        items = _sound(next(self._running))
+        items = _next(self._running)
+        assert items is not None  # the batches of training never end
         return items.rows, TrainingBatch(
             images=_normalised(items.images, self._device),
             boxes_cxcywh=items.boxes.to(self._device, non_blocking=True).view(len(items.rows), -1, 4),
@@ -220,8 +229,7 @@ class _Reader:
 
     def read_shard(self) -> Iterator[ReadImages]:
         self._running = self._start()
-        while (fetched := next(self._running, None)) is not None:
-            items = _sound(fetched)
+        while (items := _next(self._running)) is not None:
             yield ReadImages(
                 rows=items.rows,
                 images=_normalised(items.images, self._device),
@@ -240,7 +248,11 @@ class _Reader:
         self._running = self._loader = None
 
 
-def _sound(items: _Items | DataError) -> _Items:
+def _next(running: Iterator[_Items | DataError]) -> _Items | None:
+    try:
+        items = next(running, None)
+    except RuntimeError as error:
+        raise worker_ended(error) from error
     if isinstance(items, DataError):
         raise items
     return items
