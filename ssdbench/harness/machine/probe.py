@@ -12,6 +12,7 @@ import psutil
 
 from ssdbench import __version__
 from ssdbench.cpu_quota import quota_below
+from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.machine import nvml
 from ssdbench.harness.machine.gpus import Card, Gpu, VisibleGpus, installed_cards, of_one_model, visible_gpus
 from ssdbench.harness.process import SOURCE
@@ -56,7 +57,11 @@ class _Gpus:
 
 
 def probe_machine() -> Machine:
-    """Describe the machine; takes milliseconds and creates no context on any GPU."""
+    """Describe the machine; takes milliseconds and creates no context on any GPU.
+
+    Raises:
+        EnvironmentLacksError: this Linux does not show its processes and memory, without which nothing is measured.
+    """
     found = _probe_gpus()
     cpu_model, cpu_flags = _cpu()
     cpu_count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -73,7 +78,7 @@ def probe_machine() -> Machine:
         hostname=socket.gethostname(),
         os=_os_name(),
         kernel=platform.release(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=_memory_bytes(),
         driver=found.driver,
         container_image=os.environ.get("SSDBENCH_CONTAINER_IMAGE"),
         ssdbench_version=__version__,
@@ -90,6 +95,17 @@ def probe_machine() -> Machine:
         system=platform.system(),
         remarks=found.remarks,
     )
+
+
+def _memory_bytes() -> int:
+    try:
+        total: int = psutil.virtual_memory().total
+    except OSError as error:
+        raise EnvironmentLacksError(
+            f"{error.filename}: {error.strerror}: nothing can be planned or measured without /proc; mount it "
+            "(mount -t proc proc /proc)"
+        ) from None
+    return total
 
 
 def gpu_states() -> tuple[GpuState, ...]:

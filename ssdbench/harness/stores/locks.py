@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -178,10 +179,16 @@ def _this_process(doing: str) -> Holder:
         host=socket.gethostname(),
         machine=_machine(),
         pid=os.getpid(),
-        process_started=psutil.Process().create_time(),
+        process_started=_started(),
         user=_user(),
         since=utc_now(),
     )
+
+
+def _started() -> float:
+    with suppress(psutil.Error):  # without /proc
+        return psutil.Process().create_time()
+    return 0.0
 
 
 def _machine() -> str:
@@ -206,7 +213,7 @@ def _is_running(pid: int, started: float) -> bool:
         # A second: the system counts from its boot, whose time an adjusted clock moves a little.
         return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return False
+        return sys.platform == "linux" and not Path("/proc/self").exists()  # unknown: it may run
     except psutil.Error:
         return True
 

@@ -10,6 +10,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,7 +121,7 @@ class _Images(Dataset[_Item | DataError]):
     def __getitem__(self, sample: Sample) -> _Item | DataError:
         row, seed = sample
         try:
-            image = self._decode(self._columns.file_names[row])
+            image = decode(self._root, self._columns.file_names[row])
         except DataError as error:
             return error
         boxes = slice(self._columns.first_box[row], self._columns.first_box[row + 1])
@@ -128,16 +129,22 @@ class _Images(Dataset[_Item | DataError]):
         labels = torch.from_numpy(self._columns.labels[boxes])
         return _Item(row, *self._transform(tv_tensors.Image(image), boxes_ltrb, labels, seed))
 
-    def _decode(self, file_name: str) -> Tensor:
-        path = self._root / file_name
-        try:
-            with Image.open(path) as image:
-                pixels: Tensor = functional.pil_to_tensor(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(
-                f"{path} cannot be decoded ({error}): run `ssdbench data verify {self._root.parent}`."
-            ) from error
-        return pixels
+
+def decode(root: Path, file_name: str) -> Tensor:
+    """The pixels of an image file in a folder of images, (3, height, width) uint8 RGB.
+
+    Raises:
+        DataError: it cannot be decoded, or has more than 8 bits per channel: Pillow clips these where DALI scales them.
+    """
+    path = root / file_name
+    try:
+        with Image.open(path) as image:
+            if image.mode[0] in "IF":
+                raise ValueError("it has more than 8 bits per channel")
+            pixels: Tensor = functional.pil_to_tensor(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be decoded ({error}): run `ssdbench data verify {root.parent}`.") from error
+    return pixels
 
 
 class _Passes:
