@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from ssdbench.errors import DataError
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines import dali, torchvision
 from ssdbench.ssd.pipelines.contract import PipelineOptions
+from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import synthesise
 from tests.ssd.planting import RECIPE, ignore_progress
 from tests.ssd.test_pipelines_agree import EDGE_PX, INNER_TOLERANCE, MEAN_TOLERANCE, levels

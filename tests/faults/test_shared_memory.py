@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.ssd.coco import Prepared, prepare
+from ssdbench.ssd.coco import Prepared
 from ssdbench.ssd.pipelines.shared_memory import require_shared_memory, worker_ended
+from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import synthesise
 from tests.ssd.planting import RECIPE, ignore_progress
 
