@@ -30,11 +30,11 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.REGRESSED: "a case regressed",
     ExitCode.CASE_FAILED: "a case failed",
     ExitCode.INCONCLUSIVE: "inconclusive: the data support no verdict",
-    ExitCode.NOT_COVERED: "not covered (no baseline, incomparable, not measured)",
+    ExitCode.NOT_COVERED: "not covered: no baseline, or not measured",
     ExitCode.BAD_DATA: "a data set or checkpoint is wrong",
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
     ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
-    ExitCode.INTERRUPTED: "interrupted; what is done is kept (`--resume` continues)",
+    ExitCode.INTERRUPTED: "interrupted; `--resume` continues",
 }
 
 

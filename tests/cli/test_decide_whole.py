@@ -157,7 +157,7 @@ def test_options_that_do_not_go_together_are_refused_in_one_sentence(ssdbench: S
         (("--decide", "--until-decided", "--baseline-python", "x"), "give one of them"),
         (("--decide", "--baseline-run", "x", "--baseline-python", "y"), "--baseline-run names a whole environment"),
         (("--decide", "--baseline-checkout", str(REPOSITORY), "--launches", "4"), "omit --launches"),
-        (("--until-decided",), "no run 'main'"),
+        (("--until-decided",), "results has no baseline that could decide"),
         (("--until-decided", "--baseline", "nightly"), "no run 'nightly'"),
         (("--resume", "--decide", "--baseline-checkout", str(REPOSITORY)), "omit --decide and --until-decided"),
     ):

@@ -42,6 +42,7 @@ ELSEWHERE = {
 }
 WITHOUT = {
     ("init",): "writes files",
+    ("clean",): "removes files",
     ("run",): "measures; `runs --json` and `compare --json` print what came of it",
     ("export",): "writes formats of its own",
     ("import",): "writes formats of its own",

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
 
 from ssdbench.errors import SsdbenchError, StoreError
 from ssdbench.harness.resources import resource
@@ -127,7 +126,7 @@ def stored(value: object) -> str:
 
 def plain_json(value: object) -> str:
     """One line of JSON for any dataclasses, mappings and sequences of them, as `dump` writes each."""
-    return strict_json.canonical(to_jsonable_python(value))
+    return strict_json.canonical(TypeAdapter(Any).dump_python(value, mode="json"))
 
 
 def _without_empty_additions(plain: Any) -> Any:
