@@ -88,7 +88,7 @@ def test_published_tables_and_measured_beside_published(results: Path):
         (("latest", "--published", "22.10"), "takes no run"),
         (("--published", "9.9"), "nothing is published for container 9.9"),
         (("latest", "--format", "pdf"), "format 'pdf' is not known"),
-        (("first", "--against", "published"), "nothing is published for a CPU"),
+        (("run-1", "--against", "published"), "nothing is published for a CPU"),
         (("h100", "--against", "published"), "nothing is published for NVIDIA H100 80GB HBM3, 80 GiB"),
         (
             ("a100", "--against", "published", "--published", "20.06"),

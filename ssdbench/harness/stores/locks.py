@@ -30,7 +30,7 @@ EXPIRY_SECONDS = 180.0
 """How long a claim of another machine may go without a heartbeat; NFS may show a file's time up to 60 s late."""
 
 WAIT_SECONDS = 120.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS, _RETRY_SECONDS = 0.05, 0.5
 
 
 class StoreLockedError(StoreError):
@@ -96,7 +96,7 @@ class Lock:
             StoreError: the store cannot be written.
         """
         deadline = time.monotonic() + wait_seconds
-        while not self._claims.claim(self._name, self._text):
+        while not self._claim():
             text = self._claims.find(self._name)
             if text is None:
                 continue
@@ -111,6 +111,14 @@ class Lock:
         if renew:
             beat = (self._claims, self._name, self._text, self._ended)
             threading.Thread(target=_renew_until, args=beat, daemon=True, name="ssdbench-lock").start()
+
+    def _claim(self) -> bool:
+        try:
+            return self._claims.claim(self._name, self._text)
+        except StoreError:
+            # A server that went away in its answer may have kept the claim.
+            _let_go_later(self._claims, self._name, self._text)
+            raise
 
     def require(self) -> None:
         """Raises StoreLockedError if another process has taken the lock over, because this one seemed to be dead."""
@@ -160,9 +168,25 @@ def holder_of(claims: Claims, name: str) -> str | None:
 
 def _let_go(claims: Claims, name: str, text: str, ended: threading.Event) -> None:
     ended.set()
-    # A store that is out of reach now: the claim expires.
-    with suppress(StoreError):
+    try:
         claims.remove(name, text)
+    except StoreError:
+        _let_go_later(claims, name, text)
+
+
+def _let_go_later(claims: Claims, name: str, text: str) -> None:
+    # This process lives on, so nobody else may break the claim: it is removed once the store is back.
+    later = threading.Thread(target=_remove_later, args=(claims, name, text), daemon=True, name="ssdbench-unlock")
+    later.start()
+
+
+def _remove_later(claims: Claims, name: str, text: str) -> None:
+    deadline = time.monotonic() + EXPIRY_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(_RETRY_SECONDS)
+        with suppress(StoreError):
+            claims.remove(name, text)
+            return
 
 
 def _renew_until(claims: Claims, name: str, text: str, ended: threading.Event) -> None:

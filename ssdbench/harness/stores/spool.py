@@ -5,6 +5,7 @@ so that what one adds is never removed by another that has just sent the rest. A
 has it on disk; sent twice it is kept once, by its id.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ssdbench.errors import StoreError, StoreUnreachableError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.files import FileArchive
-from ssdbench.harness.stores.locks import Lock, locked
+from ssdbench.harness.stores.locks import WAIT_SECONDS, Lock, StoreLockedError, locked
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.stores.sync import copy_run
 from ssdbench.schema.record import Record, Run, RunHeader
@@ -43,26 +44,32 @@ class Spool:
     def keep(self, header: RunHeader, record: Record | None = None) -> bool:
         """Keep a run's header and a record of it, on disk when this returns; False where both were there.
 
+        It waits for its turn as long as a living process has it: what was measured is not given up.
+
         Raises:
             StoreError: the folder cannot be written.
         """
-        with self._turn():
+        with self._turn(math.inf):
             is_new = self._files.begin(header.run_id, codec.stored(header))
             if record is not None:
                 is_new = self._files.append(header.run_id, {record.id: codec.stored(record)}) == 1
             return is_new
 
-    def send(self, archive: Archive) -> Sent:
+    def send(self, archive: Archive, *, wait_seconds: float = WAIT_SECONDS) -> Sent:
         """Send everything, run by run; what the archive has is removed here.
 
         Raises:
             StoreUnreachableError: the archive is out of reach; what was not sent stays.
+            StoreLockedError: another process sends a run, or keeps one, for longer than `wait_seconds`.
         """
         runs, records, left = 0, 0, []
-        with self._turn():
-            # Asked before files are read: an archive that is down is tried again before every launch.
-            archive.claims.find("spool")
-            for run_id in self._files.run_ids():
+        # Asked before files are read: an archive that is down is tried again before every launch.
+        archive.claims.find("spool")
+        for run_id in self._files.run_ids():
+            # A turn for each run, so that nobody who keeps a record waits for all of them.
+            with self._turn(wait_seconds):
+                if run_id not in self._files.run_ids():
+                    continue  # another process has sent it
                 try:
                     records += copy_run(self._files, archive, run_id, arriving=True)
                 except StoreUnreachableError:
@@ -80,8 +87,8 @@ class Spool:
         lock.acquire(0, renew=True)
         return lock
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return locked(self._files.claims, "spool", "sending what it holds", lambda _: None)
+    def _turn(self, wait_seconds: float) -> AbstractContextManager[None]:
+        return locked(self._files.claims, "spool", "sending what it holds", lambda _: None, wait_seconds=wait_seconds)
 
 
 class SpoolingStore(Store):
@@ -130,14 +137,17 @@ class SpoolingStore(Store):
     def deliver(self) -> None:
         """Send what the spool holds, where the store can be reached."""
         try:
-            self._send()
+            self._send(WAIT_SECONDS)
         except StoreUnreachableError as error:
             self._tell(error)
 
-    def _send(self) -> None:
+    def _send(self, wait_seconds: float = 0.0) -> None:
         if self._spool.is_empty():
             return
-        sent = self._spool.send(self.archive)
+        try:
+            sent = self._spool.send(self.archive, wait_seconds=wait_seconds)
+        except StoreLockedError:
+            return  # another process is sending; what it leaves is sent before the next launch
         for sentence in sent.left:
             self._tell_once(sentence)
         if sent.runs:
