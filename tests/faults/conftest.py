@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(matrix.sentence(injected))
         if page := config.getoption("--matrix"):
             page.write_text(matrix.filled(page.read_text(encoding="utf-8"), injected), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set; read only."""
+    from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
+    from tests.faults.datasets import nothing
+
+    folder = tmp_path_factory.mktemp("drawn") / "coco"
+    synthesise(folder, SyntheticSpec(train_images=5, val_images=9, seed=3, easy=True), nothing)
+    return folder
+
+
+@pytest.fixture
+def coco(drawn: Path, tmp_path: Path) -> Path:
+    """A data set to damage."""
+    return shutil.copytree(drawn, tmp_path / "coco")

@@ -5,7 +5,7 @@ in silence. Writing is canonical: keys sorted, no spaces, floats as the shortest
 so that equal records are equal lines. A figure that is not finite is written as `NaN`, `Infinity` or `-Infinity`, as
 Python's own json does. A stored line ends in a checksum of all that is before it.
 
-Every top-level object has a `schema_version`. An older one is migrated step by step by `MIGRATIONS`, a newer one is
+Every top-level object has a `schema_version`. An older one is migrated step by step (`migrations`), a newer one is
 refused. results/README.md has the history of the versions. Files and databases keep the lines as they were written:
 a migration is applied to what is read, so it needs none of the tables of a database.
 
@@ -15,40 +15,38 @@ a migration is applied to what is read, so it needs none of the tables of a data
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ssdbench.errors import SsdbenchError, StoreError
 from ssdbench.harness.resources import resource
 from ssdbench.harness.stores import strict_json
-from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
+from ssdbench.harness.stores.migrations import (
+    NESTED,
+    Document,
+    migrated,
+    refuse_newer,
+    version_of,
+    with_known_failure,
+)
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
-from ssdbench.schema.record import FailureKind, Measurement, Record, RunHeader
+from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.roofline import Roofline
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
-Document = dict[str, Any]
-Migration = Callable[[Document], Document]
-
-VERSIONS: Mapping[type, int] = dict.fromkeys(
-    (LaunchRequest, Measurement, Training, CheckpointEvaluation), EXCHANGE_VERSION
-)
-"""The versions of what host and worker exchange; everything else is of `SCHEMA_VERSION`."""
-
 _SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader)
 _FIRST_WITH_CHECKSUM = 3
 _VERSION = re.compile(rb'"schema_version":([0-9]{1,9})')
-_FAILURES = get_args(FailureKind)
 _DATES: Mapping[type, tuple[str, ...]] = {
     RunHeader: ("created_at",),
     BaselineHeader: ("accepted_at", "measured_at"),
@@ -57,38 +55,6 @@ _DATES: Mapping[type, tuple[str, ...]] = {
     Measurement: ("started_at",),
     Training: ("started_at",),
 }
-
-_STAGES = {"B": "measure", "C": "confirm"}
-
-
-def _renamed(document: Document, old: str, new: str) -> Document:
-    return {new if key == old else key: value for key, value in document.items()}
-
-
-def _name_the_stage(record: Document) -> Document:
-    return {**record, "stage": _STAGES.get(record["stage"], record["stage"])} if "stage" in record else record
-
-
-def _name_the_baseline_arm(header: Document) -> Document:
-    header = _renamed(header, "control", "baseline_arm")
-    if isinstance(header.get("settings"), dict):
-        header["settings"] = _renamed(header["settings"], "fresh_pair_cap", "confirm_pair_cap")
-    return header
-
-
-def _name_the_accepted_regressions(acceptance: Document) -> Document:
-    return _renamed(acceptance, "lowered", "accepted_regressions")
-
-
-# (kind, version it reads) -> the document as the next version writes it; a kind without a row did not change in that
-# step. The caller counts `schema_version` up, and migrates nested documents (`_NESTED`) before the one around them.
-MIGRATIONS: Mapping[tuple[type, int], Migration] = {
-    (Record, 1): _name_the_stage,
-    (RunHeader, 1): _name_the_baseline_arm,
-    (Acceptance, 1): _name_the_accepted_regressions,
-}
-
-_NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement, "training": Training}}
 
 # Added to a schema version after records of it were written. Without a value they are omitted: lines of before stay
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
@@ -171,7 +137,7 @@ def _read(kind: type[T], text: bytes, source: str, is_stored: bool) -> T:
             return current
         document = strict_json.parsed(text)
     except strict_json.JsonError as error:
-        _refuse_newer(max((int(found) for found in _VERSION.findall(text)), default=0), source)
+        refuse_newer(max((int(found) for found in _VERSION.findall(text)), default=0), source)
         if isinstance(error, strict_json.ChecksumError):
             raise StoreError(f"{source}: {error}; restore it from version control or a backup") from None
         raise StoreError(f"{source}: not a line of JSON ({error}); repair or remove it") from None
@@ -184,7 +150,7 @@ def _read(kind: type[T], text: bytes, source: str, is_stored: bool) -> T:
     ):
         raise StoreError(f"{source}: its checksum is missing: the line was changed after it was written; restore it")
     try:
-        value: T = _adapter(kind).validate_json(json.dumps(_known(kind, migrated(kind, document, source))))
+        value: T = _adapter(kind).validate_json(json.dumps(with_known_failure(kind, migrated(kind, document, source))))
     except ValidationError as error:
         raise StoreError(f"{source}: {_first_fault(error)}; repair or remove it") from None
     except RecursionError:
@@ -201,18 +167,9 @@ def _is_recent(document: Document) -> bool:
     return isinstance(version, int) and version >= _FIRST_WITH_CHECKSUM
 
 
-def _known(kind: type, document: Document) -> Document:
-    """A failed launch is one, whatever a newer ssdbench calls the kind of its failure."""
-    failure = document.get("failure") if kind is Record else None
-    if not isinstance(failure, dict) or not isinstance(failure.get("kind"), str) or failure["kind"] in _FAILURES:
-        return document
-    message = f"{failure['kind']}: {failure.get('message', '')}"
-    return {**document, "failure": {**failure, "kind": "crash", "message": message}}
-
-
 def _require_dates(value: object, source: str) -> None:
     """Raises StoreError where a date is none, or says no offset."""
-    inner = [getattr(value, key) for key in _NESTED.get(type(value), {})]
+    inner = [getattr(value, key) for key in NESTED.get(type(value), {})]
     for part in (value, *inner):
         for name in _DATES.get(type(part), ()):
             text = getattr(part, name)
@@ -234,13 +191,9 @@ def _read_current(kind: type[T], text: bytes) -> T | None:
         return None
     if not isinstance(value, kind):
         return None
-    parts = [(kind, value), *((inner, getattr(value, key)) for key, inner in _NESTED.get(kind, {}).items())]
-    is_current = all(part is None or getattr(part, "schema_version", None) == _version(of) for of, part in parts)
+    parts = [(kind, value), *((inner, getattr(value, key)) for key, inner in NESTED.get(kind, {}).items())]
+    is_current = all(part is None or getattr(part, "schema_version", None) == version_of(of) for of, part in parts)
     return value if is_current else None
-
-
-def _version(kind: type) -> int:
-    return VERSIONS.get(kind, SCHEMA_VERSION)
 
 
 def read_measurement(text: str | bytes, source: str = "measurement.json") -> Measurement:
@@ -256,36 +209,6 @@ def read_training(text: str | bytes, source: str = "training.json") -> Training:
 def read_evaluation(text: str | bytes, source: str = "evaluation.json") -> CheckpointEvaluation:
     """A worker's figures of a checkpoint; errors as `read`."""
     return read(CheckpointEvaluation, text, source)
-
-
-def migrated(kind: type, found: Any, source: str) -> Document:
-    """The document in the current schema version: the same object where it already is.
-
-    Raises:
-        StoreError: no version, or a version that this program does not know.
-    """
-    document: Document = found if isinstance(found, dict) else {}
-    version = document.get("schema_version")
-    if type(version) is not int or version < 1:
-        raise StoreError(f"{source}: no schema_version, so this is not a {kind.__name__} of ssdbench; check the path")
-    current = _version(kind)
-    _refuse_newer(version, source, current)
-    for key, inner_kind in _NESTED.get(kind, {}).items():
-        inner = document.get(key)
-        if inner is not None and (newer := migrated(inner_kind, inner, f"{source}: {key}")) is not inner:
-            document = {**document, key: newer}
-    for step in range(version, current):
-        migration = MIGRATIONS.get((kind, step))
-        document = {**(migration(document) if migration else document), "schema_version": step + 1}
-    return document
-
-
-def _refuse_newer(version: int, source: str, current: int = SCHEMA_VERSION) -> None:
-    if version > current:
-        raise StoreError(
-            f"{source}: written in schema version {version} by a newer ssdbench, this one reads up to {current}; "
-            "update ssdbench"
-        )
 
 
 def json_schemas() -> dict[str, str]:

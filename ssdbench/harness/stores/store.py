@@ -12,18 +12,17 @@ from typing import TypeVar
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, checked_place, is_name, lock_name
+from ssdbench.harness.stores.archive import Archive, Kind, Lines, Place, checked, is_name, lock_name
+from ssdbench.harness.stores.documents import baseline_lines, baseline_of, header_of_run, place_of, run_of
 from ssdbench.harness.stores.latest import Say, choose_latest
 from ssdbench.harness.stores.lines import read_all
 from ssdbench.harness.stores.locks import Lock, holder_of, locked
-from ssdbench.schema.acceptance import Acceptance
-from ssdbench.schema.record import STAGES, Record, Run, RunHeader
+from ssdbench.schema.record import Record, Run, RunHeader
 from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
 LATEST = "latest"
 DEFAULT_BASELINE = "main"
-_RESTORE = "restore it from version control or a backup"
 
 
 H = TypeVar("H")
@@ -93,7 +92,7 @@ class Store:
         Raises:
             StoreLockedError: another process keeps the name for minutes.
         """
-        place = _place(kind, hardware_key, name)
+        place = place_of(kind, hardware_key, name)
         return locked(self.archive.claims, lock_name(place), f"accepting {place.kind} {place.name}", self._say)
 
     def load(self, run: str) -> Run:
@@ -102,14 +101,14 @@ class Store:
         Raises:
             StoreError: no such run, several of them, or a line that cannot be read.
         """
-        return _run(self._lines_of(run))
+        return run_of(self._lines_of(run))
 
     def headers(self) -> list[RunHeader]:
         """The headers of all runs in the order of arrival; one that cannot be read is named and passed over."""
         return self._headers(self._say_once)
 
     def _headers(self, say: Say) -> list[RunHeader]:
-        headers = list(_readable(self.archive.run_headers(), _header_of_run, say))
+        headers = list(_readable(self.archive.run_headers(), header_of_run, say))
         return sorted(headers, key=lambda header: (header.arrival, header.created_at, header.run_id))
 
     def _say_once(self, sentence: str) -> None:
@@ -131,7 +130,7 @@ class Store:
 
     def first_lines(self, hardware_key: str, name: str) -> dict[Place, str | None]:
         """The first lines of a baseline and its anchor as they are written, by their places: see `save_together`."""
-        places = [_place(kind, hardware_key, name) for kind in ("anchor", "baseline")]
+        places = [place_of(kind, hardware_key, name) for kind in ("anchor", "baseline")]
         return {place: lines.first if (lines := self.archive.read(place)) else None for place in places}
 
     def save_together(self, baseline: Baseline, anchor: Baseline, expected: Mapping[Place, str | None]) -> str:
@@ -141,7 +140,7 @@ class Store:
             StoreError: another acceptance came first.
         """
         # The anchor first: if the process is killed between the two files, the next acceptance finds the older results.
-        documents = {**_document("anchor", anchor), **_document("baseline", baseline)}
+        documents = {**baseline_lines("anchor", anchor), **baseline_lines("baseline", baseline)}
         if not self.archive.replace(documents, expected):
             raise StoreError(
                 f"{self.name}: baseline {baseline.header.name} was replaced meanwhile, nothing was accepted; repeat "
@@ -155,14 +154,14 @@ class Store:
         Raises:
             StoreError: there is none, a line cannot be read or is missing, or a launch is of no run that it names.
         """
-        place = _place("baseline", hardware_key, name)
+        place = place_of("baseline", hardware_key, name)
         lines = self.archive.read(place)
         if lines is None:
             raise StoreError(
                 f"{self.archive.where(place)}: no baseline {name!r} for this hardware; accept a run with `baseline "
                 "accept`"
             )
-        return _baseline(lines)
+        return baseline_of(lines)
 
     def load_anchor(self, hardware_key: str, name: str) -> Baseline | None:
         """The oldest launches kept of each case of this baseline; None where none were kept.
@@ -170,12 +169,12 @@ class Store:
         Raises:
             StoreError: as `load_baseline`.
         """
-        lines = self.archive.read(_place("anchor", hardware_key, name))
-        return _baseline(lines) if lines is not None else None
+        lines = self.archive.read(place_of("anchor", hardware_key, name))
+        return baseline_of(lines) if lines is not None else None
 
     def has_baseline(self, hardware_key: str, name: str) -> bool:
         """Whether there is a baseline of this name for this hardware."""
-        return _place("baseline", hardware_key, name) in self.archive.places("baseline")
+        return place_of("baseline", hardware_key, name) in self.archive.places("baseline")
 
     def forget_baseline(self, hardware_key: str, name: str) -> list[str]:
         """Remove a baseline and its anchor; returns where they were, nothing where there were none.
@@ -183,7 +182,7 @@ class Store:
         Raises:
             StoreError: one cannot be removed.
         """
-        places = [_place(kind, hardware_key, name) for kind in ("baseline", "anchor")]
+        places = [place_of(kind, hardware_key, name) for kind in ("baseline", "anchor")]
         removed = [place for place in places if place in self.archive.places(place.kind)]
         for place in removed:
             self.archive.remove(place)
@@ -220,7 +219,7 @@ class Store:
             if name == DEFAULT_BASELINE:
                 return None
             raise StoreError(f"no baseline {name!r} in {self.name}, and as a run: {error}") from None
-        return _run(lines)
+        return run_of(lines)
 
     def _lines_of(self, run: str) -> Lines:
         if run.endswith(".jsonl"):
@@ -253,24 +252,9 @@ class Store:
         raise StoreError(f"{self.name}: no run {beginning!r}; {there}")
 
     def _save(self, kind: Kind, baseline: Baseline) -> str:
-        for place, lines in _document(kind, baseline).items():
+        for place, lines in baseline_lines(kind, baseline).items():
             self.archive.write(place, lines)
         return self.archive.where(place)
-
-
-def _document(kind: Kind, baseline: Baseline) -> dict[Place, list[str]]:
-    header = replace(baseline.header, acceptances=len(baseline.history), launches=len(baseline.records))
-    sessions = {run_id: number for number, run_id in enumerate(_sessions(header))}
-    records = sorted(
-        baseline.records,
-        key=lambda item: (item.case.key, sessions.get(item.run_id, -1), STAGES.index(item.stage), item.launch),
-    )
-    place = _place(kind, header.hardware.key, header.name)
-    return {place: [codec.stored(line) for line in (header, *baseline.history, *records)]}
-
-
-def _place(kind: Kind, hardware_key: str, name: str) -> Place:
-    return checked_place(Place(kind=kind, hardware_key=hardware_key, name=name))
 
 
 def _readable(found: Iterable[Lines], read: Callable[[Lines], H], say: Say) -> Iterator[H]:
@@ -279,50 +263,3 @@ def _readable(found: Iterable[Lines], read: Callable[[Lines], H], say: Say) -> I
             yield read(lines)
         except StoreError as error:
             say(f"{error} (passed over)")
-
-
-def _header_of_run(lines: Lines) -> RunHeader:
-    header = lines.header(RunHeader)
-    if lines.name not in ("", header.run_id):
-        raise StoreError(f"{lines.source} line 1: its header is that of run {header.run_id}; give the file that name")
-    return header
-
-
-def _run(lines: Lines) -> Run:
-    header = _header_of_run(lines)
-    known = {planned.case.key for planned in header.plan.cases}
-    if stray := next((slot.case_key for slot in header.plan.order if slot.case_key not in known), None):
-        raise StoreError(f"{lines.source} line 1: its order names case {stray}, which its plan does not have")
-    records: dict[str, Record] = {}
-    for record in lines.parsed(Record):
-        records.setdefault(record.id, record)
-    strangers = [record.id for record in records.values() if record.run_id != header.run_id]
-    if strangers:
-        raise StoreError(
-            f"{lines.source}: record {strangers[0]} is of another run than {header.run_id}; take its line out"
-        )
-    ordered = sorted(records.values(), key=lambda record: record.order)
-    return Run(header=header, records=tuple(ordered), torn=lines.torn)
-
-
-def _baseline(lines: Lines) -> Baseline:
-    if lines.torn:
-        raise StoreError(f"{lines.source}: the last line is cut off; {_RESTORE}")
-    header = lines.header(BaselineHeader)
-    split = 1 + header.acceptances
-    if header.launches is not None and len(lines.lines) != split + header.launches:
-        raise StoreError(
-            f"{lines.source}: {len(lines.lines)} lines where its header counts {split + header.launches}; {_RESTORE}"
-        )
-    history = lines.parsed(Acceptance, stop=split)
-    records = lines.parsed(Record, start=split)
-    stranger = next((record for record in records if record.run_id not in _sessions(header)), None)
-    if stranger:
-        raise StoreError(
-            f"{lines.source}: launch {stranger.id} is of none of the runs that its header names; {_RESTORE}"
-        )
-    return Baseline(header=header, records=tuple(records), history=tuple(history))
-
-
-def _sessions(header: BaselineHeader) -> tuple[str, ...]:
-    return header.sessions or (header.run_id,)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssdbench.errors import StoreError
-from ssdbench.harness.stores import codec
+from ssdbench.harness.stores import codec, migrations
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest, Protocol, StepCounts
@@ -193,28 +193,28 @@ def test_a_newer_measurement_inside_a_record_is_refused_as_well():
 def test_an_older_document_is_migrated_step_by_step_and_inside_out(monkeypatch: pytest.MonkeyPatch):
     steps: list[str] = []
 
-    def name_the_timer(document: codec.Document) -> codec.Document:
+    def name_the_timer(document: migrations.Document) -> migrations.Document:
         steps.append("measurement 1")
         clock = document["clock"]
         return {key: value for key, value in document.items() if key != "clock"} | {"timer": clock}
 
-    def spell_the_timer_out(document: codec.Document) -> codec.Document:
+    def spell_the_timer_out(document: migrations.Document) -> migrations.Document:
         steps.append("measurement 2")
         return document | {"timer": {"perf": "perf_counter"}[document["timer"]]}
 
-    def count_launches_from_zero(document: codec.Document) -> codec.Document:
+    def count_launches_from_zero(document: migrations.Document) -> migrations.Document:
         steps.append("record 2")
         assert document["measurement"]["timer"] == "perf_counter"
         return document | {"launch": document["launch"] - 1}
 
-    monkeypatch.setattr(codec, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(codec, "VERSIONS", {})
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(migrations, "VERSIONS", {})
     table = {
         (Measurement, 1): name_the_timer,
         (Measurement, 2): spell_the_timer_out,
         (Record, 2): count_launches_from_zero,
     }
-    monkeypatch.setattr(codec, "MIGRATIONS", table)
+    monkeypatch.setattr(migrations, "MIGRATIONS", table)
     old = asdict(a_record(launch=1)) | {"schema_version": 1}
     old["measurement"]["clock"] = "perf"
     del old["measurement"]["timer"]
@@ -227,7 +227,7 @@ def test_an_older_document_is_migrated_step_by_step_and_inside_out(monkeypatch: 
 
 def test_a_current_document_is_not_touched():
     document = json.loads(codec.dump(a_record()))
-    assert codec.migrated(Record, document, "x") is document
+    assert migrations.migrated(Record, document, "x") is document
 
 
 def test_the_committed_schemas_are_those_of_the_code():
