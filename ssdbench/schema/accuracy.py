@@ -49,7 +49,7 @@ class AccuracyOptions:
         for name in ("base_learning_rate", "warmup_iterations"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, (str, bool)) or not 0 <= value <= _LARGEST):
-                raise UsageError(f"option {name} = {quoted(value)} is no number of 0 or more")
+                raise UsageError(f"option {name} = {quoted(value)} is no number from 0 to {_LARGEST:,.0f}")
         for name in ("validation", "decay"):
             self.chosen_epochs(name)
 

@@ -9,6 +9,7 @@ from ssdbench.schema.accuracy import AccuracyOptions
 from ssdbench.schema.case import BINDINGS, TIMINGS, OptionValue
 from ssdbench.schema.names import did_you_mean, quoted
 
+_LARGEST = 1e9
 LONGEST_VALUE = 2_000
 """Letters of an option's value, which is part of its case's key."""
 
@@ -30,9 +31,9 @@ class _Number:
 
     def fault(self, value: OptionValue) -> str | None:
         kinds = (int,) if self.is_whole else (int, float)
-        if not isinstance(value, bool) and isinstance(value, kinds) and self.least <= value <= 1e9:
+        if not isinstance(value, bool) and isinstance(value, kinds) and self.least <= value <= _LARGEST:
             return None
-        return f"is no {'whole ' if self.is_whole else ''}number of {self.least:g} or more"
+        return f"is no {'whole ' if self.is_whole else ''}number from {self.least:g} to {_LARGEST:,.0f}"
 
 
 Rules = Mapping[str, _Choice | _Number | None]

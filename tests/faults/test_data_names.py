@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def test_a_name_that_leads_out_is_refused(coco: Path, name: str) -> None:
     (coco / "val2017" / "a").mkdir()
     name = name.format(outside=outside, first=images(coco)[0].name)
     edit(coco, lambda d: d["images"][0].update(file_name=name))
-    assert findings(coco, follow_links=True)["file-name"].examples == (f"entry 0: {name} leads out of the folder",)
+    (example,) = findings(coco, follow_links=True)["file-name"].examples
+    assert re.fullmatch(f"entry 0: {re.escape(name[:30])}.* leads out of the folder", example)
     assert "leads out of the folder): give the names of files in val2017/" in refusal(coco, follow_links=True)
 
 

@@ -35,12 +35,12 @@ BAD = [
     fault("M03", "a measurement with an unknown key", plant="measurement['surprise'] = 1", says="unknown key surprise"),
     fault("M04", "a measurement without a key", plant="del measurement['wall_seconds']", says="missing key wall_sec"),
     fault("M05", "a newer measurement", plant="measurement['schema_version'] = 99", says="a newer ssdbench"),
-    fault("M06", "an integer of 400 digits", plant="measurement['images'] = 10**400", says="finite or too large"),
+    fault("M06", "an integer of 400 digits", plant="measurement['images'] = 10**400", says="an integer of 401 digits"),
     fault(
         "M06",
         "an integer of 400 digits, of memory",
         plant="measurement['peak_memory_bytes'] = [10**400]",
-        says="finite or too large",
+        says="an integer of 401 digits",
     ),
     fault("M07", "a list nested 100,000 deep", plant="measurement = '[' * 100000", says="bad measurement"),
     fault("K6", "no measurement, and exit code 0", plant="measurement = None", says="ended with exit code 0"),
@@ -92,7 +92,7 @@ BAD = [
         "for name in ('rank_wall_seconds', 'peak_memory_bytes'): measurement[name] = measurement[name] * 99"),
         says="rank_wall_seconds has 99 values for 1 rank"),
     fault("M33", "NaN", plant="measurement['wall_seconds'] = float('nan')", says="bad measurement"),
-    fault("D39", "started_at is 'yesterday'", plant="measurement['started_at'] = 'yesterday'", says="which is no time"),
+    fault("D39", "started_at is 'yesterday'", plant="measurement['started_at'] = 'yesterday'", says="is no date"),
 ]  # fmt: skip
 
 

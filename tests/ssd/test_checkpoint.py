@@ -3,6 +3,7 @@
 import collections
 import errno
 import pathlib
+import subprocess
 
 import pytest
 import torch
@@ -103,15 +104,24 @@ def test_a_save_that_fails_leaves_the_older_checkpoint_and_no_part(tmp_path):
 
 
 def test_a_full_disk_is_named_with_the_file_and_leaves_the_older_checkpoint(tmp_path):
-    path = tmp_path / "c.pt"
-    save_checkpoint(path, small(), epoch=1)
-    path.with_name("c.pt.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left") as caught:
-        save_checkpoint(path, small(), epoch=2)
-    assert caught.value.errno == errno.ENOSPC
-    assert caught.value.filename == f"{path}.part"
-    assert load_checkpoint(path).epoch == 1
-    assert list(tmp_path.iterdir()) == [path]
+    save_checkpoint(tmp_path / "first.pt", small(), epoch=1)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = f"size={int(1.5 * (tmp_path / 'first.pt').stat().st_size) // 4096 * 4096}"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        path = disk / "c.pt"
+        save_checkpoint(path, small(), epoch=1)
+        with pytest.raises(OSError, match="No space left") as caught:
+            save_checkpoint(path, small(), epoch=2)
+        assert caught.value.errno == errno.ENOSPC
+        assert caught.value.filename.startswith(f"{path}.")
+        assert load_checkpoint(path).epoch == 1
+        assert list(disk.iterdir()) == [path]
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def refusal(path):

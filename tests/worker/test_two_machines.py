@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.harness.launchers.torchrun import launch_environment, read_result, worker_command, write_request
+from ssdbench.harness.launchers.torchrun import (
+    launch_environment,
+    new_rendezvous_id,
+    read_result,
+    worker_command,
+    write_request,
+)
 from ssdbench.harness.process import SOURCE
 from ssdbench.runtime.affinity import cpu_list
 from ssdbench.schema.case import LaunchRequest, Protocol
@@ -40,9 +46,10 @@ def test_other_cpu_use_is_measured_once_per_machine_and_affinity_per_rank(tmp_pa
     write_request(request, SOURCE)
     address = f"--rdzv-endpoint=127.0.0.1:{free_port()}"
     environment = launch_environment(CASE, SOURCE, ()) | {"GLOO_SOCKET_IFNAME": "lo"}
-    nodes = []
+    nodes, rendezvous_id = [], new_rendezvous_id()
     for number in range(2):
-        command = worker_command(sys.executable, request, (address, f"--rdzv-conf=is_host={1 - number}"))
+        rendezvous = (address, f"--rdzv-conf=is_host={1 - number}")
+        command = worker_command(sys.executable, request, rendezvous, rendezvous_id)
         name = {"SLURMD_NODENAME": f"node{number + 1}"}
         nodes.append(subprocess.Popen(command, env=environment | name, cwd=tmp_path))
     try:
