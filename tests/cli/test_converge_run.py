@@ -179,7 +179,7 @@ def test_a_loss_that_is_not_finite_is_the_outcome_at_its_step(ssdbench: Ssdbench
     assert len(FileStore(tmp_path / "results").load("latest").records) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_time_limit_keeps_the_epochs_before_it(ssdbench: Ssdbench, tmp_path: Path) -> None:
     path = Path(suite(tmp_path, timeout=45))  # two ranks beside other tests may need 25 s to their first epoch's end
     path.write_text(path.read_text().replace("epochs = 2", "epochs = 3000"))

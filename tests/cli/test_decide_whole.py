@@ -98,7 +98,7 @@ def test_launches_are_added_until_a_stored_run_can_decide_or_cannot(
     assert gone.stderr.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_an_interrupted_run_of_pairs_says_what_is_undecided_and_goes_on_where_it_stopped(
     start: Start, ssdbench: Ssdbench, tmp_path: Path, paced: str

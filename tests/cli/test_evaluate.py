@@ -24,7 +24,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_checkpoint_is_judged_on_two_ranks_and_drawn(ssdbench: Ssdbench, checkpoint: Path, tmp_path: Path) -> None:
     made = ssdbench("data", "synth", "coco", "--train-images", "2", "--val-images", "9", "--easy")
     assert made.returncode == 0, made.stderr

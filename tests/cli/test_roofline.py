@@ -33,6 +33,7 @@ def test_json_is_as_its_schema_says_and_small_batches_are_limited_by_the_host() 
     assert large["share_of_roofline"] is None
 
 
+@pytest.mark.long
 def test_a_run_stands_beside_its_prediction(tmp_path: Path) -> None:
     amp = a_case(device="cuda", precision="amp", batch_size_per_gpu=64, workload="infer")
     v100 = replace(GPU_HARDWARE, gpu_model="Tesla V100-SXM2-32GB")

@@ -85,6 +85,7 @@ def test_a_known_pace_at_global_batch_2_gives_20_images_a_second_on_one_and_on_t
         assert 0.1 <= (figure("latency_p50", measurement) or 0.0) < 0.11
 
 
+@pytest.mark.long
 def test_seconds_come_to_as_many_steps_on_all_ranks_as_the_slowest_one_fills_them_with_and_again_in_each_launch(
     ssdbench: Ssdbench, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_killed_rank_is_a_failure_record_that_names_it(
     assert failure.last_step is not None
 
 
+@pytest.mark.long
 def test_a_stalled_rank_runs_into_the_time_limit_and_its_stack_is_kept(
     start: Start, tmp_path: Path, environment: dict[str, str]
 ) -> None:
