@@ -63,7 +63,7 @@ def with_gpu_alone() -> subprocess.CompletedProcess[str]:
     return collected("-m", "gpu", "tests")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_gpu_tests_are_collected_without_an_error(with_gpu_alone: subprocess.CompletedProcess[str]) -> None:
     assert with_gpu_alone.returncode == 0, with_gpu_alone.stdout[-3000:] + with_gpu_alone.stderr
     tests = [line for line in with_gpu_alone.stdout.splitlines() if "::" in line and not line.startswith("SKIPPED")]
@@ -72,7 +72,7 @@ def test_the_gpu_tests_are_collected_without_an_error(with_gpu_alone: subprocess
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/gpu").glob("test_*.py")} <= files
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_left_out_says_which_package_it_needs(with_gpu_alone: subprocess.CompletedProcess[str]) -> None:
     left_out = [line for line in with_gpu_alone.stdout.splitlines() if line.startswith("SKIPPED")]
     assert any("No module named 'hypothesis'" in line for line in left_out)
@@ -80,7 +80,7 @@ def test_what_is_left_out_says_which_package_it_needs(with_gpu_alone: subprocess
     assert not [line for line in left_out if "tests/gpu/" in line]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_the_marker_a_missing_package_is_an_error() -> None:
     done = collected("tests/harness/stores/test_codec.py")
     assert done.returncode != 0

@@ -106,6 +106,7 @@ def test_nothing_is_left_out_in_silence(lab: ssdbench.Lab) -> None:
     pd.testing.assert_series_equal(launches["usable"], sound, check_names=False)
 
 
+@pytest.mark.long
 def test_a_database_gives_the_same_frames(lab: ssdbench.Lab, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/many.db"
     fill(open_store(tmp_path, url, print))

@@ -87,7 +87,7 @@ def wait_for_epoch(results: Path) -> None:
     raise TimeoutError("no epoch was finished")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_training_killed_with_its_host_ends_with_the_weights_of_an_undisturbed_one(
     ssdbench: Ssdbench, start: Start, tmp_path: Path

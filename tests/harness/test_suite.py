@@ -195,8 +195,8 @@ def test_only_the_input_pipeline_has_a_choice_of_where_to_decode(tmp_path: Path)
             "matrix 1: workload pace has no option 'step_second': did you mean 'step_seconds'? its options are",
         ),
         ('[[matrix]]\nworkload = "pace"\noptions = { step_seconds = nan }', "option step_seconds = nan is no finite"),
-        ('[[matrix]]\nworkload = "pace"\noptions = { step_seconds = -1 }', "step_seconds = -1 is no number of 0 or"),
-        ('[[matrix]]\nworkload = "pace"\noptions = { slow_rank = 0.5 }', "slow_rank = 0.5 is no whole number of -1"),
+        ('[[matrix]]\nworkload = "pace"\noptions = { step_seconds = -1 }', "step_seconds = -1 is no number from 0 to"),
+        ('[[matrix]]\nworkload = "pace"\noptions = { slow_rank = 0.5 }', "slow_rank = 0.5 is no whole number from -1"),
         (
             '[[matrix]]\nworkload = "train"\noptions = { bind = "socket" }',
             "bind = 'socket' is not known: choose none or",
