@@ -33,7 +33,7 @@ SECTIONS = {
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],
     "Explanation": [
         *("verdicts.md", "method.md", "reliability.md", "performance.md", "architecture.md", "contributing.md"),
-        "changelog.md",
+        *("security.md", "changelog.md"),
     ],
 }
 _OUTSIDE = {
@@ -43,6 +43,7 @@ _OUTSIDE = {
     "gpu-check.md": "benchmarks/gpu/README.md",
     "examples.md": "examples/README.md",
     "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
     "changelog.md": "CHANGELOG.md",
 }
 OUTSIDE = {page: path for page, path in _OUTSIDE.items() if (ROOT / path).is_file()}
