@@ -12,7 +12,7 @@ from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
 RECIPES = ("published", "a100-8gpu")
 ENGINES = get_args(EvaluationEngine)
 _MOST_EPOCHS = 100_000
-_LARGEST = 1e9
+LARGEST_NUMBER = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,8 @@ class AccuracyOptions:
             raise UsageError(f"option epochs = {quoted(self.epochs)} is no number of epochs: give 1 to {_MOST_EPOCHS}")
         for name in ("base_learning_rate", "warmup_iterations"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, (str, bool)) or not 0 <= value <= _LARGEST):
-                raise UsageError(f"option {name} = {quoted(value)} is no number from 0 to {_LARGEST:,.0f}")
+            if value is not None and (isinstance(value, (str, bool)) or not 0 <= value <= LARGEST_NUMBER):
+                raise UsageError(f"option {name} = {quoted(value)} is no number from 0 to {LARGEST_NUMBER:,.0f}")
         for name in ("validation", "decay"):
             self.chosen_epochs(name)
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from ssdbench.errors import UsageError
-from ssdbench.schema.accuracy import AccuracyOptions
+from ssdbench.schema.accuracy import LARGEST_NUMBER, AccuracyOptions
 from ssdbench.schema.case import BINDINGS, TIMINGS, OptionValue
 from ssdbench.schema.names import did_you_mean, quoted
 
-_LARGEST = 1e9
 LONGEST_VALUE = 2_000
 """Letters of an option's value, which is part of its case's key."""
 
@@ -31,9 +30,9 @@ class _Number:
 
     def fault(self, value: OptionValue) -> str | None:
         kinds = (int,) if self.is_whole else (int, float)
-        if not isinstance(value, bool) and isinstance(value, kinds) and self.least <= value <= _LARGEST:
+        if not isinstance(value, bool) and isinstance(value, kinds) and self.least <= value <= LARGEST_NUMBER:
             return None
-        return f"is no {'whole ' if self.is_whole else ''}number from {self.least:g} to {_LARGEST:,.0f}"
+        return f"is no {'whole ' if self.is_whole else ''}number from {self.least:g} to {LARGEST_NUMBER:,.0f}"
 
 
 Rules = Mapping[str, _Choice | _Number | None]
