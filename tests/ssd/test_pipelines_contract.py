@@ -1,6 +1,7 @@
 """What holds for the dali and the torchvision pipeline alike."""
 
 from collections.abc import Callable
+from multiprocessing import active_children
 from typing import Any
 
 import pytest
@@ -245,6 +246,20 @@ def test_a_jpeg_cut_off_after_it_was_prepared_stops_the_pipeline_for_good(
             list(pipeline.epoch())
     assert pipeline.epoch_images == []
     pipeline.close()
+
+
+def test_processes_end_with_their_pipeline_though_its_error_is_held(
+    pipeline_module: Any, options: Options, plant: Plant
+) -> None:
+    directory = plant()
+    split = prepare(directory, directory.parent / "cache", ignore_progress).train
+    cut(first_image(directory))
+    before = set(active_children())
+    pipeline = pipeline_module.training(options(data=split, batch_size_per_gpu=8))
+    with pytest.raises(DataError) as held:
+        list(pipeline.epoch())
+    assert set(active_children()) <= before
+    assert held.value.__traceback__ is not None  # it refers to the pipeline's frames, so nothing was collected
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,11 @@ class _Reader:
             return iter(self._loader)
 
     def close(self) -> None:
+        # An error that somebody holds keeps the iterator alive. If the garbage collector ended the workers later, it
+        # would close their pipes while a thread that it has just started uses them.
+        end_workers = getattr(self._running, "__del__", None)
+        if end_workers is not None:
+            end_workers()
         self._running = self._loader = None
 
 
