@@ -38,9 +38,8 @@ def run_plan(loop: LaunchLoop, plan: Plan, deadline_seconds: float | None) -> No
 def run_pairs(loop: LaunchLoop, plan: Plan, ask: AskRule, deadline_seconds: float | None) -> None:
     """Measure pairs (one launch of each arm) until the rule asks for no more.
 
-    Each case gets one pair per round. The order within a pair is drawn at random from the plan's seed, so that a drift
-    of the machine favours neither arm. The rule is asked between rounds. No pair starts after `deadline_seconds` (of
-    the monotonic clock).
+    Each case gets one pair per round, and its pairs alternate in order (A B B A). The rule is asked between rounds. No
+    pair starts after `deadline_seconds` (of the monotonic clock).
     """
     while wanted := _ask_rule(loop, ask):
         loop.observer.remaining_changed(
@@ -94,5 +93,10 @@ def _open_launches(loop: LaunchLoop, key: str, more: Wanted) -> int:
 
 
 def _order(seed: int, key: str, stage: StageName, pair: int) -> tuple[Arm, Arm]:
-    first_is_baseline = random.Random(f"{seed}/{key}/{stage}/{pair}").random() < 0.5
-    return ("baseline", "candidate") if first_is_baseline else ("candidate", "baseline")
+    """A B B A from a random start, so that neither a drift nor a slower second launch favours an arm.
+
+    A coin for every pair gives one arm most of the first places by chance, and is then taken for a change. The start
+    is drawn for each case and stage, so that what an odd number of pairs leaves has no common sign over the cases.
+    """
+    start = random.Random(f"{seed}/{key}/{stage}").randrange(2)
+    return ("baseline", "candidate") if (start + pair) % 2 == 0 else ("candidate", "baseline")

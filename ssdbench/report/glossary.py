@@ -11,7 +11,7 @@ TERMS: Mapping[str, str] = {
     "Launch": "One fresh process group that measures one case once; it gives one value.",
     "Baseline": "The build or the stored launches that the candidate is compared with.",
     "Candidate": "The build under test.",
-    "Pair": "One launch of the baseline and one of the candidate, measured right after each other in random order.",
+    "Pair": "One launch of the baseline and one of the candidate, right after each other; the order alternates.",
     "Margin": "The smallest relative change that matters; a change that is certainly smaller counts as unchanged.",
     "Interval": "The range that holds the true change with the stated confidence.",
     "Smallest detectable change": "The change that measurements like these would find in 95 of 100 runs.",

@@ -18,7 +18,8 @@ class Stage(str, Enum):
 class Arms:
     """One value of the gated metric per launch, in the order of measurement: pair i is the i-th of both arms.
 
-    A pair is one launch of the baseline's build, run again now, and one of the candidate's, in random order.
+    A pair is one launch of the baseline's build, run again now, and one of the candidate's. Which of the
+    two is first alternates from pair to pair.
     """
 
     baseline: tuple[float, ...] = ()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ssdbench.analysis.verdicts.arms import launches_by_case
 from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
 from ssdbench.harness.launch_loop import Event, LaunchLoop
-from ssdbench.harness.runner import run_candidates, run_pairs, run_plan
+from ssdbench.harness.runner import _order, run_candidates, run_pairs, run_plan
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.launch_rules import MOST_REPLACEMENTS
 from ssdbench.schema.record import Measurement, Record, Run
@@ -90,14 +91,40 @@ def places(records: Sequence[Record]) -> list[Place]:
 EMPTY = a_run((A, ()), (B, ()))
 
 
-def test_cases_take_turns_a_pair_each_and_the_order_within_a_pair_is_drawn(tmp_path: Path) -> None:
+def test_cases_take_turns_a_pair_each_and_the_same_again_for_the_same_seed(tmp_path: Path) -> None:
     found = places(paired(tmp_path, EMPTY, noisy))
     turns = [found[index : index + 2] for index in range(0, len(found), 2)]
     assert all(len({(key, stage, launch) for key, stage, _, launch in turn}) == 1 for turn in turns)
     assert all({arm for _, _, arm, _ in turn} == {"baseline", "candidate"} for turn in turns)
     assert [turn[0][0] for turn in turns[:6]] == [A.key, B.key] * 3
-    assert len({turn[0][2] for turn in turns}) == 2
     assert found == places(paired(tmp_path / "again", EMPTY, noisy))
+
+
+@pytest.mark.parametrize("stage", ["measure", "confirm"])
+def test_the_order_within_a_pair_alternates_from_a_start_drawn_for_each_case_and_stage(
+    tmp_path: Path, stage: str
+) -> None:
+    starts = set()
+    for seed in range(20):
+        run = replace(EMPTY, header=replace(EMPTY.header, plan=replace(EMPTY.header.plan, seed=seed)))
+        first = {place: arms[0] for place, arms in by_pair(paired(tmp_path / str(seed), run, slower)).items()}
+        for key in (A.key, B.key):
+            pairs = sorted(place for place in first if place[:2] == (key, stage))
+            arms = [first[place] for place in pairs]
+            assert len(arms) > 2
+            assert all(arm != following for arm, following in pairwise(arms))
+            starts.add((key, arms[0]))
+    assert starts == {(key, arm) for key in (A.key, B.key) for arm in ("baseline", "candidate")}
+
+
+def test_the_cases_of_a_run_start_independently() -> None:
+    same = [_order(seed, A.key, "measure", 0) == _order(seed, B.key, "measure", 0) for seed in range(40)]
+    assert 0 < sum(same) < len(same)
+
+
+def test_the_stages_of_a_case_start_independently() -> None:
+    same = [_order(seed, A.key, "measure", 0) == _order(seed, A.key, "confirm", 0) for seed in range(40)]
+    assert 0 < sum(same) < len(same)
 
 
 def test_the_plan_of_stage_b_is_the_same_whatever_the_candidates_level(tmp_path: Path) -> None:
@@ -113,6 +140,19 @@ def test_a_resumed_run_measures_only_what_is_missing_in_the_same_order(tmp_path:
     # A pair that was cut in two is completed when its case has its turn again, so the turns of others may come first.
     assert sorted(places(rest)) == sorted(places(whole[measured:]))
     assert by_pair(whole) == by_pair([*whole[:measured], *rest])
+
+
+def test_a_run_whose_pairs_were_in_another_order_is_completed(tmp_path: Path) -> None:
+    whole = list(paired(tmp_path / "whole", EMPTY, slower))
+    # As a version before may have measured: the first two pairs of each case the other way round, the next cut in two.
+    swapped = [whole[index + 1 - 2 * (index % 2)] for index in range(9)]
+    before = tuple(replace(record, order=place) for place, record in enumerate(swapped))
+    rest = paired(tmp_path / "rest", replace(EMPTY, records=before), slower)
+    assert sorted(places([*before, *rest])) == sorted(places(whole))
+    found, cut = by_pair([*before, *rest]), (before[-1].case.key, "measure", before[-1].launch)
+    untouched = {place: arms for place, arms in by_pair(whole).items() if place not in by_pair(before)}
+    assert {place: found[place] for place in untouched} == untouched
+    assert found[cut] == by_pair(whole)[cut][::-1]
 
 
 def by_pair(records: Sequence[Record]) -> dict[tuple[str, str, int], list[str]]:
