@@ -129,7 +129,8 @@ benchmark: environment
 performance: environment
 	$(RUN)/python -m benchmarks.reference
 
-# Scores the verdict rule and those of its peers on simulated runs: docs/verdicts.md, in about ten minutes.
+# Scores the verdict rule and those of its peers on simulated runs: the tables and the plot of docs/verdicts.md, in some
+# ten minutes on two cores. `python -m benchmarks.verdicts --only TABLE --scale 0.1` makes one table from fewer runs.
 verdicts: environment
 	$(RUN)/python -m benchmarks.verdicts
 

@@ -1,16 +1,17 @@
 """Simulate runs, score the rules, and write the tables and the plot of docs/verdicts.md.
 
-python -m benchmarks.verdicts [--scale 1.0] [--docs docs]
+python -m benchmarks.verdicts [--only TABLE] [--scale 1.0] [--processes N] [--docs docs]
 """
 
 import argparse
+import os
 import re
 import sys
 import time
 from pathlib import Path
 
 from benchmarks.verdicts.plot import answers_by_noise, draw, power_curves
-from benchmarks.verdicts.tables import detectable_table, peer_table, rule_table
+from benchmarks.verdicts.tables import TABLES, Effort
 
 PAGE, PLOT = "verdicts.md", "verdicts.svg"
 
@@ -18,21 +19,29 @@ PAGE, PLOT = "verdicts.md", "verdicts.svg"
 def main() -> None:
     """Everything, in some minutes; `--scale 0.05` for a glance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=[*TABLES, "plot"], help="one table, which is printed as well, or the plot")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all numbers of runs")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="as many as cores unless given")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of verdicts.md and verdicts.svg")
     asked = parser.parse_args()
-    page = asked.docs / PAGE
+    page, plot = asked.docs / PAGE, asked.docs / PLOT
     begin = time.monotonic()
 
     def progress(what: str) -> None:
         print(f"{time.monotonic() - begin:6.0f} s  {what}", file=sys.stderr, flush=True)
 
+    effort = Effort(progress=progress, scale=asked.scale, processes=asked.processes)
     text = page.read_text(encoding="utf-8")
-    for name, table in (("rule", rule_table), ("peers", peer_table), ("detectable", detectable_table)):
-        text = replaced(text, name, table(asked.scale, progress))
+    for name in [asked.only] if asked.only else TABLES:
+        if name in TABLES:
+            table = TABLES[name](effort)
+            text = replaced(text, name, table)
+            if asked.only:
+                print(table)
     page.write_text(text, encoding="utf-8")
-    draw(power_curves(asked.scale, progress), answers_by_noise(asked.scale, progress), asked.docs / PLOT)
-    print(f"wrote {page} and {asked.docs / PLOT}")
+    if asked.only in (None, "plot"):
+        draw(power_curves(effort), answers_by_noise(effort), plot)
+    print(f"wrote {plot if asked.only == 'plot' else page}{'' if asked.only else f' and {plot}'}", file=sys.stderr)
 
 
 def replaced(text: str, name: str, table: str) -> str:

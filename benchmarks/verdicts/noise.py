@@ -39,19 +39,49 @@ _FIRST = 0.5
 RESIDUAL_FREEDOM = 11
 
 
-def launch_sds(rng: np.random.Generator, cases: int, benchmark: str) -> Floats:
+def launch_sds(rng: np.random.Generator, shape: int | tuple[int, ...], benchmark: str) -> Floats:
     """A launch SD (of the logarithm) per case, drawn from the published quantiles, log-linear between them."""
     published = PUBLISHED[benchmark].quantiles
     points = (published[0] * _FIRST, *published, published[-1] ** 2 / published[-2])
-    sds: Floats = np.exp(np.interp(rng.uniform(size=cases), _LEVELS, np.log(points))) / 100
+    sds: Floats = np.exp(np.interp(rng.uniform(size=shape), _LEVELS, np.log(points))) / 100
     return sds
 
 
-def residuals(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Of mean 0 and variance 1, with the tails of real launches."""
-    scale = np.sqrt(RESIDUAL_FREEDOM / (RESIDUAL_FREEDOM - 2))
-    drawn: Floats = rng.standard_t(RESIDUAL_FREEDOM, shape) / scale
+def residuals(
+    rng: np.random.Generator, shape: tuple[int, ...], freedom: float = RESIDUAL_FREEDOM, skew: int = 0
+) -> Floats:
+    """Of mean 0 and variance 1, with the tails of real launches (Student's t).
+
+    `skew` is the sign of a long tail on one side alone: a gamma distribution of shape 2, whose skewness is 1.4.
+    """
+    if skew:
+        skewed: Floats = skew * (rng.gamma(2.0, 1.0, shape) - 2.0) / np.sqrt(2.0)
+        return skewed
+    scale = np.sqrt(freedom / (freedom - 2))
+    drawn: Floats = rng.standard_t(freedom, shape) / scale
     return drawn
+
+
+def autocorrelated(values: Floats, rho: float) -> Floats:
+    """AR(1) along the last axis, of the variance of `values`; in place."""
+    for launch in range(1, values.shape[-1]):
+        values[..., launch] = rho * values[..., launch - 1] + np.sqrt(1 - rho**2) * values[..., launch]
+    return values
+
+
+def states(rng: np.random.Generator, shape: tuple[int, ...], share: float, stay: float) -> NDArray[np.bool_]:
+    """Which launches are in the rarer of two states, which has this share and lasts `stay` launches on average.
+
+    With a `stay` of 1 / (1 - share) the launches are independent; of any other they are a stationary Markov chain.
+    """
+    drawn = rng.uniform(size=shape)
+    leave = 1 / stay
+    enter = leave * share / (1 - share)
+    state = np.empty(shape, dtype=bool)
+    state[..., 0] = drawn[..., 0] < share
+    for launch in range(1, shape[-1]):
+        state[..., launch] = drawn[..., launch] < np.where(state[..., launch - 1], 1 - leave, enter)
+    return state
 
 
 def contaminated(rng: np.random.Generator, logs: Floats, share: float, most: float = 0.16) -> Floats:
@@ -69,13 +99,10 @@ def level_share(benchmark: str, steps: int) -> float:
 
 
 def iterations(rng: np.random.Generator, levels: Floats, sds: Floats, count: int, benchmark: str) -> Floats:
-    """Step times of each launch, (cases, launches, count): AR(1) around its level; `sds` are those of the levels."""
+    """Step times of each launch, (..., launches, count): AR(1) around its level; `sds` (...) are those of levels."""
     published = PUBLISHED[benchmark]
-    rho = published.autocorrelation
-    steps = rng.standard_normal((*levels.shape, count))
-    for step in range(1, count):
-        steps[..., step] = rho * steps[..., step - 1] + np.sqrt(1 - rho**2) * steps[..., step]
-    times: Floats = np.exp(levels[..., None] + _within(published) * sds[:, None, None] * steps)
+    steps = autocorrelated(rng.standard_normal((*levels.shape, count)), published.autocorrelation)
+    times: Floats = np.exp(levels[..., None] + _within(published) * sds[..., None, None] * steps)
     return times
 
 

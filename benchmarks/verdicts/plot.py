@@ -8,9 +8,11 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.verdicts.rules import PEERS, Rule
-from benchmarks.verdicts.score import score
-from benchmarks.verdicts.tables import CHANGED, OURS, SEED, Progress
+from benchmarks.verdicts.peers import PEERS
+from benchmarks.verdicts.rows import CHANGED, OURS, scaled
+from benchmarks.verdicts.rules import Rule
+from benchmarks.verdicts.score import Job
+from benchmarks.verdicts.tables import Effort
 from benchmarks.verdicts.world import World
 
 if TYPE_CHECKING:
@@ -24,26 +26,29 @@ WORDS = {"regressed": "#c0392b", "inconclusive": "#e0b64c", "unchanged": "#5a8f5
 Curves = Mapping[str, Sequence[float] | NDArray[np.float64]]
 
 
-def power_curves(scale: float, progress: Progress) -> Curves:
+def power_curves(effort: Effort) -> Curves:
     """Share of changed cases that each rule calls, by change, where sessions lie 0.2 % apart."""
     rules: Sequence[Rule] = (OURS, *PEERS)
-    curves = {}
-    for rule in rules:
-        progress(f"curve of {rule.name}")
-        curves[rule.name] = [_called(rule, change, max(2, round(20 * scale))) for change in CHANGES]
-    return curves
+    worlds = [
+        World(name=f"curve {change:g}", change=change, changed=CHANGED * 4, session_drift=DRIFT) for change in CHANGES
+    ]
+    scores = effort.scores(
+        [Job(rule=rule, world=world, runs=scaled(20, effort.scale)) for rule in rules for world in worlds]
+    )
+    # Without a change, the false alarms of unchanged cases.
+    called = [found.found.value if found.found.total else found.false_changes.value for found in scores]
+    return {rule.name: called[number * len(CHANGES) :][: len(CHANGES)] for number, rule in enumerate(rules)}
 
 
-def answers_by_noise(scale: float, progress: Progress) -> Curves:
+def answers_by_noise(effort: Effort) -> Curves:
     """What ours says of a 1 % slowdown, by launch SD."""
-    shares: dict[str, list[float]] = {word: [] for word in WORDS}
-    for sd in SDS:
-        progress(f"answers at SD {sd:g}")
-        world = World(name=f"answers {sd:g}", launch_sd=sd, change=0.01, changed=CHANGED)
-        found = score(OURS, world, max(2, round(40 * scale)), SEED).of_changed
-        for word, values in shares.items():
-            values.append(found[word].value)
-    return shares
+    worlds = [World(name=f"answers {sd:g}", launch_sds=(sd,), change=0.01, changed=CHANGED) for sd in SDS]
+    scores = effort.scores([Job(rule=OURS, world=world, runs=scaled(200, effort.scale)) for world in worlds])
+    return {
+        "regressed": [found.found.value for found in scores],
+        "inconclusive": [found.undecided.value for found in scores],
+        "unchanged": [found.passed.value for found in scores],
+    }
 
 
 def draw(curves: Curves, answers: Curves, path: Path) -> None:
@@ -93,8 +98,3 @@ def _draw_answers(axes: "Axes", answers: Curves) -> None:
     axes.text(0.13, 45, "regressed", color="white", weight="bold")
     axes.text(1.7, 45, "inconclusive", weight="bold")
     axes.annotate("unchanged: a wrong pass", (0.42, 98.7), (0.8, 88), arrowprops={"arrowstyle": "-"})
-
-
-def _called(rule: Rule, change: float, runs: int) -> float:
-    world = World(name=f"curve {change:g}", change=change, changed=CHANGED * 4, session_drift=DRIFT)
-    return score(rule, world, runs, SEED).of_changed["regressed"].value

@@ -1,154 +1,185 @@
-"""The worlds that are scored, and their scores as Markdown tables."""
+"""The tables of docs/verdicts.md, in Markdown."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.verdicts.rules import PEERS, Interleaved, Rule, SingleShot, Stored
-from benchmarks.verdicts.score import Score, Share, score
-from benchmarks.verdicts.world import Supply, World
-from ssdbench.schema.settings import Settings
+from benchmarks.verdicts.decided import case_launches
+from benchmarks.verdicts.peers import PEERS
+from benchmarks.verdicts.rows import CHANGE_ROWS, CHANGED, NOISE_ROWS, OURS, WORLD_ROWS, Row, scaled
+from benchmarks.verdicts.rules import Rule, SingleShot, Stored
+from benchmarks.verdicts.score import Job, Progress, Score, Share, score_all
+from benchmarks.verdicts.world import World
+from ssdbench.analysis.verdicts.interleaved import judge
 
 SEED = 20_260_105
-CHANGED = 5
-OURS = Interleaved()
-WIDE_MARGIN = Interleaved(settings=Settings(margin=0.02), name="ssdbench, interleaved, margin 2 %")
-FEWER_FRESH = Interleaved(settings=Settings(confirm_pair_cap=15), name="ssdbench, interleaved, 15 fresh pairs")
+COMPARED: Sequence[Rule] = (OURS, SingleShot(), Stored(), *PEERS)
+DETECTABLE_SDS = (0.001, 0.003, 0.005, 0.01, 0.02, 0.08)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A world without and with changed cases, and how many runs of each are simulated."""
+class Effort:
+    """`scale` multiplies the numbers of runs."""
 
-    world: World
-    null_runs: int
-    changed_runs: int
-    change: float = 0.01
-    rule: Rule = OURS
+    progress: Progress
+    scale: float = 1.0
+    processes: int = 1
 
-
-ROWS: Sequence[Row] = (
-    Row(world=World(name="SSD, published SDs"), null_runs=1000, changed_runs=300),
-    Row(world=World(name="SSD, 1 % faster"), null_runs=0, changed_runs=100, change=1 / 1.01 - 1),
-    Row(world=World(name="SD 0.1 %", launch_sd=0.001), null_runs=300, changed_runs=100),
-    Row(world=World(name="SD 0.2 %", launch_sd=0.002), null_runs=300, changed_runs=100),
-    Row(world=World(name="SD 0.3 %", launch_sd=0.003), null_runs=300, changed_runs=100),
-    Row(world=World(name="SD 0.5 %", launch_sd=0.005), null_runs=2000, changed_runs=200),
-    Row(
-        world=World(name="SD 0.5 %, at most 15 fresh pairs", launch_sd=0.005),
-        null_runs=0,
-        changed_runs=200,
-        rule=FEWER_FRESH,
-    ),
-    Row(world=World(name="SD 1 %", launch_sd=0.01), null_runs=200, changed_runs=60),
-    Row(world=World(name="SD 8 %", launch_sd=0.08), null_runs=200, changed_runs=40),
-    Row(world=World(name="SD 8 %, 20 % slower", launch_sd=0.08), null_runs=0, changed_runs=60, change=0.20),
-    Row(world=World(name="SSD, 2 % contaminated", contamination=0.02), null_runs=150, changed_runs=60),
-    Row(world=World(name="SSD, 10 % contaminated", contamination=0.10), null_runs=150, changed_runs=60),
-    Row(world=World(name="SSD, candidate 3x noisier", candidate_noise=3.0), null_runs=150, changed_runs=60),
-    Row(world=World(name="SSD, walk of 0.1 % a launch", walk=0.001), null_runs=150, changed_runs=60),
-    Row(world=World(name="RNN-T, published SDs", benchmark="rnnt"), null_runs=150, changed_runs=60),
-    Row(world=World(name="U-Net 3D, published SDs", benchmark="unet3d"), null_runs=150, changed_runs=60),
-    Row(
-        world=World(name="SSD, margin 2 %, 2 % slower"),
-        null_runs=100,
-        changed_runs=60,
-        change=0.02,
-        rule=WIDE_MARGIN,
-    ),
-)
-COMPARED: Sequence[Rule] = (OURS, SingleShot(), Stored(), *PEERS)
-
-Progress = Callable[[str], None]
+    def scores(self, jobs: Sequence[Job]) -> list[Score]:
+        return score_all(jobs, SEED, self.processes, self.progress)
 
 
-def rule_table(scale: float, progress: Progress) -> str:
-    """Ours in all worlds; `scale` multiplies the numbers of runs."""
-    lines = [
-        '| launches | null runs | runs with a false "regressed" | null: unchanged / inconclusive | runs | '
-        "found | passed as unchanged | inconclusive | launches a case |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in ROWS:
-        progress(row.world.name)
-        null = _scored(row.rule, row.world, row.null_runs, scale)
-        changed = replace(row.world, name=f"{row.world.name}, changed", change=row.change, changed=CHANGED)
-        lines.append(_line(row, null, _scored(row.rule, changed, row.changed_runs, scale)))
-    return "\n".join(lines)
+def noise_table(effort: Effort) -> str:
+    """Our rule at many levels of noise, and numbers of cases."""
+    return _both(NOISE_ROWS, effort)
 
 
-def peer_table(scale: float, progress: Progress) -> str:
+def world_table(effort: Effort) -> str:
+    """Our rule in worlds that launches of a quiet machine are not from."""
+    return _both(WORLD_ROWS, effort)
+
+
+def change_table(effort: Effort) -> str:
+    """Our rule and changes of many sizes."""
+    scores = effort.scores([row.jobs(effort.scale)[1] for row in CHANGE_ROWS])
+    return _table(
+        ["change", "runs", "called", "unchanged", "inconclusive", "interval covers", "launches a case"],
+        [
+            [row.world.name, str(found.runs), *_of_changed(found), _percent(found.covered), _launches(found)]
+            for row, found in zip(CHANGE_ROWS, scores, strict=True)
+        ],
+    )
+
+
+def peer_table(effort: Effort) -> str:
     """Our rule and others on SSD's published SDs, with and without drift between sessions."""
-    lines = [
-        "| rule | false alarm in a null run | the same, sessions 0.2 % apart | 1 % slower: found / passed | "
-        "5 % found | 10 % found | launches a case |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+    worlds = (
+        *(World(name=f"drift {drift}", session_drift=drift) for drift in (0.0, 0.002)),
+        *(World(name=f"{change} slower", change=change, changed=CHANGED) for change in (0.01, 0.05, 0.10)),
+    )
+    asked = [
+        Job(rule=rule, world=world, runs=scaled(100 if world.changed else 300, effort.scale))
+        for rule in COMPARED
+        for world in worlds
     ]
+    scores = effort.scores(asked)
+    lines = []
     for rule in COMPARED:
-        progress(rule.name)
-        calm, drifting = (World(name=f"drift {drift}", session_drift=drift) for drift in (0.0, 0.002))
-        null, drifted = (_scored(rule, world, 300, scale) for world in (calm, drifting))
-        found = [
-            _scored(rule, World(name=f"{change} slower", change=change, changed=CHANGED), 100, scale)
-            for change in (0.01, 0.05, 0.10)
-        ]
-        assert null
-        assert drifted
-        assert all(found)
-        first, *others = [one.of_changed for one in found if one]
-        lines.append(
-            f"| {rule.name} | {_percent(null.false_changes)} | {_percent(drifted.false_changes)} | "
-            f"{_percent(first['regressed'])} / {_percent(first['unchanged'])} | "
-            f"{' | '.join(_percent(other['regressed']) for other in others)} | {null.launches:.1f} |"
-        )
-    return "\n".join(lines)
+        null, drifted, first, *others = (scores.pop(0) for _ in worlds)
+        cells = [_percent(null.false_changes), _percent(drifted.false_changes)]
+        cells += [f"{_percent(first.found)} / {_percent(first.passed)}", *(_percent(other.found) for other in others)]
+        lines.append([rule.name, *cells, _launches(null)])
+    heads = ["rule", "false alarm in a null run", "the same, sessions 0.2 % apart", "1 % slower: found / passed"]
+    return _table([*heads, "5 % found", "10 % found", "launches a case"], lines)
 
 
-def detectable_table(scale: float, progress: Progress) -> str:
+def detectable_table(effort: Effort) -> str:
     """What becomes of the only change of a run, as large as the smallest detectable one that verdicts state."""
-    lines = [
-        "| launch SD | stated smallest detectable change | such a change: found | inconclusive |",
-        "|--:|--:|--:|--:|",
+    stated = [stated_change(sd) for sd in DETECTABLE_SDS]
+    worlds = [
+        World(name=f"detectable {sd:g}", launch_sds=(sd,), change=change, changed=1)
+        for sd, change in zip(DETECTABLE_SDS, stated, strict=True)
     ]
-    for sd in (0.01, 0.02, 0.08):
-        progress(f"smallest detectable change at SD {sd:g}")
-        stated = stated_change(sd)
-        world = World(name=f"detectable {sd:g}", launch_sd=sd, change=stated, changed=1)
-        found = _scored(OURS, world, 300, scale)
-        assert found
-        shares = found.of_changed
-        lines.append(
-            f"| {100 * sd:g} % | {100 * stated:.1f} % | {_with_bounds(shares['regressed'])} | "
-            f"{_percent(shares['inconclusive'])} |"
-        )
-    return "\n".join(lines)
+    scores = effort.scores([Job(rule=OURS, world=world, runs=scaled(600, effort.scale)) for world in worlds])
+    heads = ["launch SD", "stated smallest detectable change", "shows as a real difference", "called", "unchanged"]
+    return _table(
+        [*heads, "inconclusive"],
+        [
+            [
+                f"{100 * sd:g} %",
+                f"{100 * change:.2g} %",
+                _with_bounds(found.seen),
+                _with_bounds(found.found),
+                _percent(found.passed),
+                _percent(found.undecided),
+            ]
+            for sd, change, found in zip(DETECTABLE_SDS, stated, scores, strict=True)
+        ],
+    )
 
 
 def stated_change(launch_sd: float) -> float:
     """The median over a null run's cases."""
-    supply = Supply(World(name="null", launch_sd=launch_sd), np.random.default_rng(SEED))
-    return float(np.median([verdict.smallest_detectable_change or 0.0 for verdict in OURS.verdicts(supply)]))
+    world, settings = World(name="null", launch_sds=(launch_sd,)), OURS.settings
+    drawn = world.draw(np.random.default_rng(SEED), 1, settings.pair_cap, settings.confirm_pair_cap)
+    verdicts = judge(case_launches(drawn, 0), settings).values()
+    return float(np.median([verdict.smallest_detectable_change or 0.0 for verdict in verdicts]))
 
 
-def _scored(rule: Rule, world: World, runs: int, scale: float) -> Score | None:
-    return score(rule, world, max(2, round(runs * scale)), SEED) if runs else None
+def stored_table(effort: Effort) -> str:
+    """Stored baselines: sessions that drift, of SSD's published SDs."""
+    worlds = [
+        [
+            World(name=f"stored {drift} {change}", session_drift=drift, change=change, changed=CHANGED if change else 0)
+            for change in (0.0, 0.01, 0.07)
+        ]
+        for drift in (0.0, 0.001, 0.002, 0.005)
+    ]
+    rules = [Stored(sessions=sessions) for sessions in (5, 10)]
+    scores = effort.scores(
+        [
+            Job(rule=rule, world=world, runs=scaled(60 if world.changed else 200, effort.scale))
+            for rule in rules
+            for drifting in worlds
+            for world in drifting
+        ]
+    )
+    lines = []
+    for rule in rules:
+        for null, *_ in worlds:
+            calm, small, large = (scores.pop(0) for _ in range(3))
+            lines.append(
+                [
+                    f"{rule.sessions}",
+                    f"{100 * null.session_drift:g} %",
+                    _alarms(calm.alarms),
+                    f"{_percent(calm.cleared)} / {_percent(calm.open)}",
+                    f"{_percent(small.found)} / {_percent(small.passed)}",
+                    _percent(large.found),
+                    _percent((calm + small + large).covered),
+                ]
+            )
+    heads = ["stored sessions", "SD between sessions", 'null runs with a false "regressed"']
+    heads += ["null: unchanged / inconclusive", "1 % slower: called / passed as unchanged", "7 % slower: called"]
+    return _table([*heads, "interval covers"], lines)
 
 
-def _line(row: Row, null: Score | None, changed: Score | None) -> str:
-    cells: list[str] = [row.world.name]
-    if null:
-        shares = null.of_unchanged
-        cells += [f"{null.runs:,}", _alarms(null.alarms)]
-        cells.append(f"{_percent(shares['unchanged'])} / {_percent(shares['inconclusive'])}")
-    else:
-        cells += ["", "", ""]
-    assert changed
-    found = changed.of_changed
-    called = found["improved" if row.change < 0 else "regressed"]
-    cells += [str(changed.runs), _with_bounds(called), _with_bounds(found["unchanged"])]
-    cells += [_percent(found["inconclusive"]), f"{(null or changed).launches:.1f}"]
-    return f"| {' | '.join(cells)} |"
+TABLES: dict[str, Callable[[Effort], str]] = {
+    "rule": noise_table,
+    "worlds": world_table,
+    "changes": change_table,
+    "detectable": detectable_table,
+    "stored": stored_table,
+    "peers": peer_table,
+}
+
+
+def _both(rows: Sequence[Row], effort: Effort) -> str:
+    scores = effort.scores([job for row in rows for job in row.jobs(effort.scale)])
+    lines = []
+    for row, null, changed in zip(rows, scores[::2], scores[1::2], strict=True):
+        cells = [row.world.name]
+        cells += [f"{null.runs:,}", _alarms(null.alarms)] if null.runs else ["", ""]
+        cells.append(f"{_percent(null.cleared)} / {_percent(null.open)}" if null.runs else "")
+        cells += [f"{changed.runs:,}", *_of_changed(changed), _percent((null + changed).covered)]
+        lines.append([*cells, _launches(null if null.runs else changed)])
+    heads = ["launches", "null runs", 'runs with a false "regressed"', "null: unchanged / inconclusive", "runs"]
+    heads += ["found", "passed as unchanged", "inconclusive", "interval covers", "launches a case"]
+    return _table(heads, lines)
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    first, *rest = (f"| {' | '.join(cells)} |" for cells in (heads, *lines))
+    return "\n".join([first, f"|---|{'--:|' * (len(heads) - 1)}", *rest])
+
+
+def _of_changed(found: Score) -> list[str]:
+    return [_with_bounds(found.found), _with_bounds(found.passed), _percent(found.undecided)]
+
+
+def _launches(found: Score) -> str:
+    return f"{found.launches.value:.1f}"
 
 
 def _alarms(share: Share) -> str:
