@@ -32,6 +32,8 @@ CASE = "pace-fp32-channels_last-eager-1xcpu-bs2-t2-step_seconds=0.05"
 
 WORDS = {"sentence", "notes", "explanation", "findings", "schema_version", "baseline"}
 """What may be said in other words: not compared."""
+ADDED = {"order_effect"}
+"""What version 0.1 did not say."""
 RENAMED = {
     "measured_value": "candidate_value",
     "measured_launches": "candidate_launches",
@@ -68,7 +70,7 @@ def results(tmp_path: Path) -> Path:
 def figures(value: Any) -> Any:
     """All that is no sentence, under today's keys."""
     if isinstance(value, dict):
-        return {RENAMED.get(key, key): figures(item) for key, item in value.items() if key not in WORDS}
+        return {RENAMED.get(key, key): figures(item) for key, item in value.items() if key not in WORDS | ADDED}
     if isinstance(value, list):
         return [figures(item) for item in value if not (isinstance(item, dict) and item.get("name") in NAMED_SINCE)]
     return value

@@ -57,8 +57,9 @@ def verdict(
     """Judge launches of two arms, baseline and candidate, from a CSV file.
 
     Columns: case, arm (baseline or candidate), launch, value, and optionally pair, stage (measure or confirm), session,
-    metric (what the values are) and direction (which are better, higher or lower). A metric such as throughput or
-    step_seconds has its direction; a file that says otherwise, or another --direction, is refused.
+    metric (what the values are), direction (which are better, higher or lower) and order (numbers: the smaller of a
+    pair was first). A metric such as throughput or step_seconds has its direction; a file that says otherwise, or
+    another --direction, is refused.
 
     interleaved (auto: there are rows of stage confirm): cases that stage measure flags are judged by the new pairs of
     stage confirm. Pairs are used in order, as many as the plan asks for; the launches shown are those used. A flagged
@@ -78,10 +79,14 @@ def verdict(
         say(f"{csv} has no column metric or direction: lower values are taken as better; --direction says otherwise")
     judged = judge_rows(rows, margin=margin, better=None if direction is None else BETTER[direction.value], mode=chosen)
     if as_json:
-        print_json(json.dumps({"cases": [_as_json(case, judged) for case in judged.verdicts]}))
+        order = {"order_effect": json.loads(codec.dump(judged.order_effect))} if judged.order_effect else {}
+        print_json(json.dumps({"cases": [_as_json(case, judged) for case in judged.verdicts], **order}))
     else:
         cases = [_case(name, found, judged.unpaired) for name, found in judged.verdicts.items()]
-        Terminal().print(render_verdicts(cases, judged.mode, set(judged.directions.values())))
+        console = Terminal()
+        console.print(render_verdicts(cases, judged.mode, set(judged.directions.values())))
+        if judged.order_effect and judged.order_effect.sentence:
+            console.say("\norder within pairs: ", judged.order_effect.sentence)
     raise typer.Exit(judged.exit_code)
 
 

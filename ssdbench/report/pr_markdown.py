@@ -16,7 +16,7 @@ from ssdbench.report.tables import status_word
 from ssdbench.schema.plain_text import shorten
 from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
 from ssdbench.schema.text import pluralize
-from ssdbench.schema.verdict import CaseVerdict, Difference, Status
+from ssdbench.schema.verdict import CaseVerdict, Difference, OrderEffect, Status
 
 MOST_LINES = 60
 _CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 13, 15, 10, 10, 6, 3, 160
@@ -36,6 +36,7 @@ def render_markdown(report: Report) -> str:
     lines += [
         *_cases(comparison.cases),
         *_explained(report.cases),
+        *_order(comparison.order_effect),
         *_differences(comparison.differences),
         *_gaps(report.gaps),
     ]
@@ -117,6 +118,10 @@ def _explained(cases: Sequence[CaseReport]) -> list[str]:
     explained = [case for case in cases if case.judged.explanation and case.judged.verdict.status is Status.REGRESSED]
     listed = [f"- {_safe(case.judged.title)}: {_safe(case.judged.explanation, 250)}" for case in explained[:_EXPLAINED]]
     return ["Where the time goes:", "", *listed, ""] if listed else []
+
+
+def _order(effect: OrderEffect | None) -> list[str]:
+    return [f"Order within pairs: {_safe(effect.sentence, 500)}.", ""] if effect and effect.sentence else []
 
 
 def _differences(differences: Sequence[Difference]) -> list[str]:

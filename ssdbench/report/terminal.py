@@ -43,6 +43,8 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     unexplained = [case for case in cases if _needs_words(case, comparison)]
     if unexplained and not wide:
         parts += [Text(), _reasons(unexplained)]
+    if comparison.order_effect and comparison.order_effect.sentence:
+        parts += [Text(), Text.assemble(("order within pairs: ", "yellow"), comparison.order_effect.sentence)]
     if comparison.differences:
         parts += [Text(), difference_table(comparison.differences)]
     return Group(*parts)

@@ -18,12 +18,13 @@ class Stage(str, Enum):
 class Arms:
     """One value of the gated metric per launch, in the order of measurement: pair i is the i-th of both arms.
 
-    A pair is one launch of the baseline's build, run again now, and one of the candidate's. Which of the
-    two is first alternates from pair to pair.
+    A pair is one launch of the baseline's build, run again now, and one of the candidate's. Which of the two is first
+    alternates from pair to pair: `candidate_is_first` has it for each pair, or is empty where it is not known.
     """
 
     baseline: tuple[float, ...] = ()
     candidate: tuple[float, ...] = ()
+    candidate_is_first: tuple[bool, ...] = ()
 
     @property
     def pairs(self) -> int:
@@ -33,7 +34,11 @@ class Arms:
     def first(self, pairs: int) -> "Arms":
         """The first `pairs` pairs, or all where there are fewer."""
         whole = min(pairs, self.pairs)
-        return Arms(baseline=self.baseline[:whole], candidate=self.candidate[:whole])
+        return Arms(
+            baseline=self.baseline[:whole],
+            candidate=self.candidate[:whole],
+            candidate_is_first=self.candidate_is_first[:whole],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

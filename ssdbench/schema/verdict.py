@@ -163,10 +163,27 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEffect:
+    """How much slower the second launch of a pair is than the first, whichever build it measured (+0.01 is 1 %).
+
+    `low` and `high` bound it with a confidence of 1 - alpha (99 %); `pairs` are those that it rests on, of `cases`
+    cases. `sentence` says what it means and what to do; it is empty where the effect is small or may be chance.
+    """
+
+    slower: float
+    low: float
+    high: float
+    pairs: int
+    cases: int = 1
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerdict:
     """A case and what is said of it; `notes` tell which launches were left out of the judgement, and why.
 
     `explanation` says in which phase of a step a change lies, empty where nothing changed or the phases do not show it.
+    `order_effect` is None where the launches were not measured in pairs, or are too few to show it.
     """
 
     case_key: str
@@ -174,6 +191,7 @@ class CaseVerdict:
     verdict: Verdict
     notes: tuple[str, ...] = ()
     explanation: str = ""
+    order_effect: OrderEffect | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +226,7 @@ class Comparison:
 
     `baseline` is a baseline's name or a run id; `baseline_run_id` is the run it was accepted from, None where there
     is no baseline for this hardware. `differences` lists what else changed between the two sides, `ungated` the metrics
-    on which no verdict rests, where they were asked for.
+    on which no verdict rests, where they were asked for. `order_effect` is that of all pairs of the run.
     """
 
     schema_version: int
@@ -220,6 +238,7 @@ class Comparison:
     cases: tuple[CaseVerdict, ...]
     differences: tuple[Difference, ...] = ()
     ungated: tuple[MetricChange, ...] = ()
+    order_effect: OrderEffect | None = None
 
 
 OWN_BASELINE_ARM = "the interleaved baseline"

@@ -4,23 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssdbench.analysis.verdicts.interleaved import judge
+from ssdbench.analysis.verdicts.order import order_effect
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.errors import ExitCode
 from ssdbench.harness.readers import launch_csv
 from ssdbench.harness.readers.launch_metrics import metrics_of_cases
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Direction, Metric, Mode, Status, Verdict
+from ssdbench.schema.verdict import Direction, Metric, Mode, OrderEffect, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableJudgement:
-    """The verdict on each case, which of its values are better, and how many of its launches lack a partner."""
+    """The verdict on each case, which of its values are better, and how many of its launches lack a partner.
+
+    `order_effect` is that of all pairs, None where their order is not known.
+    """
 
     verdicts: dict[str, Verdict]
     directions: dict[str, Direction]
     mode: Mode
     unpaired: dict[str, int]
+    order_effect: OrderEffect | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -46,12 +51,15 @@ def judge_rows(
         UsageError: a margin that cannot be, or directions that disagree or that nobody says.
     """
     metrics = metrics_of_cases(rows, better)
-    chosen = mode or launch_csv.detect_mode(rows)
+    chosen, settings = mode or launch_csv.detect_mode(rows), Settings(margin=margin)
     return TableJudgement(
-        verdicts=_judged(rows, metrics, chosen, Settings(margin=margin)),
+        verdicts=_judged(rows, metrics, chosen, settings),
         directions={case: metric.direction for case, metric in metrics.items()},
         mode=chosen,
         unpaired=launch_csv.count_unpaired(rows) if chosen is Mode.INTERLEAVED else {},
+        order_effect=None
+        if chosen is Mode.STORED
+        else order_effect(launch_csv.launches_by_case(rows, metrics, chosen), settings),
     )
 
 

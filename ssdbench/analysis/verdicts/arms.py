@@ -60,22 +60,29 @@ def _launches(case: Case, records: Sequence[Record], stored: Sequence[Record] | 
     fault = next(filter(None, map(_fault, last.values())), None)
     return CaseLaunches(
         metric=metric,
-        measure=_arms(metric, last, "measure"),
-        confirm=_arms(metric, last, "confirm"),
+        measure=_arms(metric, last, "measure", is_stored=stored is not None),
+        confirm=_arms(metric, last, "confirm", is_stored=stored is not None),
         abandoned=fault or (None if stored is None else _exhausted(records, stored)),
     )
 
 
-def _arms(metric: Metric, last: Mapping[tuple[Arm, StageName, int], Record], stage: StageName) -> Arms:
+def _arms(
+    metric: Metric, last: Mapping[tuple[Arm, StageName, int], Record], stage: StageName, *, is_stored: bool
+) -> Arms:
     values: dict[Arm, list[float]] = {"baseline": [], "candidate": []}
-    pair = 0
+    candidate_is_first, pair = [], 0
     while all((arm, stage, pair) in last for arm in values):
         for arm, column in values.items():
             measurement = last[arm, stage, pair].measurement
             value = figure(metric.name, measurement) if measurement else None
             column.append(float("nan") if value is None else value)
+        candidate_is_first.append(last["candidate", stage, pair].order < last["baseline", stage, pair].order)
         pair += 1
-    return Arms(baseline=tuple(values["baseline"]), candidate=tuple(values["candidate"]))
+    return Arms(
+        baseline=tuple(values["baseline"]),
+        candidate=tuple(values["candidate"]),
+        candidate_is_first=() if is_stored else tuple(candidate_is_first),
+    )
 
 
 def _fault(record: Record) -> str | None:

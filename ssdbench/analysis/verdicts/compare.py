@@ -32,6 +32,7 @@ from ssdbench.analysis.verdicts.arms import launches_by_case, split_arms
 from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_launches, values_of, vanished
 from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
+from ssdbench.analysis.verdicts.order import with_order_effect
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.analysis.verdicts.wording import pairs, trimmed_mean
 from ssdbench.errors import ExitCode
@@ -106,7 +107,8 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
         key: f"undecided{within}: the plan asks for {pairs(more.pairs, 'more ')}, continue with {resume}"
         for key, more in wanted.items()
     }
-    return _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)
+    comparison = _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)
+    return with_order_effect(comparison, launches)
 
 
 def _compare(

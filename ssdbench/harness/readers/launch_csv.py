@@ -1,11 +1,12 @@
 """Reads launches from a CSV file, one line per launch, for the verdict rule.
 
-    case, arm, launch, value [, pair, stage, session, metric, direction]
+    case, arm, launch, value [, pair, stage, session, metric, direction, order]
 
 `arm` is baseline or candidate, `stage` measure (the default) or confirm (new pairs of flagged cases). Pairs are
 those with equal `pair`; without that column the i-th launches of both arms, by `launch` if that is a number, else in
 the order of the file. An empty value is NaN: a launch without a result. `metric` names what the values are, and
-`direction` says which are better, higher or lower (`launch_metrics`). Other columns are ignored.
+`direction` says which are better, higher or lower (`launch_metrics`). Of a pair the launch with the smaller `order` was
+first; texts that are no numbers say nothing. Other columns are ignored.
 """
 
 import csv
@@ -22,7 +23,7 @@ from ssdbench.schema.names import LONGEST_NAME, quoted
 from ssdbench.schema.verdict import Direction, Metric, Mode
 
 REQUIRED = ("case", "arm", "launch", "value")
-OPTIONAL = ("pair", "stage", "session", "metric", "direction")
+OPTIONAL = ("pair", "stage", "session", "metric", "direction", "order")
 ARMS = ("baseline", "candidate")
 BETTER = {direction.word: direction for direction in Direction}
 """The values of the column `direction`."""
@@ -44,6 +45,7 @@ class Row:
     session: str = ""
     metric: str = ""
     direction: Direction | None = None
+    order: str = ""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -188,6 +190,7 @@ def _row(place: str, columns: Mapping[str, int], cells: Sequence[str]) -> Row:
         session=cell("session"),
         metric=cell("metric"),
         direction=BETTER.get(direction),
+        order=cell("order"),
     )
 
 
@@ -228,10 +231,7 @@ def _by_case(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 def _all(rows: Sequence[Row]) -> Arms:
     baseline, candidate = (_ordered([row for row in rows if row.arm == arm], "launch") for arm in ARMS)
-    return Arms(
-        baseline=tuple(row.value for row in baseline),
-        candidate=tuple(row.value for row in candidate),
-    )
+    return _arms(baseline, candidate)
 
 
 def _paired(rows: Sequence[Row]) -> Arms:
@@ -240,10 +240,17 @@ def _paired(rows: Sequence[Row]) -> Arms:
         return _all(rows)
     whole = [row for row in rows if row.pair in arms[0] & arms[1]]
     baseline, candidate = (_ordered([row for row in whole if row.arm == arm], "pair") for arm in ARMS)
-    partner = {row.pair: row.value for row in candidate}
+    partner = {row.pair: row for row in candidate}
+    return _arms(baseline, [partner[row.pair] for row in baseline])
+
+
+def _arms(baseline: Sequence[Row], candidate: Sequence[Row]) -> Arms:
+    places = [(_number(here.order), _number(there.order)) for there, here in zip(baseline, candidate, strict=False)]
+    is_known = all(here < there or here > there for here, there in places)
     return Arms(
         baseline=tuple(row.value for row in baseline),
-        candidate=tuple(partner[row.pair] for row in baseline),
+        candidate=tuple(row.value for row in candidate),
+        candidate_is_first=tuple(here < there for here, there in places) if is_known else (),
     )
 
 
