@@ -18,6 +18,9 @@ else
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
+# Hundreds of tests start the command or its ranks as processes: with byte code each imports in half the CPU time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults fuzz old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean audit
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete

@@ -20,8 +20,9 @@ except ImportError:  # on a bare GPU machine
     pass
 else:
     # The same examples in every run, so that a change is what breaks a test; HYPOTHESIS_PROFILE=search seeks others.
-    settings.register_profile("same", derandomize=True)
-    settings.register_profile("search", print_blob=True)
+    # No deadline: how long an example takes is the machine's business.
+    settings.register_profile("same", derandomize=True, deadline=None)
+    settings.register_profile("search", print_blob=True, deadline=None)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Options and markers that plugins of pytest bring, where they are not installed.
