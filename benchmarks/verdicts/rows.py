@@ -79,11 +79,24 @@ _STICKY = [
     )
     for share, by in ((10, 1.0), (50, 0.5), (50, 1.0), (50, 2.0))
 ]
+_MACHINE_WIDE = [
+    Row(
+        world=World(
+            name=f"the same, 50 % and {by:g} %, for {stay:g} launches of any case",
+            fast_share=0.5,
+            fast_by=by / 100,
+            stay=stay,
+            machine_wide=True,
+        )
+    )
+    for by, stay in ((1.0, 6.0), (2.0, 6.0), (1.0, 100.0))
+]
 WORLD_ROWS: Sequence[Row] = (
     *_SECOND,
     *_BY_COIN,
     *_STATES,
     *_STICKY,
+    *_MACHINE_WIDE,
     Row(world=World(name="tails of Student's t with 3 degrees of freedom", freedom=3)),
     Row(world=World(name="a long tail of slow launches", skew=1)),
     Row(world=World(name="a long tail of fast launches", skew=-1)),
@@ -93,6 +106,7 @@ WORLD_ROWS: Sequence[Row] = (
     Row(world=World(name="0.5 % slower with every launch", drift=0.005)),
     Row(world=World(name="walk of 0.1 % a launch", walk=0.001)),
     Row(world=World(name="walk of 0.5 % a launch", walk=0.005)),
+    Row(world=World(name="walk of 0.05 % a launch of any case", walk=0.0005, machine_wide=True)),
     Row(world=World(name="first launch 2 % slower, warm after some 10", ramp=0.02)),
     Row(world=World(name="noise grows by 10 % a launch", growth=0.1)),
     Row(world=World(name="candidate 3 times noisier", candidate_noise=3.0)),

@@ -40,6 +40,8 @@ class World:
     drift, walk: slowdown per launch of a case, and SD of a random walk from launch to launch.
     ramp, ramp_launches: the first launch is this much slower, which decays exponentially over so many launches.
     fast_share, fast_by, stay: share of launches in a faster state, by how much, and the mean length of a stay in it.
+    machine_wide: the walk and the states go on from launch to launch of the whole run, whose cases take turns, and
+        not only of the case: `walk` and `stay` then count the launches of all cases.
     contamination: share of launches that are slowed by up to 16 %.
     order_effect: slowdown of the second launch of a pair.
     coin: whether the order within a pair is drawn for each; it alternates from a random start otherwise.
@@ -66,6 +68,7 @@ class World:
     fast_share: float = 0.0
     fast_by: float = 0.0
     stay: float | None = None
+    machine_wide: bool = False
     contamination: float = 0.0
     order_effect: float = 0.0
     coin: bool = False
@@ -142,11 +145,13 @@ def launches(world: World, rng: np.random.Generator, sds: Floats, levels: Floats
         scatter = autocorrelated(scatter, world.autocorrelation)
     logs = levels + sds[..., None] * factors * (1 + world.growth * times) * scatter
     logs += np.log1p(world.drift) * times + np.log1p(world.ramp) * np.exp(-times / world.ramp_launches)
+    sequences = (shape[0], shape[1] * shape[2]) if world.machine_wide else shape
     if world.walk:
-        logs += np.cumsum(rng.normal(0.0, world.walk, shape), axis=-1)
+        logs += _dealt(np.cumsum(rng.normal(0.0, world.walk, sequences), axis=-1), shape)
     if world.fast_share:
         stay = world.stay or 1 / (1 - world.fast_share)
-        logs += np.log1p(-world.fast_by) * states(rng, shape, world.fast_share, stay)
+        is_fast = states(rng, sequences, world.fast_share, stay)
+        logs += np.log1p(-world.fast_by) * _dealt(is_fast.astype(float), shape)
     if world.contamination:
         logs = contaminated(rng, logs, world.contamination)
     return logs if world.rounding is None else _rounded(rng, logs, world.rounding)
@@ -190,6 +195,14 @@ def _candidate_first(world: World, rng: np.random.Generator, shape: tuple[int, i
     if world.coin:
         return rng.uniform(size=shape) < 0.5
     return (rng.integers(0, 2, (*shape[:2], 1)) + np.arange(shape[2])) % 2 == 0
+
+
+def _dealt(values: Floats, shape: tuple[int, ...]) -> Floats:
+    """Values along the launches of a whole run, dealt to its cases, which take turns by pairs; else as they are."""
+    if values.shape == shape:
+        return values
+    runs, cases, count = shape
+    return values.reshape(runs, count // 2, cases, 2).swapaxes(1, 2).reshape(shape)
 
 
 def _rounded(rng: np.random.Generator, logs: Floats, sizes: tuple[float, float]) -> Floats:

@@ -121,6 +121,17 @@ def test_states_have_their_share_and_length(share: float, stay: float | None):
     assert left.sum() / fast[..., :-1].sum() == pytest.approx(1 / (stay or 1 / (1 - share)), rel=0.05)
 
 
+def test_what_is_machine_wide_goes_on_from_case_to_case():
+    taken = in_order(drawn(walk=0.001, machine_wide=True)).reshape(RUNS, 100, -1, 2)
+    of_the_run = taken.swapaxes(1, 2).reshape(RUNS, -1)  # all cases take turns by pairs
+    assert np.diff(of_the_run, axis=-1).std() == pytest.approx(0.001, rel=0.02)
+    assert np.diff(taken[..., 0], axis=-1).std() == pytest.approx(0.001 * 200**0.5, rel=0.05)
+    states = in_order(drawn(fast_share=0.5, fast_by=0.01, stay=6.0, machine_wide=True)) < -0.005
+    pairs = states.reshape(RUNS, 100, -1, 2)
+    assert (pairs[..., 0] != pairs[..., 1]).mean() == pytest.approx(1 / 6, rel=0.05)
+    assert (pairs[:, :, 1:, 0] != pairs[:, :, :-1, 0]).mean() == pytest.approx(1 / 2, rel=0.05)
+
+
 def test_a_noisier_candidate_is_noisier_alone():
     pairs = drawn(launch_sds=(0.01,), candidate_noise=3.0)
     assert (pairs.baseline.std(), pairs.candidate.std()) == pytest.approx((0.01, 0.03), rel=0.05)
