@@ -12,7 +12,7 @@ from benchmarks.verdicts.peers import PEERS
 from benchmarks.verdicts.plot import CHANGES, SDS, draw
 from benchmarks.verdicts.rows import CHANGE_ROWS, NOISE_ROWS, OURS, WORLD_ROWS
 from benchmarks.verdicts.rules import Interleaved, Rule, SingleShot, Stored
-from benchmarks.verdicts.score import Job, Share, of_decided, score, score_all
+from benchmarks.verdicts.score import BLOCK_CASES, Job, Share, of_decided, score, score_all
 from benchmarks.verdicts.tables import TABLES, Effort, change_table
 from benchmarks.verdicts.world import World
 from ssdbench.analysis.verdicts.contrast import holm
@@ -175,6 +175,12 @@ def test_equal_seeds_are_equal_scores_on_any_number_of_processes():
     assert done == [f"again: {job.rule.name}" for job in jobs]
     assert [found.runs for found in alone] == [25, 25]
     assert alone != score_all(jobs, SEED + 1)
+
+
+def test_every_block_has_launches_of_its_own():
+    world = World(name="again", cases=BLOCK_CASES, launch_sds=(0.01,))
+    one, two = (score(SingleShot(pairs=3), world, runs, SEED) for runs in (1, 2))
+    assert two != one + one
 
 
 def test_a_rule_of_its_own_can_be_scored():

@@ -148,6 +148,10 @@ def test_rounded_values_lie_on_steps_of_their_size():
     values = np.exp(taken)
     assert np.allclose(values / 0.005, np.round(values / 0.005))
     assert len(np.unique(np.round(values[0, 0] / 0.005))) > 5
+    # The value of a case lies anywhere between two steps: were it on one, no launch of a quiet case would differ.
+    quiet = np.exp(in_order(drawn(launch_sds=(0.0005,), rounding=(0.005, 0.005))))
+    varies = (quiet.max(axis=-1) > quiet.min(axis=-1)).mean()
+    assert 0.2 < varies < 0.8
     absolute = np.exp(in_order(drawn(launch_sds=(0.02,), rounding=(1e-4, 1e-2))))
     gaps = [np.diff(np.unique(np.round(case, 9))).min() for case in absolute.reshape(-1, absolute.shape[-1])]
     assert np.quantile(gaps, (0.02, 0.98)) == pytest.approx((1e-4, 1e-2), rel=0.5)
