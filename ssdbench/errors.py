@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     BAD_DATA = 7
     ENVIRONMENT = 8
     NOTHING_NEW = 9
+    CREPT = 10
     INTERRUPTED = 130
 
 
@@ -34,6 +35,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.BAD_DATA: "a data set or checkpoint is wrong",
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
     ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
+    ExitCode.CREPT: "creep, with `--fail-on-creep`",
     ExitCode.INTERRUPTED: "interrupted; `--resume` continues",
 }
 

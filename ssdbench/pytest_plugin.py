@@ -9,7 +9,8 @@ torch is imported here. Results, in the words of pytest (`report.outcome` has th
     error    the case crashed
     skipped  skipped with its reason, or known not to fit; undecided and named by --ssdbench-allow, with the sentence
 
-A last test fails where the baseline has cases that the suite lacks, or where every case was skipped.
+A last test fails where the baseline has cases that the suite lacks, or where every case was skipped. Creep away from
+the anchor and the last release is reported at the end; with --ssdbench-fail-on-creep a test fails by it.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ import pytest
 if TYPE_CHECKING:
     from ssdbench.schema.case import Case
     from ssdbench.schema.record import Record
-    from ssdbench.schema.verdict import CaseVerdict
+    from ssdbench.schema.verdict import CaseVerdict, Comparison
     from ssdbench.workflows.suite_gate import Gate
 
 UNDECIDED = ("inconclusive", "no_baseline", "stale", "incomparable")
 _SUITE = pytest.StashKey[Path]()
-_VERDICTS = pytest.StashKey[dict[str, "CaseVerdict"]]()
+_COMPARISON = pytest.StashKey["Comparison"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ssdbench-baseline", metavar="NAME", default="main", help="baseline to compare with")
     group.addoption(
         "--ssdbench-allow", metavar="LIST", default="", help=f"skip in place of fail, by commas: {', '.join(UNDECIDED)}"
+    )
+    group.addoption(
+        "--ssdbench-fail-on-creep",
+        action="store_true",
+        help="add a test that fails if a case is worse than the anchor or the last release by more than the margin",
     )
 
 
@@ -85,9 +91,24 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
     keys = {item.key for item in items}
     try:
-        session.stash[_VERDICTS] = items[0].gate.judge(keys, Quiet(_Lines(session.config)))
+        session.config.stash[_COMPARISON] = items[0].gate.judge(keys, Quiet(_Lines(session.config)))
     except SsdbenchError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Report creep, and the change of the whole suite."""
+    comparison = _comparison(config)
+    if comparison is None:
+        return
+    from ssdbench.report.creep import creep_texts
+    from ssdbench.report.suite_change import suite_text
+
+    texts = [*creep_texts(comparison), *([suite_text(comparison.suite)] if comparison.suite else [])]
+    if texts:
+        terminalreporter.section("ssdbench")
+    for text in texts:
+        terminalreporter.write_line(_literal(text))
 
 
 class SuiteFile(pytest.File):
@@ -110,6 +131,9 @@ class SuiteFile(pytest.File):
             yield item
         coverage: CoverageItem = CoverageItem.from_parent(self, name="coverage")
         yield coverage
+        if config.getoption("--ssdbench-fail-on-creep"):
+            creep: CreepItem = CreepItem.from_parent(self, name="creep")
+            yield creep
 
 
 class NotPassedError(Exception):
@@ -139,7 +163,7 @@ class CaseItem(_Judged):
     def setup(self) -> None:
         from ssdbench.report.outcome import Outcome, because, outcome
 
-        case = self.session.stash[_VERDICTS][self.key]
+        case = _verdicts(self.config)[self.key]
         found = outcome(case.verdict, _allowed(self.config))
         if found is Outcome.ERROR:
             raise NotPassedError(because(case))
@@ -150,7 +174,7 @@ class CaseItem(_Judged):
         from ssdbench.report.figures import figures
         from ssdbench.report.outcome import Outcome, because, outcome
 
-        case = self.session.stash[_VERDICTS][self.key]
+        case = _verdicts(self.config)[self.key]
         if outcome(case.verdict) is not Outcome.PASSED:
             lines = [f"{case.verdict.status.value}: {case.title}", because(case), *figures(case)]
             raise NotPassedError("\n".join(lines))
@@ -163,7 +187,7 @@ class CoverageItem(_Judged):
         from ssdbench.report.outcome import Outcome, because, outcome
         from ssdbench.schema.verdict import Status
 
-        judged = self.session.stash.get(_VERDICTS, {})
+        judged = _verdicts(self.config)
         if not judged:
             pytest.skip("no case was selected, so nothing was measured")
         vanished = [case for case in judged.values() if case.verdict.status is Status.VANISHED]
@@ -172,6 +196,20 @@ class CoverageItem(_Judged):
         measured = {item.key for item in self.session.items if isinstance(item, CaseItem)}
         if all(outcome(judged[key].verdict) is Outcome.SKIPPED for key in measured):
             raise NotPassedError("every case was skipped: nothing was judged")
+
+
+class CreepItem(_Judged):
+    """The test of creep away from older results."""
+
+    def runtest(self) -> None:
+        from ssdbench.report.creep import creep_text
+
+        comparison = _comparison(self.config)
+        if comparison is None:
+            pytest.skip("no case was selected, so nothing was measured")
+        crept = [creep for creep in comparison.creep if creep.worse]
+        if crept:
+            raise NotPassedError("\n".join(creep_text(creep, comparison.settings) for creep in crept))
 
 
 class _Lines:
@@ -206,6 +244,16 @@ def _literal(text: str) -> str:
     from ssdbench.schema.plain_text import visible, without_commands
 
     return without_commands(visible(text))
+
+
+def _verdicts(config: pytest.Config) -> dict[str, CaseVerdict]:
+    """The verdicts by case key, with those of cases that only the baseline has; empty where nothing was measured."""
+    comparison = _comparison(config)
+    return {} if comparison is None else {case.case_key: case for case in comparison.cases}
+
+
+def _comparison(config: pytest.Config) -> Comparison | None:
+    return config.stash.get(_COMPARISON, None)
 
 
 def _allowed(config: pytest.Config) -> set[str]:

@@ -1,6 +1,7 @@
 """The pytest plugin as a team meets it: pytest in a process of its own, torchrun below it, JUnit read back."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,24 @@ def a_stored_baseline(*cases: tuple[Case, float]) -> Baseline:
         assert record.measurement is not None
         records.append(replace(record, dataset=None, measurement=replace(record.measurement, started_at=now)))
     return replace(found, records=tuple(records))
+
+
+@pytest.mark.slow
+def test_creep_is_reported_and_fails_a_test_only_where_that_is_asked_for(run: Run, tmp_path: Path):
+    ours = next(case for case in planned(tmp_path / "tiny.toml") if case.batch_size_per_gpu == 1)
+    store = FileStore(tmp_path / "stored")
+    store.save_baseline(a_stored_baseline((ours, 0.2)))
+    older = a_stored_baseline((ours, 0.01))
+    store.save_anchor(replace(older, records=tuple(replace(r, id=f"older/{r.id}") for r in older.records)))
+    asked = ("--ssdbench-suite=tiny.toml", "--ssdbench-results=stored", "-k", "bs1- or creep", "-v")
+    reported = run(*asked)
+    assert reported.returncode == 0, reported.stdout
+    sentence = "creep: 1 of 1 case worse by more than 1% since 2026-01-05 (run run-1, the anchor of main)"
+    assert f"\n{sentence}" in reported.stdout
+    gated = run(*asked, "--ssdbench-fail-on-creep")
+    assert gated.returncode == 1
+    assert re.search(r"^FAILED tiny.toml::creep", gated.stdout, re.M)
+    assert gated.stdout.count(sentence) == 2
 
 
 @pytest.mark.slow

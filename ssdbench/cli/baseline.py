@@ -7,7 +7,6 @@ import typer
 
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.coverage import unfit_cases
-from ssdbench.cli.creep import print_creep
 from ssdbench.cli.help import DECIDING, OUTPUT, STORING, VerbApp, argument, option
 from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
 from ssdbench.cli.printing import Terminal, print_data, print_line
@@ -17,7 +16,9 @@ from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.report.acceptance_note import render_note
 from ssdbench.report.baselines import render_baseline, render_baselines, render_diff
+from ssdbench.report.creep import render_creep
 from ssdbench.report.terminal import render_comparison
+from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import pluralize
 from ssdbench.schema.times import utc_now
 from ssdbench.workflows import baselines
@@ -96,7 +97,7 @@ def accept(
                     console, f"{header.run_id} is already baseline {header.name}, with this reason: nothing changed"
                 )
                 continue
-            _show_change(console, change)
+            _show_change(console, change, measured.header.settings)
             changes.append(change)
         require_allowed(changes, drop_cases=drop_cases, allow_regression=allow_regression)
         notes = [
@@ -222,17 +223,18 @@ def forget(
         print_line(Terminal(), f"removed: {path}")
 
 
-def _show_change(console: Terminal, change: Change) -> None:
+def _show_change(console: Terminal, change: Change, settings: Settings) -> None:
     """Print what an acceptance changes: old, new, change, and the distance from older results."""
     if change.comparison:
         console.print(render_comparison(change.comparison, comparisons.exit_code(change.comparison), console.width))
     else:
         records = change.baseline.records
         console.print(render_baseline(change.baseline, comparisons.case_figures(records), unfit=unfit_cases(records)))
-    for creep in change.creep:
-        print_creep(console, creep)
-        if creep.gained:
-            print_line(console, f"better than the anchor: {', '.join(creep.gained)}; --reset-anchor keeps the gain")
+    for check in change.creep:
+        console.print(render_creep(check.creep, settings))
+        if check.creep.better:
+            better = ", ".join(check.creep.better)
+            print_line(console, f"better than the anchor: {better}; --reset-anchor keeps the gain")
 
 
 def _in_words(store: Store, key: str, name: str) -> str:

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.cli.bisect import bisect
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
-from ssdbench.cli.options import Budget, Json
+from ssdbench.cli.options import Budget, FailOnCreep, Json
 from ssdbench.cli.printing import print_json
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.run_ending import print_ending
@@ -39,7 +40,9 @@ Images = Annotated[list[str] | None, argument("Images; default: all of ci/contai
 
 @app.command()
 @takes_options
-def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> None:
+def compare(
+    options: PairOptions, old: Old, new: New, budget: Budget = None, fail_on_creep: FailOnCreep = False
+) -> None:
     """Measure two images in pairs on this machine, a launch of each, until the verdict rule has decided.
 
     A case that an image cannot run is recorded as a failure, and the others continue. Ctrl-C keeps what is measured;
@@ -52,7 +55,7 @@ def compare(options: PairOptions, old: Old, new: New, budget: Budget = None) -> 
     # Where an image is broken only its failures can be recorded: the other has nothing to be compared with.
     setup = suite.setup_in(broken) if broken is not None else suite.setup_in(candidate, baseline=baseline)
     setup = replace(setup, options=replace(setup.options, budget=budget))
-    raise typer.Exit(_measure(store, setup, options.store_words(store), deadline))
+    raise typer.Exit(_measure(store, setup, options.store_words(store), deadline, fail_on_creep=fail_on_creep))
 
 
 @app.command()
@@ -84,11 +87,15 @@ def run(
     raise typer.Exit(max(codes, default=ExitCode.OK))
 
 
-def _measure(store: Store, setup: RunSetup, store_words: str, deadline_seconds: float | None) -> ExitCode:
+def _measure(
+    store: Store, setup: RunSetup, store_words: str, deadline_seconds: float | None, *, fail_on_creep: bool = False
+) -> ExitCode:
     """Measure a run, and print what became of it."""
     measured = measure(store, setup, TerminalDisplay(store_words), deadline_seconds=deadline_seconds)
     print_ending(store, measured, store_words, is_judged=measured.comparison is not None)
-    return measured.exit_code
+    if measured.comparison is None:
+        return measured.exit_code
+    return exit_code(measured.comparison, fail_on_creep=fail_on_creep)
 
 
 @app.command()

@@ -53,6 +53,14 @@ Margin = Annotated[
 MaximumAge = Annotated[
     int | None, option("A baseline of this age in days is stale.", "--max-age", metavar="DAYS", panel=DECIDING)
 ]
+FailOnCreep = Annotated[
+    bool,
+    option(
+        "End with exit code 10 if a case is worse than the anchor or the last release by more than the margin.",
+        "--fail-on-creep",
+        panel=DECIDING,
+    ),
+]
 Budget = Annotated[
     str | None, option("Begin no launch after this time: 90s, 30m, 2h.", metavar="DURATION", panel=MEASURING)
 ]

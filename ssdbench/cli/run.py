@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.cli.compare import print_verdicts
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, option
-from ssdbench.cli.options import Budget
+from ssdbench.cli.options import Budget, FailOnCreep
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.run_ending import print_ending
@@ -74,6 +75,7 @@ def run(
     baseline: StoredBaseline = None,
     budget: Budget = None,
     compare: Compare = False,
+    fail_on_creep: FailOnCreep = False,
     id_file: IdFile = None,
     trust_run: TrustRun = False,
 ) -> None:
@@ -83,6 +85,8 @@ def run(
     4 a launch failed, else 0; with --compare, --decide and --until-decided as `ssdbench compare`.
     """
     store, deadline = options.store(), deadline_of(budget)
+    if fail_on_creep and not (compare or decide or until_decided or resume):
+        raise UsageError("--fail-on-creep is for runs that are judged: give --compare, --decide or --until-decided")
     trust = options.trust(everything=trust_run, baseline_python=baseline_python, baseline_checkout=baseline_checkout)
     if resume:
         if decide or until_decided:
@@ -109,17 +113,20 @@ def run(
         write(id_file, f"{begun.header.run_id}\n")
     measured = measuring.finish(begun, display, deadline_seconds=deadline)
     code = measured.exit_code
-    if compare and measured.comparison is None:
-        code = _judge(store, measured.run, baseline)
+    if measured.comparison is not None:
+        code = exit_code(measured.comparison, fail_on_creep=fail_on_creep)
+    elif compare:
+        code = _judge(store, measured.run, baseline, fail_on_creep=fail_on_creep)
     print_ending(store, measured, options.store_words(store), is_judged=compare or measured.comparison is not None)
     raise typer.Exit(code)
 
 
-def _judge(store: Store, run: Run, baseline: str | None) -> ExitCode:
+def _judge(store: Store, run: Run, baseline: str | None, *, fail_on_creep: bool) -> ExitCode:
     """Print the verdicts on the run that was just measured; returns their exit code."""
-    judgement = judge_run(store, run, baseline)
-    print_verdicts(store, judgement, judgement.comparison, run.header.settings)
-    return judgement.exit_code
+    comparison = judge_run(store, run, baseline).with_creep(store).comparison
+    code = exit_code(comparison, fail_on_creep=fail_on_creep)
+    print_verdicts(comparison, code)
+    return code
 
 
 def _baseline_arm(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,12 +80,14 @@ def verdict(
         say(f"{csv} has no column metric or direction: lower values are taken as better; --direction says otherwise")
     judged = judge_rows(rows, margin=margin, better=None if direction is None else BETTER[direction.value], mode=chosen)
     if as_json:
+        suite = None if judged.suite is None else asdict(judged.suite)
         order = {"order_effect": json.loads(codec.dump(judged.order_effect))} if judged.order_effect else {}
-        print_json(json.dumps({"cases": [_as_json(case, judged) for case in judged.verdicts], **order}))
+        found = [_as_json(case, judged) for case in judged.verdicts]
+        print_json(json.dumps({"cases": found, "suite": suite, **order}))
     else:
         cases = [_case(name, found, judged.unpaired) for name, found in judged.verdicts.items()]
         console = Terminal()
-        console.print(render_verdicts(cases, judged.mode, set(judged.directions.values())))
+        console.print(render_verdicts(cases, judged.mode, set(judged.directions.values()), judged.suite))
         if judged.order_effect and judged.order_effect.sentence:
             console.say("\norder within pairs: ", judged.order_effect.sentence)
     raise typer.Exit(judged.exit_code)

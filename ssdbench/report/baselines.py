@@ -19,11 +19,10 @@ from ssdbench.report.tables import (
     units,
     value_cell,
 )
-from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
+from ssdbench.schema.acceptance import Acceptance, AcceptedRegression
 from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
-_KEPT: Mapping[Against, str] = {"anchor": "the anchor", "release": "the last release"}
 _DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.SKIPPED: "dropped"}
 
 
@@ -70,30 +69,6 @@ def render_baselines(headers: Iterable[BaselineHeader]) -> RenderableType:
         accepted = Text.assemble(header.accepted_at[:10], "\n", (header.run_id, "dim"))
         table.add_row(header.hardware.key, header.name, accepted, Text(header.reason))
     return table
-
-
-def render_creep(
-    comparison: Comparison, kept: BaselineHeader, against: Against, worse: Sequence[str], allowed: int
-) -> RenderableType:
-    """How much a run has crept away from the anchor or the last release.
-
-    Args:
-        comparison: the run compared with the anchor or the release.
-        kept: the header of the anchor or the release.
-        against: which of the two it is.
-        worse: keys of the cases that are worse by more than the margin, without having been allowed.
-        allowed: how many other cases are worse but were allowed when a baseline was accepted.
-    """
-    margin = f"{100 * comparison.settings.margin:g}%"
-    since = f"since {kept.measured_at[:10]} (run {kept.run_id}, {_KEPT[against]})"
-    also = Text(f"; {pluralize(allowed, 'case')} more with an allowed regression" if allowed else "")
-    cases = [case for case in comparison.cases if case.case_key in worse]
-    if not cases:
-        return Text.assemble("\n", (f"no creep: no case is worse by more than {margin} {since}", "dim"), also)
-    headline = Text(
-        f"\nCREEP: {pluralize(len(cases), 'case')} worse by more than {margin} {since}", f"bold {GAP_STYLE}"
-    )
-    return Group(Text.assemble(headline, also), Text(), _changes(cases, against, "candidate", {}))
 
 
 def render_diff(comparison: Comparison, left: str, right: str) -> RenderableType:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssdbench.schema.plain_text import visible
-from ssdbench.schema.verdict import Metric
+from ssdbench.schema.verdict import Comparison, Metric
 
 _UNITS = {
     "images/s": "images_per_second",
@@ -31,6 +31,30 @@ def family(metric: Metric, kind: str, samples: Sequence[tuple[Mapping[str, str],
     unit = _UNITS[metric.unit]
     name = "_".join(part for part in ("ssdbench", kind, metric.name, unit) if part)
     return Family(name=name, unit=unit, help=f"{kind} {metric.description}".strip(), samples=samples)
+
+
+def whole_run_families(comparison: Comparison, labels: Mapping[str, str]) -> list[Family]:
+    """Gauges of all cases together: how many crept, and the change of the suite with its interval."""
+    crept = [({**labels, "against": creep.against}, float(len(creep.worse))) for creep in comparison.creep]
+    suite = comparison.suite
+    bounds = () if suite is None else (("", suite.worse_by), ("_low", suite.low), ("_high", suite.high))
+    return [
+        Family(
+            name="ssdbench_creep_cases",
+            unit="",
+            help="cases that are worse than the anchor or the last release by more than the margin",
+            samples=crept,
+        ),
+        *(
+            Family(
+                name=f"ssdbench_suite_worse{bound}_ratio",
+                unit="ratio",
+                help="median change over all cases, or a bound of its interval: more than 0 is worse",
+                samples=[(labels, value)],
+            )
+            for bound, value in bounds
+        ),
+    ]
 
 
 def exposition(families: Sequence[Family]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.creep import creep_texts
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.tables import Tone, status_word, tone_of
 from ssdbench.schema.report import AccuracyReport, SeedRow
@@ -57,6 +58,8 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
             if passed
             else "No values were compared.",
         )
+    if code is ExitCode.CREPT:
+        return _crept(comparison)
     seen = f"no regression in the {passed} judged" if passed else "no case could be judged"
     if code is ExitCode.CASE_FAILED:
         where = f"{counts[Status.FAILED]} {of_all} did not finish, first {comparison.cases[0].title}; {seen}"
@@ -93,6 +96,16 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
     alarm = f"The chance of any false alarm in this run is at most {100 * settings.alpha:g}%."
     sentence = "; ".join([f"{where}: {much}", *_of_memory(counts)])
     return Headline(tone="bad", word="Regressed", sentence=sentence, certainty=f"{interval}{alarm}")
+
+
+def _crept(comparison: Comparison) -> Headline:
+    texts = [text.partition(": ")[2] for text in creep_texts(comparison) if text.startswith("creep: ")]
+    return Headline(
+        tone="bad",
+        word="Creep",
+        sentence="; ".join(texts),
+        certainty="Each step was too small to be called; together they exceed the margin.",
+    )
 
 
 def _of_memory(counts: Mapping[Status, int]) -> list[str]:

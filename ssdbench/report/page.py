@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ssdbench import __version__
 from ssdbench.report.case_charts import fetch_chart, launches_chart, phases_chart, throttled_sides, trace_chart
 from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
+from ssdbench.report.creep import KEPT, capital, creep_text
 from ssdbench.report.curves import page_charts, seed_style
 from ssdbench.report.glossary import GLOSSARY, SEED_TERMS, STATUS_MEANINGS, TERMS
 from ssdbench.report.headline import accuracy_headline, headline
@@ -31,6 +32,7 @@ from ssdbench.report.numbers import (
 )
 from ssdbench.report.seed_charts import seeds_chart
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
+from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word, tone_of
 from ssdbench.report.trend_charts import change_style, sparkline, trend_chart
 from ssdbench.schema.history import HistoryPoint, Series
@@ -124,6 +126,10 @@ def _environment() -> Environment:
         "seed_cells": seed_cells,
         "seeds_chart": seeds_chart,
         "data_address": _data_address,
+        "capital": capital,
+        "creep_text": creep_text,
+        "kept": KEPT,
+        "suite_text": suite_text,
         "short_labels": short_labels,
         "series_value": _series_value,
     }

@@ -6,20 +6,22 @@ Every text of a record is escaped and shortened, so that no name can make a tabl
 from collections import Counter
 from collections.abc import Sequence
 
+from ssdbench.report.creep import capital, creep_text
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import values
 from ssdbench.report.glossary import GLOSSARY, unclear_meanings
 from ssdbench.report.headline import Headline, accuracy_headline, headline
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
+from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
 from ssdbench.schema.plain_text import shorten
 from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
 from ssdbench.schema.text import pluralize
-from ssdbench.schema.verdict import CaseVerdict, Difference, OrderEffect, Status
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference, OrderEffect, Status
 
 MOST_LINES = 60
-_CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 13, 15, 10, 10, 6, 3, 160
+_CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 10, 15, 6, 7, 6, 3, 160
 _QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
 
 
@@ -34,7 +36,9 @@ def render_markdown(report: Report) -> str:
         *_builds(report.builds),
     ]
     lines += [
+        *([f"Suite: {_safe(suite_text(comparison.suite), 400)}.", ""] if comparison.suite else []),
         *_cases(comparison.cases),
+        *_creep(comparison),
         *_explained(report.cases),
         *_order(comparison.order_effect),
         *_differences(comparison.differences),
@@ -111,6 +115,14 @@ def _row(case: CaseVerdict) -> str:
         *values(case),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _creep(comparison: Comparison) -> list[str]:
+    lines = []
+    for creep in comparison.creep:
+        text = f"{_safe(capital(creep_text(creep, comparison.settings)), 400)}."
+        lines += [f"**{text}**" if creep.worse else text, ""]
+    return lines
 
 
 def _explained(cases: Sequence[CaseReport]) -> list[str]:

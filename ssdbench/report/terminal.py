@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.creep import render_creep
 from ssdbench.report.glossary import GLOSSARY, unclear_meanings
 from ssdbench.report.headline import headline
 from ssdbench.report.outcome import because
+from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import (
     TONE_STYLES,
     case_cell,
@@ -36,7 +38,9 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     """The sentence, the table and the reasons; `width` is in columns."""
     wide = width >= WIDE
     cases = comparison.cases
-    parts: list[RenderableType] = [_answer(comparison, code), _context(comparison), Text(), _table(cases, wide)]
+    parts: list[RenderableType] = [_answer(comparison, code)]
+    parts += [Text(f"Suite: {suite_text(comparison.suite)}.")] if comparison.suite else []
+    parts += [_context(comparison), Text(), _table(cases, wide)]
     parts += [Text(), units(case.verdict.metric for case in cases)] if cases else []
     meanings = unclear_meanings(case.verdict.status for case in cases)
     parts += [_meanings(meanings)] if meanings else []
@@ -47,6 +51,7 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
         parts += [Text(), Text.assemble(("order within pairs: ", "yellow"), comparison.order_effect.sentence)]
     if comparison.differences:
         parts += [Text(), difference_table(comparison.differences)]
+    parts += [render_creep(creep, comparison.settings) for creep in comparison.creep]
     return Group(*parts)
 
 

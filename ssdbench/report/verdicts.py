@@ -8,16 +8,20 @@ from rich.text import Text
 
 from ssdbench.report.numbers import change_text, interval_text, rounded, significant_digits, spread
 from ssdbench.report.outcome import because
+from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import new_table, status_style
+from ssdbench.schema.suite_change import SuiteChange
 from ssdbench.schema.verdict import CaseVerdict, Direction, Mode, Status
 
 _WORST_FIRST = (Status.REGRESSED, Status.INCONCLUSIVE, Status.UNCHANGED, Status.IMPROVED)
 
 
-def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode, directions: Collection[Direction]) -> RenderableType:
+def render_verdicts(
+    cases: Sequence[CaseVerdict], mode: Mode, directions: Collection[Direction], suite: SuiteChange | None = None
+) -> RenderableType:
     """The sentence, the table, and a sentence for each case that is not unchanged or has a note.
 
-    `directions` are those of the values.
+    `directions` are those of the values; `suite` is the change of all cases together.
     """
     better = f"{next(iter(directions)).word} is better" if len(directions) == 1 else "better as each metric says"
     counts = Counter(case.verdict.status for case in cases)
@@ -31,7 +35,7 @@ def render_verdicts(cases: Sequence[CaseVerdict], mode: Mode, directions: Collec
     table.columns[-1].justify = "left"
     for case in ordered:
         table.add_row(*_cells(case))
-    parts: list[RenderableType] = [head, Text(), table]
+    parts: list[RenderableType] = [head, *([Text(f"Suite: {suite_text(suite)}.")] if suite else []), Text(), table]
     reasons = [case for case in ordered if case.verdict.status is not Status.UNCHANGED or case.notes]
     for case in reasons:
         parts += [Text(), Text.assemble((case.title, "bold"), f": {because(case)}")]

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ssdbench.schema.acceptance import Acceptance
+from ssdbench.schema.acceptance import Acceptance, Against
 from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Dataset, Record, RunOptions
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.suite_change import SuiteChange
 
 
 class Direction(str, Enum):
@@ -221,12 +222,33 @@ class MetricChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Creep:
+    """How far a run is from older results of a baseline: its anchor, or its last release.
+
+    `baseline` is the name of the baseline, `run_id` and `measured_at` those of the older results. Of `compared_cases`
+    that both have, `worse` are worse by more than the margin (worst first, each with the older value as its baseline);
+    `allowed_cases` more are worse as well, but were accepted so. `better` are the titles of those that are better.
+    """
+
+    against: Against
+    baseline: str
+    run_id: str
+    measured_at: str
+    compared_cases: int
+    worse: tuple[CaseVerdict, ...] = ()
+    allowed_cases: int = 0
+    better: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All cases of a run against a baseline (or against another run), worst first.
 
     `baseline` is a baseline's name or a run id; `baseline_run_id` is the run it was accepted from, None where there
     is no baseline for this hardware. `differences` lists what else changed between the two sides, `ungated` the metrics
-    on which no verdict rests, where they were asked for. `order_effect` is that of all pairs of the run.
+    on which no verdict rests, where they were asked for. `order_effect` is that of all pairs of the run. `creep` has
+    the distance from older results, where there are any; `suite` the change of all cases together, where both builds
+    were measured in one session.
     """
 
     schema_version: int
@@ -239,6 +261,8 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
     ungated: tuple[MetricChange, ...] = ()
     order_effect: OrderEffect | None = None
+    creep: tuple[Creep, ...] = ()
+    suite: SuiteChange | None = None
 
 
 OWN_BASELINE_ARM = "the interleaved baseline"

@@ -22,7 +22,7 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.schema.acceptance import AcceptedRegression
 from ssdbench.schema.record import Run
 from ssdbench.schema.verdict import Baseline, Comparison
-from ssdbench.workflows.creep import Creep, anchor_creep, release_creep
+from ssdbench.workflows.creep import CreepCheck, anchor_creep, release_creep
 from ssdbench.workflows.deciding import is_unfinished
 
 
@@ -38,7 +38,7 @@ class Change:
     replaced: Baseline | None
     anchor: Baseline | None
     comparison: Comparison | None
-    creep: tuple[Creep, ...]
+    creep: tuple[CreepCheck, ...]
     lowered: tuple[AcceptedRegression, ...]
     dropped: tuple[str, ...]
     expected: Mapping[Place, str | None]

@@ -11,6 +11,7 @@ from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline, Comparison
+from ssdbench.workflows.creep import find_creep
 from ssdbench.workflows.display import Say
 
 
@@ -29,6 +30,15 @@ class Judgement:
     def exit_code(self) -> ExitCode:
         """The exit code for these verdicts; `analysis.verdicts.compare` has the order of precedence."""
         return comparisons.exit_code(self.comparison)
+
+    def with_creep(self, store: Store) -> "Judgement":
+        """The same, with the distance of the run from older results of the baseline.
+
+        Raises:
+            StoreError: those results cannot be read.
+        """
+        creep = find_creep(store, last_attempts(self.run), self.reference, self.comparison.settings)
+        return replace(self, comparison=replace(self.comparison, creep=creep))
 
     def with_ungated(self) -> Comparison:
         """The comparison, with the metrics that are not gated as well."""

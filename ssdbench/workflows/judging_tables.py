@@ -7,10 +7,12 @@ from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.order import order_effect
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
+from ssdbench.analysis.verdicts.suite_change import suite_change
 from ssdbench.errors import ExitCode
 from ssdbench.harness.readers import launch_csv
 from ssdbench.harness.readers.launch_metrics import metrics_of_cases
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.suite_change import SuiteChange
 from ssdbench.schema.verdict import Direction, Metric, Mode, OrderEffect, Status, Verdict
 
 
@@ -19,12 +21,14 @@ class TableJudgement:
     """The verdict on each case, which of its values are better, and how many of its launches lack a partner.
 
     `order_effect` is that of all pairs, None where their order is not known.
+    `suite` is the change of all cases together, None where there are too few, or the sessions are stored ones.
     """
 
     verdicts: dict[str, Verdict]
     directions: dict[str, Direction]
     mode: Mode
     unpaired: dict[str, int]
+    suite: SuiteChange | None = None
     order_effect: OrderEffect | None = None
 
     @property
@@ -52,10 +56,12 @@ def judge_rows(
     """
     metrics = metrics_of_cases(rows, better)
     chosen, settings = mode or launch_csv.detect_mode(rows), Settings(margin=margin)
+    verdicts = _judged(rows, metrics, chosen, settings)
     return TableJudgement(
-        verdicts=_judged(rows, metrics, chosen, settings),
+        verdicts=verdicts,
         directions={case: metric.direction for case, metric in metrics.items()},
         mode=chosen,
+        suite=suite_change([(metrics[case], verdict) for case, verdict in verdicts.items()], settings),
         unpaired=launch_csv.count_unpaired(rows) if chosen is Mode.INTERLEAVED else {},
         order_effect=None
         if chosen is Mode.STORED

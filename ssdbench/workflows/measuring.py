@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssdbench.errors import ExitCode, StoreUnreachableError
+from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
 from ssdbench.harness import run_setup
 from ssdbench.harness.cache import KEPT_DAYS, clean_work, work_folder
 from ssdbench.harness.datasets import PreparedData
@@ -20,7 +20,7 @@ from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches
 from ssdbench.workflows.display import Display, Quiet
-from ssdbench.workflows.judging import judge_run
+from ssdbench.workflows.judging import Judgement, judge_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +164,18 @@ def finish(begun: BegunRun, display: Display, *, deadline_seconds: float | None 
         measure_launches(loop, store, header, deadline_seconds)
     comparison, code = None, ExitCode.OK
     if is_judged_at_its_end(header):
-        judgement = judge_run(store, loop.run)
+        judgement = _with_creep(store, judge_run(store, loop.run), display)
         comparison, code = judgement.comparison, judgement.exit_code
         display.judged(comparison, code)
     elif any(record.failure for record in loop.records):
         code = ExitCode.CASE_FAILED
     return MeasuredRun(run=loop.run, comparison=comparison, exit_code=code)
+
+
+def _with_creep(store: Store, judgement: Judgement, display: Display) -> Judgement:
+    # A verdict that took hours to measure is shown, also where older results cannot be read.
+    try:
+        return judgement.with_creep(store)
+    except StoreError as error:
+        display.message(f"creep was not looked for: {error}")
+        return judgement

@@ -88,12 +88,26 @@ class _ReadOnce(Store):
     def __init__(self, archive: Archive) -> None:
         super().__init__(archive)
         self._found: dict[tuple[str, str], Baseline | Run | None] = {}
+        self._baselines: dict[tuple[str, str], Baseline] = {}
+        self._anchors: dict[tuple[str, str], Baseline | None] = {}
 
     def find_reference(self, hardware_key: str, name: str) -> Baseline | Run | None:
         """Like `Store.find_reference`, but reads each reference once."""
         if (hardware_key, name) not in self._found:
             self._found[hardware_key, name] = super().find_reference(hardware_key, name)
         return self._found[hardware_key, name]
+
+    def load_baseline(self, hardware_key: str, name: str) -> Baseline:
+        """Like `Store.load_baseline`, but reads each baseline once."""
+        if (hardware_key, name) not in self._baselines:
+            self._baselines[hardware_key, name] = super().load_baseline(hardware_key, name)
+        return self._baselines[hardware_key, name]
+
+    def load_anchor(self, hardware_key: str, name: str) -> Baseline | None:
+        """Like `Store.load_anchor`, but reads each anchor once."""
+        if (hardware_key, name) not in self._anchors:
+            self._anchors[hardware_key, name] = super().load_anchor(hardware_key, name)
+        return self._anchors[hardware_key, name]
 
 
 def _history(store: Store, run: Run, say: Say) -> History:
@@ -111,7 +125,7 @@ def _history(store: Store, run: Run, say: Say) -> History:
 def _report_of(
     store: Store, run: Run, baseline: str | None, settings: Settings, history: History, *, detailed: bool = True
 ) -> Report:
-    judgement = judge_run(store, run, baseline, settings)
+    judgement = judge_run(store, run, baseline, settings).with_creep(store)
     baseline_arm, candidate = split_arms(run)
     is_interleaved = run.header.baseline_arm is not None and baseline is None
     reference = baseline_arm if is_interleaved else judgement.reference

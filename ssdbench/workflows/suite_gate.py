@@ -9,7 +9,7 @@ from ssdbench.harness.stores.opening import open_store, results_folder
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite
 from ssdbench.schema.case import PlannedCase
-from ssdbench.schema.verdict import CaseVerdict
+from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.display import Display, Say
 from ssdbench.workflows.judging import judge_run
 from ssdbench.workflows.measuring import begin, finish, setup_suite
@@ -28,8 +28,8 @@ class Gate:
         """All cases of the plan, those that are skipped too."""
         return self.setup.plan.cases
 
-    def judge(self, keys: Collection[str], display: Display) -> dict[str, CaseVerdict]:
-        """Measure these cases, store the run, and compare it; by case key, with cases that only the baseline has.
+    def judge(self, keys: Collection[str], display: Display) -> Comparison:
+        """Measure these cases, store the run, and compare it, also with older results of the baseline.
 
         Where every one of these cases is skipped nothing is measured, and the run is stored without launches.
 
@@ -39,8 +39,8 @@ class Gate:
         plan = self.setup.plan
         plan = replace(plan, order=tuple(slot for slot in plan.order if slot.case_key in keys))
         begun = begin(self.store, replace(self.setup, plan=plan), display, may_be_empty=True)
-        comparison = judge_run(self.store, finish(begun, display).run, self.baseline).comparison
-        return {case.case_key: case for case in comparison.cases}
+        judgement = judge_run(self.store, finish(begun, display).run, self.baseline)
+        return judgement.with_creep(self.store).comparison
 
 
 def suite_path(name: str) -> Path:

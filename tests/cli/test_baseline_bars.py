@@ -93,7 +93,7 @@ def test_creep_within_the_margin_of_every_release_is_noticed_against_the_anchor(
     creep(tmp_path, 0.1, 0.1008, 0.1016, 0.1018)
     compared = ssdbench("compare", "release-2", "--results", tmp_path)
     assert compared.code == 0
-    assert "CREEP: 1 case worse by more than 1% since 2026-01-05 (run first-night-" in compared.words
+    assert "CREEP: 1 of 1 case worse by more than 1% since 2026-01-05 (run first-night-" in compared.words
     outcome = accept(tmp_path, "release-2")
     assert outcome.code == 2
     assert "(-1.6% against the anchor)" in outcome.err
@@ -129,8 +129,14 @@ def test_creep_after_a_gain_is_noticed_against_the_last_release(tmp_path: Path):
     assert the_baseline(tmp_path, "main.release").header.run_id == "release-1"
     assert accept(tmp_path, "release-2").code == 0
     compared = ssdbench("compare", "release-3", "--results", tmp_path)
-    assert "CREEP: 1 case worse by more than 1% since 2026-01-05 (run release-1, the last release)" in compared.words
-    assert "no creep: no case is worse by more than 1% since 2026-01-05 (run release-0, the anchor)" in compared.words
+    assert (
+        "CREEP: 1 of 1 case worse by more than 1% since 2026-01-05 (run release-1, the last release of main)"
+        in compared.words
+    )
+    assert (
+        "no creep: no case is worse by more than 1% since 2026-01-05 (run release-0, the anchor of main)"
+        in compared.words
+    )
     outcome = accept(tmp_path, "release-3")
     assert outcome.code == 2
     assert "(-1.7% against the release)" in outcome.err

@@ -1,5 +1,6 @@
 import csv
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +241,24 @@ def test_the_answer_is_json_whatever_the_values(tmp_path: Path, mode: str):
 
 def test_a_margin_that_is_no_fraction_is_refused(tmp_path: Path):
     assert ssdbench("verdict", "--csv", write(tmp_path / "n.csv", some_launches()), "--margin", "2").code == 2
+
+
+def test_the_whole_suite_has_a_line_and_a_key(tmp_path: Path):
+    draw = random.Random(5)
+    rows = [
+        f"case-{case},{arm},{launch},{draw.gauss(1.0, 0.001) * (1.003 if arm == 'candidate' else 1.0)!r}"
+        for case in range(40)
+        for arm in ("baseline", "candidate")
+        for launch in range(5)
+    ]
+    file = tmp_path / "launches.csv"
+    file.write_text("\n".join(["case,arm,launch,value", *rows]) + "\n")
+    shown = ssdbench("verdict", "--csv", file)
+    assert "Suite: over 40 cases the median change is 0.3" in shown.words
+    assert "the suite as a whole got worse." in shown.words
+    suite = json.loads(ssdbench("verdict", "--csv", file, "--json").out)["suite"]
+    assert suite["low"] < 0.003 < suite["high"]
+    assert (suite["cases"], suite["confidence"]) == (40, 0.999)
+    file.write_text("\n".join(["case,arm,launch,value", *rows[:50]]) + "\n")
+    assert "Suite" not in ssdbench("verdict", "--csv", file).out
+    assert json.loads(ssdbench("verdict", "--csv", file, "--json").out)["suite"] is None

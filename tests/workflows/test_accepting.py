@@ -53,6 +53,6 @@ def test_creep_is_data_for_whoever_shows_it(store: FileStore) -> None:
     run = a_run((A, (0.1016, 0.1016, 0.1016)), run_id="run-3")
     baseline = store.load_baseline(HARDWARE.key, "main")
     (creep,) = find_creep(store, run, baseline, run.header.settings)
-    assert (creep.against, creep.kept.run_id) == ("anchor", "run-1")
-    assert [found.case_key for found in creep.lowered] == [A.key]
-    assert find_creep(store, run, None, run.header.settings) == []
+    assert (creep.against, creep.run_id, creep.compared_cases) == ("anchor", "run-1", 1)
+    assert [found.case_key for found in creep.worse] == [A.key]
+    assert find_creep(store, run, None, run.header.settings) == ()

@@ -17,9 +17,9 @@ def test_only_the_selected_cases_are_measured_and_each_has_its_verdict(store: Fi
     suite.write_text(text.replace("launches = 2", "launches = 1"))
     gate = open_gate(suite, suite.parent / "results", "main", nothing)
     first, second = (planned.case.key for planned in gate.cases)
-    verdicts = gate.judge({second}, Quiet())
+    comparison = gate.judge({second}, Quiet())
     assert {record.case.key for record in store.load("latest").records} == {second}
-    statuses = {key: case.verdict.status for key, case in verdicts.items()}
+    statuses = {case.case_key: case.verdict.status for case in comparison.cases}
     assert statuses[second] is Status.NO_BASELINE
     assert statuses[first] is Status.NOT_RUN
 
@@ -27,6 +27,6 @@ def test_only_the_selected_cases_are_measured_and_each_has_its_verdict(store: Fi
 def test_a_suite_of_which_all_is_skipped_is_stored_and_judged_as_skipped(store: FileStore, suite: Path) -> None:
     suite.write_text(suite.read_text().replace('workload = "pace"', 'workload = "pace"\nworld_size = 4096'))
     gate = open_gate(suite, suite.parent / "results", "main", nothing)
-    verdicts = gate.judge({planned.case.key for planned in gate.cases}, Quiet())
-    assert {case.verdict.status for case in verdicts.values()} == {Status.SKIPPED}
+    comparison = gate.judge({planned.case.key for planned in gate.cases}, Quiet())
+    assert {case.verdict.status for case in comparison.cases} == {Status.SKIPPED}
     assert store.load("latest").records == ()

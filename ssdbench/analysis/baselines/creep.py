@@ -27,7 +27,16 @@ from ssdbench.schema.launch_rules import group_by_case
 from ssdbench.schema.record import Record
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import shorten_list
-from ssdbench.schema.verdict import METRICS, Baseline, CaseVerdict, Comparison, Direction, Status
+from ssdbench.schema.verdict import (
+    METRICS,
+    Baseline,
+    BaselineHeader,
+    CaseVerdict,
+    Comparison,
+    Creep,
+    Direction,
+    Status,
+)
 
 # Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
 _NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}
@@ -54,6 +63,36 @@ def find_regressions(comparison: Comparison, against: Against) -> tuple[Accepted
         for case in comparison.cases
         if case.verdict.status is Status.REGRESSED
         or (case.verdict.status not in _NO_WORSE and _log_loss(case) > margin)
+    )
+
+
+def creep_of(
+    comparison: Comparison,
+    kept: BaselineHeader,
+    against: Against,
+    worse: Sequence[AcceptedRegression],
+    lowered: Sequence[AcceptedRegression],
+) -> Creep:
+    """The creep of a run away from older results.
+
+    Args:
+        comparison: the run compared with the older results.
+        kept: the header of those results.
+        against: which of the two they are.
+        worse: all cases that got worse (`find_regressions`).
+        lowered: those of them that were not accepted so (`not_yet_accepted`).
+    """
+    keys = {item.case_key for item in lowered}
+    crept = [case for case in comparison.cases if case.case_key in keys]
+    return Creep(
+        against=against,
+        baseline=kept.name.removesuffix(_RELEASE),
+        run_id=kept.run_id,
+        measured_at=kept.measured_at,
+        compared_cases=sum(case.verdict.mode is not None for case in comparison.cases),
+        worse=tuple(sorted(crept, key=_log_loss, reverse=True)),
+        allowed_cases=len(worse) - len(lowered),
+        better=tuple(improved_cases(comparison)) if against == "anchor" else (),
     )
 
 

@@ -12,6 +12,7 @@ Exit codes, the first that applies (`exit_code`):
 
     3  regressed     at least one case is worse, or no longer fits into the GPU's memory: known whatever is missing
     4  failed        at least one case failed
+   10  crept         where that is asked for: a case is worse by more than the margin than the anchor or last release
     6  not covered   a case is planned and not run, has no baseline, a stale or an incomparable one, is in the baseline
                      and no longer planned, or is skipped although the baseline has it; or no case at all was judged
     5  inconclusive  every case was measured and compared, and for at least one the data support no verdict
@@ -34,6 +35,7 @@ from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
 from ssdbench.analysis.verdicts.order import with_order_effect
 from ssdbench.analysis.verdicts.stored import judge_stored
+from ssdbench.analysis.verdicts.suite_change import suite_change
 from ssdbench.analysis.verdicts.wording import pairs, trimmed_mean
 from ssdbench.errors import ExitCode
 from ssdbench.schema import SCHEMA_VERSION
@@ -152,6 +154,7 @@ def _compare(
         settings=settings,
         cases=tuple(sorted((verdict for verdict in verdicts if verdict), key=_badness)),
         differences=differences(reference, run) if reference else (),
+        suite=suite_change([(METRICS[verdict.metric], verdict) for verdict in judged.values()], settings),
     )
 
 
@@ -163,7 +166,7 @@ def _why(case: Sides, settings: Settings) -> str:
     return why(there, here, settings.trim)
 
 
-def exit_code(comparison: Comparison) -> ExitCode:
+def exit_code(comparison: Comparison, *, fail_on_creep: bool = False) -> ExitCode:
     """The exit code; the order of precedence is at the top of this file."""
     statuses = {case.verdict.status for case in comparison.cases}
     lost = any(case.verdict.status is Status.SKIPPED and case.verdict.baseline_launches for case in comparison.cases)
@@ -171,6 +174,8 @@ def exit_code(comparison: Comparison) -> ExitCode:
         return ExitCode.REGRESSED
     if Status.FAILED in statuses:
         return ExitCode.CASE_FAILED
+    if fail_on_creep and any(creep.worse for creep in comparison.creep):
+        return ExitCode.CREPT
     if statuses & _NOT_COVERED or lost:
         return ExitCode.NOT_COVERED
     if Status.INCONCLUSIVE in statuses:

@@ -1,13 +1,16 @@
 """Workflow commands for GitHub Actions: annotations of the run, worst first.
 
 GitHub shows at most ten errors and ten warnings for a step: the tenth of each says how many more there are. Cases that
-regressed, failed or no longer fit are errors; those that are inconclusive or not covered are warnings.
+regressed, failed or no longer fit are errors; those that are inconclusive or not covered are warnings. Creep is a
+warning, and an error where the exit code is that of creep.
 """
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.creep import creep_text
 from ssdbench.report.escape import github_data, github_property
 from ssdbench.report.headline import headline
 from ssdbench.report.outcome import Outcome, because, outcome
+from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
 from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Status
 
@@ -18,14 +21,25 @@ _ERRORS = (Status.REGRESSED, Status.NO_LONGER_FITS, Status.FAILED)
 def render(comparison: Comparison, code: ExitCode) -> str:
     """One command for each line, the headline first."""
     blamed = [case for case in comparison.cases if outcome(case.verdict) in (Outcome.FAILED, Outcome.ERROR)]
-    errors = [case for case in blamed if case.verdict.status in _ERRORS]
-    warnings = [case for case in blamed if case.verdict.status not in _ERRORS]
+    errors = [(_title(case), because(case)) for case in blamed if case.verdict.status in _ERRORS]
+    warnings = [(_title(case), because(case)) for case in blamed if case.verdict.status not in _ERRORS]
+    crept = [
+        ("creep", creep_text(creep, comparison.settings).removeprefix("creep: "))
+        for creep in comparison.creep
+        if creep.worse
+    ]
+    if code is ExitCode.CREPT:
+        errors = [*crept, *errors]
+    else:
+        warnings = [*crept, *warnings]
     lines = [_command("notice", "ssdbench", headline(comparison, code).text)]
-    for kind, cases in (("error", errors), ("warning", warnings)):
-        shown = cases if len(cases) <= MOST else cases[: MOST - 1]
-        lines += [_command(kind, _title(case), because(case)) for case in shown]
-        if len(shown) < len(cases):
-            lines.append(_command(kind, "ssdbench", f"and {len(cases) - len(shown)} more, see the job's log"))
+    if comparison.suite:
+        lines.append(_command("notice", "the whole suite", suite_text(comparison.suite)))
+    for kind, found in (("error", errors), ("warning", warnings)):
+        shown = found if len(found) <= MOST else found[: MOST - 1]
+        lines += [_command(kind, title, message) for title, message in shown]
+        if len(shown) < len(found):
+            lines.append(_command(kind, "ssdbench", f"and {len(found) - len(shown)} more, see the job's log"))
     return "\n".join(lines) + "\n"
 
 

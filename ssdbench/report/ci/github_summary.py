@@ -4,10 +4,12 @@ GitHub refuses summaries above 1 MiB, so the table has the worst 200 cases and s
 """
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.creep import creep_markdown
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import change, values
 from ssdbench.report.headline import headline
 from ssdbench.report.outcome import because
+from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
 from ssdbench.schema.verdict import CaseVerdict, Comparison
 
@@ -19,12 +21,16 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     cases = comparison.cases
     answer = headline(comparison, code)
     lines = [f"## {markdown(answer.short)}", "", markdown(answer.certainty), ""]
+    if comparison.suite:
+        lines += [f"Suite: {markdown(suite_text(comparison.suite))}.", ""]
     lines.append(markdown(f"run {comparison.run_id} against {comparison.baseline}, on {comparison.hardware_key}"))
     if cases:
         lines += ["", "| verdict | case | baseline | candidate | change | because |", "|---|---|---:|---:|---:|---|"]
         lines += map(_row, cases[:MOST])
     if len(cases) > MOST:
         lines += ["", f"{len(cases) - MOST} more cases, none of them worse."]
+    for creep in comparison.creep:
+        lines += ["", *creep_markdown(creep, comparison.settings, MOST)]
     if comparison.differences:
         lines += ["", "| what else changed | baseline | candidate |", "|---|---|---|"]
         for item in comparison.differences:

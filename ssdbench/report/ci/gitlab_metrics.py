@@ -7,7 +7,7 @@ The case is the only label: one that changes from run to run would make every me
 import re
 
 from ssdbench.errors import ExitCode
-from ssdbench.report.exposition import Family, exposition, family
+from ssdbench.report.exposition import Family, exposition, family, whole_run_families
 from ssdbench.report.outcome import Outcome, outcome
 from ssdbench.schema.verdict import METRICS, Comparison
 
@@ -15,7 +15,7 @@ _SHELL = re.compile(r"[^A-Za-z0-9._=,:/+-]")
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
-    """Gauges with the label `case`: the gated metric of each case, and whether it passed."""
+    """Gauges with the label `case`: the gated metric of each case, and whether it passed; then those of all cases."""
     cases = [(_SHELL.sub("_", case.case_key), case.verdict) for case in comparison.cases]
     families = [
         family(
@@ -35,5 +35,6 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     families += [
         Family(name="ssdbench_passed", unit="", help=meaning, samples=passed),
         Family(name="ssdbench_exit_code", unit="", help="exit code of the comparison", samples=exit_code),
+        *whole_run_families(comparison, {}),
     ]
     return exposition(families)

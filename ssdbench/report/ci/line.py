@@ -1,7 +1,9 @@
-"""One line, for a chat message."""
+"""One line, for a chat message: the result, creep where there is any, and a change of the suite where it is shown."""
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.creep import creep_text
 from ssdbench.report.headline import headline
+from ssdbench.report.suite_change import suite_text
 from ssdbench.schema.plain_text import one_line
 from ssdbench.schema.verdict import Comparison
 
@@ -9,4 +11,10 @@ from ssdbench.schema.verdict import Comparison
 def render(comparison: Comparison, code: ExitCode) -> str:
     """The result, the run and the machine."""
     answer = headline(comparison, code).short
-    return one_line(f"ssdbench: {answer} (run {comparison.run_id}, {comparison.hardware_key})") + "\n"
+    more = []
+    if code is not ExitCode.CREPT:  # it is the result
+        more += [creep_text(creep, comparison.settings) for creep in comparison.creep if creep.worse]
+    if comparison.suite and comparison.suite.is_shown:
+        more.append(suite_text(comparison.suite))
+    said = "; ".join([answer, *more])
+    return one_line(f"ssdbench: {said} (run {comparison.run_id}, {comparison.hardware_key})") + "\n"

@@ -1,9 +1,9 @@
-"""A comparison as OpenMetrics text, for Prometheus: values, changes and verdicts of all cases."""
+"""A comparison as OpenMetrics text, for Prometheus: values, changes and verdicts of all cases, creep, the suite."""
 
 from collections.abc import Callable
 
 from ssdbench.errors import ExitCode
-from ssdbench.report.exposition import Family, exposition, family
+from ssdbench.report.exposition import Family, exposition, family, whole_run_families
 from ssdbench.report.outcome import Outcome, outcome
 from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Verdict
 
@@ -45,6 +45,18 @@ def render(comparison: Comparison, code: ExitCode) -> str:
             unit="",
             help="exit code of the comparison",
             samples=[(shared, float(code))],
+        ),
+        *whole_run_families(comparison, shared),
+        Family(
+            name="ssdbench_creep_change_ratio",
+            unit="ratio",
+            help="change since the anchor or the last release of each case that is worse by more than the margin",
+            samples=[
+                (labels(case, against=creep.against), case.verdict.change)
+                for creep in comparison.creep
+                for case in creep.worse
+                if case.verdict.change is not None
+            ],
         ),
     ]
     return exposition(families)
