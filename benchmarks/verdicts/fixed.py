@@ -1,72 +1,28 @@
-"""The rule `fixed` of `ssdbench.analysis.verdicts.interleaved` on arrays: one row per case of any run.
-
-Every formula is that of `contrast`, `sample_size` and `interleaved`, where they are explained.
-"""
+"""The rule `fixed` of `ssdbench.analysis.verdicts` on arrays; `contrast` and `sample_size` there have the formulas."""
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
-from benchmarks.verdicts.decided import Answer, Decided
+from benchmarks.verdicts.decided import Decided
 from benchmarks.verdicts.noise import Floats
-from benchmarks.verdicts.world import Drawn, Flags
+from benchmarks.verdicts.stages import Confirmed, Contrasts, Counts, Measured, Stage, p_towards, varies
+from benchmarks.verdicts.world import Drawn
 from ssdbench.schema.settings import Settings
-
-Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contrasts:
-    """`contrast.Contrast` of every row."""
-
-    estimate: Floats
-    error: Floats
-    freedom: Floats
-    varies: Flags
-
-    def reach(self, settings: Settings) -> Floats:
-        """Half of the interval."""
-        reach: Floats = stdtrit(self.freedom, 1 - settings.alpha / 2) * self.error
-        return reach
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """The launches of one stage, (rows, pairs): logarithms."""
-
-    baseline: Floats
-    candidate: Floats
-
-    def rows(self, chosen: NDArray[np.int64]) -> "Stage":
-        return Stage(baseline=self.baseline[chosen], candidate=self.candidate[chosen])
 
 
 def decide(drawn: Drawn, settings: Settings) -> Decided:
     """Each case by the pairs that its plan asks for."""
-    shape = drawn.changes.shape
-    pairs, seen = planned(stage(drawn.baseline, drawn.candidate), settings, np.array(settings.alpha))
-    signs = _flagged(seen, settings)
-    chosen = np.flatnonzero(signs)
-    status = np.where(_is_within(seen, settings) & seen.varies, Answer.UNCHANGED, Answer.INCONCLUSIVE)
-    centre, reach, launches = seen.estimate.copy(), seen.reach(settings), 2 * pairs
-    if chosen.size:
-        counts = np.count_nonzero(signs.reshape(shape), axis=1)
-        levels = settings.alpha / np.repeat(counts, shape[1])[chosen]
-        again = stage(drawn.fresh_baseline, drawn.fresh_candidate).rows(chosen)
-        more, fresh = planned(again, settings, levels)
-        launches[chosen] += 2 * more
-        centre[chosen], reach[chosen] = fresh.estimate, fresh.reach(settings)
-        status[chosen] = _confirmed(fresh, signs[chosen], chosen // shape[1], settings)
-    return Decided(
-        status=status.astype(np.int8).reshape(shape),
-        low=np.expm1(centre - reach).reshape(shape),
-        high=np.expm1(centre + reach).reshape(shape),
-        launches=launches.reshape(shape),
-    )
+    pairs, seen = planned(Stage.of(drawn.baseline, drawn.candidate), settings, np.array(settings.alpha))
+    measured = Measured.of(drawn.shape, pairs, seen, settings)
+    if not measured.flagged.size:
+        return measured.decided(settings, None)
+    again = Stage.of(drawn.fresh_baseline, drawn.fresh_candidate).rows(measured.flagged)
+    more, fresh = planned(again, settings, measured.levels(settings))
+    p = p_towards(fresh, measured.signs[measured.flagged])
+    return measured.decided(settings, Confirmed(pairs=more, seen=fresh, p=p))
 
 
 def contrasts(stage: Stage, settings: Settings) -> Contrasts:
@@ -85,13 +41,13 @@ def contrasts(stage: Stage, settings: Settings) -> Contrasts:
         )
         errors = 1.0 / moved.statistic
     size = stage.baseline.shape[1]
-    varies = _varies(stage.baseline, settings.trim) | _varies(stage.candidate, settings.trim)
+    differ = varies(stage, settings.trim)
     left = 2 * (size - 2 * int(settings.trim * size))
     return Contrasts(
         estimate=here - there,
         error=np.fmax(errors, settings.noise_floor * np.sqrt(2 / size)),
-        freedom=np.where(varies & np.isfinite(moved.df), moved.df, left - 2),
-        varies=varies,
+        freedom=np.where(differ & np.isfinite(moved.df), moved.df, left - 2),
+        varies=differ,
     )
 
 
@@ -115,20 +71,20 @@ def planned(stage: Stage, settings: Settings, levels: Floats) -> tuple[Counts, C
 
 def _by_size(stage: Stage, pairs: Counts, settings: Settings) -> Contrasts:
     found = {name: np.empty(len(pairs)) for name in ("estimate", "error", "freedom")}
-    varies = np.empty(len(pairs), dtype=bool)
+    differ = np.empty(len(pairs), dtype=bool)
     for number in np.unique(pairs):
         rows = np.flatnonzero(pairs == number)
         part = Stage(baseline=stage.baseline[rows, :number], candidate=stage.candidate[rows, :number])
         of_rows = contrasts(part, settings)
         for name, column in found.items():
             column[rows] = getattr(of_rows, name)
-        varies[rows] = of_rows.varies
-    return Contrasts(**found, varies=varies)
+        differ[rows] = of_rows.varies
+    return Contrasts(**found, varies=differ)
 
 
 def _replanned(seen: Contrasts, pairs: Counts, levels: Floats, settings: Settings, cap: int) -> Counts:
     target = np.log1p(settings.margin)
-    enough = (_quantiles(seen.freedom, levels) + stdtrit(seen.freedom, settings.plan_power)) * seen.error <= target
+    enough = (stdtrit(seen.freedom, 1 - levels) + stdtrit(seen.freedom, settings.plan_power)) * seen.error <= target
     least = np.full(len(pairs), cap, dtype=np.int64)
     at_level, place = np.unique(levels, return_inverse=True)
     for number in range(cap - 1, settings.first_pairs, -1):
@@ -137,60 +93,3 @@ def _replanned(seen: Contrasts, pairs: Counts, levels: Floats, settings: Setting
         suffices = (number > pairs) & (width * (seen.error * np.sqrt(pairs / number)) <= target)
         least[suffices] = number
     return np.where(enough, pairs, np.minimum(cap, np.maximum(pairs + 2, least)))
-
-
-def _flagged(seen: Contrasts, settings: Settings) -> NDArray[np.int8]:
-    """+1 of rows that are flagged as slower, -1 as faster, 0 of the others."""
-    signs = np.zeros(len(seen.estimate), dtype=np.int8)
-    reach = seen.reach(settings)
-    for sign in (-1, 1):
-        p = stdtr(seen.freedom, -sign * seen.estimate / seen.error)
-        hit = (p < settings.alpha) & (sign * seen.estimate + reach >= np.log1p(settings.margin)) & seen.varies
-        signs[hit] = sign
-    return signs
-
-
-def _confirmed(fresh: Contrasts, signs: NDArray[np.int8], runs: Counts, settings: Settings) -> NDArray[np.int8]:
-    """The answers on flagged rows by their fresh pairs; `runs` is the run of each."""
-    p = stdtr(fresh.freedom, -signs * fresh.estimate / fresh.error)
-    rejected = holm(p, runs, settings.alpha)
-    reaches = signs * fresh.estimate + fresh.reach(settings) >= np.log1p(settings.margin)
-    changed = np.where(signs > 0, Answer.REGRESSED, Answer.IMPROVED)
-    otherwise = np.where(_is_within(fresh, settings), Answer.UNCHANGED, Answer.INCONCLUSIVE)
-    found = np.where(rejected & reaches, changed, otherwise)
-    return np.where(fresh.varies, found, Answer.INCONCLUSIVE).astype(np.int8)
-
-
-def holm(p: Floats, runs: Counts, alpha: float) -> Flags:
-    """Which of these hypotheses Holm's test rejects, each run by itself."""
-    order = np.lexsort((p, runs))
-    _, begins, sizes = np.unique(runs[order], return_index=True, return_counts=True)
-    rank = np.arange(len(p)) - np.repeat(begins, sizes)
-    fails = p[order] > alpha / (np.repeat(sizes, sizes) - rank)
-    failed_before = np.cumsum(fails)
-    before_the_run: Counts = np.repeat(failed_before[begins] - fails[begins], sizes)
-    rejected = np.empty(len(p), dtype=bool)
-    rejected[order] = failed_before == before_the_run
-    return rejected
-
-
-def _is_within(seen: Contrasts, settings: Settings) -> Flags:
-    within: Flags = np.abs(seen.estimate) + seen.reach(settings) < np.log1p(settings.margin)
-    return within
-
-
-def _quantiles(freedom: Floats, levels: Floats) -> Floats:
-    found: Floats = stdtrit(freedom, 1 - levels)
-    return found
-
-
-def stage(baseline: Floats, candidate: Floats) -> Stage:
-    rows = baseline.shape[0] * baseline.shape[1]
-    return Stage(baseline=baseline.reshape(rows, -1), candidate=candidate.reshape(rows, -1))
-
-
-def _varies(values: Floats, trim: float) -> Flags:
-    cut = int(trim * values.shape[1])
-    kept = np.sort(values, axis=1)[:, cut : values.shape[1] - cut]
-    varies: Flags = kept[:, -1] > kept[:, 0]
-    return varies

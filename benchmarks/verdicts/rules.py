@@ -9,6 +9,7 @@ from scipy.special import stdtr
 from benchmarks.verdicts import fixed
 from benchmarks.verdicts.decided import METRIC, Answer, Decide, Decided, of_verdicts
 from benchmarks.verdicts.noise import Floats
+from benchmarks.verdicts.stages import Stage, holm, is_within
 from benchmarks.verdicts.world import Supply, World
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.schema.launch_values import CaseSessions
@@ -51,13 +52,13 @@ class SingleShot:
 
     def decide(self, world: World, rng: np.random.Generator, runs: int, /) -> Decided:
         drawn = world.draw(rng, runs, self.pairs, 0)
-        shape = drawn.changes.shape
-        seen = fixed.contrasts(fixed.stage(drawn.baseline, drawn.candidate), self.settings)
+        shape = drawn.shape
+        seen = fixed.contrasts(Stage.of(drawn.baseline, drawn.candidate), self.settings)
         size, reach, margin = np.abs(seen.estimate), seen.reach(self.settings), np.log1p(self.settings.margin)
         p = np.minimum(1.0, 2 * stdtr(seen.freedom, -size / seen.error))
-        rejected = fixed.holm(p, np.repeat(np.arange(runs), shape[1]), self.settings.alpha)
+        rejected = holm(p, np.repeat(np.arange(runs), shape[1]), self.settings.alpha)
         changed = np.where(seen.estimate > 0, Answer.REGRESSED, Answer.IMPROVED)
-        otherwise = np.where(size + reach < margin, Answer.UNCHANGED, Answer.INCONCLUSIVE)
+        otherwise = np.where(is_within(seen, self.settings), Answer.UNCHANGED, Answer.INCONCLUSIVE)
         status = np.where(rejected & (size + reach >= margin), changed, otherwise)
         return Decided(
             status=status.astype(np.int8).reshape(shape),

@@ -108,6 +108,12 @@ class Drawn:
     fresh_candidate_first: Flags
     changes: Floats
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Runs and cases."""
+        runs, cases = self.changes.shape
+        return runs, cases
+
 
 def draw(world: World, rng: np.random.Generator, runs: int, pairs: int, fresh_pairs: int) -> Drawn:
     """See `World.draw`."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.verdicts import fixed
+from benchmarks.verdicts import fixed, stages
 from benchmarks.verdicts.__main__ import replaced
 from benchmarks.verdicts.decided import Answer, Decided, case_launches, decide_by_judge, of_verdicts
 from benchmarks.verdicts.peers import PEERS
@@ -70,7 +70,7 @@ def test_holm_treats_each_run_by_itself():
         rejected = holm({str(row): p[row] for row in np.flatnonzero(runs == run)}, 0.01)
         expected[[int(row) for row in rejected]] = True
     assert 0 < expected.sum() < 300
-    assert (fixed.holm(p, runs, 0.01) == expected).all()
+    assert (stages.holm(p, runs, 0.01) == expected).all()
 
 
 def test_null_runs_raise_no_alarm_and_stay_cheap():
