@@ -56,11 +56,10 @@ NOISE_ROWS: Sequence[Row] = (
     Row(world=World(name="SSD, 1,000 cases", cases=1000), null_runs=300, changed_runs=20, changed=50),
 )
 _SECOND = [
-    Row(world=World(name=f"second launch of a pair {size:g} % slower", order_effect=size / 100))
-    for size in (0.3, 0.5, 1.0, 2.0)
+    Row(world=World(name=f"second launch {size:g} % slower", order_effect=size / 100)) for size in (0.3, 0.5, 1.0, 2.0)
 ]
 _BY_COIN = [
-    Row(world=World(name=f"the same, {size:g} %, order by a coin", order_effect=size / 100, coin=True))
+    Row(world=World(name=f"second launch {size:g} % slower, order by a coin", order_effect=size / 100, coin=True))
     for size in (0.5, 1.0)
 ]
 _STATES = [
@@ -71,7 +70,7 @@ _STATES = [
 _STICKY = [
     Row(
         world=World(
-            name=f"the same, {share:g} % and {by:g} %, for 6 launches",
+            name=f"{share:g} % of launches {by:g} % faster, 6 in a row",
             fast_share=share / 100,
             fast_by=by / 100,
             stay=6.0,
@@ -82,7 +81,7 @@ _STICKY = [
 _MACHINE_WIDE = [
     Row(
         world=World(
-            name=f"the same, 50 % and {by:g} %, for {stay:g} launches of any case",
+            name=f"50 % of launches {by:g} % faster, {stay:g} in a row over all cases",
             fast_share=0.5,
             fast_by=by / 100,
             stay=stay,
@@ -106,7 +105,7 @@ WORLD_ROWS: Sequence[Row] = (
     Row(world=World(name="0.5 % slower with every launch", drift=0.005)),
     Row(world=World(name="walk of 0.1 % a launch", walk=0.001)),
     Row(world=World(name="walk of 0.5 % a launch", walk=0.005)),
-    Row(world=World(name="walk of 0.05 % a launch of any case", walk=0.0005, machine_wide=True)),
+    Row(world=World(name="walk of 0.05 % a launch over all cases", walk=0.0005, machine_wide=True)),
     Row(world=World(name="first launch 2 % slower, warm after some 10", ramp=0.02)),
     Row(world=World(name="noise grows by 10 % a launch", growth=0.1)),
     Row(world=World(name="candidate 3 times noisier", candidate_noise=3.0)),
