@@ -1,8 +1,12 @@
 """Levels and caps of the verdict rule: part of what is asked, kept with the run and with every verdict."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from ssdbench.errors import UsageError
+
+Rule = Literal["sequential", "fixed"]
 
 _RANGES = (
     ("alpha", 1e-9, 0.5),
@@ -27,8 +31,10 @@ class Settings:
     alpha: chance of a false verdict of change over all cases of a run; also the level at which a case is flagged.
     plan_power, power: chance of finding a change of the margin that a plan aims at, and the one used for the smallest
         detectable change.
-    pilot_pairs, replans: pairs of the pilot, and how often its plan may be revised.
-    pair_cap, confirm_pair_cap: most pairs of a case in the stage `measure`, and in `confirm`.
+    rule: how an interleaved run is planned and judged: `sequential`, or `fixed`, the only rule before version 0.2.
+    pilot_pairs, replans: pairs of the pilot, and how often a plan by the spread may be revised.
+    pair_cap, confirm_pair_cap: most pairs of a case in the stage `measure`, and in `confirm` (more where its level
+        needs them).
     trim: share of launches that the estimate leaves out at each end (none below 5 launches).
     noise_floor: least relative SD that a launch is taken to have, against timers that are quantised or mocked.
     drift_cap: relative change between sessions that no drift of one build is taken to exceed.
@@ -40,6 +46,7 @@ class Settings:
         UsageError: a value outside of its range.
     """
 
+    rule: Rule = "sequential"
     margin: float = 0.01
     alpha: float = 0.01
     plan_power: float = 0.99
@@ -60,7 +67,22 @@ class Settings:
         """Pairs with which every case begins."""
         return max(self.pilot_pairs, self.minimum_launches)
 
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of pairs at which the sequential rule looks at a case in `measure`: 3, 4, 5, 7, 9, 12, 15."""
+        looks = [min(self.first_pairs, self.pair_cap)]
+        while looks[-1] < self.pair_cap:
+            looks.append(min(self.pair_cap, max(looks[-1] + 1, round(looks[-1] * 4 / 3))))
+        return tuple(looks)
+
+    @property
+    def log_margin(self) -> float:
+        """ln(1 + margin)."""
+        return math.log1p(self.margin)
+
     def __post_init__(self) -> None:
+        if self.rule not in get_args(Rule):
+            raise UsageError(f"verdict setting rule = {self.rule!r} is neither sequential nor fixed")
         if not 0 < self.margin < 1:
             raise UsageError(f"--margin {self.margin:g} is no relative change between 0 and 1; write 0.05 for 5 %")
         for name, least, below in _RANGES:

@@ -100,15 +100,15 @@ def _of_equal_lengths(arms: Sequence[tuple[Metric, Arms]], settings: Settings) -
     size = 2 / (1 / sizes[0] + 1 / sizes[1])
     left = sum(number - 2 * int(settings.trim * number) for number in sizes)
     floor = settings.noise_floor * math.sqrt(2 / size)
-    varies = [any(_varies(side, settings.trim) for side in (values.baseline, values.candidate)) for _, values in arms]
+    spread = [varies(values, settings.trim) for _, values in arms]
     return [
         Contrast(
             estimate=float(centres[1][row] - centres[0][row]),
             error=max(float(errors[row]), floor),
             # Of launches that differ by less than their logarithms can tell, scipy's degrees of freedom are no number.
-            freedom=float(moved.df[row]) if varies[row] and math.isfinite(moved.df[row]) else left - 2,
+            freedom=float(moved.df[row]) if spread[row] and math.isfinite(moved.df[row]) else left - 2,
             launches=size,
-            varies=varies[row],
+            varies=spread[row],
         )
         for row in range(len(arms))
     ]
@@ -117,6 +117,11 @@ def _of_equal_lengths(arms: Sequence[tuple[Metric, Arms]], settings: Settings) -
 def _varies(values: Sequence[float], trim: float) -> bool:
     cut = int(trim * len(values))
     return len(set(sorted(values)[cut : len(values) - cut])) > 1
+
+
+def varies(arms: Arms, trim: float) -> bool:
+    """Whether the launches of any side that trimming leaves differ."""
+    return any(_varies(side, trim) for side in (arms.baseline, arms.candidate))
 
 
 def prediction(metric: Metric, arms: Arms, settings: Settings) -> Contrast:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, holm
-from ssdbench.analysis.verdicts.interleaved import is_within
 from ssdbench.analysis.verdicts.sample_size import required_pairs
+from ssdbench.analysis.verdicts.stages import is_within
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
     Evidence,

@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, f_tail, holm, of_units, worse
-from ssdbench.analysis.verdicts.interleaved import is_within
 from ssdbench.analysis.verdicts.sample_size import required_pairs
+from ssdbench.analysis.verdicts.stages import is_within
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
     Evidence,
