@@ -9,6 +9,7 @@ import pandas as pd
 from ssdbench.analysis.frames.verdicts import judged_frame
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.launch_csv import BETTER, parse_rows
+from ssdbench.schema.settings import Rule, Settings
 from ssdbench.schema.verdict import Mode
 from ssdbench.workflows.judging_tables import judge_rows
 
@@ -17,7 +18,12 @@ JudgeMode = Literal["auto", "interleaved", "single-shot", "stored"]
 
 
 def judge(
-    launches: pd.DataFrame, margin: float = 0.01, *, better: Better | None = None, mode: JudgeMode = "auto"
+    launches: pd.DataFrame,
+    margin: float = 0.01,
+    *,
+    better: Better | None = None,
+    mode: JudgeMode = "auto",
+    rule: Rule = "sequential",
 ) -> pd.DataFrame:
     """Judge launches of two arms, as `ssdbench verdict --csv` judges a file: a row for each case, in their order.
 
@@ -30,6 +36,7 @@ def judge(
         better: whether lower or higher values are better; None: as the columns `metric` and `direction` say, and lower
             without them.
         mode: how to judge; `auto` goes by the columns.
+        rule: how pairs are planned and judged: `sequential`, or `fixed`, the rule before version 0.2.
 
     Raises:
         UsageError: a column is missing, a cell cannot be what it should be, directions disagree, or no such margin or
@@ -50,7 +57,7 @@ def judge(
     rows = parse_rows("the DataFrame", "the DataFrame", [str(name) for name in launches.columns], _lines(launches))
     chosen = None if mode == "auto" else Mode(mode)
     asked = None if better is None else BETTER[better]
-    judged = judge_rows(rows, margin=margin, better=asked, mode=chosen)
+    judged = judge_rows(rows, settings=Settings(margin=margin, rule=rule), better=asked, mode=chosen)
     return judged_frame(judged.verdicts, judged.directions)
 
 

@@ -31,6 +31,13 @@ class AskedMode(str, Enum):
     STORED = Mode.STORED.value
 
 
+class AskedRule(str, Enum):
+    """`schema.settings.Rule` as an option."""
+
+    SEQUENTIAL = "sequential"
+    FIXED = "fixed"
+
+
 def verdict(
     csv: Annotated[Path, option("File with one line per launch.", "--csv", metavar="FILE", panel=SUITE)],
     direction: Annotated[
@@ -53,6 +60,14 @@ def verdict(
             panel=DECIDING,
         ),
     ] = AskedMode.AUTO,
+    rule: Annotated[
+        AskedRule,
+        option(
+            "How pairs are planned and judged: sequential, or fixed, the rule before version 0.2.",
+            metavar="RULE",
+            panel=DECIDING,
+        ),
+    ] = AskedRule.SEQUENTIAL,
     as_json: Json = False,
 ) -> None:
     """Judge launches of two arms, baseline and candidate, from a CSV file.
@@ -78,7 +93,12 @@ def verdict(
     rows = read_rows(csv)
     if direction is None and not says_direction(rows):
         say(f"{csv} has no column metric or direction: lower values are taken as better; --direction says otherwise")
-    judged = judge_rows(rows, margin=margin, better=None if direction is None else BETTER[direction.value], mode=chosen)
+    judged = judge_rows(
+        rows,
+        settings=Settings(margin=margin, rule=rule.value),
+        better=None if direction is None else BETTER[direction.value],
+        mode=chosen,
+    )
     if as_json:
         suite = None if judged.suite is None else asdict(judged.suite)
         order = {"order_effect": json.loads(codec.dump(judged.order_effect))} if judged.order_effect else {}

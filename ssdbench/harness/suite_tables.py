@@ -20,7 +20,7 @@ from ssdbench.schema.case import (
 )
 from ssdbench.schema.names import LONGEST_NAME, did_you_mean, is_name, quoted
 from ssdbench.schema.record import SyntheticData
-from ssdbench.schema.settings import Settings
+from ssdbench.schema.settings import Rule, Settings
 
 
 def _as_list(value: object) -> object:
@@ -98,6 +98,7 @@ class DataTable(Table):
 class VerdictTable(Table):
     """Levels and limits of the verdict rule; None keeps the default of `schema.settings.Settings`."""
 
+    rule: Rule | None = None
     margin: float | None = None
     alpha: float | None = None
     plan_power: float | None = None

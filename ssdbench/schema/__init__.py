@@ -3,7 +3,7 @@
 Everything that is stored or exchanged says its version; results/README.md has their history.
 """
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of what the host stores and prints: runs, records, baselines, comparisons."""
 
 EXCHANGE_VERSION = 1

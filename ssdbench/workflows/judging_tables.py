@@ -41,21 +41,21 @@ class TableJudgement:
 
 
 def judge_rows(
-    rows: Sequence[launch_csv.Row], *, margin: float, better: Direction | None = None, mode: Mode | None = None
+    rows: Sequence[launch_csv.Row], *, settings: Settings, better: Direction | None = None, mode: Mode | None = None
 ) -> TableJudgement:
     """Judge the launches of a table.
 
     Args:
         rows: the launches.
-        margin: relative change that matters.
+        settings: margin and levels of the decision.
         better: which values are better; None: as the table says (`launch_metrics.metrics_of_cases`).
         mode: how to judge; None: as its columns say (`launch_csv.detect_mode`).
 
     Raises:
-        UsageError: a margin that cannot be, or directions that disagree or that nobody says.
+        UsageError: directions that disagree or that nobody says.
     """
     metrics = metrics_of_cases(rows, better)
-    chosen, settings = mode or launch_csv.detect_mode(rows), Settings(margin=margin)
+    chosen = mode or launch_csv.detect_mode(rows)
     verdicts = _judged(rows, metrics, chosen, settings)
     return TableJudgement(
         verdicts=verdicts,

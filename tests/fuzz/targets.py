@@ -31,6 +31,7 @@ from ssdbench.schema.convergence import DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.names import file_name
 from ssdbench.schema.record import Measurement, Record, RunHeader
+from ssdbench.schema.settings import Settings
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader
 from ssdbench.ssd.annotations import read_annotations
@@ -105,7 +106,7 @@ def _read_suite(path: Path) -> None:
 
 def _read_table(path: Path) -> None:
     rows = read_rows(path)
-    judged = judge_rows(rows, margin=0.01)
+    judged = judge_rows(rows, settings=Settings())
     json.dumps([codec.dump(verdict) for verdict in judged.verdicts.values()], allow_nan=False)
 
 

@@ -42,12 +42,18 @@ def _name_the_accepted_regressions(acceptance: Document) -> Document:
     return _renamed(acceptance, "lowered", "accepted_regressions")
 
 
+def _name_the_rule(header: Document) -> Document:
+    settings = header.get("settings", {})
+    return {**header, "settings": {"rule": "fixed", **settings}} if isinstance(settings, dict) else header
+
+
 # (kind, version it reads) -> the document as the next version writes it; a kind without a row did not change in that
 # step. The caller counts `schema_version` up, and migrates nested documents (`NESTED`) before the one around them.
 MIGRATIONS: Mapping[tuple[type, int], Migration] = {
     (Record, 1): _name_the_stage,
     (RunHeader, 1): _name_the_baseline_arm,
     (Acceptance, 1): _name_the_accepted_regressions,
+    (RunHeader, 3): _name_the_rule,
 }
 
 NESTED: Mapping[type, Mapping[str, type]] = {Record: {"measurement": Measurement, "training": Training}}

@@ -13,6 +13,7 @@ from ssdbench.schema.verdict import Mode, Status, Verdict
 from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT, a_case, some_arms, some_launches
 
 SETTINGS = Settings()
+FIXED = Settings(rule="fixed")
 
 
 def verdict(case: CaseLaunches) -> Verdict:
@@ -76,7 +77,9 @@ def test_the_smallest_detectable_change_is_that_of_the_formula():
 def test_a_flagged_case_without_fresh_pairs_is_inconclusive_and_says_how_many_are_needed():
     found = verdict(replace(a_case(change=0.03), confirm=Arms()))
     assert found.status is Status.INCONCLUSIVE
-    assert "flagged by 3 pairs; 3 fresh pairs are needed to confirm it" in found.sentence
+    assert "flagged by 3 pairs; 8 fresh pairs are needed to confirm it" in found.sentence
+    (fixed,) = judge({"case": replace(a_case(change=0.03), confirm=Arms())}, FIXED).values()
+    assert "flagged by 3 pairs; 3 fresh pairs are needed to confirm it" in fixed.sentence
 
 
 def test_what_was_seen_first_and_not_again_is_no_regression():
@@ -108,20 +111,20 @@ def test_a_flagged_case_whose_fresh_pairs_show_a_sure_change_within_the_margin_i
     assert found.confirm_pairs > 0
 
 
-def test_fresh_pairs_are_planned_at_alpha_divided_among_the_flagged_cases():
+def test_fixed_fresh_pairs_are_planned_at_alpha_divided_among_the_flagged_cases():
     cases_of_run = some_launches(cases=8, noise=2.5e-3, changes=dict.fromkeys(range(8), 0.05))
-    count = len(flagged_cases(cases_of_run, SETTINGS))
+    count = len(flagged_cases(cases_of_run, FIXED))
     assert count == 8
 
     def planned(level: float) -> dict[str, int]:
         arms = [(case.metric, case.confirm) for case in cases_of_run.values()]
-        found = plan(arms, SETTINGS, level, SETTINGS.confirm_pair_cap)
+        found = plan(arms, FIXED, level, FIXED.confirm_pair_cap)
         return {name: case.pairs for name, case in zip(cases_of_run, found, strict=True)}
 
-    measured, _ = measured_step_by_step(cases_of_run)
+    measured, _ = measured_step_by_step(cases_of_run, FIXED)
     fresh = {name: case.confirm.pairs for name, case in measured.items()}
-    assert fresh == planned(SETTINGS.alpha / count)
-    assert sum(fresh.values()) > sum(planned(SETTINGS.alpha).values())
+    assert fresh == planned(FIXED.alpha / count)
+    assert sum(fresh.values()) > sum(planned(FIXED.alpha).values())
 
 
 def test_a_flagged_case_without_fresh_pairs_says_how_many_its_share_of_alpha_needs():
@@ -132,18 +135,18 @@ def test_a_flagged_case_without_fresh_pairs_says_how_many_its_share_of_alpha_nee
     assert together > alone
 
 
-def test_holm_over_the_flagged_cases_bounds_the_chance_of_any_false_alarm():
+def test_fixed_holm_over_the_flagged_cases_bounds_the_chance_of_any_false_alarm():
     spread = [-1.45e-3, 0.0, 1.45e-3]
     fresh = Arms(
         baseline=tuple(0.1 * math.exp(shift) for shift in spread),
         candidate=tuple(0.1 * math.exp(5.7e-3 + shift) for shift in spread),
     )
-    (contrast,) = contrasts([(LATENCY, fresh)], SETTINGS)
-    assert SETTINGS.alpha / 5 < contrast.p_beyond() < SETTINGS.alpha
+    (contrast,) = contrasts([(LATENCY, fresh)], FIXED)
+    assert FIXED.alpha / 5 < contrast.p_beyond() < FIXED.alpha
     cases_of_run = {str(number): replace(a_case(seed=number, change=0.03), confirm=fresh) for number in range(5)}
-    assert flagged_cases(cases_of_run, SETTINGS) == cases_of_run.keys()
-    assert judge({"0": cases_of_run["0"]}, SETTINGS)["0"].status is Status.REGRESSED
-    assert {found.status for found in judge(cases_of_run, SETTINGS).values()} == {Status.INCONCLUSIVE}
+    assert flagged_cases(cases_of_run, FIXED) == cases_of_run.keys()
+    assert judge({"0": cases_of_run["0"]}, FIXED)["0"].status is Status.REGRESSED
+    assert {found.status for found in judge(cases_of_run, FIXED).values()} == {Status.INCONCLUSIVE}
 
 
 def test_only_flagged_cases_have_fresh_pairs_planned_and_looked_at():
@@ -161,12 +164,14 @@ def test_pairs_beyond_the_plan_are_not_looked_at():
     assert verdict(replace(case, measure=spoiled)) == verdict(case)
 
 
-def measured_step_by_step(cases_of_run: LaunchesByCase) -> tuple[LaunchesByCase, list[dict[str, Wanted]]]:
+def measured_step_by_step(
+    cases_of_run: LaunchesByCase, settings: Settings = SETTINGS
+) -> tuple[LaunchesByCase, list[dict[str, Wanted]]]:
     so_far: dict[str, CaseLaunches] = {
         name: replace(case, measure=Arms(), confirm=Arms()) for name, case in cases_of_run.items()
     }
     asked = []
-    while wanted := next_pairs(so_far, SETTINGS):
+    while wanted := next_pairs(so_far, settings):
         asked.append(wanted)
         for name, more in wanted.items():
             have = so_far[name].of(more.stage).pairs + more.pairs

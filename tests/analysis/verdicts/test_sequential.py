@@ -1,0 +1,213 @@
+"""The sequential rule: looks, priors, fresh pairs, and the exact second test."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ssdbench.analysis.verdicts import looks
+from ssdbench.analysis.verdicts.interleaved import flagged_cases, judge, next_pairs
+from ssdbench.analysis.verdicts.rank_sum import p_larger, smallest_p
+from ssdbench.analysis.verdicts.spread import fit_prior, trimmed
+from ssdbench.errors import UsageError
+from ssdbench.schema.launch_values import Arms, LaunchesByCase, Stage, Wanted
+from ssdbench.schema.settings import Settings
+from ssdbench.schema.verdict import Metric, Status
+from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT, a_case, some_launches
+
+SETTINGS = Settings()
+
+
+def arms(baseline: list[float], candidate: list[float]) -> Arms:
+    return Arms(baseline=tuple(np.exp(baseline)), candidate=tuple(np.exp(candidate)))
+
+
+def test_the_looks_grow_by_a_third_and_end_at_the_cap():
+    assert SETTINGS.looks == (3, 4, 5, 7, 9, 12, 15)
+    assert Settings(pair_cap=10).looks == (3, 4, 5, 7, 9, 10)
+    assert Settings(pilot_pairs=2, pair_cap=4).looks == (2, 3, 4)
+    assert Settings(minimum_launches=6).looks[0] == 6
+    assert Settings(pilot_pairs=3, pair_cap=3, confirm_pair_cap=3).looks == (3,)
+
+
+def test_a_rule_that_nobody_knows_is_refused():
+    with pytest.raises(UsageError, match="neither sequential nor fixed"):
+        Settings(rule="bayes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("launches", [3, 5, 8, 12])
+def test_the_exact_test_is_that_of_scipy(launches: int):
+    rng = np.random.default_rng(launches)
+    there, here = rng.normal(size=(20, launches)), rng.normal(0.7, 1, (20, launches))
+    expected = [
+        stats.mannwhitneyu(right, left, alternative="greater", method="exact").pvalue
+        for left, right in zip(there, here, strict=True)
+    ]
+    assert p_larger(there, here) == pytest.approx(expected, abs=1e-12)
+
+
+def test_launches_that_are_equal_share_their_ranks_and_p_stays_exact():
+    # Of the 6 ways to deal 1, 2, 2, 3 to two arms, the candidate's ranks (2.5 + 4) are reached or passed by 2.
+    assert p_larger(np.array([[1.0, 2.0]]), np.array([[2.0, 3.0]])) == pytest.approx([2 / 6])
+    assert p_larger(np.ones((1, 4)), np.ones((1, 4))) == pytest.approx([1.0])
+
+
+def test_the_fewest_fresh_pairs_are_those_at_which_the_exact_test_reaches_its_level():
+    assert smallest_p(5) == pytest.approx(1 / math.comb(10, 5))
+    assert [looks.least_fresh_pairs(0.01 / flagged) for flagged in (1, 2, 3, 9, 34)] == [5, 5, 6, 6, 7]
+    assert [looks.least_fresh_pairs(0.01 / flagged, disturbed=True) for flagged in (1, 5)] == [8, 9]
+
+
+def test_a_prior_of_equal_spreads_is_narrow_and_one_of_unlike_spreads_is_wide():
+    rng = np.random.default_rng(1)
+
+    def fitted(spreads: np.ndarray) -> tuple[float, float]:
+        launches = rng.normal(size=(len(spreads), 3)) * spreads[:, None]
+        prior = fit_prior(launches.var(axis=1, ddof=1), 2, 1e-12)
+        return float(prior.variance[0]), float(prior.freedom[0])
+
+    variance, freedom = fitted(np.full(400, 0.5))
+    assert (variance, freedom) == (pytest.approx(0.25, rel=0.15), 20.0)
+    assert fitted(np.repeat([0.1, 2.0], 200))[1] < 1.0
+
+
+@pytest.mark.parametrize("freedom", [1.0, 4.0])
+def test_a_prior_recovers_the_distribution_from_which_the_spreads_were_drawn(freedom: float):
+    rng = np.random.default_rng(2)
+    variances = 3.0 * freedom / rng.chisquare(freedom, 20_000)
+    seen = variances * rng.chisquare(2, variances.size) / 2
+    prior = fit_prior(seen, 2, 1e-12)
+    assert float(prior.freedom[0]) == pytest.approx(freedom, rel=0.1)
+    assert float(prior.variance[0]) == pytest.approx(3.0, rel=0.1)
+
+
+def test_few_cases_have_a_weak_prior_and_one_has_none():
+    assert [fit_prior(np.full(cases, 2.0), 2, 1e-12).freedom.tolist() for cases in (0, 1, 5, 41, 401)] == [
+        [0.0], [0.0], [1.0], [10.0], [20.0],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("launches", [3, 5, 10])
+def test_without_a_prior_the_spread_is_that_of_welch_and_yuen(launches: int):
+    rng = np.random.default_rng(launches)
+    there, here = rng.normal(size=(6, launches)), rng.normal(size=(6, launches))
+    (left, left_variance, left_freedom), (right, right_variance, right_freedom) = (
+        trimmed(there, 0.2),
+        trimmed(here, 0.2),
+    )
+    expected = stats.ttest_ind(here, there, axis=1, equal_var=False, trim=0.2)
+    variance = left_variance + right_variance
+    assert (right - left) / np.sqrt(variance) == pytest.approx(expected.statistic)
+    assert variance**2 / (left_variance**2 / left_freedom + right_variance**2 / right_freedom) == pytest.approx(
+        expected.df
+    )
+
+
+def test_a_calm_unchanged_case_is_complete_after_three_pairs():
+    run = some_launches(cases=20, noise=1e-3)
+    first = {name: replace(case, measure=case.measure.first(3), confirm=Arms()) for name, case in run.items()}
+    assert next_pairs(first, SETTINGS) == {}
+    assert {found.status for found in judge(first, SETTINGS).values()} == {Status.UNCHANGED}
+
+
+def test_a_case_that_is_open_is_measured_to_the_next_look_whatever_the_others_are():
+    case = a_case(noise=5e-3)
+    asked = []
+    for have in (0, 3, 4, 5, 7, 9, 12):
+        run = {"case": replace(case, measure=case.measure.first(have), confirm=Arms())}
+        wanted = next_pairs(run, SETTINGS)
+        if not wanted:
+            break
+        asked.append(have + wanted["case"].pairs)
+    assert asked == list(SETTINGS.looks[: len(asked)])
+    assert len(asked) > 2
+
+
+def test_the_other_cases_lend_a_noisy_pilot_their_spread():
+    calm: LaunchesByCase = some_launches(cases=60, noise=1e-3)
+    unlucky = a_case(noise=1e-3)
+    pilot = arms([0.0, 0.004, -0.004], [0.0, 0.004, -0.004])
+    odd = replace(unlucky, measure=pilot, confirm=Arms())
+    alone = judge({"odd": odd}, SETTINGS)["odd"]
+    among = judge({**calm, "odd": odd}, SETTINGS)["odd"]
+    assert among.high - among.low < 0.6 * (alone.high - alone.low)
+
+
+def test_a_gross_change_is_confirmed_by_the_fewest_pairs_that_its_level_allows():
+    case = a_case(change=0.2, noise=1e-3)
+    alone = judge({"case": case}, SETTINGS)["case"]
+    assert (alone.status, alone.candidate_launches, alone.confirm_pairs) == (Status.REGRESSED, 3 + 5, 5)
+    several = {str(number): a_case(seed=number, change=0.2, noise=1e-3) for number in range(3)}
+    assert {found.confirm_pairs for found in judge(several, SETTINGS).values()} == {6}
+
+
+def test_one_disturbed_fresh_launch_does_not_hide_a_change():
+    case = a_case(change=0.015, noise=5e-4)
+    pairs = judge({"case": case}, SETTINGS)["case"].confirm_pairs
+    disturbed = (case.confirm.baseline[0] * 1.1, *case.confirm.baseline[1:])
+    found = judge({"case": replace(case, confirm=replace(case.confirm, baseline=disturbed))}, SETTINGS)["case"]
+    assert (pairs, found.status) == (8, Status.REGRESSED)
+
+
+def test_the_plan_of_the_fresh_pairs_follows_their_spread_and_never_their_difference():
+    case = a_case(change=0.02, noise=4e-3)
+    (first,) = next_pairs({"case": replace(case, confirm=Arms())}, SETTINGS).values()
+    assert first.stage is Stage.CONFIRM
+
+    def plan(shift: float) -> Wanted | None:
+        fresh = case.confirm.first(first.pairs)
+        moved = replace(fresh, candidate=tuple(value * math.exp(shift) for value in fresh.candidate))
+        return next_pairs({"case": replace(case, confirm=moved)}, SETTINGS).get("case")
+
+    assert plan(0.0) == plan(0.01) == plan(-0.05)
+
+
+def test_a_shift_that_only_the_trimmed_test_sees_is_not_confirmed():
+    case = a_case(change=0.03)
+    # Two clock states, and by chance the candidate has met the slow one more often: as likely as not.
+    slow, fast = [0.0101, 0.0102, 0.0103, 0.0104, 0.0105, 0.0106], [0.0, 0.0001, 0.0002, 0.0003, 0.0004, 0.0005]
+    fresh = arms([*fast, slow[0], slow[1]], [*slow[2:], *slow[:2], fast[0] - 0.001, fast[1] - 0.001])
+    found = judge({"case": replace(case, confirm=fresh)}, SETTINGS)["case"]
+    assert found.status is Status.INCONCLUSIVE
+    assert "do not confirm the change seen first" in found.sentence
+
+
+def test_fresh_pairs_that_are_not_all_there_say_how_many_are_asked_for():
+    case = a_case(change=0.03)
+    found = judge({"case": replace(case, confirm=case.confirm.first(4))}, SETTINGS)["case"]
+    assert found.status is Status.INCONCLUSIVE
+    assert "in 4 of the 8 fresh pairs that its plan asks for" in found.sentence
+
+
+@pytest.mark.parametrize("metric", [LATENCY, THROUGHPUT])
+def test_swapping_the_arms_mirrors_a_whole_run(metric: Metric):
+    run = {
+        str(number): a_case(seed=number, noise=3e-3, change={0: 0.02, 1: -0.02}.get(number, 0.0), metric=metric)
+        for number in range(12)
+    }
+    mirror = {Status.REGRESSED: Status.IMPROVED, Status.IMPROVED: Status.REGRESSED}
+
+    def swapped(side: Arms) -> Arms:
+        return Arms(baseline=side.candidate, candidate=side.baseline)
+
+    back = judge(
+        {
+            name: replace(case, measure=swapped(case.measure), confirm=swapped(case.confirm))
+            for name, case in run.items()
+        },
+        SETTINGS,
+    )
+    for name, there in judge(run, SETTINGS).items():
+        assert back[name].status is mirror.get(there.status, there.status)
+        assert back[name].confirm_pairs == there.confirm_pairs
+
+
+def test_cases_that_end_early_leave_the_verdicts_of_the_others_as_they_are():
+    run = some_launches(cases=10, noise=3e-3)
+    later = dict(run)
+    later["0"] = replace(run["0"], measure=run["0"].measure.first(4))
+    there, here = judge(run, SETTINGS), judge(later, SETTINGS)
+    assert all(there[name] == here[name] for name in run if name != "0")
+    assert flagged_cases(run, SETTINGS) == flagged_cases(later, SETTINGS)
