@@ -220,17 +220,18 @@ def _is_complete(look: Replay, settings: Settings) -> "Flags":
 def _least_that_suffice(wanted: _Wanted, start: "Ints", cap: "Ints", settings: Settings) -> "Ints":
     import numpy as np
 
-    found = cap.copy()
+    found: Ints = cap.copy()
     for pairs in range(int(cap.max(initial=0)) - 1, int(start.min(initial=1)) - 1, -1):
         error = np.sqrt(wanted.spread * variance_factor(pairs, settings.trim))
         freedom = 2 * (pairs - 2 * int(settings.trim * pairs) - 1) + wanted.prior_freedom
         enough = _suffices(error, freedom, wanted.level, wanted.change, settings)
-        found = np.where(enough & (pairs >= start) & (pairs < cap), pairs, found)
+        found[enough & (pairs >= start) & (pairs < cap)] = pairs
     return found
 
 
 def _suffices(error: "Floats", freedom: "Floats", level: "Floats", change: "Floats", settings: Settings) -> "Flags":
-    found: Flags = (_quantile(1 - level, freedom) + _quantile(settings.plan_power, freedom)) * error <= change
+    reach = _quantile(1 - level, freedom) + _quantile(settings.plan_power, freedom)
+    found: Flags = reach * error <= change
     return found
 
 
@@ -241,7 +242,7 @@ def _factors(pairs: "Ints", trim: float) -> "Floats":
 
 
 def _quantile(probability: "Floats | float", freedom: "Floats") -> "Floats":
+    import numpy as np
     from scipy.special import stdtrit
 
-    found: Floats = stdtrit(freedom, probability)
-    return found
+    return np.asarray(stdtrit(freedom, probability), dtype=np.float64)

@@ -112,6 +112,14 @@ def test_a_calm_unchanged_case_is_complete_after_three_pairs():
     assert {found.status for found in judge(first, SETTINGS).values()} == {Status.UNCHANGED}
 
 
+def test_an_early_unchanged_takes_a_stricter_interval_than_the_printed_one():
+    pilot = arms([0.0, 0.001, -0.001], [0.006, 0.007, 0.005])
+    case = replace(a_case(), measure=pilot, confirm=Arms())
+    found = judge({"case": case}, SETTINGS)["case"]
+    assert found.low < found.high < SETTINGS.margin
+    assert next_pairs({"case": case}, SETTINGS) == {"case": Wanted(stage=Stage.MEASURE, pairs=1)}
+
+
 def test_a_case_that_is_open_is_measured_to_the_next_look_whatever_the_others_are():
     case = a_case(noise=5e-3)
     asked = []
