@@ -1,6 +1,6 @@
 """What a rule says of a block of runs, and our own rule as users get it: `judge` of one run at a time.
 
-`fixed` has the same rule on arrays, which is faster by far; tests hold the two together.
+`fixed` and `sequential` have the same rules on arrays, which is faster by far; tests hold them together.
 """
 
 from collections.abc import Sequence

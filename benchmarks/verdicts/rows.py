@@ -12,6 +12,7 @@ CHANGED = 5
 FASTER = 1 / 1.01 - 1
 OURS = Interleaved()
 WIDE_MARGIN = Interleaved(settings=Settings(margin=0.02), name="ssdbench, interleaved, margin 2 %")
+FIXED = Interleaved(settings=Settings(rule="fixed"), name="ssdbench, interleaved, rule fixed")
 FEWER_FRESH = Interleaved(settings=Settings(confirm_pair_cap=15), name="ssdbench, interleaved, 15 fresh pairs")
 
 
@@ -44,6 +45,8 @@ NOISE_ROWS: Sequence[Row] = (
     Row(world=World(name="SSD, published SDs"), null_runs=2000, changed_runs=400),
     *(Row(world=World(name=f"SD {sd} %", launch_sds=(sd / 100,))) for sd in (0.1, 0.2, 0.3)),
     Row(world=World(name="SD 0.5 %", launch_sds=(0.005,)), null_runs=2000, changed_runs=400),
+    Row(world=World(name="SSD, rule = fixed"), rule=FIXED),
+    Row(world=World(name="SD 0.5 %, rule = fixed", launch_sds=(0.005,)), rule=FIXED),
     Row(world=World(name="SD 0.5 %, at most 15 fresh pairs", launch_sds=(0.005,)), null_runs=0, rule=FEWER_FRESH),
     Row(world=World(name="SD 1 %", launch_sds=(0.01,))),
     Row(world=World(name="SD 8 %", launch_sds=(0.08,))),

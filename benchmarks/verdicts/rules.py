@@ -1,12 +1,13 @@
 """Our rules, as `score` takes them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy.special import stdtr
 
-from benchmarks.verdicts import fixed
+from benchmarks.verdicts import fixed, sequential
 from benchmarks.verdicts.decided import METRIC, Answer, Decide, Decided, of_verdicts
 from benchmarks.verdicts.noise import Floats
 from benchmarks.verdicts.stages import Stage, holm, is_within
@@ -16,6 +17,7 @@ from ssdbench.schema.launch_values import CaseSessions
 from ssdbench.schema.settings import Settings
 
 DEFAULT = Settings()
+INTERLEAVED: Mapping[str, Decide] = {"sequential": sequential.decide, "fixed": fixed.decide}
 
 
 class Rule(Protocol):
@@ -29,14 +31,18 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interleaved:
-    """All that its plans could ask for is drawn at once; it uses, and is charged for, what they do ask for."""
+    """All that its plans could ask for is drawn at once; it uses, and is charged for, what they do ask for.
+
+    It is the rule that `settings` name, unless one is given as `by`.
+    """
 
     settings: Settings = DEFAULT
-    by: Decide = fixed.decide
+    by: Decide | None = None
     name: str = "ssdbench, interleaved"
 
     def decide(self, world: World, rng: np.random.Generator, runs: int, /) -> Decided:
-        return self.by(world.draw(rng, runs, self.settings.pair_cap, self.settings.confirm_pair_cap), self.settings)
+        drawn = world.draw(rng, runs, self.settings.pair_cap, self.settings.confirm_pair_cap)
+        return (self.by or INTERLEAVED[self.settings.rule])(drawn, self.settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
