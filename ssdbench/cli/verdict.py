@@ -85,7 +85,8 @@ def verdict(
     cases. More launches are needed to find the same change.
 
     stored (auto: there is a session column, no pair column, and no session with both arms): the unit is a session.
-    With fewer than 5 baseline sessions no case is unchanged, and only changes beyond 5 % are reported.
+    With fewer than 5 baseline sessions no case is unchanged, no change has an interval, and only changes beyond 5 %
+    are reported.
 
     Exit code: 3 a case regressed, 5 a case is inconclusive, 0 neither, 2 the file is wrong.
     """

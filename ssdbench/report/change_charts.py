@@ -39,16 +39,18 @@ def interval_chart(verdict: Verdict) -> Markup | None:
 
 def forest_reach(verdicts: Sequence[Verdict]) -> float:
     """The largest change on the scale of the table, in whole hundredths; intervals beyond it are cut."""
-    bounds = [abs(bound) for v in verdicts if v.low is not None and v.high is not None for bound in (v.low, v.high)]
+    ends = [(v.low, v.high) if v.low is not None else (v.change, v.change) for v in verdicts]
+    bounds = [abs(bound) for pair in ends for bound in pair if bound is not None]
     margin = max((verdict.settings.margin for verdict in verdicts), default=0.01)
     reach = min(max([2 * margin, *bounds]), max(_LARGEST_SHOWN_CHANGE, 2 * margin))
     return math.ceil(100 * reach - 1e-9) / 100
 
 
 def forest_row(verdict: Verdict, reach: float, style: str) -> Markup | None:
-    """The interval of one case on the scale of all cases, -reach to +reach; None without an interval."""
-    if verdict.change is None or verdict.low is None or verdict.high is None:
+    """The change of one case with its interval, if it has one, on the scale of all cases; None without a change."""
+    if verdict.change is None:
         return None
+    bar = () if verdict.low is None or verdict.high is None else (verdict.low, verdict.high)
 
     def x(change: float) -> float:
         return _FOREST_WIDTH / 2 + max(-1.0, min(1.0, change / reach)) * (_FOREST_WIDTH / 2 - 4)
@@ -56,15 +58,15 @@ def forest_row(verdict: Verdict, reach: float, style: str) -> Markup | None:
     middle, left, right = _FOREST_HEIGHT / 2, x(-verdict.settings.margin), x(verdict.settings.margin)
     arrows = "".join(
         f'<path class="line {style} thick" d="M{x(end) - 5 * way:.1f} {middle - 5}l{5 * way} 5l{-5 * way} 5"/>'
-        for end, way in ((verdict.low, -1), (verdict.high, 1))
+        for end, way in zip(bar or (verdict.change, verdict.change), (-1, 1), strict=True)
         if way * end > reach
     )
+    line = f'<path class="line {style} thick" d="M{x(bar[0]):.1f} {middle}H{x(bar[1]):.1f}"/>' if bar else ""
     dot = f'<path class="dots {style} large" d="M{x(verdict.change):.1f} {middle}h0"/>'
     return Markup(
         f'<svg class="forest" viewBox="0 0 {_FOREST_WIDTH} {_FOREST_HEIGHT}" width="{_FOREST_WIDTH}" '
         f'height="{_FOREST_HEIGHT}" aria-hidden="true">'
         f'<rect class="margin" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_FOREST_HEIGHT}"/>'
         f'<path class="line zero" d="M{x(0):.1f} 0v{_FOREST_HEIGHT}"/>'
-        f'<path class="line {style} thick" d="M{x(verdict.low):.1f} {middle}H{x(verdict.high):.1f}"/>'
-        f"{arrows}{dot if abs(verdict.change) <= reach else ''}</svg>"
+        f"{line}{arrows}{dot if abs(verdict.change) <= reach else ''}</svg>"
     )

@@ -27,6 +27,7 @@ def figures(case: CaseVerdict) -> list[str]:
     baseline, candidate = values(case)
     lines = [f"metric: {METRICS[verdict.metric].title}", f"baseline: {baseline}", f"candidate: {candidate}"]
     if change(case):
-        lines.append(f"change: {change(case)}, interval of {100 * (1 - verdict.settings.alpha):g}%")
+        interval = f", interval of {100 * (1 - verdict.settings.alpha):g}%" if interval_text(verdict) else ""
+        lines.append(f"change: {change(case)}{interval}")
     lines.append(f"launches: {verdict.baseline_launches} and {verdict.candidate_launches}")
     return lines

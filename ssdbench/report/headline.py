@@ -1,7 +1,7 @@
 """The result of a comparison or of trainings in one sentence: what regressed, by how much, and how certain that is."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -10,8 +10,9 @@ from ssdbench.report.creep import creep_texts
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.tables import Tone, status_word, tone_of
 from ssdbench.schema.report import AccuracyReport, SeedRow
+from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import METRICS, Comparison, Status
+from ssdbench.schema.verdict import METRICS, Comparison, Mode, Status, Verdict
 
 _TRAINED = {Status.UNCHANGED: "No regression", Status.NOT_RUN: "Not covered", Status.INCOMPARABLE: "Not covered"}
 
@@ -69,12 +70,23 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         where = f"{count} {of_all} {'has' if count == 1 else 'have'} no clear result; {seen}"
         intervals = f"The {sure} interval is" if count == 1 else f"Their {sure} intervals are"
         certainty = f"{intervals} neither inside the margin of {margin} nor clearly outside it."
-        return Headline(tone="open", word="Inconclusive", sentence=where, certainty=certainty)
+        reason = no_interval_reason([case.verdict for case in comparison.cases], settings)
+        return Headline(tone="open", word="Inconclusive", sentence=where, certainty=reason or certainty)
     gaps = {status: count for status, count in counts.items() if tone_of(status) in ("gap", "quiet")}
     listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
     count = sum(gaps.values())
     where = f"{count} {of_all} {'was' if count == 1 else 'were'} not judged ({listed}); {seen}"
     return Headline(tone="gap", word="Not covered", sentence=where, certainty=_OPEN)
+
+
+def no_interval_reason(verdicts: Iterable[Verdict], settings: Settings) -> str:
+    """Why changes of these verdicts have no interval, as a sentence; empty where all have one."""
+    if all(v.mode is not Mode.STORED or v.change is None or v.low is not None for v in verdicts):
+        return ""
+    return (
+        f"No interval is given: it takes {settings.minimum_sessions} stored sessions to show how far one build drifts "
+        "between sessions."
+    )
 
 
 def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline:
@@ -92,7 +104,8 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
     between = interval_words(worst.verdict)
     sure = f"{100 * (1 - settings.alpha):g}%"
     of_worst = " of the largest change" if many else ""
-    interval = f"The {sure} interval{of_worst} is {between}. " if between else ""
+    unknown = no_interval_reason([worst.verdict], settings)
+    interval = f"The {sure} interval{of_worst} is {between}. " if between else f"{unknown} " if unknown else ""
     alarm = f"The chance of any false alarm in this run is at most {100 * settings.alpha:g}%."
     sentence = "; ".join([f"{where}: {much}", *_of_memory(counts)])
     return Headline(tone="bad", word="Regressed", sentence=sentence, certainty=f"{interval}{alarm}")

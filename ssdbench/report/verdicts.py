@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ssdbench.report.headline import no_interval_reason
 from ssdbench.report.numbers import change_text, interval_text, rounded, significant_digits, spread
 from ssdbench.report.outcome import because
 from ssdbench.report.suite_change import suite_text
@@ -35,7 +36,14 @@ def render_verdicts(
     table.columns[-1].justify = "left"
     for case in ordered:
         table.add_row(*_cells(case))
-    parts: list[RenderableType] = [head, *([Text(f"Suite: {suite_text(suite)}.")] if suite else []), Text(), table]
+    reason = no_interval_reason([case.verdict for case in cases], cases[0].verdict.settings)
+    parts: list[RenderableType] = [
+        head,
+        *([Text(reason)] if reason else []),
+        *([Text(f"Suite: {suite_text(suite)}.")] if suite else []),
+        Text(),
+        table,
+    ]
     reasons = [case for case in ordered if case.verdict.status is not Status.UNCHANGED or case.notes]
     for case in reasons:
         parts += [Text(), Text.assemble((case.title, "bold"), f": {because(case)}")]

@@ -139,8 +139,9 @@ class Mode(str, Enum):
 class Verdict:
     """The judgement of one metric of one case; every change is relative to the baseline (+0.02 is 2 % more).
 
-    `low` and `high` bound the change with a confidence of 1 - alpha (99 %). The launches are those that the rule used;
-    `confirm_pairs` of them are of the stage `confirm`; if there are any, the figures rest on them alone.
+    `low` and `high` bound the change with a confidence of 1 - alpha (99 %); against fewer stored sessions than
+    `minimum_sessions` they are None, since the drift between sessions is not known. The launches are those that the
+    rule used; `confirm_pairs` of them are of the stage `confirm`; if there are any, the figures rest on them alone.
     `smallest_detectable_change` is what the rule would have called at this spread with the settings' power,
     `launches_needed` (per side, interleaved) what it would take to decide on a change of the margin; None where the
     data cannot say. `mode` is None where nothing could be judged.

@@ -34,7 +34,7 @@ def test_what_is_replaced_is_shown_old_new_and_change(tmp_path: Path):
     outcome = accept(tmp_path, "second", "--allow-regression", reason="the new container is slower, see issue 12")
     assert outcome.code == 0
     row = next(line for line in outcome.out.splitlines() if line.startswith("train resnet18 resident fp32  "))
-    assert row.split()[4:] == ["20.00", "16.00", "-20.0%", "regressed"]
+    assert row.split()[4:] == ["20.0", "16.0", "-20.0%", "regressed"]
     assert FileStore(tmp_path).load_baseline(HARDWARE.key, "main").header.run_id == "second"
 
 
@@ -207,7 +207,7 @@ def test_diff_shows_both_figures_what_was_added_and_dropped_and_what_else_change
         outcome = ssdbench("baseline", "diff", "main", right, "--results", tmp_path)
         assert outcome.code == 0
         rows = [line.split() for line in outcome.out.splitlines()]
-        assert ["train", "resnet18", "resident", "fp32", "20.00", "16.00", "-20.0%", "regressed"] in rows
+        assert ["train", "resnet18", "resident", "fp32", "20.0", "16.0", "-20.0%", "regressed"] in rows
         assert ["train", "resnet18", "resident", "bf16", "-", "20.0", "added"] in rows
         assert ["train", "resnet50", "resident", "fp32", "20.0", "-", "dropped"] in rows
         assert ["driver", "-", "570.1"] in rows

@@ -75,7 +75,7 @@ def test_a_later_run_is_compared_with_the_candidate_not_with_the_other_arm(tmp_p
     outcome = ssdbench("compare", "run-2", "--results", tmp_path)
     assert outcome.code == 5  # one stored session clears nothing
     rows = [line.split()[4:6] for line in outcome.out.splitlines() if line.startswith("train")]
-    assert sorted(rows) == [["16.67", "16.67"], ["20.00", "20.00"]]
+    assert sorted(rows) == [["16.7", "16.7"], ["20.0", "20.0"]]
 
 
 def test_a_run_whose_rule_asks_for_more_is_not_accepted(tmp_path: Path):

@@ -140,3 +140,15 @@ def test_in_the_table_an_interval_beyond_the_scale_ends_in_an_arrow_without_a_do
     assert "l-5 5l5 5" not in row
     assert "dots" not in row, "the change of +50% is not on the scale"
     assert "dots" in str(forest_row(a_verdict(0.1, 0.2), 0.3, "bad"))
+
+
+def test_a_change_without_an_interval_is_a_dot_on_the_scale_of_all():
+    dot = replace(a_verdict(0.0, 0.0), change=-0.05, low=None, high=None)
+    assert forest_reach([dot]) == pytest.approx(0.05)
+    row = str(forest_row(dot, 0.1, "open"))
+    assert "M35.0 11.0h0" in row
+    assert "thick" not in row
+    assert interval_chart(dot) is None
+    beyond = str(forest_row(replace(dot, change=-0.5), 0.3, "open"))
+    assert "dots" not in beyond
+    assert beyond.count("thick") == 1  # the arrow

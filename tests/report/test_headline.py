@@ -6,7 +6,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.report.headline import headline
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import CaseVerdict, Comparison, Status, Verdict
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Mode, Status, Verdict
 
 
 def a_comparison(*statuses: Status) -> Comparison:
@@ -98,3 +98,15 @@ SAME, WORSE, OPEN = Status.UNCHANGED, Status.REGRESSED, Status.INCONCLUSIVE
 )
 def test_the_answer_says_where_how_much_and_how_sure(statuses: tuple[Status, ...], code: ExitCode, text: str):
     assert headline(a_comparison(*statuses), code).text == text
+
+
+@pytest.mark.parametrize(("status", "code"), [(OPEN, ExitCode.INCONCLUSIVE), (WORSE, ExitCode.REGRESSED)])
+def test_changes_against_too_few_stored_sessions_have_no_interval_and_that_is_said_once(status: Status, code: ExitCode):
+    found = a_comparison(status, status)
+    without = [replace(case.verdict, mode=Mode.STORED, low=None, high=None) for case in found.cases]
+    cases = tuple(replace(case, verdict=verdict) for case, verdict in zip(found.cases, without, strict=True))
+    text = headline(replace(found, cases=cases), code).certainty
+    reason = "No interval is given: it takes 5 stored sessions to show how far one build drifts between sessions."
+    assert text.startswith(reason)
+    assert "99%" not in text
+    assert "No interval" not in headline(found, code).certainty

@@ -11,7 +11,11 @@ from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Direction,
 _JUDGEMENT = (
     Column("status", "string", "`unchanged`, `improved`, `regressed`, `inconclusive`, `failed`, ..."),
     Column("change", "float64", "relative change from baseline to candidate: 0.02 is 2 % more"),
-    Column("low", "float64", "lower bound of the change, with a confidence of 1 - alpha (99 %)"),
+    Column(
+        "low",
+        "float64",
+        "lower bound of the change, with a confidence of 1 - alpha (99 %); missing below 5 stored sessions",
+    ),
     Column("high", "float64", "upper bound of the change"),
     Column("baseline_value", "float64", "the metric of the baseline, in the metric's unit"),
     Column("candidate_value", "float64", "the metric of the candidate, in the metric's unit"),

@@ -57,9 +57,13 @@ class Evidence:
         *,
         detectable: float,
         launches_needed: int | None,
+        has_interval: bool = True,
     ) -> Verdict:
-        """`because` follows the change and its interval; `detectable` is a difference of logarithms."""
-        low, high = bounds(self.metric, contrast, self.settings)
+        """`because` follows the change and its interval; `detectable` is a difference of logarithms.
+
+        Without `has_interval` there are no bounds: the error of `contrast` is not that of the change.
+        """
+        low, high = bounds(self.metric, contrast, self.settings) if has_interval else (None, None)
         sign = 1 if self.metric.direction is Direction.LOWER_IS_BETTER else -1
         judged = replace(
             self.open_verdict("", launches_needed),
@@ -167,11 +171,13 @@ def pairs(count: int, kind: str = "") -> str:
 
 
 def _changed(metric: Metric, verdict: Verdict) -> str:
-    change, low, high = verdict.change or 0.0, verdict.low or 0.0, verdict.high or 0.0
-    decimals = 2 if high - low < 0.002 else 1
+    change, low, high = verdict.change or 0.0, verdict.low, verdict.high
+    decimals = 2 if low is not None and high is not None and high - low < 0.002 else 1
     moved = percent(abs(change), decimals)
     way = "higher" if change > 0 else "lower"
     what = f"{metric.title} the same" if moved == percent(0.0, decimals) else f"{metric.title} {moved} {way}"
+    if low is None or high is None:
+        return what
     confidence = f"{100 * (1 - verdict.settings.alpha):g}%"
     least, most = interval(low, high, decimals)
     return f"{what} ({confidence} interval {least.removesuffix('%')} to {most})"

@@ -55,6 +55,32 @@ def test_the_interval_is_that_of_the_sessions():
     assert (found.low, found.change, found.high) == pytest.approx(tuple(map(math.expm1, (d - h, d, d + h))))
 
 
+@pytest.mark.parametrize("sessions", [1, 2, 4])
+@pytest.mark.parametrize("change", [0.0, 0.02, 0.1])
+def test_too_few_sessions_give_a_change_without_an_interval(sessions: int, change: float):
+    found = verdict(stored(sessions=sessions, change=change))
+    assert (found.low, found.high) == (None, None)
+    assert found.change == pytest.approx(change, abs=0.005)
+    assert "interval" not in found.sentence
+    single = CaseSessions(metric=LATENCY, baseline=((0.1, 0.1001, 0.0999),), candidate=((0.1,),))
+    assert (verdict(single).low, verdict(single).high) == (None, None)
+
+
+@pytest.mark.parametrize("sessions", [1, 4, 5, 8])
+def test_an_interval_that_is_given_holds_the_true_change_where_sessions_drift(sessions: int):
+    rng = np.random.default_rng(sessions)
+    cases = {}
+    for number in range(1000):
+        drift = rng.normal(0, 0.002, sessions + 1)
+        launches = 0.1 * np.exp(drift[:, None] + rng.normal(0, 0.001, (sessions + 1, 3)))
+        *there, here = (tuple(map(float, session)) for session in launches)
+        cases[str(number)] = CaseSessions(metric=LATENCY, baseline=tuple(there), candidate=(here,))
+    bounds = [(found.low, found.high) for found in judge_stored(cases, Settings()).values()]
+    given = [(low, high) for low, high in bounds if low is not None and high is not None]
+    assert len(given) == (len(cases) if sessions >= 5 else 0)
+    assert sum(low <= 0 <= high for low, high in given) >= 0.98 * len(given)
+
+
 def test_what_cannot_be_convicted_says_what_to_do():
     assert verdict(stored(sessions=8, change=0.02)).sentence.endswith(
         "not beyond the 5% that one build may drift between sessions, nor shown to be within the margin of 1%; "
