@@ -1,5 +1,6 @@
 """The progress of a run: a live display in a terminal, plain lines elsewhere (a CI log)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
@@ -7,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from ssdbench.analysis.metrics import throughput
-from ssdbench.analysis.verdicts.interim import InterimState
+from ssdbench.analysis.verdicts.interim import InterimState, OpenCase
 from ssdbench.cli.printing import Part, Terminal, print_line
 from ssdbench.cli.time_left import TimeLeft, range_text
 from ssdbench.errors import ExitCode
@@ -140,8 +141,8 @@ def run_progress(
         with watch.display:
             yield watch
     finally:
-        if watch.launches_left:
-            left = pluralize(watch.launches_left, "launch", "launches")
+        if number := watch.launches_left():
+            left = pluralize(number, "launch", "launches")
             console.say(f"{left} not measured; continue with {continue_with}")
 
 
@@ -179,6 +180,8 @@ class _Watch:
         self._said: dict[str, str] = {}
         self._time = TimeLeft(prediction)
         self._left: list[str] | None = None
+        self._open: Mapping[str, OpenCase] = {}
+        self._records: Sequence[Record] = ()
         self._ended = measured_before
         self._case: Case | None = None
         self._last_step: tuple[int, float] | None = None
@@ -186,24 +189,38 @@ class _Watch:
         self._run = self.display.add_task("launches", total=None, note="")
         self._launch = self.display.add_task("", total=1, note="", visible=False)
 
-    @property
     def launches_left(self) -> int:
-        return len(self._left or ())
+        """Launches that are not measured, of cases without a clear result."""
+        left = self._left or []
+        if self._look_out is None or not left:
+            return len(left)
+        found = self._look_out(self._records).open
+        return sum(key in found and not found[key].is_decided for key in left)
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         is_first, self._left = self._left is None, list(case_keys)
-        total = self._ended + len(self._left)
+        least, most = self._bounds()
+        total = self._ended + least.total()
         self.display.update(self._run, completed=self._ended, total=total, note=self._standing(" of "))
-        if is_first and self._left and not self._console.is_terminal:
-            cases = pluralize(len(set(self._left)), "case")
-            launches = pluralize(len(self._left), "launch", "launches")
-            self._say(f"{launches} of {cases}, predicted {range_text(*self._time.range(self._left))}")
+        if is_first and most and not self._console.is_terminal:
+            launches, cases = _count(least.total(), most.total()), pluralize(len(most), "case")
+            noun = "launch" if launches == "1" else "launches"
+            self._say(f"{launches} {noun} of {cases}, predicted {range_text(*self._time.range(least, most))}")
+
+    def _bounds(self) -> tuple[Counter[str], Counter[str]]:
+        """The fewest and the most launches of each case that are left."""
+        least = Counter(self._left or ())
+        most = least.copy()
+        for key, case in self._open.items():  # what is asked for now is among those left
+            least[key] += 2 * (case.least - case.asked)
+            most[key] += 2 * (case.most - case.asked)
+        return least, most
 
     def _standing(self, between: str) -> str:
         """How many launches have ended, of how many, and how long the others take."""
-        left = self._left or []
-        count = f"{self._ended}{between}{self._ended + len(left)}"
-        return f"{count} · {range_text(*self._time.range(left))} left" if left else count
+        least, most = self._bounds()
+        count = f"{self._ended}{between}{_count(self._ended + least.total(), self._ended + most.total())}"
+        return f"{count} · {range_text(*self._time.range(least, most))} left" if most.total() else count
 
     def launch_started(self, case: Case, name: str) -> None:
         self._case, self._last_step = case, None
@@ -255,14 +272,20 @@ class _Watch:
     def round_finished(self, records: Sequence[Record]) -> None:
         if self._look_out is None:
             return
+        self._records = records
         found = self._look_out(records)
+        self._open = found.open
         news = {key: text for key, text in found.said.items() if self._said.get(key) != text}
         self._said |= news
         for key, text in news.items():
             self._say(f"{self._titles[key]}: {text}")
-        if news and found.cases_left:
-            cases = "1 case" if found.cases_left == 1 else f"{found.cases_left} cases"
-            self._say(f"{cases} left, at most {found.most_pairs} more pairs")
+        if news and found.open:
+            cases, more = pluralize(len(found.open), "case"), _count(found.least_pairs, found.most_pairs, " to ")
+            self._say(f"{cases} left, {more} more {'pair' if more == '1' else 'pairs'}")
 
     def _say(self, text: str) -> None:
         self._console.say(text)
+
+
+def _count(least: int, most: int, between: str = "-") -> str:
+    return str(least) if least == most else f"{least}{between}{most}"

@@ -1,7 +1,7 @@
 """How long the rest of a run takes: a range, from the forecast and from the launches that have ended."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from ssdbench.harness.forecast import Forecast
 
@@ -23,10 +23,10 @@ class TimeLeft:
         if predicted := self._forecast.launch_seconds.get(case_key):
             self._ratios.append(seconds / predicted)
 
-    def range(self, case_keys: Sequence[str]) -> tuple[float, float]:
-        """The least and the most seconds that a launch of each of these cases may take together."""
-        launches = [self._launch(key) for key in case_keys]
-        return sum(low for low, _ in launches), sum(high for _, high in launches)
+    def range(self, least: Mapping[str, int], most: Mapping[str, int]) -> tuple[float, float]:
+        """The least and the most seconds that so many launches of each case (by its key) may take together."""
+        low = sum(number * self._launch(key)[0] for key, number in least.items())
+        return low, sum(number * self._launch(key)[1] for key, number in most.items())
 
     def _launch(self, key: str) -> tuple[float, float]:
         if seconds := self._seconds.get(key):

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 from rich.console import Console
 
-from ssdbench.analysis.verdicts.interim import InterimState
+from ssdbench.analysis.verdicts.interim import InterimState, OpenCase
 from ssdbench.cli import progress, training_progress
 from ssdbench.cli.printing import Terminal
 from ssdbench.cli.progress import TerminalDisplay, run_progress
@@ -36,10 +36,11 @@ def a_setup() -> RunSetup:
 
 
 def test_each_news_of_a_case_is_one_line_and_what_is_left_follows(capsys: pytest.CaptureFixture[str]):
+    decided = {A.key: "decided, unchanged (the same)"}
     seen = [
-        InterimState(said={}, cases_left=2, most_pairs=66),
-        InterimState(said={A.key: "decided, unchanged (the same)"}, cases_left=1, most_pairs=30),
-        InterimState(said={A.key: "decided, unchanged (the same)"}, cases_left=1, most_pairs=29),
+        InterimState(said={}, open={key: OpenCase(asked=3, least=3, most=33) for key in (A.key, "b")}),
+        InterimState(said=decided, open={"b": OpenCase(asked=2, least=2, most=30)}),
+        InterimState(said=decided, open={"b": OpenCase(asked=1, least=1, most=29)}),
     ]
     look = iter(seen)
     prediction = Forecast(launch_seconds={A.key: 1.0}, guessed=frozenset())
@@ -48,7 +49,7 @@ def test_each_news_of_a_case_is_one_line_and_what_is_left_follows(capsys: pytest
             watch.round_finished(())
     assert capsys.readouterr().out.splitlines()[1:] == [
         f"{A.title}: decided, unchanged (the same)",
-        "1 case left, at most 30 more pairs",
+        "1 case left, 2 to 30 more pairs",
     ]
 
 
@@ -148,11 +149,12 @@ def test_a_range_of_time_is_rounded_outwards(low: float, high: float, text: str)
 
 def test_a_guess_is_corrected_by_the_launches_that_have_ended():
     time = TimeLeft(Forecast(launch_seconds={"a": 10.0, "b": 10.0, "c": 100.0}, guessed=frozenset("abc")))
-    assert time.range(["c"]) == (40.0, 250.0)
+    assert time.range({"c": 1}, {"c": 1}) == (40.0, 250.0)
     time.ended("a", 20.0)
     time.ended("b", 30.0)
-    assert time.range(["c"]) == pytest.approx((160.0, 375.0))
-    assert time.range(["a", "a"]) == pytest.approx((32.0, 50.0))
+    assert time.range({"c": 1}, {"c": 1}) == pytest.approx((160.0, 375.0))
+    assert time.range({"a": 2}, {"a": 2}) == pytest.approx((32.0, 50.0))
+    assert time.range({"a": 2}, {"a": 4, "c": 1}) == pytest.approx((32.0, 475.0))
 
 
 def test_a_run_says_how_it_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

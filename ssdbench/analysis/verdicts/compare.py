@@ -32,7 +32,8 @@ from ssdbench.analysis.metrics import gated_metric
 from ssdbench.analysis.verdicts.arms import launches_by_case, split_arms
 from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_launches, values_of, vanished
 from ssdbench.analysis.verdicts.explain import why
-from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
+from ssdbench.analysis.verdicts.interim import undecided_pairs
+from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.order import with_order_effect
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.analysis.verdicts.suite_change import suite_change
@@ -102,7 +103,7 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
     def judge_pairs(cases: Mapping[str, Sides]) -> dict[str, Verdict]:
         return judge({key: launches[key] for key in cases}, settings)
 
-    wanted = next_pairs(launches, settings)
+    wanted = undecided_pairs(launches, settings)
     within = f" within the time budget of {run.header.options.budget}" if run.header.options.budget else ""
     resume = f"`ssdbench run --resume --run {run.header.run_id}`"
     missing = {

@@ -30,11 +30,13 @@ def alternating(pairs: int, start: int = 0) -> tuple[bool, ...]:
     return tuple((pair + start) % 2 == 0 for pair in range(pairs))
 
 
-def paired_run(first: tuple[bool, ...], *, second_slower: float, cases: tuple[Case, ...]) -> Run:
+def paired_run(
+    first: tuple[bool, ...], *, second_slower: float, cases: tuple[Case, ...], noise: float = 2e-4, seed: int = 0
+) -> Run:
     """A run of pairs as it is stored, the launches of each in their order."""
     records: list[Record] = []
     for number, case in enumerate(cases):
-        arms = in_order(first, second_slower=second_slower, noise=2e-4, seed=number)
+        arms = in_order(first, second_slower=second_slower, noise=noise, seed=seed + number)
         for pair, is_first in enumerate(first):
             values = {"baseline": arms.baseline[pair], "candidate": arms.candidate[pair]}
             for arm in sorted(values, reverse=is_first):
