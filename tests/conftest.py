@@ -14,6 +14,10 @@ from tests import slurm_cluster
 if TYPE_CHECKING:
     from tests.databases import PostgresqlServer
 
+# The workers of pytest-xdist fill the cores: more threads in each would mostly wait for one another. A launch sets its
+# own number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 try:
     from hypothesis import settings
 except ImportError:  # on a bare GPU machine
