@@ -53,13 +53,16 @@ $(GROOVY_LINT)/.complete: constraints/groovy-lint.txt
 	  touch $@ || echo "npm-groovy-lint could not be installed: the Jenkinsfile is not linted"; \
 	fi
 
-test: environment lint types tests
+# The types are checked while the rest of the environment is fetched.
+test:
+	@$(MAKE) --no-print-directory --jobs 2 environment lint types
+	@$(MAKE) --no-print-directory tests
 
-lint: environment
+lint: $(VENV)/.complete
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 
-types: environment
+types: $(VENV)/.complete
 	$(RUN)/mypy
 
 # One worker more than there are cores: a quarter of the time a test waits, for a sleep, a job, a process of its own.
