@@ -144,7 +144,7 @@ def test_a_run_that_was_begun_before_asks_for_the_pairs_that_it_lacks(results: P
     assert {key: (more.stage, more.pairs) for key, more in wanted.items()} == {CASE: (Stage.CONFIRM, 2)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_run_that_was_begun_before_is_resumed(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path / "cache"))

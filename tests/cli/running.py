@@ -45,10 +45,13 @@ def ssdbench(*arguments: str | Path, columns: int = 80) -> Outcome:
 
 
 def path_with_ssdbench(folder: Path) -> str:
-    """A PATH on which `ssdbench`, as scripts call it, is this version's."""
+    """A PATH on which `ssdbench`, as scripts call it, is this version's.
+
+    Its coverage is not measured, which takes as long as a short command itself: other tests call the same verbs.
+    """
     command = folder / "bin" / "ssdbench"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ssdbench "$@"\n')
+    command.write_text(f'#!/bin/sh\nunset COVERAGE_PROCESS_CONFIG\nexec {sys.executable} -m ssdbench "$@"\n')
     command.chmod(0o755)
     return f"{command.parent}:{os.environ['PATH']}"
 

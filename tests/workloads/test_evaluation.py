@@ -118,7 +118,7 @@ def test_one_rank_has_the_figures_of_pycocotools_and_leaves_the_model_as_it_was(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("world_size", "batch_size"), [(2, 4), (3, 3)])
+@pytest.mark.parametrize(("world_size", "batch_size"), [(2, 4), pytest.param(3, 3, marks=pytest.mark.long)])
 def test_several_ranks_have_the_figures_of_pycocotools_on_the_same_detections(
     world_size: int, batch_size: int, prepared: Prepared, tmp_path: Path
 ) -> None:
