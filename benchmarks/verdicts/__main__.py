@@ -31,14 +31,12 @@ def main() -> None:
         print(f"{time.monotonic() - begin:6.0f} s  {what}", file=sys.stderr, flush=True)
 
     effort = Effort(progress=progress, scale=asked.scale, processes=asked.processes)
-    text = page.read_text(encoding="utf-8")
-    for name in [asked.only] if asked.only else TABLES:
-        if name in TABLES:
-            table = TABLES[name](effort)
-            text = replaced(text, name, table)
-            if asked.only:
-                print(table)
-    page.write_text(text, encoding="utf-8")
+    for name in [name for name in TABLES if asked.only in (None, name)]:
+        table = TABLES[name](effort)
+        if asked.only:
+            print(table)
+        # Each by itself: an interruption loses one table, and the text of the page can be edited meanwhile.
+        page.write_text(replaced(page.read_text(encoding="utf-8"), name, table), encoding="utf-8")
     if asked.only in (None, "plot"):
         draw(power_curves(effort), answers_by_noise(effort), plot)
     print(f"wrote {plot if asked.only == 'plot' else page}{'' if asked.only else f' and {plot}'}", file=sys.stderr)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.verdicts import stages
-from benchmarks.verdicts.__main__ import replaced
+from benchmarks.verdicts import stages, tables
+from benchmarks.verdicts.__main__ import main, replaced
 from benchmarks.verdicts.decided import Answer, Decided, case_launches, decide_by_judge, of_verdicts
 from benchmarks.verdicts.peers import PEERS
 from benchmarks.verdicts.plot import CHANGES, SDS, draw
@@ -223,6 +223,23 @@ def test_a_table_takes_its_place_in_the_page():
     assert replaced(page, "rule", "new") == "a\n<!-- rule -->\n\nnew\n\n<!-- end of rule -->\nb"
     with pytest.raises(SystemExit, match="no marks"):
         replaced(page, "peers", "new")
+
+
+def test_the_command_writes_the_table_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    page = tmp_path / "verdicts.md"
+    page.write_text("a\n<!-- rule -->\nold\n<!-- end of rule -->\n<!-- peers -->\nkept\n<!-- end of peers -->\n")
+    monkeypatch.setattr(tables, "NOISE_ROWS", NOISE_ROWS[1:2])
+    asked = ["--only", "rule", "--scale", "0.002", "--processes", "1", "--docs", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["verdicts", *asked])
+    main()
+    table, said = page.read_text(), capsys.readouterr()
+    assert said.out.strip() in table
+    assert "| SD 0.1 % | 2 |" in table
+    assert "old" not in table
+    assert "kept" in table
+    assert "SD 0.1 %, changed: ssdbench, interleaved" in said.err
 
 
 def test_the_page_has_a_place_for_every_table():
