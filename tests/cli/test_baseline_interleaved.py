@@ -8,13 +8,14 @@ from tests.builders import a_case, a_header, a_record, a_run
 from tests.cli.running import accept, bytes_of, keep, ssdbench, the_baseline
 
 A, B = a_case(), a_case(backbone="resnet50")
-SPREAD = (-2e-4, 1e-4, 3e-4)
+SPREAD = (-2e-4, 1e-4, 3e-4, -1e-4, 2e-4)
+PAIRS = {"measure": 3, "confirm": 5}
 
 
 def launches(case, stage: str, candidate_seconds: float) -> list[Record]:
-    """Three pairs, the candidate first in every second one."""
+    """The pairs of a stage, the candidate first in every second one."""
     found = []
-    for pair, offset in enumerate(SPREAD):
+    for pair, offset in enumerate(SPREAD[: PAIRS[stage]]):
         for arm in ("baseline", "candidate") if pair % 2 else ("candidate", "baseline"):
             seconds = (candidate_seconds if arm == "candidate" else 0.1) * (1 + offset)
             record = a_record(case=case, launch=pair, step_seconds=seconds, arm=arm, stage=stage)
@@ -39,10 +40,10 @@ def test_the_candidates_launches_of_both_stages_are_accepted(tmp_path: Path):
     records = the_baseline(tmp_path).records
     assert [(record.case.backbone, record.stage, record.launch) for record in records] == [
         *(("resnet18", "measure", launch) for launch in range(3)),
-        *(("resnet50", stage, launch) for stage in ("measure", "confirm") for launch in range(3)),
+        *(("resnet50", stage, launch) for stage, pairs in PAIRS.items() for launch in range(pairs)),
     ]
     assert {record.arm for record in records} == {"candidate"}
-    assert len({record.id for record in records}) == 9
+    assert len({record.id for record in records}) == 11
     assert ssdbench("baseline", "verify", "--results", tmp_path).code == 0
 
 
@@ -92,7 +93,7 @@ def test_a_replaced_launch_is_left_out_and_one_that_stayed_invalid_forbids_it(tm
     again = replace(first, id=first.id.removesuffix("0") + "1", replacement=1)
     keep(tmp_path / "replaced", interleaved(invalid, again, *SLOWER[1:]))
     assert accept(tmp_path / "replaced").code == 0
-    assert len(the_baseline(tmp_path / "replaced").records) == 9
+    assert len(the_baseline(tmp_path / "replaced").records) == 11
 
     tries = [replace(invalid, id=f"{first.id.removesuffix('0')}{n}", replacement=n) for n in range(4)]
     keep(tmp_path / "invalid", interleaved(*tries, *SLOWER[1:]))

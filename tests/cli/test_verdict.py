@@ -42,7 +42,7 @@ def test_a_file_with_fresh_pairs_is_judged_interleaved(tmp_path: Path):
     first = cases["0"]
     assert first["low"] < first["change"] < first["high"]
     assert first["mode"] == "interleaved"
-    assert first["launches"] == first["baseline_launches"] + first["candidate_launches"] == 12
+    assert first["launches"] == first["baseline_launches"] + first["candidate_launches"] == 2 * (3 + 8)
     assert first["settings"]["margin"] == 0.01
 
 
@@ -80,7 +80,7 @@ def test_a_suspect_without_fresh_pairs_asks_for_them(tmp_path: Path):
     outcome, cases = judged(path, "--mode", "interleaved")
     assert outcome.code == 5
     assert cases["0"]["verdict"] == "inconclusive"
-    assert "3 fresh pairs are needed to confirm it" in cases["0"]["sentence"]
+    assert "8 fresh pairs are needed to confirm it" in cases["0"]["sentence"]
 
 
 def test_sessions_make_it_a_stored_baseline(tmp_path: Path):
