@@ -22,9 +22,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
+from statistics import variance as variance_of
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, f_tail, holm, of_units, worse
 from ssdbench.analysis.verdicts.sample_size import required_pairs
+from ssdbench.analysis.verdicts.spread import fit_prior
 from ssdbench.analysis.verdicts.stages import is_within
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
@@ -45,8 +47,9 @@ def judge_stored(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[
     """The verdict on each case by its sessions."""
     sound = {name: case for name, case in cases.items() if why_unusable(case.metric, _arms(case), settings) is None}
     of_launches = contrasts([(case.metric, _arms(case)) for case in sound.values()], settings)
+    of_sessions = _of_sessions({name: case for name, case in sound.items() if _is_known(case, settings)}, settings)
     seen = {
-        name: _Seen(launches=contrast, judged=_of_sessions(case, settings) if _is_known(case, settings) else contrast)
+        name: _Seen(launches=contrast, judged=of_sessions.get(name, contrast))
         for (name, case), contrast in zip(sound.items(), of_launches, strict=True)
     }
     p_values = {name: _p_beyond_drift(both.judged, settings) for name, both in seen.items() if both.judged.varies}
@@ -132,7 +135,42 @@ def _is_known(case: CaseSessions, settings: Settings) -> bool:
     return len(case.baseline) >= settings.minimum_sessions
 
 
-def _of_sessions(case: CaseSessions, settings: Settings) -> Contrast:
+def _of_sessions(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[str, Contrast]:
+    alone = {name: _of_own_sessions(case, settings) for name, case in cases.items()}
+    if settings.rule == "fixed":
+        return {name: found.contrast for name, found in alone.items()}
+    # The spread between sessions is known from few of them, and the other cases had as many.
+    shrunk = {}
+    for sessions in {len(case.baseline) for case in cases.values()}:
+        alike = {name: alone[name] for name, case in cases.items() if len(case.baseline) == sessions}
+        shrunk |= _shrunk(alike, sessions - 1, settings)
+    return shrunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sessions:
+    """The contrast of session means by their own spread, the variance of the stored ones, and the least SD of one."""
+
+    contrast: Contrast
+    variance: float
+    least: float
+
+
+def _shrunk(alike: Mapping[str, _Sessions], freedom: int, settings: Settings) -> dict[str, Contrast]:
+    import numpy as np
+
+    prior = fit_prior(np.array([case.variance for case in alike.values()]), freedom, settings.noise_floor**2)
+    expected, added = float(prior.variance[0]), float(prior.freedom[0])
+    found = {}
+    for name, case in alike.items():
+        variance = (added * expected + freedom * case.variance) / (added + freedom)
+        scale = case.contrast.error / max(math.sqrt(case.variance), case.least)
+        error = max(math.sqrt(variance), case.least) * scale
+        found[name] = replace(case.contrast, error=error, freedom=freedom + added)
+    return found
+
+
+def _of_own_sessions(case: CaseSessions, settings: Settings) -> _Sessions:
     baseline, candidate = (
         [[worse(case.metric, value) for value in session] for session in side if session]
         for side in (case.baseline, case.candidate)
@@ -140,7 +178,9 @@ def _of_sessions(case: CaseSessions, settings: Settings) -> Contrast:
     least = settings.noise_floor
     if _is_noisier(baseline, candidate, settings.alpha):
         least = max(least, *(stdev(session) / math.sqrt(len(session)) for session in candidate if len(session) > 1))
-    return of_units(list(map(fmean, baseline)), list(map(fmean, candidate)), least)
+    means = list(map(fmean, baseline))
+    contrast = of_units(means, list(map(fmean, candidate)), least)
+    return _Sessions(contrast=contrast, variance=variance_of(means), least=least)
 
 
 def _is_noisier(baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]], alpha: float) -> bool:
