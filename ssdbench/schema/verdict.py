@@ -142,7 +142,8 @@ class Verdict:
     `low` and `high` bound the change with a confidence of 1 - alpha (99 %); against fewer stored sessions than
     `minimum_sessions` they are None, since the drift between sessions is not known. The launches are those that the
     rule used; `confirm_pairs` of them are of the stage `confirm`; if there are any, the figures rest on them alone.
-    `smallest_detectable_change` is what the rule would have called at this spread with the settings' power,
+    `smallest_detectable_change` is what the rule would have told from no change at this spread with the settings' power,
+    `smallest_called_change` what it would have called regressed or improved: that, or the margin if that is larger;
     `launches_needed` (per side, interleaved) what it would take to decide on a change of the margin; None where the
     data cannot say. `mode` is None where nothing could be judged.
     """
@@ -161,6 +162,7 @@ class Verdict:
     candidate_launches: int = 0
     confirm_pairs: int = 0
     smallest_detectable_change: float | None = None
+    smallest_called_change: float | None = None
     launches_needed: int | None = None
 
 

@@ -1,9 +1,11 @@
 """The verdict rule for interleaved launches: the baseline's build is run again, in pairs with the candidate's.
 
-    measure   Every case is measured in as many pairs as `plan` asks for. A case is *flagged* if it differs at level
+    measure   Every case is measured in as many pairs as its plan asks for. A case is *flagged* if it differs at level
               alpha in one direction and may differ by the margin: p < alpha and the far bound is beyond the margin.
     confirm   Every flagged case is measured again in fresh pairs, planned at alpha / number of flagged cases. Their
               verdict rests on these alone; Holm at alpha over them bounds the chance of any false alarm of a run.
+
+The plans and the p-values are those of `settings.rule`: `sequential` or `fixed`.
 
     regressed, improved   flagged, rejected by Holm in the same direction, and the far bound is beyond the margin
     unchanged             the interval lies within the margin (that of `confirm` if the case was flagged)
@@ -135,8 +137,10 @@ def _unconfirmed(evidence: Evidence, first: PairPlan, needed: int, settings: Set
 
 
 def _detectable(contrast: Contrast, settings: Settings) -> float:
-    # A change is called if both stages find it, so each has to with the root of the power.
-    return detectable_change(contrast, settings.alpha, math.sqrt(settings.power))
+    # A change is called if both stages find it, so each has to with the root of the power. Cases that are flagged by
+    # chance share the level of the second; half of it is what is left to rely on (docs/verdicts.md has the shares found).
+    level = settings.alpha if settings.rule == "fixed" else settings.alpha / 2
+    return detectable_change(contrast, level, math.sqrt(settings.power))
 
 
 def _evidence(name: str, case: CaseLaunches, state: Stages, settings: Settings) -> Evidence:

@@ -12,7 +12,7 @@ cases, as few cases tell little of their distribution. Each arm has a prior of i
 
 Smyth, G. K. (2004), Linear models and empirical Bayes methods for assessing differential expression, Statistical
 Applications in Genetics and Molecular Biology 3; Yuen, K. K. (1974), The two-sample trimmed t for unequal population
-variances, Biometrika 61. docs/decisions/0024-sequential-verdict-rule.md has the derivation.
+variances, Biometrika 61. docs/decisions/0008-sequential-verdict-rule.md has the derivation.
 """
 
 from dataclasses import dataclass

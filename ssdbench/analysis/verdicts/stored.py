@@ -4,7 +4,8 @@ A build drifts between sessions (clocks, temperature, firmware, neighbours), and
 that. So a stored baseline can clear a case; it reports only changes beyond any drift. With S sessions,
 
     d = mean over candidate sessions - mean over baseline sessions, of the mean y of each session (`contrast`)
-    h = t(1 - alpha / 2, S - 1) * s * sqrt(1 / S + 1 / S_candidate),   s the SD of the baseline's session means
+    h = t(1 - alpha / 2, f) * s * sqrt(1 / S + 1 / S_candidate),   s^2 the variance of the baseline's session means,
+                                                                   shrunk over the cases (`spread`), f = S - 1 + f0
 
     unchanged            S >= 5 and |d| + h < m
     regressed, improved  |d| - h > drift cap (5 %), and rejected by Holm at alpha over all cases; p is that of a

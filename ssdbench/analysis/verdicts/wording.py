@@ -72,6 +72,7 @@ class Evidence:
             low=low,
             high=high,
             smallest_detectable_change=_relative(detectable),
+            smallest_called_change=max(self.settings.margin, _relative(detectable)),
         )
         return replace(judged, sentence=f"{_changed(self.metric, judged)}{because}")
 
@@ -129,7 +130,10 @@ def too_few(evidence: Evidence) -> Verdict:
     sign = 1 if metric.direction is Direction.LOWER_IS_BETTER else -1
     detectable = _relative(detectable_change(contrast, settings.alpha, settings.power))
     change = _relative(sign * contrast.estimate)
-    return replace(answer, change=change, low=low, high=high, smallest_detectable_change=detectable)
+    called = max(settings.margin, detectable)
+    return replace(
+        answer, change=change, low=low, high=high, smallest_detectable_change=detectable, smallest_called_change=called
+    )
 
 
 def inconclusive_text(settings: Settings, detectable: float, needed: int | None) -> str:
