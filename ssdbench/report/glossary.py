@@ -14,7 +14,8 @@ TERMS: Mapping[str, str] = {
     "Pair": "One launch of the baseline and one of the candidate, right after each other; the order alternates.",
     "Margin": "The smallest relative change that matters; a change that is certainly smaller counts as unchanged.",
     "Interval": "The range that holds the true change with the stated confidence.",
-    "Smallest detectable change": "The change that measurements like these would tell from no change in 95 of 100 runs; it is called only from about the margin on.",
+    "Smallest detectable change": "The change that measurements like these would tell from no change in 95 of 100 "
+    "runs; it is called only from about the margin on.",
 }
 """Terms of a comparison."""
 

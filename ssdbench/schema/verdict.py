@@ -142,8 +142,8 @@ class Verdict:
     `low` and `high` bound the change with a confidence of 1 - alpha (99 %); against fewer stored sessions than
     `minimum_sessions` they are None, since the drift between sessions is not known. The launches are those that the
     rule used; `confirm_pairs` of them are of the stage `confirm`; if there are any, the figures rest on them alone.
-    `smallest_detectable_change` is what the rule would have told from no change at this spread with the settings' power,
-    `smallest_called_change` what it would have called regressed or improved: that, or the margin if that is larger;
+    `smallest_detectable_change` is what the rule would have told from no change at this spread with the power of the
+    settings, `smallest_called_change` what it would have called regressed or improved: the larger of it and the margin;
     `launches_needed` (per side, interleaved) what it would take to decide on a change of the margin; None where the
     data cannot say. `mode` is None where nothing could be judged.
     """

@@ -138,7 +138,7 @@ def _unconfirmed(evidence: Evidence, first: PairPlan, needed: int, settings: Set
 
 def _detectable(contrast: Contrast, settings: Settings) -> float:
     # A change is called if both stages find it, so each has to with the root of the power. Cases that are flagged by
-    # chance share the level of the second; half of it is what is left to rely on (docs/verdicts.md has the shares found).
+    # chance share the level of the second; half of it is left to rely on (docs/verdicts.md has the shares found).
     level = settings.alpha if settings.rule == "fixed" else settings.alpha / 2
     return detectable_change(contrast, level, math.sqrt(settings.power))
 
