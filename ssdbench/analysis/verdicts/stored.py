@@ -141,7 +141,7 @@ def _of_sessions(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[
     if settings.rule == "fixed":
         return {name: found.contrast for name, found in alone.items()}
     # The spread between sessions is known from few of them, and the other cases had as many.
-    shrunk = {}
+    shrunk: dict[str, Contrast] = {}
     for sessions in {len(case.baseline) for case in cases.values()}:
         alike = {name: alone[name] for name, case in cases.items() if len(case.baseline) == sessions}
         shrunk |= _shrunk(alike, sessions - 1, settings)
