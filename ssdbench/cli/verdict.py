@@ -1,7 +1,6 @@
 """`ssdbench verdict`: judge launches from anywhere, given as a CSV file."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -18,7 +17,7 @@ from ssdbench.harness.readers.launch_metrics import says_direction
 from ssdbench.harness.stores import codec
 from ssdbench.report.verdicts import render_verdicts
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import CaseVerdict, Mode, Verdict
+from ssdbench.schema.verdict import CaseVerdict, Mode
 from ssdbench.workflows.judging_tables import TableJudgement, judge_rows
 
 
@@ -106,7 +105,7 @@ def verdict(
         found = [_as_json(case, judged) for case in judged.verdicts]
         print_json(json.dumps({"cases": found, "suite": suite, **order}))
     else:
-        cases = [_case(name, found, judged.unpaired) for name, found in judged.verdicts.items()]
+        cases = [_case(name, judged) for name in judged.verdicts]
         console = Terminal()
         console.print(render_verdicts(cases, judged.mode, set(judged.directions.values()), judged.suite))
         if judged.order_effect and judged.order_effect.sentence:
@@ -114,9 +113,14 @@ def verdict(
     raise typer.Exit(judged.exit_code)
 
 
-def _case(name: str, found: Verdict, unpaired: Mapping[str, int]) -> CaseVerdict:
-    notes = (f"launches omitted because they have no partner: {unpaired[name]}",) if name in unpaired else ()
-    return CaseVerdict(case_key=name, title=name, verdict=found, notes=notes)
+def _case(name: str, judged: TableJudgement) -> CaseVerdict:
+    return CaseVerdict(case_key=name, title=name, verdict=judged.verdicts[name], notes=_notes(name, judged))
+
+
+def _notes(name: str, judged: TableJudgement) -> tuple[str, ...]:
+    unpaired = judged.unpaired.get(name)
+    partners = f"launches omitted because they have no partner: {unpaired}" if unpaired else ""
+    return tuple(filter(None, [partners, judged.quantised.get(name)]))
 
 
 def _as_json(case: str, judged: TableJudgement) -> dict[str, Any]:
@@ -127,5 +131,6 @@ def _as_json(case: str, judged: TableJudgement) -> dict[str, Any]:
         "direction": judged.directions[case].word,
         "verdict": found.status.value,
         "launches": found.baseline_launches + found.candidate_launches,
+        "notes": _notes(case, judged),
         **json.loads(codec.dump(found)),
     }

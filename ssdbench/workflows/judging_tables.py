@@ -1,10 +1,11 @@
 """Judges launches of two arms that came from elsewhere, as a table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.order import order_effect
+from ssdbench.analysis.verdicts.quantised import quantised_note
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.analysis.verdicts.suite_change import suite_change
@@ -22,6 +23,7 @@ class TableJudgement:
 
     `order_effect` is that of all pairs, None where their order is not known.
     `suite` is the change of all cases together, None where there are too few, or the sessions are stored ones.
+    `quantised` has a sentence on each case whose values are rounded too coarsely.
     """
 
     verdicts: dict[str, Verdict]
@@ -30,6 +32,7 @@ class TableJudgement:
     unpaired: dict[str, int]
     suite: SuiteChange | None = None
     order_effect: OrderEffect | None = None
+    quantised: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -66,7 +69,16 @@ def judge_rows(
         order_effect=None
         if chosen is Mode.STORED
         else order_effect(launch_csv.launches_by_case(rows, metrics, chosen), settings),
+        quantised=_quantised(rows),
     )
+
+
+def _quantised(rows: Sequence[launch_csv.Row]) -> dict[str, str]:
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        values.setdefault(row.case, {}).setdefault(f"{row.arm} {row.session}", []).append(row.value)
+    notes = {case: quantised_note(*arms.values()) for case, arms in values.items()}
+    return {case: note for case, note in notes.items() if note}
 
 
 def _judged(

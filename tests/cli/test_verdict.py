@@ -262,3 +262,17 @@ def test_the_whole_suite_has_a_line_and_a_key(tmp_path: Path):
     file.write_text("\n".join(["case,arm,launch,value", *rows[:50]]) + "\n")
     assert "Suite" not in ssdbench("verdict", "--csv", file).out
     assert json.loads(ssdbench("verdict", "--csv", file, "--json").out)["suite"] is None
+
+
+def test_rounded_values_are_named_with_the_remedy(tmp_path: Path):
+    draw = random.Random(6)
+    values = [(arm, launch, draw.gauss(100.0, 0.1)) for arm in ("baseline", "candidate") for launch in range(5)]
+    file = tmp_path / "launches.csv"
+    for decimals, is_noted in ((1, True), (9, False)):
+        rows = [f"train,{arm},{launch},{value:.{decimals}f}" for arm, launch, value in values]
+        file.write_text("\n".join(["case,arm,launch,value", *rows]) + "\n")
+        shown = ssdbench("verdict", "--csv", file)
+        assert ("the values lie on steps of 0.1%" in shown.words) is is_noted
+        assert ("give them with all their digits" in shown.words) is is_noted
+        (case,) = json.loads(ssdbench("verdict", "--csv", file, "--json").out)["cases"]
+        assert bool(case["notes"]) is is_noted

@@ -17,6 +17,7 @@ from ssdbench.analysis.differences import conditions, differences_between
 from ssdbench.analysis.history.change_points import change_between, levels, segments
 from ssdbench.analysis.metrics import figure, gated_metric, is_timed
 from ssdbench.analysis.verdicts.coverage import failures
+from ssdbench.analysis.verdicts.quantised import quantised_note
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.history import CaseHistory, ChangePoint, Grouping, HistoryPoint, Series
@@ -218,7 +219,7 @@ def _series(
         conditions=tuple((name, value) for name, value in found if name != "hardware"),
         points=tuple(placed),
         change_points=changes,
-        notes=(*notes, answer.note or f"{_changes(len(changes))} among {len(points)} points"),
+        notes=(*notes, *_rounded(groups), answer.note or f"{_changes(len(changes))} among {len(points)} points"),
     )
 
 
@@ -232,6 +233,12 @@ def _point(group: _Group) -> HistoryPoint:
         high=max(group.values),
         launches=len(group.values),
     )
+
+
+def _rounded(groups: Sequence[_Group]) -> list[str]:
+    # A step that is coarse next to the spread of all launches hides changes; a change of level only widens that.
+    note = quantised_note(*(group.values for group in groups), finds="change points")
+    return [note] if note else []
 
 
 def _began(group: _Group) -> str:

@@ -35,6 +35,7 @@ from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interim import undecided_pairs
 from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.order import with_order_effect
+from ssdbench.analysis.verdicts.quantised import quantised_note
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.analysis.verdicts.suite_change import suite_change
 from ssdbench.analysis.verdicts.wording import pairs, trimmed_mean
@@ -133,7 +134,9 @@ def _compare(
     }
     judged = {key: verdict for key, case in both.items() if (verdict := gap(case, run, name, settings))}
     open_cases = {key: case for key, case in both.items() if key not in judged}
-    notes = {key: (*left_out(case), *filter(None, [missing.get(key)])) for key, case in open_cases.items()}
+    notes = {
+        key: (*left_out(case), *filter(None, [missing.get(key), _quantised(case)])) for key, case in open_cases.items()
+    }
     judged |= judge_open(open_cases)
     verdicts: list[CaseVerdict | None] = [
         CaseVerdict(
@@ -157,6 +160,11 @@ def _compare(
         differences=differences(reference, run) if reference else (),
         suite=suite_change([(METRICS[verdict.metric], verdict) for verdict in judged.values()], settings),
     )
+
+
+def _quantised(case: Sides) -> str:
+    metric = gated_metric(case.planned.case)
+    return quantised_note(*(values_of(metric, usable(records)) for records in (case.reference, case.launches)))
 
 
 def _why(case: Sides, settings: Settings) -> str:

@@ -45,7 +45,7 @@ def test_a_change_point_says_how_much_and_what_else_changed():
     assert [point.segment for point in series.points] == [0] * 10 + [1] * 10
     assert series.points[0].change is None
     assert series.points[15].change == pytest.approx(-0.2, abs=0.003)
-    assert series.notes == ("1 change point among 20 points",)
+    assert series.notes[-1] == "1 change point among 20 points"
 
 
 def other_version(run: Run) -> Run:

@@ -132,7 +132,7 @@ def test_invalid_launches_are_left_out_and_said_so():
     spoiled = replace(run.records[2], invalid_reason="a foreign process used the GPU")
     found = judge(with_records(run, *run.records[:2], spoiled))
     assert (found.verdict.status, found.verdict.candidate_launches) == (Status.UNCHANGED, 2)
-    assert found.notes == ("1 candidate launch left out as invalid (a foreign process used the GPU)",)
+    assert found.notes[0] == "1 candidate launch left out as invalid (a foreign process used the GPU)"
 
 
 def test_a_case_whose_every_launch_is_invalid_is_inconclusive():
@@ -145,7 +145,7 @@ def test_a_case_whose_every_launch_is_invalid_is_inconclusive():
 
 def test_an_unfinished_case_is_judged_by_what_there_is_and_said_so():
     found = judge(a_run((A, (0.1, 0.1))))
-    assert (found.verdict.status, found.notes) == (Status.UNCHANGED, ("1 of 3 planned launches not measured",))
+    assert (found.verdict.status, found.notes[0]) == (Status.UNCHANGED, "1 of 3 planned launches not measured")
 
 
 def test_failed_launches_of_the_other_run_are_left_out_and_said_so():
