@@ -105,7 +105,7 @@ def check(
     margin: Annotated[
         float | None,
         option(
-            "Relative change of AP that matters; default: 0.02, with three seeds or more 0.01.",
+            "Relative change of AP that matters; default: 0.02, with five seeds or more 0.01.",
             metavar="FRACTION",
             panel=DECIDING,
         ),

@@ -34,11 +34,11 @@ _RANGES = (
 class ConvergenceSettings:
     """Levels of the rule, kept with every verdict.
 
-    margin_one_seed, margin_seeds: relative change of AP that matters, of one or two seeds and of `seeds_for_margin`
-        or more.
+    margin_one_seed, margin_seeds: relative change of AP that matters, of fewer than `seeds_for_margin` candidate seeds,
+        and of that many or more.
     confidence: that of each bound of an interval.
     power: chance of finding the smallest detectable change.
-    gate_alpha, gate_looks: chance that the early gate stops a correct run, over `gate_looks` looks (more if the
+    gate_alpha, gate_looks: chance that the early gate stops a correct seed, over `gate_looks` looks (more if the
         recipe has more evaluations).
     gate_power: chance of finding the change that the early gate prints.
 
@@ -48,7 +48,7 @@ class ConvergenceSettings:
 
     margin_one_seed: float = 0.02
     margin_seeds: float = 0.01
-    seeds_for_margin: int = 3
+    seeds_for_margin: int = 5
     confidence: float = 0.99
     power: float = 0.95
     gate_alpha: float = 0.001

@@ -1,24 +1,25 @@
 """The early gate: stop a training that has failed grossly, before it ends. It can fail a run, and never passes one.
 
-With r = mean of ln AP over the evaluations so far, the gate fires where the candidate lies below what one more seed of
-the baseline could show:
+With r = weighted mean of ln AP over the evaluations so far, the gate fires where the candidate lies below what one more
+seed of the baseline could show:
 
     mean(r of the baseline) - r > t[1 - alpha / looks, N - 1] * s * sqrt(1 + 1/N)
 
-AP before the last decay says nearly nothing of the final AP, and seeds lie 2 to 3 % apart there: only a gross failure
-can be found. Which one is computed (noncentral t at the observed s) and printed. Evaluations count from the one on at
-which every seed of the baseline is above `COLLAPSE_FLOOR`: the logarithm of an AP near 0 is noise.
+An evaluation weighs the more, the less the baseline's seeds differ at it; `weighting` has the weights and s. AP before
+the last decay says nearly nothing of the final AP, and seeds lie 2 to 3 % apart there: only a gross failure can be
+found. Which one is computed (noncentral t at the observed s) and printed. Evaluations count from the one on at which
+every seed of the baseline is above `COLLAPSE_FLOOR`: the logarithm of an AP near 0 is noise.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
 
 from ssdbench.analysis.convergence.comparability import COLLAPSE_FLOOR, comparability_fault, lowest_aps
-from ssdbench.analysis.convergence.judge import mean_log_ap, unjudged
-from ssdbench.analysis.convergence.rule import Shift, shift_of
-from ssdbench.analysis.convergence.seeds import asked_evaluations
+from ssdbench.analysis.convergence.judge import unjudged
+from ssdbench.analysis.convergence.rule import Shift
+from ssdbench.analysis.convergence.seeds import aps, asked_evaluations
+from ssdbench.analysis.convergence.weighting import baseline_weights, prediction_sd
 from ssdbench.analysis.verdicts.contrast import quantile
 from ssdbench.schema.convergence import (
     DEFAULT_CONVERGENCE_SETTINGS,
@@ -28,6 +29,7 @@ from ssdbench.schema.convergence import (
     SeedResult,
 )
 from ssdbench.schema.text import percent
+from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 
 
@@ -46,10 +48,13 @@ def judge_early(
         had = f"no evaluation up to epoch {epoch} at which every seed of the baseline was above AP {COLLAPSE_FLOOR:g}"
         return replace(blank, sentence=f"there is {had}; look later")
     trainings = [candidate.training for candidate in candidates if candidate.training is not None]
-    there = [mean_log_ap(seed, epochs) for seed in distribution.seeds]
-    shifts = [shift_of(there, [mean_log_ap(training, epochs)]) for training in trainings]
-    worst = max(range(len(shifts)), key=lambda number: shifts[number].drop)
-    return _verdict(blank, shifts[worst], trainings[worst].seed, distribution, there)
+    curves = [_log_aps(seed, epochs) for seed in distribution.seeds]
+    if all(curve == curves[0] for curve in curves):
+        return replace(blank, sentence="all seeds of the baseline are exactly equal: that is no distribution")
+    shifts = [_shift_of(curves, _log_aps(training, epochs)) for training in trainings]
+    worst = max(range(len(shifts)), key=lambda number: shifts[number][0].drop)
+    shift, mean = shifts[worst]
+    return _verdict(blank, shift, mean, trainings[worst].seed, gate_confidence(distribution, settings))
 
 
 def gate_epochs(distribution: SeedDistribution, epoch: int) -> list[int]:
@@ -76,14 +81,31 @@ def found_with(power: float, shift: Shift, confidence: float) -> float:
     return -math.expm1(-centre * shift.error)
 
 
-def _verdict(
-    blank: ConvergenceVerdict, shift: Shift, seed: int, distribution: SeedDistribution, there: Sequence[float]
-) -> ConvergenceVerdict:
+def _log_aps(training: Training, epochs: Sequence[int]) -> list[float]:
+    curve = aps(training)
+    return [math.log(curve[epoch]) for epoch in epochs]
+
+
+def _shift_of(curves: Sequence[Sequence[float]], candidate: Sequence[float]) -> tuple[Shift, float]:
+    """The weighted drop of one candidate, and the baseline's weighted mean of ln AP."""
+    import numpy as np
+
+    baseline = np.array(curves)
+    weights = baseline_weights(baseline)
+    mean = float(baseline.mean(axis=0) @ weights)
+    shift = Shift(
+        drop=mean - float(np.array(candidate) @ weights),
+        baseline_sd=float(prediction_sd(baseline)),
+        candidate_sd=None,
+        baseline=len(curves),
+        candidates=1,
+    )
+    return shift, mean
+
+
+def _verdict(blank: ConvergenceVerdict, shift: Shift, mean: float, seed: int, confidence: float) -> ConvergenceVerdict:
     settings = blank.settings
-    confidence = gate_confidence(distribution, settings)
     reach = shift.half_width(confidence)
-    if shift.sd == 0:
-        return replace(blank, sentence="all seeds of the baseline are exactly equal: that is no distribution")
     fires = shift.drop > reach
     detectable = found_with(settings.gate_power, shift, confidence)
     change, least = (percent(math.expm1(-drop), 2, sign="+") for drop in (shift.drop, reach))
@@ -97,8 +119,8 @@ def _verdict(
         change=math.expm1(-shift.drop),
         low=math.expm1(-shift.drop - reach),
         high=math.expm1(-shift.drop + reach),
-        baseline_ap=math.exp(fmean(there)),
-        candidate_ap=math.exp(fmean(there) - shift.drop),
+        baseline_ap=math.exp(mean),
+        candidate_ap=math.exp(mean - shift.drop),
         smallest_detectable_drop=detectable,
         detection_power=settings.gate_power,
     )

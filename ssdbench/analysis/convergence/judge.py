@@ -1,4 +1,4 @@
-"""Judge the end of trainings against a distribution over seeds, by the rule of `convergence_rule`."""
+"""Judge the end of trainings against a distribution over seeds, by the rule of `rule`."""
 
 import math
 from collections.abc import Sequence
@@ -7,9 +7,16 @@ from statistics import fmean
 
 from ssdbench.analysis.convergence.comparability import comparability_fault
 from ssdbench.analysis.convergence.loss import loss_findings
-from ssdbench.analysis.convergence.rule import MOST_SEEDS, Shift, seeds_needed, shift_of, status_of
+from ssdbench.analysis.convergence.rule import (
+    MOST_SEEDS,
+    OWN_SPREAD_SEEDS,
+    Shift,
+    seeds_needed,
+    shift_of,
+    status_of,
+)
 from ssdbench.analysis.convergence.seeds import aps, asked_evaluations
-from ssdbench.analysis.verdicts.contrast import quantile
+from ssdbench.analysis.verdicts.contrast import f_tail, quantile
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.convergence import (
     DEFAULT_CONVERGENCE_SETTINGS,
@@ -71,7 +78,7 @@ def judge(
         detection_power=settings.power,
         more_candidate_seeds=alone,
         more_seeds_on_both_sides=both,
-        findings=_findings(status, trainings, distribution, settings),
+        findings=_findings(status, shift, trainings, distribution, settings),
     )
     return replace(verdict, sentence=_sentence(verdict, shift))
 
@@ -91,11 +98,17 @@ def unjudged(distribution: SeedDistribution, measured: int, settings: Convergenc
 
 
 def _findings(
-    status: Status, trainings: Sequence[Training], distribution: SeedDistribution, settings: ConvergenceSettings
+    status: Status,
+    shift: Shift,
+    trainings: Sequence[Training],
+    distribution: SeedDistribution,
+    settings: ConvergenceSettings,
 ) -> tuple[str, ...]:
     found = []
     if status is Status.IMPROVED:
         found.append("too good to be the noise of seeds: find out why before it is accepted (data, evaluation, recipe)")
+    if spread := _spread_finding(shift, settings):
+        found.append(spread)
     own = [training.seed for training in trainings if training in distribution.seeds]
     if own:
         found.append(f"seed {own[0]} is one of the baseline's own trainings, so agreement proves nothing")
@@ -107,13 +120,26 @@ def _findings(
     return (*found, *loss_findings(trainings, distribution, settings))
 
 
+def _spread_finding(shift: Shift, settings: ConvergenceSettings) -> str | None:
+    """What the candidate's seeds say of their own spread."""
+    if shift.candidate_sd is None or shift.candidates < OWN_SPREAD_SEEDS:
+        cannot = "one seed cannot show its" if shift.candidates == 1 else f"{shift.candidates} seeds cannot show their"
+        return f"{cannot} own spread: that of the baseline is taken, and seeds that spread more can look regressed"
+    if shift.baseline_sd == 0:
+        return None
+    ratio = shift.candidate_sd / shift.baseline_sd
+    if f_tail(ratio**2, shift.candidates - 1, shift.baseline - 1) >= 1 - settings.confidence:
+        return None
+    return f"the candidate's seeds spread {ratio:.1f} times as much as the baseline's, more than chance explains"
+
+
 def _sentence(verdict: ConvergenceVerdict, shift: Shift) -> str:
     assert verdict.change is not None
     assert verdict.low is not None
     assert verdict.high is not None
     assert verdict.margin is not None
     sides = f"{pluralize(shift.candidates, 'seed')} against {shift.baseline}"
-    if shift.sd == 0:
+    if shift.error == 0:
         return f"all seeds are exactly equal ({sides}): that is no distribution, look for a fixed seed"
     size, word = percent(abs(verdict.change), 2), "lower" if verdict.change < 0 else "higher"
     change = "equal to" if round(verdict.change, 4) == 0 else f"{size} {word} than"

@@ -41,12 +41,25 @@ def test_one_seed_against_five_by_hand():
     assert status_of(replace(shift, drop=6.0), SETTINGS) is Status.INCONCLUSIVE
 
 
-def test_several_seeds_are_pooled_by_hand():
-    # Squares: 10 and 2; pooled variance 12 / (5 + 3 - 2) = 2.
+def test_two_seeds_are_pooled_by_hand():
+    # Squares: 10 and 2; pooled variance 12 / (5 + 2 - 2) = 2.4.
+    shift = shift_of([-2.0, -1.0, 0.0, 1.0, 2.0], [-1.0, 1.0])
+    assert shift.freedom == 5
+    assert shift.error == pytest.approx(math.sqrt(2.4) * math.sqrt(1 / 5 + 1 / 2))
+
+
+def test_the_own_spread_of_three_seeds_counts_by_hand():
+    # Variances 2.5 and 9: 2.5 / 5 + 9 / 3 = 3.5; df = 3.5^2 / (0.5^2 / 4 + 3^2 / 2.5) = 3.345.
+    shift = shift_of([-2.0, -1.0, 0.0, 1.0, 2.0], [-3.0, 0.0, 3.0])
+    assert shift.error == pytest.approx(math.sqrt(3.5))
+    assert shift.freedom == pytest.approx(3.3447, abs=1e-4)
+
+
+def test_three_seeds_that_look_closer_together_than_the_baseline_are_not_believed():
+    # Variances 2.5 and 1, of which 2.5 is taken: 2.5 / 5 + 2.5 / 3 = 1.3333; df = 1.3333^2 / (0.0625 + 0.8333^2 / 2.5).
     shift = shift_of([-2.0, -1.0, 0.0, 1.0, 2.0], [-1.0, 0.0, 1.0])
-    assert shift.sd == pytest.approx(math.sqrt(2))
-    assert shift.freedom == 6
-    assert shift.error == pytest.approx(math.sqrt(2) * math.sqrt(1 / 5 + 1 / 3))
+    assert shift.error == pytest.approx(math.sqrt(4 / 3))
+    assert shift.freedom == pytest.approx(5.2245, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +90,32 @@ def test_the_interval_is_that_of_the_rule():
     assert verdict.candidate_ap == pytest.approx(0.24)
 
 
-def test_three_seeds_have_the_finer_margin():
-    verdict = judged(*some_seeds(3, ap=0.25 * 0.98, first_seed=50))
+def test_five_seeds_have_the_finer_margin():
+    four, five = some_seeds(4, ap=0.25 * 0.98, first_seed=50), some_seeds(5, ap=0.25 * 0.98, first_seed=50)
+    assert judged(*four).margin == 0.02
+    verdict = judged(*five)
     assert (verdict.margin, verdict.status) == (0.01, Status.REGRESSED)
+
+
+def test_seeds_that_spread_more_are_judged_by_their_own_spread_and_said_to():
+    drop, offsets = 0.987, (-0.02, 0.0, 0.02)
+    even = judged(*(a_training(90 + n, 0.25 * drop * math.exp(x / 5)) for n, x in enumerate(offsets)))
+    wide = judged(*(a_training(90 + n, 0.25 * drop * math.exp(x)) for n, x in enumerate(offsets)))
+    assert (even.status, wide.status) == (Status.REGRESSED, Status.INCONCLUSIVE)
+    assert not [found for found in even.findings if "spread" in found]
+    assert (
+        wide.findings[0]
+        == "the candidate's seeds spread 4.5 times as much as the baseline's, more than chance explains"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"), [(1, "one seed cannot show its own"), (2, "2 seeds cannot show their own")]
+)
+def test_so_few_seeds_cannot_show_their_own_spread(seeds: int, words: str):
+    verdict = judged(*some_seeds(seeds, first_seed=50))
+    assert verdict.findings[0].startswith(f"{words} spread: that of the baseline is taken")
+    assert not [found for found in judged(*some_seeds(3, first_seed=50)).findings if "spread" in found]
 
 
 def test_better_than_seeds_explain_is_a_finding():
@@ -121,7 +157,8 @@ def test_what_is_needed_is_said_and_is_enough():
 @given(sd=st.floats(1e-4, 0.05), baseline=st.integers(5, 30), few=st.integers(1, 10), drop=st.floats(-0.1, 0.1))
 @settings(max_examples=50, deadline=None)
 def test_the_seeds_asked_for_decide_whatever_the_estimate(sd: float, baseline: int, few: int, drop: float):
-    shift = Shift(drop=drop, sd=sd, baseline=baseline, candidates=few)
+    own = None if few == 1 else sd * few / 4
+    shift = Shift(drop=drop, baseline_sd=sd, candidate_sd=own, baseline=baseline, candidates=few)
     alone, both = seeds_needed(shift, SETTINGS)
     assert alone is None or both is None
     for more, side in ((alone, 0), (both, both or 0)):
@@ -140,6 +177,27 @@ def test_scaling_all_aps_and_permuting_seeds_change_nothing(noise: list[float], 
     one, other = shifted(1.0, 1), shifted(factor, -1)
     assert other.drop == pytest.approx(one.drop, abs=1e-12)
     assert other.error == pytest.approx(one.error, abs=1e-9)
+
+
+@given(
+    st.lists(st.floats(-0.02, 0.02), min_size=5, max_size=8, unique=True),
+    st.lists(st.floats(-0.05, 0.05), min_size=1, max_size=8),
+)
+@settings(max_examples=50, deadline=None)
+def test_what_regresses_would_improve_if_higher_were_worse(baseline: list[float], here: list[float]):
+    mirror = {Status.REGRESSED: Status.IMPROVED, Status.IMPROVED: Status.REGRESSED}
+    status = status_of(shift_of(baseline, here), SETTINGS)
+    mirrored = status_of(shift_of([-value for value in baseline], [-value for value in here]), SETTINGS)
+    assert mirrored is mirror.get(status, status)
+
+
+@given(st.floats(0.0, 0.05), st.floats(0.0, 0.05), st.integers(3, 12))
+@settings(max_examples=50, deadline=None)
+def test_more_spread_of_the_candidate_never_narrows_the_interval(one: float, other: float, few: int):
+    less, more = (
+        Shift(drop=0.0, baseline_sd=0.004, candidate_sd=sd, baseline=10, candidates=few) for sd in sorted((one, other))
+    )
+    assert more.half_width(0.99) >= less.half_width(0.99) * (1 - 1e-12)
 
 
 @given(st.lists(st.floats(-0.02, 0.02), min_size=5, max_size=8, unique=True), st.floats(-0.05, 0.05))
@@ -270,6 +328,24 @@ def test_the_gate_by_hand():
     sound = early_gate(noisy_early(99, 0.0, 0.10, epochs_done=6), EARLY, 5)
     assert (sound.status, "never passes" in sound.sentence) == (Status.INCONCLUSIVE, True)
     assert verdict.smallest_detectable_drop == sound.smallest_detectable_drop
+
+
+def scattered(seed: int, first: float, second: float, drop: float = 0.0) -> Training:
+    later = 0.175 * math.exp(second) * (1 - drop)
+    return a_training(seed, curve={3: 0.15 * math.exp(first), 5: later, 8: 0.25, 9: 0.25})
+
+
+def test_an_evaluation_that_scatters_hides_no_drop_of_a_later_one():
+    noise = [0.1 * (seed - 5.5) / 3.0277 for seed in range(1, 11)]
+    # The second evaluation scatters ten times less than the first, in another order of the seeds.
+    seeds = [scattered(number, noise[number], noise[3 * number % 10] / 10) for number in range(10)]
+    baseline = a_distribution(seeds)
+    verdict = early_gate(scattered(99, 0.0, 0.0, 0.20), baseline, 5)
+    assert verdict.status is Status.REGRESSED
+    # v = 0.1^2 and 0.01^2, 9 degrees of freedom: ln u apart by ln 100 * 9 / 13, so u1 / u2 = 24.2 and w2 = 0.960.
+    assert math.log1p(verdict.change) == pytest.approx(0.960 * math.log(0.8), abs=1e-3)
+    # With equal weights the SD would be about 0.05, and no drop below 26 % would be found.
+    assert verdict.smallest_detectable_drop < 0.15
 
 
 def test_the_gate_never_passes_even_what_is_far_too_good():
