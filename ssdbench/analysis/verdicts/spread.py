@@ -7,8 +7,8 @@ freedom, and an inverse-gamma prior of variance s0^2 at f0 degrees of freedom,
     shrunk variance   (f0 s0^2 + f s^2) / (f0 + f)   at f0 + f degrees of freedom
 
 s0^2 and f0 are fitted to the first launches of all cases by the mean and the variance of ln(s^2). Where cases are
-unlike one another f0 is small, and each case keeps its own variance. f0 is at most a quarter of the number of other
-cases, as few cases tell little of their distribution. Each arm has a prior of its own.
+unlike one another f0 is small, and each case keeps its own variance. Of the fitted f0 three quarters are used, at most a
+quarter of the number of other cases, as few cases tell little of their distribution. Each arm has a prior of its own.
 
 Smyth, G. K. (2004), Linear models and empirical Bayes methods for assessing differential expression, Statistical
 Applications in Genetics and Molecular Biology 3; Yuen, K. K. (1974), The two-sample trimmed t for unequal population
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MOST_PRIOR_FREEDOM = 20.0
+PRIOR_SHARE = 0.75
+"""Share of the fitted degrees of freedom that is used: spreads of real cases have longer tails than the prior."""
+_LEAST_EXCESS = 1e-3
 TRIMMED_VARIANCE = 1.1
 """Variance of a mean of normal launches of which a fifth is trimmed at each end, over that of their plain mean."""
 
@@ -56,12 +59,13 @@ def fit_prior(variances: "Floats", freedom: int, floor: float) -> Prior:
     logs = np.log(np.maximum(variances, floor)) - digamma(freedom / 2) + np.log(freedom / 2)
     centre = logs.mean(axis=-1, keepdims=True)
     excess = logs.var(axis=-1, ddof=1, keepdims=True) - polygamma(1, freedom / 2)
-    most = min(MOST_PRIOR_FREEDOM, (cases - 1) / 4)
     # Where the variances differ by no more than chance, the prior is as narrow as is allowed.
-    found = np.full_like(centre, most)
-    differ = excess > polygamma(1, most / 2)
-    found[differ] = 2 * _inverse_trigamma(excess[differ])
-    return Prior(variance=np.exp(centre + digamma(found / 2) - np.log(found / 2)), freedom=found)
+    fitted = 2 * _inverse_trigamma(np.maximum(excess, _LEAST_EXCESS))
+    most = min(MOST_PRIOR_FREEDOM, (cases - 1) / 4)
+    return Prior(
+        variance=np.exp(centre + digamma(fitted / 2) - np.log(fitted / 2)),
+        freedom=np.minimum(PRIOR_SHARE * fitted, most),
+    )
 
 
 def trimmed(logs: "Floats", trim: float, prior: Prior | None = None) -> "tuple[Floats, Floats, Floats]":
