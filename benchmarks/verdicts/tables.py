@@ -75,36 +75,41 @@ def peer_table(effort: Effort) -> str:
 
 
 def detectable_table(effort: Effort) -> str:
-    """What becomes of the only change of a run, as large as the smallest detectable one that verdicts state."""
-    stated = [stated_change(sd) for sd in DETECTABLE_SDS]
+    """What becomes of the only change of a run, as large as the verdicts say that it shows, and that it is called."""
+    stated = [stated_changes(sd) for sd in DETECTABLE_SDS]
     worlds = [
-        World(name=f"detectable {sd:g}", launch_sds=(sd,), change=change, changed=1)
-        for sd, change in zip(DETECTABLE_SDS, stated, strict=True)
+        World(name=f"detectable {sd:g} {kind}", launch_sds=(sd,), change=change, changed=1)
+        for sd, changes in zip(DETECTABLE_SDS, stated, strict=True)
+        for kind, change in zip(("shows", "called"), changes, strict=True)
     ]
     scores = effort.scores([Job(rule=OURS, world=world, runs=scaled(600, effort.scale)) for world in worlds])
-    heads = ["launch SD", "stated smallest detectable change", "shows as a real difference", "called", "unchanged"]
+    heads = ["launch SD", "stated smallest detectable change", "shows as a real difference", "and is called"]
     return _table(
-        [*heads, "inconclusive"],
+        [*heads, "stated smallest change that is called", "is called"],
         [
             [
                 f"{100 * sd:g} %",
-                f"{100 * change:.2g} %",
-                _with_bounds(found.seen),
-                _with_bounds(found.found),
-                _percent(found.passed),
-                _percent(found.undecided),
+                f"{100 * shows:.2g} %",
+                _with_bounds(small.seen),
+                _percent(small.found),
+                f"{100 * called:.2g} %",
+                _with_bounds(large.found),
             ]
-            for sd, change, found in zip(DETECTABLE_SDS, stated, scores, strict=True)
+            for sd, (shows, called), small, large in zip(DETECTABLE_SDS, stated, scores[::2], scores[1::2], strict=True)
         ],
     )
 
 
-def stated_change(launch_sd: float) -> float:
-    """The median over a null run's cases."""
+def stated_changes(launch_sd: float) -> tuple[float, float]:
+    """The smallest change that shows, and the smallest that is called: medians over a null run's cases."""
     world, settings = World(name="null", launch_sds=(launch_sd,)), OURS.settings
     drawn = world.draw(np.random.default_rng(SEED), 1, settings.pair_cap, settings.confirm_pair_cap)
     verdicts = judge(case_launches(drawn, 0), settings).values()
-    return float(np.median([verdict.smallest_detectable_change or 0.0 for verdict in verdicts]))
+    shows, called = (
+        float(np.median([getattr(verdict, name) or 0.0 for verdict in verdicts]))
+        for name in ("smallest_detectable_change", "smallest_called_change")
+    )
+    return shows, called
 
 
 def stored_table(effort: Effort) -> str:

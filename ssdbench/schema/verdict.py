@@ -143,7 +143,7 @@ class Verdict:
     `minimum_sessions` they are None, since the drift between sessions is not known. The launches are those that the
     rule used; `confirm_pairs` of them are of the stage `confirm`; if there are any, the figures rest on them alone.
     `smallest_detectable_change` is what the rule would have told from no change at this spread with the power of the
-    settings, `smallest_called_change` what it would have called regressed or improved: the larger of it and the margin;
+    settings, `smallest_called_change` what it would have called regressed or improved, at least the margin;
     `launches_needed` (per side, interleaved) what it would take to decide on a change of the margin; None where the
     data cannot say. `mode` is None where nothing could be judged.
     """

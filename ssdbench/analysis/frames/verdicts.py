@@ -23,7 +23,9 @@ _JUDGEMENT = (
     Column("candidate_launches", "int64", "launches of the candidate that the rule used"),
     Column("confirm_pairs", "int64", "pairs of the confirmation stage, on which alone the figures then rest"),
     Column("smallest_detectable_change", "float64", "relative change that shows as real at this spread (power 95 %)"),
-    Column("smallest_called_change", "float64", "that, or the margin if it is larger: what would be called"),
+    Column(
+        "smallest_called_change", "float64", "relative change that would be called, at least the margin (power 95 %)"
+    ),
     Column("launches_needed", "Int64", "launches on each side that would decide on a change of the margin"),
     Column("mode", "string", "`interleaved`, `single-shot` or `stored`; missing where nothing could be judged"),
     Column("margin", "float64", "relative change that matters"),

@@ -94,12 +94,12 @@ def _verdict(name: str, case: CaseLaunches, state: Stages, confirmed: set[str], 
     if fresh and (fresh.contrast is None or fresh.used.pairs < settings.minimum_launches):
         return _unconfirmed(evidence, first, state.fresh_needed[name], settings)
     contrast = fresh.contrast if fresh and fresh.contrast else first.contrast
-    detectable = _detectable(contrast, settings)
+    detectable, called = _detectable(contrast, settings)
     needed = required_pairs(contrast, settings, settings.alpha)
     status, because = _status(name, contrast, state, confirmed, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:
-        because += inconclusive_text(settings, detectable, needed)
-    return evidence.verdict(status, contrast, because, detectable=detectable, launches_needed=needed)
+        because += inconclusive_text(settings, called, needed)
+    return evidence.verdict(status, contrast, because, detectable=detectable, called=called, launches_needed=needed)
 
 
 def _status(
@@ -127,20 +127,27 @@ def _status(
 
 def _unconfirmed(evidence: Evidence, first: PairPlan, needed: int, settings: Settings) -> Verdict:
     assert first.contrast
+    detectable, called = _detectable(first.contrast, settings)
     return replace(evidence, used=first.used).verdict(
         Status.INCONCLUSIVE,
         first.contrast,
         f": flagged by {pairs(first.used.pairs)}; {pairs(needed, 'fresh ')} are needed to confirm it",
-        detectable=_detectable(first.contrast, settings),
+        detectable=detectable,
+        called=called,
         launches_needed=needed,
     )
 
 
-def _detectable(contrast: Contrast, settings: Settings) -> float:
-    # A change is called if both stages find it, so each has to with the root of the power. Cases that are flagged by
-    # chance share the level of the second; half of it is left to rely on (docs/verdicts.md has the shares found).
-    level = settings.alpha if settings.rule == "fixed" else settings.alpha / 2
-    return detectable_change(contrast, level, math.sqrt(settings.power))
+def _detectable(contrast: Contrast, settings: Settings) -> tuple[float, float]:
+    """The least difference that shows as real, and the least that is called."""
+    # A change is called if both stages find it, so each has to with the root of the power.
+    power = math.sqrt(settings.power)
+    if settings.rule == "fixed":
+        found = detectable_change(contrast, settings.alpha, power)
+        return found, found
+    # Cases that are flagged by chance share the level of the second stage: a quarter of it is left to rely on.
+    shows = detectable_change(contrast, settings.alpha / 2, settings.power)
+    return shows, detectable_change(contrast, settings.alpha / 4, power)
 
 
 def _evidence(name: str, case: CaseLaunches, state: Stages, settings: Settings) -> Evidence:

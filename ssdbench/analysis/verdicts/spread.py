@@ -7,8 +7,8 @@ freedom, and an inverse-gamma prior of variance s0^2 at f0 degrees of freedom,
     shrunk variance   (f0 s0^2 + f s^2) / (f0 + f)   at f0 + f degrees of freedom
 
 s0^2 and f0 are fitted to the first launches of all cases by the mean and the variance of ln(s^2). Where cases are
-unlike one another f0 is small, and each case keeps its own variance. Of the fitted f0 three quarters are used, at most a
-quarter of the number of other cases, as few cases tell little of their distribution. Each arm has a prior of its own.
+unlike one another f0 is small, and each case keeps its own variance. Three quarters of the fitted f0 are used, and at
+most a quarter of the number of other cases, as few cases tell little of their distribution. Each arm has its own prior.
 
 Smyth, G. K. (2004), Linear models and empirical Bayes methods for assessing differential expression, Statistical
 Applications in Genetics and Molecular Biology 3; Yuen, K. K. (1974), The two-sample trimmed t for unequal population

@@ -57,10 +57,13 @@ class Evidence:
         *,
         detectable: float,
         launches_needed: int | None,
+        called: float | None = None,
         has_interval: bool = True,
     ) -> Verdict:
-        """`because` follows the change and its interval; `detectable` is a difference of logarithms.
+        """`because` follows the change and its interval.
 
+        `detectable` and `called`, the least that shows and that is called (None: the same), are differences of
+        logarithms.
         Without `has_interval` there are no bounds: the error of `contrast` is not that of the change.
         """
         low, high = bounds(self.metric, contrast, self.settings) if has_interval else (None, None)
@@ -72,7 +75,7 @@ class Evidence:
             low=low,
             high=high,
             smallest_detectable_change=_relative(detectable),
-            smallest_called_change=max(self.settings.margin, _relative(detectable)),
+            smallest_called_change=max(self.settings.margin, _relative(detectable if called is None else called)),
         )
         return replace(judged, sentence=f"{_changed(self.metric, judged)}{because}")
 
