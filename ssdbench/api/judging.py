@@ -36,7 +36,7 @@ def judge(
         better: whether lower or higher values are better; None: as the columns `metric` and `direction` say, and lower
             without them.
         mode: how to judge; `auto` goes by the columns.
-        rule: how pairs are planned and judged: `sequential`, or `fixed`, the rule before version 0.2.
+        rule: how pairs are planned and judged: `sequential`, or `fixed`, the rule of version 0.2 and earlier.
 
     Raises:
         UsageError: a column is missing, a cell cannot be what it should be, directions disagree, or no such margin or

@@ -62,7 +62,7 @@ def verdict(
     rule: Annotated[
         AskedRule,
         option(
-            "How pairs are planned and judged: sequential, or fixed, the rule before version 0.2.",
+            "How pairs are planned and judged: sequential, or fixed, the rule of version 0.2 and earlier.",
             metavar="RULE",
             panel=DECIDING,
         ),

@@ -31,7 +31,7 @@ class Settings:
     alpha: chance of a false verdict of change over all cases of a run; also the level at which a case is flagged.
     plan_power, power: chance of finding a change of the margin that a plan aims at, and the one used for the smallest
         detectable change.
-    rule: how an interleaved run is planned and judged: `sequential`, or `fixed`, the only rule before version 0.2.
+    rule: how an interleaved run is planned and judged: `sequential`, or `fixed`, the only rule up to version 0.2.
     pilot_pairs, replans: pairs of the pilot, and how often a plan by the spread may be revised.
     pair_cap, confirm_pair_cap: most pairs of a case in the stage `measure`, and in `confirm` (more where its level
         needs them).

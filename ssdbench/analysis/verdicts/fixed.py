@@ -1,4 +1,4 @@
-"""The rule `fixed`, the only one before version 0.2: every plan follows the spread of launches and nothing else.
+"""The rule `fixed`, the only one up to version 0.2: every plan follows the spread of launches and nothing else.
 
 A flagged case is confirmed at alpha / number of flagged cases by Welch-Yuen alone. See `sample_size` for its plan.
 """
