@@ -72,6 +72,7 @@ def test_the_pipeline_is_what_gitlab_takes():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_jenkinsfile_is_groovy(tmp_path: Path):
     # It looks at Groovy alone; what the declarative directives mean is checked by a Jenkins server and nothing else.
     copy = shutil.copy(CI / "Jenkinsfile", tmp_path / "Jenkinsfile")

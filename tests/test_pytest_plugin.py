@@ -71,6 +71,7 @@ def a_stored_baseline(*cases: tuple[Case, float]) -> Baseline:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_creep_is_reported_and_fails_a_test_only_where_that_is_asked_for(run: Run, tmp_path: Path):
     ours = next(case for case in planned(tmp_path / "tiny.toml") if case.batch_size_per_gpu == 1)
     store = FileStore(tmp_path / "stored")

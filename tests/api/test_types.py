@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 from collections.abc import Iterable
 
@@ -43,6 +45,7 @@ ssdbench.open("results").lunches()
 """
 
 
+@pytest.mark.long
 def test_the_types_hold_for_a_strict_user_and_find_wrong_use(tmp_path: Path) -> None:
     """In a folder outside of the tree, where no configuration of ours is found."""
     (tmp_path / "right.py").write_text(SCRIPT)

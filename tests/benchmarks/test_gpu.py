@@ -17,6 +17,7 @@ TREE = Path(__file__).parents[2]
 PACKAGES = frozenset(bundle.missing("3.12")) | bundle.ON_THE_MACHINE
 
 
+@pytest.mark.long
 def test_the_cheap_stages_run_on_a_cpu_and_say_what_they_settle(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--cpu", "--only", "cheap,nvml", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)

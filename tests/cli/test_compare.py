@@ -56,7 +56,7 @@ def test_the_table_has_old_new_change_and_bounds_with_units(results: Path):
     outcome = ssdbench("compare", "latest", "--results", results)
     row = next(line for line in outcome.out.splitlines() if line.startswith("train resnet18 resident fp32  "))
     assert row.split()[4:] == ["20.0", "16.0", "-20.0%", "regressed"]
-    assert "-21.8..-18.1" in outcome.out
+    assert "-21.8..-18.2" in outcome.out
     assert "images/s: images of all ranks over wall seconds of the timed region (global)" in outcome.words
 
 

@@ -164,6 +164,7 @@ def require_same_outcome(undisturbed: Path, broken: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_is_the_outcome_at_its_step(ssdbench: Ssdbench, tmp_path: Path) -> None:
     # The rate is 0 in the first step, so the first epoch of a long warm-up is sound and a later one is not.
     done = ssdbench("converge", "--suite", suite(tmp_path, warmup=4000, rate=1e9))

@@ -54,6 +54,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_launches_are_added_until_a_stored_run_can_decide_or_cannot(
     ssdbench: Ssdbench, tmp_path: Path, paced: str, faster: Path, environment: dict[str, str]
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_run_stands_beside_its_prediction(tmp_path: Path) -> None:
     assert "the rate of matrix products in bf16 is not known" in table.words
 
 
+@pytest.mark.long
 def test_ceilings_of_this_cpu_are_measured_where_asked() -> None:
     found = ssdbench(
         "roofline", "--workload", "infer", "--backbone", "resnet18", "--batch-size", "2", "--device", "cpu",

@@ -106,6 +106,7 @@ def test_seconds_come_to_as_many_steps_on_all_ranks_as_the_slowest_one_fills_the
             assert 18.0 < throughput(measurement) <= 20.0
 
 
+@pytest.mark.long
 def test_a_stall_in_the_batch_fetch_halves_the_throughput(ssdbench: Ssdbench, tmp_path: Path) -> None:
     done = ssdbench(*PACE, "--batch-size", "2", "--steps", "20", "--option", "fetch_seconds=0.1")
     assert done.returncode == 0, done.stderr
@@ -185,6 +186,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
     assert "no unfinished run" in again.stderr
 
 
+@pytest.mark.long
 def test_nothing_outlives_a_host_that_is_killed_and_resume_measures_only_what_is_missing(
     start: Start, ssdbench: Ssdbench, tmp_path: Path, environment: dict[str, str]
 ) -> None:

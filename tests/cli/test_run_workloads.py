@@ -77,6 +77,7 @@ def run_tiny(ssdbench: Ssdbench, folder: Path) -> Run:
     return FileStore(folder / "results").load("latest")
 
 
+@pytest.mark.long
 def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: Ssdbench, folder: Path) -> None:
     run = run_tiny(ssdbench, folder)
     by_workload = {record.case.workload: record for record in run.records}

@@ -26,6 +26,7 @@ def test_the_picture_of_a_terminal_is_drawn() -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH (Debian: apt-get install chromium)")
+@pytest.mark.long
 def test_one_command_draws_all_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "FOLDER", tmp_path)
     with a_browser() as browser:

@@ -159,7 +159,12 @@ def _saved(held: Iterable[Tensor]) -> Iterator[dict[int, int]]:
 
 every_footprint = pytest.mark.parametrize(
     ("backbone", "width"),
-    [(backbone, width) for backbone in FOOTPRINTS for width in (4, 2)],
+    [
+        # The deepest take as long as all others together.
+        pytest.param(backbone, width, marks=pytest.mark.long if backbone in ("resnet101", "resnet152") else ())
+        for backbone in FOOTPRINTS
+        for width in (4, 2)
+    ],
 )
 
 

@@ -199,6 +199,7 @@ def test_what_cannot_be_evaluated_is_reported_before_the_first_image(
         Evaluator(open_context(alone, prepared.path, 4, **case), **asked)
 
 
+@pytest.mark.long
 def test_the_fast_engine_gives_the_same_figures_through_the_evaluator(alone: ProcessGroup, prepared: Prepared) -> None:
     context, model = open_context(alone, prepared.path, 6), detecting_model()
     both = [Evaluator(context, engine=engine) for engine in ("pycocotools", "faster-coco-eval")]

@@ -15,6 +15,7 @@ def test_many_writers_at_once_lose_and_double_nothing_in_sqlite(new_place: Calla
 
 
 @pytest.mark.postgresql
+@pytest.mark.long
 def test_a_server_killed_among_many_writers_loses_and_doubles_nothing(postgresql: PostgresqlServer, tmp_path: Path):
     done = hammer(postgresql.new_place(), tmp_path, writers=8, records=200, interrupt=lambda: crash(postgresql))
     assert (done.arrived, done.lost, done.double) == (1600, 0, 0)
