@@ -34,6 +34,25 @@ _INI = {"timeout": "pytest-timeout"}
 _MARKERS = ("timeout(seconds): of pytest-timeout", "xdist_group(name): of pytest-xdist")
 
 
+_TESTS = Path(__file__).parent
+
+# Whose processes measure their coverage: those of ranks. Starting it takes longer than most commands that tests start.
+_COVERED_PROCESSES = ("worker/", "workloads/", "runtime/", "harness/launchers/", "cli/test_run")
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    is_ours = item.path.is_relative_to(_TESTS)
+    is_covered = not is_ours or item.path.relative_to(_TESTS).as_posix().startswith(_COVERED_PROCESSES)
+    configuration = None if is_covered else os.environ.pop(_COVERAGE, None)
+    try:
+        return (yield)
+    finally:
+        if configuration is not None:
+            os.environ[_COVERAGE] = configuration
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     for name, plugin in _INI.items():
         if not pluginmanager.has_plugin(plugin.removeprefix("pytest-")):

@@ -1,5 +1,6 @@
 """The command as a user runs it: a process of its own, in a folder of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.cli.running import without_coverage
 
 Ssdbench = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -22,8 +21,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(cache: Path) -> dict[str, str]:
-    """The environment of the test's commands, without coverage: starting it costs more than many of them take."""
-    return {**without_coverage(), "SSDBENCH_CACHE": str(cache), "COLUMNS": "160"}
+    """The environment of the test's commands."""
+    return {**os.environ, "SSDBENCH_CACHE": str(cache), "COLUMNS": "160"}
 
 
 @pytest.fixture

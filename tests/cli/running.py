@@ -44,11 +44,6 @@ def ssdbench(*arguments: str | Path, columns: int = 80) -> Outcome:
     return Outcome(code=code, out=out.getvalue(), err=err.getvalue())
 
 
-def without_coverage() -> dict[str, str]:
-    """This process's environment, in which a process that is started does not measure its coverage."""
-    return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
-
-
 def path_with_ssdbench(folder: Path) -> str:
     """A PATH on which `ssdbench`, as scripts call it, is this version's.
 
@@ -56,7 +51,7 @@ def path_with_ssdbench(folder: Path) -> str:
     """
     command = folder / "bin" / "ssdbench"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nunset COVERAGE_PROCESS_CONFIG\nexec {sys.executable} -m ssdbench "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ssdbench "$@"\n')
     command.chmod(0o755)
     return f"{command.parent}:{os.environ['PATH']}"
 

@@ -168,6 +168,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_measures_only_the_rest(
 ) -> None:
     process = start(*PACE, "--launches", "2", "--steps", "30")
     eventually(lambda: len(records_so_far(tmp_path / "results")) == 1)
+    eventually(psutil.Process(process.pid).children)  # the second launch
     first = only(latest(tmp_path))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,13 +14,12 @@ import psutil
 
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.record import Failure, Run
-from tests.cli.running import without_coverage
 
 PACE = ("run", "--workload", "pace", "--device", "cpu", "--batch-size", "1", "--warmup", "0", "--foreign-cpu", "100")
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    return {**without_coverage(), "SSDBENCH_CACHE": str(folder / "cache"), "COLUMNS": "200", **more}
+    return {**os.environ, "SSDBENCH_CACHE": str(folder / "cache"), "COLUMNS": "200", **more}
 
 
 def run_pace(folder: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
