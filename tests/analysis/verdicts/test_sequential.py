@@ -10,7 +10,7 @@ from scipy import stats
 from ssdbench.analysis.verdicts import looks
 from ssdbench.analysis.verdicts.interleaved import flagged_cases, judge, next_pairs
 from ssdbench.analysis.verdicts.rank_sum import p_larger, smallest_p
-from ssdbench.analysis.verdicts.spread import fit_prior, trimmed
+from ssdbench.analysis.verdicts.spread import Prior, fit_prior, trimmed
 from ssdbench.errors import UsageError
 from ssdbench.schema.launch_values import Arms, LaunchesByCase, Stage, Wanted
 from ssdbench.schema.settings import Settings
@@ -81,6 +81,13 @@ def test_a_prior_recovers_the_distribution_from_which_the_spreads_were_drawn(fre
     prior = fit_prior(seen, 2, 1e-12)
     assert float(prior.freedom[0]) == pytest.approx(0.75 * freedom, rel=0.1)
     assert float(prior.variance[0]) == pytest.approx(3.0, rel=0.1)
+
+
+def test_a_variance_is_drawn_towards_the_prior_by_their_degrees_of_freedom():
+    prior = Prior(variance=np.array([4.0]), freedom=np.array([2.0]))
+    centre, variance, freedom = trimmed(np.array([[0.0, 1.0, 2.0]]), 0.2, prior)
+    # The launches have a variance of 1 at 2 degrees of freedom, and their mean a third of it.
+    assert (centre[0], variance[0], freedom[0]) == (1.0, pytest.approx((2 * 4 + 2 * 1) / 4 / 3), 4.0)
 
 
 def test_few_cases_have_a_weak_prior_and_one_has_none():
@@ -173,13 +180,13 @@ def test_the_plan_of_the_fresh_pairs_follows_their_spread_and_never_their_differ
 
 
 def test_a_shift_that_only_the_trimmed_test_sees_is_not_confirmed():
-    case = a_case(change=0.03)
-    # Two clock states, and by chance the candidate has met the slow one more often: as likely as not.
-    slow, fast = [0.0101, 0.0102, 0.0103, 0.0104, 0.0105, 0.0106], [0.0, 0.0001, 0.0002, 0.0003, 0.0004, 0.0005]
-    fresh = arms([*fast, slow[0], slow[1]], [*slow[2:], *slow[:2], fast[0] - 0.001, fast[1] - 0.001])
-    found = judge({"case": replace(case, confirm=fresh)}, SETTINGS)["case"]
+    case = a_case(change=0.2, noise=1e-3)
+    # Trimming leaves the launch out that was in the other state, and is sure; the ranks are not.
+    fresh = case.confirm.first(5)
+    odd = replace(fresh, candidate=(0.9 * min(fresh.baseline), *fresh.candidate[1:]))
+    found = judge({"case": replace(case, confirm=odd)}, SETTINGS)["case"]
     assert found.status is Status.INCONCLUSIVE
-    assert "do not confirm the change seen first" in found.sentence
+    assert "5 fresh pairs, which do not confirm the change seen first" in found.sentence
 
 
 def test_fresh_pairs_that_are_not_all_there_say_how_many_are_asked_for():
