@@ -15,8 +15,9 @@ from benchmarks.verdicts.noise import Floats
 from benchmarks.verdicts.world import Drawn
 from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.schema.launch_values import Arms, CaseLaunches
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import METRICS, Status, Verdict
+from ssdbench.schema.verdict import Status, Verdict
 
 METRIC = METRICS["latency_p50"]
 

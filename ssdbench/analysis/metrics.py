@@ -20,8 +20,8 @@ from statistics import fmean
 from ssdbench.analysis.gpu_trace import region_joules
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import WORKLOADS, Case
+from ssdbench.schema.metrics import METRICS, Metric
 from ssdbench.schema.record import Measurement
-from ssdbench.schema.verdict import METRICS, Metric
 
 STEPS_BEYOND_A_PERCENTILE = 20
 _SHARES = {"latency_p90": 0.90, "latency_p95": 0.95, "latency_p99": 0.99}

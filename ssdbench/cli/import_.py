@@ -16,8 +16,8 @@ from ssdbench.harness.readers.launch_csv import BETTER
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.directions import direction_of
 from ssdbench.schema.exchange import ImportedValue
+from ssdbench.schema.metrics import Direction
 from ssdbench.schema.plain_text import csv_cell
-from ssdbench.schema.verdict import Direction
 
 Values = Mapping[str, Sequence[tuple[Path, Sequence[ImportedValue]]]]
 """Arm -> its files, each with the launches of one metric."""

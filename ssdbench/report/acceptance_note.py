@@ -6,7 +6,8 @@ from ssdbench.report.baselines import accepted_regression_text
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import change, values
 from ssdbench.report.numbers import shown_unit, significant_digits, value_text
-from ssdbench.schema.verdict import METRICS, Baseline, CaseFigure, Comparison
+from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.verdict import Baseline, CaseFigure, Comparison
 
 
 def render_note(

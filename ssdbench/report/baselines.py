@@ -20,8 +20,9 @@ from ssdbench.report.tables import (
     value_cell,
 )
 from ssdbench.schema.acceptance import Acceptance, AcceptedRegression
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import METRICS, Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
+from ssdbench.schema.verdict import Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
 _DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.SKIPPED: "dropped"}
 

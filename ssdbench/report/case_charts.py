@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from ssdbench.report.numbers import in_shown_unit, shown_unit
 from ssdbench.report.svg import Plot, padded
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.report import SIDES, LaunchValue, PhasePair, Side, StepTrace
-from ssdbench.schema.verdict import METRICS
 
 _PHASE_NAMES_WIDTH = 104
 

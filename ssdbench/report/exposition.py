@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.plain_text import visible
-from ssdbench.schema.verdict import Comparison, Metric
+from ssdbench.schema.verdict import Comparison
 
 _UNITS = {
     "images/s": "images_per_second",

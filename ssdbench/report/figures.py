@@ -1,7 +1,8 @@
 """The values of a verdict, as lines of text."""
 
 from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
-from ssdbench.schema.verdict import METRICS, CaseVerdict
+from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.verdict import CaseVerdict
 
 
 def values(case: CaseVerdict) -> tuple[str, str]:

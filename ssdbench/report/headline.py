@@ -9,10 +9,11 @@ from ssdbench.errors import ExitCode
 from ssdbench.report.creep import creep_texts
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.tables import Tone, status_word, tone_of
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.report import AccuracyReport, SeedRow
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import METRICS, Comparison, Mode, Status, Verdict
+from ssdbench.schema.verdict import Comparison, Mode, Status, Verdict
 
 _TRAINED = {Status.UNCHANGED: "No regression", Status.NOT_RUN: "Not covered", Status.INCOMPARABLE: "Not covered"}
 

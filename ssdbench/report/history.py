@@ -11,9 +11,10 @@ from rich.text import Text
 from ssdbench.report.numbers import shown_unit, significant_digits, value_text
 from ssdbench.report.tables import case_cell, new_table, units
 from ssdbench.schema.history import CaseHistory, ChangePoint, HistoryPoint, Series
+from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.plain_text import csv_cell, one_line
 from ssdbench.schema.text import percent
-from ssdbench.schema.verdict import METRICS, Difference, Direction
+from ssdbench.schema.verdict import Difference
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MARK = "◆"

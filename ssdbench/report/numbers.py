@@ -2,8 +2,9 @@
 
 import math
 
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.text import interval, percent
-from ssdbench.schema.verdict import Metric, MetricChange, Verdict
+from ssdbench.schema.verdict import MetricChange, Verdict
 
 _DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%")}
 

@@ -36,10 +36,11 @@ from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word, tone_of
 from ssdbench.report.trend_charts import change_style, sparkline, trend_chart
 from ssdbench.schema.history import HistoryPoint, Series
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.plain_text import visible
 from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.text import LARGEST_OPEN_CHANGE, percent, pluralize
-from ssdbench.schema.verdict import METRICS, Verdict
+from ssdbench.schema.verdict import Verdict
 
 OPEN_AT_FIRST = 3
 """How many of the worst cases have their details open at first, if they regressed or failed."""

@@ -7,9 +7,10 @@ from rich.text import Text
 
 from ssdbench.report.numbers import significant_digits
 from ssdbench.report.tables import case_cell, new_table, units, value_cell
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.run_summary import CaseOutcome, Outcome, RunList, RunSummary
 from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import METRICS, CaseFigure
+from ssdbench.schema.verdict import CaseFigure
 
 _STYLES: Mapping[Outcome, str] = {
     "measured": "green",

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ssdbench.report.numbers import change_text, interval_text, shown_unit, significant_digits, spread, value_text
-from ssdbench.schema.verdict import METRICS, Difference, Metric, MetricChange, Status, Verdict
+from ssdbench.schema.metrics import METRICS, Metric
+from ssdbench.schema.verdict import Difference, MetricChange, Status, Verdict
 
 Tone = Literal["bad", "good", "open", "gap", "quiet"]
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from ssdbench.report.numbers import in_shown_unit, shown_unit
 from ssdbench.report.svg import Plot, Tick, padded
 from ssdbench.schema.history import HistoryPoint, Series
+from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import METRICS, Direction
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 132, 30
 _DAY_SECONDS = 86400.0

@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ssdbench.report.tables import case_cell, change_cells, new_table, units
-from ssdbench.schema.verdict import METRICS, MetricChange
+from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.verdict import MetricChange
 
 
 def render_ungated(changes: Sequence[MetricChange]) -> RenderableType:

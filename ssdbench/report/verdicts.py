@@ -11,8 +11,9 @@ from ssdbench.report.numbers import change_text, interval_text, rounded, signifi
 from ssdbench.report.outcome import because
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import new_table, status_style
+from ssdbench.schema.metrics import Direction
 from ssdbench.schema.suite_change import SuiteChange
-from ssdbench.schema.verdict import CaseVerdict, Direction, Mode, Status
+from ssdbench.schema.verdict import CaseVerdict, Mode, Status
 
 _WORST_FIRST = (Status.REGRESSED, Status.INCONCLUSIVE, Status.UNCHANGED, Status.IMPROVED)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from ssdbench.schema.verdict import METRICS, Direction
+from ssdbench.schema.metrics import METRICS, Direction
 
 _UNITS_OF_TIME = {"s", "sec", "second", "seconds", "ms", "us", "ns", "min", "minute", "h", "hour"}
 _TIMES = {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from ssdbench.schema.verdict import Metric
+from ssdbench.schema.metrics import Metric
 
 
 class Stage(str, Enum):

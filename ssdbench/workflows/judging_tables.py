@@ -12,9 +12,10 @@ from ssdbench.analysis.verdicts.suite_change import suite_change
 from ssdbench.errors import ExitCode
 from ssdbench.harness.readers import launch_csv
 from ssdbench.harness.readers.launch_metrics import metrics_of_cases
+from ssdbench.schema.metrics import Direction, Metric
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.suite_change import SuiteChange
-from ssdbench.schema.verdict import Direction, Metric, Mode, OrderEffect, Status, Verdict
+from ssdbench.schema.verdict import Mode, OrderEffect, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

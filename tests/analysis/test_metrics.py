@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ssdbench.analysis.metrics import figure, figures, gated_metric, percentile, throughput
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import WORKLOADS, Protocol
-from ssdbench.schema.verdict import METRICS
+from ssdbench.schema.metrics import METRICS
 from tests.builders import GPU_SECONDS, a_case, a_measurement, gpu_samples
 
 

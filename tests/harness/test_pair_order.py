@@ -10,9 +10,10 @@ import pytest
 from ssdbench.analysis.verdicts.interleaved import judge, next_pairs
 from ssdbench.harness.runner import _order
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase, Stage
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.record import Arm, StageName
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import METRICS, Status
+from ssdbench.schema.verdict import Status
 
 # With few pairs an order that does not balance is most likely.
 SEQUENTIAL, FIXED = Settings(pair_cap=5), Settings(pair_cap=5, rule="fixed")

@@ -14,8 +14,9 @@ from ssdbench.report.numbers import (
     significant_digits,
     value_text,
 )
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import METRICS, Status, Verdict
+from ssdbench.schema.verdict import Status, Verdict
 
 
 def a_verdict(change: float | None, low: float | None, high: float | None) -> Verdict:

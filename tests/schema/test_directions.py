@@ -3,7 +3,7 @@
 import pytest
 
 from ssdbench.schema.directions import direction_of
-from ssdbench.schema.verdict import METRICS
+from ssdbench.schema.metrics import METRICS
 
 
 def test_our_own_metrics_have_their_direction():

@@ -24,19 +24,11 @@ from ssdbench.analysis.differences import comparability_issues
 from ssdbench.errors import UsageError
 from ssdbench.schema.acceptance import Acceptance, AcceptedRegression, Against
 from ssdbench.schema.launch_rules import group_by_case
+from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.record import Record
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import shorten_list
-from ssdbench.schema.verdict import (
-    METRICS,
-    Baseline,
-    BaselineHeader,
-    CaseVerdict,
-    Comparison,
-    Creep,
-    Direction,
-    Status,
-)
+from ssdbench.schema.verdict import Baseline, BaselineHeader, CaseVerdict, Comparison, Creep, Status
 
 # Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
 _NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}

@@ -7,7 +7,7 @@ import pandas as pd
 from ssdbench.analysis.frames.columns import TIME, Column, build
 from ssdbench.errors import UsageError
 from ssdbench.schema.history import Series
-from ssdbench.schema.verdict import METRICS
+from ssdbench.schema.metrics import METRICS
 
 HISTORY_COLUMNS = (
     Column("case", "string", "key of the case"),

@@ -11,8 +11,8 @@ from ssdbench.analysis.metrics import figure
 from ssdbench.analysis.verdicts.arms import split_arms
 from ssdbench.schema import launch_rules
 from ssdbench.schema.case import Case
+from ssdbench.schema.metrics import METRICS, Metric
 from ssdbench.schema.record import Record, Run
-from ssdbench.schema.verdict import METRICS, Metric
 
 _SUFFIXES = {
     "images/s": "_images_per_second",

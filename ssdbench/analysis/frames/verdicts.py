@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from ssdbench.analysis.frames.columns import Column, build
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Direction, Verdict
+from ssdbench.schema.metrics import METRICS, Direction
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Verdict
 
 _JUDGEMENT = (
     Column("status", "string", "`unchanged`, `improved`, `regressed`, `inconclusive`, `failed`, ..."),

@@ -22,9 +22,9 @@ from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.history import CaseHistory, ChangePoint, Grouping, HistoryPoint, Series
 from ssdbench.schema.launch_rules import is_usable
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.text import shorten_list
-from ssdbench.schema.verdict import METRICS
 
 Conditions = tuple[tuple[str, str], ...]
 

@@ -20,6 +20,7 @@ from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.environment import Host, Software
 from ssdbench.schema.history import Series
 from ssdbench.schema.launch_rules import group_by_case, usable_measurement
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.record import ContainerImage, Failure, Measurement, Record, Run, RunOptions
 from ssdbench.schema.report import (
     SIDES,
@@ -32,7 +33,7 @@ from ssdbench.schema.report import (
     StepTrace,
 )
 from ssdbench.schema.text import pluralize
-from ssdbench.schema.verdict import METRICS, OWN_BASELINE_ARM, Baseline, CaseVerdict, Comparison, Status
+from ssdbench.schema.verdict import OWN_BASELINE_ARM, Baseline, CaseVerdict, Comparison, Status
 
 T = TypeVar("T")
 

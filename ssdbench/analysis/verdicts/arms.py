@@ -8,8 +8,8 @@ from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.launch_rules import group_by_case, may_be_replaced, usable
 from ssdbench.schema.launch_values import Arms, CaseLaunches
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.record import Arm, Record, Run, StageName
-from ssdbench.schema.verdict import Metric
 
 
 def launches_by_case(

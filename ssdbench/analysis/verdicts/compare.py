@@ -44,19 +44,10 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.launch_rules import group_by_case, usable
 from ssdbench.schema.launch_values import CaseSessions
+from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
-from ssdbench.schema.verdict import (
-    METRICS,
-    OWN_BASELINE_ARM,
-    Baseline,
-    CaseFigure,
-    CaseVerdict,
-    Comparison,
-    Direction,
-    Status,
-    Verdict,
-)
+from ssdbench.schema.verdict import OWN_BASELINE_ARM, Baseline, CaseFigure, CaseVerdict, Comparison, Status, Verdict
 
 WORST_FIRST = (
     Status.REGRESSED,

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from statistics import stdev
 
 from ssdbench.schema.launch_values import Arms
+from ssdbench.schema.metrics import Direction, Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Direction, Metric
 
 # scipy is imported inside functions: it takes long, and most verbs judge nothing.
 

@@ -10,10 +10,11 @@ from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.launch_rules import group_by_case, usable
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.record import Failure, FailureKind, Record, Run
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import pluralize
-from ssdbench.schema.verdict import CaseVerdict, Metric, Status, Verdict
+from ssdbench.schema.verdict import CaseVerdict, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, quantile
 from ssdbench.schema.launch_values import Arms
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Metric
 
 MOST_PAIRS = 100_000
 """Where more would be needed, no number is given."""

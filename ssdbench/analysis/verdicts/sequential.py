@@ -10,8 +10,8 @@ from ssdbench.analysis.verdicts.sample_size import PairPlan
 from ssdbench.analysis.verdicts.spread import Prior, fit_prior
 from ssdbench.analysis.verdicts.stages import Stages, is_possible
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Metric
 
 if TYPE_CHECKING:
     import numpy as np

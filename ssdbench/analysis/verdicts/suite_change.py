@@ -20,9 +20,10 @@ Methods, 3rd edition, section 3.
 import math
 from collections.abc import Iterable, Sequence
 
+from ssdbench.schema.metrics import Direction, Metric
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.suite_change import SuiteChange
-from ssdbench.schema.verdict import Direction, Metric, Mode, Verdict
+from ssdbench.schema.verdict import Mode, Verdict
 
 # scipy is imported inside functions: it takes long, and most verbs judge nothing.
 

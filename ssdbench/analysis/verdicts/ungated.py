@@ -12,8 +12,9 @@ from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.schema.launch_rules import usable_measurement
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.record import Record
-from ssdbench.schema.verdict import METRICS, Comparison, MetricChange, Mode, Verdict
+from ssdbench.schema.verdict import Comparison, MetricChange, Mode, Verdict
 
 _Key = tuple[str, str]
 _Sessions = Mapping[str, list[float]]

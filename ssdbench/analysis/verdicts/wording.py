@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from ssdbench.analysis.verdicts.contrast import Contrast, prediction, quantile
 from ssdbench.schema.launch_values import Arms
+from ssdbench.schema.metrics import Direction, Metric
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import LARGEST_OPEN_CHANGE, interval, percent, pluralize
-from ssdbench.schema.verdict import Direction, Metric, Mode, Status, Verdict
+from ssdbench.schema.verdict import Mode, Status, Verdict
 
 MOST_USEFUL_PAIRS = 1000
 """More pairs than this are never measured: beyond it a sentence gives no number."""

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from ssdbench.errors import UsageError
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions, Stage
+from ssdbench.schema.metrics import Direction, Metric
 from ssdbench.schema.names import LONGEST_NAME, quoted
-from ssdbench.schema.verdict import Direction, Metric, Mode
+from ssdbench.schema.verdict import Mode
 
 REQUIRED = ("case", "arm", "launch", "value")
 OPTIONAL = ("pair", "stage", "session", "metric", "direction", "order")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ssdbench.errors import UsageError
 from ssdbench.harness.readers.launch_csv import Row
 from ssdbench.schema.directions import direction_of
-from ssdbench.schema.verdict import Direction, Metric
+from ssdbench.schema.metrics import Direction, Metric
 
 
 def metrics_of_cases(rows: Iterable[Row], asked: Direction | None) -> dict[str, Metric]:

@@ -12,7 +12,8 @@ from ssdbench.report.headline import headline
 from ssdbench.report.outcome import Outcome, because, outcome
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Status
+from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Status
 
 MOST = 10
 _ERRORS = (Status.REGRESSED, Status.NO_LONGER_FITS, Status.FAILED)

@@ -9,7 +9,8 @@ import re
 from ssdbench.errors import ExitCode
 from ssdbench.report.exposition import Family, exposition, family, whole_run_families
 from ssdbench.report.outcome import Outcome, outcome
-from ssdbench.schema.verdict import METRICS, Comparison
+from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.verdict import Comparison
 
 _SHELL = re.compile(r"[^A-Za-z0-9._=,:/+-]")
 

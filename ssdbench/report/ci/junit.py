@@ -15,9 +15,10 @@ from ssdbench.report.creep import KEPT, creep_text
 from ssdbench.report.figures import change, figures
 from ssdbench.report.outcome import Outcome, because, outcome
 from ssdbench.report.suite_change import suite_text
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.plain_text import visible
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Creep
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Creep
 
 _ELEMENTS = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.SKIPPED: "skipped"}
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from ssdbench.errors import ExitCode
 from ssdbench.report.exposition import Family, exposition, family, whole_run_families
 from ssdbench.report.outcome import Outcome, outcome
-from ssdbench.schema.verdict import METRICS, CaseVerdict, Comparison, Verdict
+from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Verdict
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:

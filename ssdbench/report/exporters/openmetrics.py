@@ -2,7 +2,7 @@
 
 from ssdbench.report.exposition import exposition, family
 from ssdbench.schema.exchange import ExportedRun
-from ssdbench.schema.verdict import METRICS
+from ssdbench.schema.metrics import METRICS
 
 
 def render(run: ExportedRun) -> str:

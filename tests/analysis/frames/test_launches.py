@@ -10,8 +10,8 @@ from ssdbench.analysis.frames.comparable import refuse_mixed
 from ssdbench.analysis.frames.launches import COLUMNS, figure_column, launches_frame
 from ssdbench.analysis.metrics import figure
 from ssdbench.errors import UsageError
+from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.record import BaselineArm, ContainerImage, Run
-from ssdbench.schema.verdict import METRICS
 from tests.builders import GPU_HARDWARE, a_case, a_failure, a_measurement, a_record, a_run
 from tests.trainings import a_training, a_training_run
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase
-from ssdbench.schema.verdict import METRICS, Direction, Metric
+from ssdbench.schema.metrics import METRICS, Direction, Metric
 
 LATENCY, THROUGHPUT = METRICS["latency_p50"], METRICS["throughput"]
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from ssdbench.schema.case import Case
 from ssdbench.schema.launch_values import Arms
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.record import BaselineArm, Record, Run
-from ssdbench.schema.verdict import Metric
 from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT
 from tests.builders import a_record, a_run
 

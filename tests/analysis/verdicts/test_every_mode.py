@@ -11,8 +11,9 @@ from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Metric, Status, Verdict
+from ssdbench.schema.verdict import Status, Verdict
 from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT, some_arms
 
 SETTINGS = Settings()

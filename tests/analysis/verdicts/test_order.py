@@ -14,8 +14,9 @@ from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.order import order_effect, order_effects
 from ssdbench.schema.case import Case
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Comparison, Metric, Status
+from ssdbench.schema.verdict import Comparison, Status
 from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT
 from tests.analysis.verdicts.launches_in_order import alternating, in_order, paired_run
 from tests.builders import a_case

@@ -8,8 +8,8 @@ from scipy import stats
 from ssdbench.analysis.verdicts.contrast import contrasts
 from ssdbench.analysis.verdicts.sample_size import plan, required_pairs
 from ssdbench.schema.launch_values import Arms
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Metric
 from tests.analysis.verdicts.launch_values import LATENCY, some_arms
 
 SETTINGS = Settings()

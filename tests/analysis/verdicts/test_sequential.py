@@ -13,8 +13,9 @@ from ssdbench.analysis.verdicts.rank_sum import p_larger, smallest_p
 from ssdbench.analysis.verdicts.spread import Prior, fit_prior, trimmed
 from ssdbench.errors import UsageError
 from ssdbench.schema.launch_values import Arms, LaunchesByCase, Stage, Wanted
+from ssdbench.schema.metrics import Metric
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import Metric, Status
+from ssdbench.schema.verdict import Status
 from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT, a_case, some_launches
 
 SETTINGS = Settings()

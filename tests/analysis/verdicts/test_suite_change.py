@@ -12,9 +12,10 @@ from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.analysis.verdicts.suite_change import hodges_lehmann, suite_change
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
+from ssdbench.schema.metrics import METRICS, Metric
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.suite_change import SuiteChange
-from ssdbench.schema.verdict import METRICS, Metric, Mode, Status, Verdict
+from ssdbench.schema.verdict import Mode, Status, Verdict
 
 SETTINGS = Settings()
 ALPHA = SETTINGS.alpha / 10
