@@ -8,9 +8,10 @@ from ssdbench.schema.case import Case, Plan, PlannedCase, Protocol, Slot
 from ssdbench.schema.environment import Hardware, Host, Software
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.gpu import GpuSamples
+from ssdbench.schema.nightly import NightlyCase, NightlyResult
 from ssdbench.schema.record import Dataset, Failure, FailureKind, Measurement, Record, Run, RunHeader
 from ssdbench.schema.training import Evaluation
-from ssdbench.schema.verdict import Baseline, BaselineHeader
+from ssdbench.schema.verdict import Baseline, BaselineHeader, Status
 
 SOFTWARE = Software(python="3.11.2", torch="2.11.0", torchvision="0.26.0", dali="1.34.0", cuda="13.0")
 HARDWARE = Hardware(cpu_model="Example CPU @ 2.00GHz", cpu_count=2)
@@ -253,4 +254,28 @@ def an_evaluated_checkpoint() -> CheckpointEvaluation:
         detect_seconds=20.0,
         judge_seconds=3.0,
         software=SOFTWARE,
+    )
+
+
+def a_nightly_result(
+    *statuses: Status, run_id: str = "run-1", arrival: int = 1, suite: str = "nightly", hardware_key: str = "",
+    against_itself: bool = False,
+) -> NightlyResult:  # fmt: skip
+    """A case of each status, unchanged where none is given."""
+    cases = [a_case(batch_size_per_gpu=2 * number) for number in range(1, 1 + len(statuses or (Status.UNCHANGED,)))]
+    return NightlyResult(
+        schema_version=SCHEMA_VERSION,
+        run_id=run_id,
+        arrival=arrival,
+        measured_at=f"2026-02-{arrival:02}T03:00:00+00:00",
+        suite=suite,
+        hardware_key=hardware_key or HARDWARE.key,
+        host="bench-1",
+        baseline="main",
+        exit_code=0,
+        cases=tuple(
+            NightlyCase(case_key=case.key, title=case.title, metric="throughput", status=status)
+            for case, status in zip(cases, statuses or (Status.UNCHANGED,), strict=True)
+        ),
+        against_itself=against_itself,
     )

@@ -19,6 +19,8 @@ from ssdbench.schema.text import pluralize
 app = VerbApp("Copy, check and migrate stores of records and baselines: files, SQLite, PostgreSQL.")
 
 _PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, a folder, or env:VARIABLE to read it from there."
+# What most stores have none of is not counted aloud.
+_OFTEN_NONE = ("nightly result", "alert")
 
 
 @app.command()
@@ -79,11 +81,12 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_jso
     found = checking.check(store)
     wrong = (*found.faults, *stored_secrets(store.archive))
     counts = {"run": found.runs, "baseline": found.baselines, "distribution": found.distributions}
+    counts |= {"nightly result": found.nightly_results, "alert": found.alerts}
     if as_json:
         more = {"lines_without_checksum": found.unsealed, "faults": list(wrong)}
-        print_data({"store": store.name, **{f"{what}s": n for what, n in counts.items()}, **more})
+        print_data({"store": store.name, **{f"{what}s".replace(" ", "_"): n for what, n in counts.items()}, **more})
         raise typer.Exit(ExitCode.USAGE if wrong else ExitCode.OK)
-    held = [pluralize(n, what) for what, n in counts.items()]
+    held = [pluralize(n, what) for what, n in counts.items() if n or what not in _OFTEN_NONE]
     print_text(f"{store.name}: {', '.join(held)}{'' if wrong else '; all readable'}")
     if found.unsealed:
         print_text(f"{pluralize(found.unsealed, 'line')} without a checksum, of ssdbench 0.2 or earlier")
@@ -104,7 +107,8 @@ def migrate(url: Annotated[str, argument("sqlite:///FILE or postgresql://USER@HO
 
 def _say(copied: Copied, name: str) -> None:
     new = {"run": copied.runs, "record": copied.records, "baseline": copied.baselines}
-    counts = [pluralize(number, what) for what, number in (new | {"distribution": copied.distributions}).items()]
+    new |= {"distribution": copied.distributions, "nightly result": copied.nightly_results, "alert": copied.alerts}
+    counts = [pluralize(number, what) for what, number in new.items() if number or what not in _OFTEN_NONE]
     print_text(f"copied to {name}: {', '.join(counts)}")
     for place in copied.replaced:
         print_text(f"replaced by a later acceptance: {place}")

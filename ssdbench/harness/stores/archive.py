@@ -10,8 +10,8 @@ from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.locks import Claims
 
 T = TypeVar("T")
-Kind = Literal["baseline", "anchor", "distribution"]
-KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution")
+Kind = Literal["baseline", "anchor", "distribution", "nightly", "alert"]
+KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution", "nightly", "alert")
 """An anchor before its baseline, the order in which an acceptance writes them."""
 
 ANCHOR = ".anchor"
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Place:
-    """Key of a document that is replaced as a whole: kind and name; for baselines and anchors also the hardware."""
+    """Key of a document that is replaced as a whole: kind and name; the hardware except for distributions."""
 
     kind: Kind
     hardware_key: str = ""
@@ -155,5 +155,5 @@ def checked_place(place: Place) -> Place:
     if place.name.endswith(ANCHOR):
         raise StoreError(f"baseline name {place.name!r} ends in {ANCHOR!r}, as the files of anchors do; choose another")
     checked(place.hardware_key, "hardware key")
-    checked(place.name, "baseline name")
+    checked(place.name, "baseline name" if place.kind in ("baseline", "anchor") else f"name of a {place.kind} document")
     return place

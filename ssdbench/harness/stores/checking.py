@@ -7,12 +7,14 @@ from typing import TypeVar
 
 from ssdbench.errors import StoreError, StoreUnreachableError
 from ssdbench.harness.stores import codec, strict_json
-from ssdbench.harness.stores.archive import KINDS, Archive, Lines
+from ssdbench.harness.stores.archive import KINDS, Archive, Kind, Lines, Place
 from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.documents import FIRST_LINES
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Record
 
 T = TypeVar("T")
+_FOLLOWING: tuple[Kind, ...] = ("nightly", "alert")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class Checked:
     runs: int
     baselines: int
     distributions: int
+    nightly_results: int
+    alerts: int
     unsealed: int
     faults: tuple[str, ...]
 
@@ -35,21 +39,31 @@ def check(store: Store) -> Checked:
     archive, distributions = store.archive, DistributionStore(store.archive)
     runs, places = archive.run_ids(), store.baseline_places()
     names = [place.name for place in archive.places("distribution")]
+    followers = [place for kind in _FOLLOWING for place in archive.places(kind)]
     faults = [
         *_faults(store.load, runs),
         *_faults(lambda place: (store.load_anchor(*place), store.load_baseline(*place)), places),
         *_faults(distributions.load, names),
+        *_faults(partial(_read_first, archive), followers),
         *(fault for lines in _all_lines(archive) for fault in unlike_doubles(lines)),
     ]
     return Checked(
         runs=len(runs),
         baselines=len(places),
         distributions=len(names),
+        nightly_results=len(archive.places("nightly")),
+        alerts=len(archive.places("alert")),
         unsealed=sum(
             not strict_json.has_checksum(_bytes(line)) for lines in _all_lines(archive) for line in lines.lines
         ),
         faults=tuple(faults),
     )
+
+
+def _read_first(archive: Archive, place: Place) -> None:
+    lines = archive.read(place)
+    if lines is not None:
+        lines.header(FIRST_LINES[place.kind][0])
 
 
 def unlike_doubles(lines: Lines) -> Iterator[str]:

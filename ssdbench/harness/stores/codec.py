@@ -38,13 +38,14 @@ from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.roofline import Roofline
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
-_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader)
+_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult)
 _FIRST_WITH_CHECKSUM = 3
 _VERSION = re.compile(rb'"schema_version":([0-9]{1,9})')
 _DATES: Mapping[type, tuple[str, ...]] = {
@@ -52,6 +53,7 @@ _DATES: Mapping[type, tuple[str, ...]] = {
     BaselineHeader: ("accepted_at", "measured_at"),
     Acceptance: ("accepted_at",),
     DistributionHeader: ("accepted_at",),
+    NightlyResult: ("measured_at",),
     Measurement: ("started_at",),
     Training: ("started_at",),
 }
@@ -77,6 +79,7 @@ _EXPORTED: Mapping[str, type] = {
     "roofline": Roofline,
     "bisection": Bisection,
     "bisection_step": Step,
+    "nightly_result": NightlyResult,
 }
 
 

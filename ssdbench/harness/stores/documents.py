@@ -1,15 +1,26 @@
 """Stored lines -> a run or a baseline, and back; the one place that knows when they are sound."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Kind, Lines, Place, checked_place
 from ssdbench.schema.acceptance import Acceptance
+from ssdbench.schema.convergence import DistributionHeader
+from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
 _RESTORE = "restore it from version control or a backup"
+
+FIRST_LINES: Mapping[Kind, tuple[type, str]] = {
+    "anchor": (BaselineHeader, "accepted_at"),
+    "baseline": (BaselineHeader, "accepted_at"),
+    "distribution": (DistributionHeader, "accepted_at"),
+    "nightly": (NightlyResult, "measured_at"),
+}
+"""What the first line of each kind of document is, and which of its keys says how new it is."""
 
 
 def baseline_lines(kind: Kind, baseline: Baseline) -> dict[Place, list[str]]:

@@ -5,6 +5,8 @@
                                                      case key, session, stage and launch
     <root>/baselines/<hardware key>/<name>.anchor.jsonl    the same, of the oldest launches kept of each case
     <root>/convergence/<name>.jsonl                  DistributionHeader, then one Training a line in the order of seed
+    <root>/nightly/<hardware key>/<run id>.jsonl     NightlyResult
+    <root>/alerts/<hardware key>/<name>.jsonl        the state of one alert
     <root>/.locks/                                   who writes at the moment; git ignores it
 
 A run grows line by line. A last line that was cut off (the writer was killed) is left out on reading and cut away
@@ -29,6 +31,12 @@ from ssdbench.schema.record import Record, RunHeader
 
 LOCKS = ".locks"
 _SUFFIX = ".jsonl"
+_FOLDERS: Mapping[Kind, str] = {
+    **dict.fromkeys(("baseline", "anchor"), "baselines"),
+    "distribution": "convergence",
+    "nightly": "nightly",
+    "alert": "alerts",
+}
 _ANCHOR_SUFFIX = ANCHOR + _SUFFIX
 
 
@@ -130,19 +138,19 @@ class FileArchive:
 
     def _paths(self, kind: Kind) -> list[Path]:
         if kind == "distribution":
-            return self._files("convergence/*")
-        is_anchor = kind == "anchor"
-        return [path for path in self._files("baselines/*/*") if path.name.endswith(_ANCHOR_SUFFIX) == is_anchor]
+            return self._files(f"{_FOLDERS[kind]}/*")
+        paths = self._files(f"{_FOLDERS[kind]}/*/*")
+        if kind not in ("baseline", "anchor"):
+            return paths
+        return [path for path in paths if path.name.endswith(_ANCHOR_SUFFIX) == (kind == "anchor")]
 
     def _files(self, pattern: str) -> list[Path]:
         return sorted(self.root.glob(f"{pattern}{_SUFFIX}"))
 
     def _path(self, place: Place) -> Path:
         checked_place(place)
-        if place.kind == "distribution":
-            return self.root / "convergence" / f"{place.name}{_SUFFIX}"
         suffix = _ANCHOR_SUFFIX if place.kind == "anchor" else _SUFFIX
-        return self.root / "baselines" / place.hardware_key / f"{place.name}{suffix}"
+        return self.root / _FOLDERS[place.kind] / place.hardware_key / f"{place.name}{suffix}"
 
 
 def _first(path: Path) -> Lines:

@@ -1,7 +1,8 @@
 """From one archive to another, without loss: line by line as they were written, each once.
 
 What both have must be equal. Two versions of one record or header are never reconciled here; of two baselines of one
-name the later acceptance can be chosen, which is said with what was copied.
+name the later acceptance can be chosen, which is said with what was copied. Results of nightly runs and alerts follow
+from the runs: of two the later one is kept.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
-from ssdbench.harness.stores.archive import KINDS, Archive, Lines, Place, lock_name
+from ssdbench.harness.stores.archive import KINDS, Archive, Kind, Lines, Place, lock_name
+from ssdbench.harness.stores.documents import FIRST_LINES
 from ssdbench.harness.stores.locks import locked
 from ssdbench.harness.stores.store import Store
-from ssdbench.schema.convergence import DistributionHeader
 from ssdbench.schema.record import Record, RunHeader
-from ssdbench.schema.verdict import BaselineHeader
+
+_ACCEPTED: tuple[Kind, ...] = ("anchor", "baseline", "distribution")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class Copied:
     records: int
     baselines: int
     distributions: int
+    nightly_results: int = 0
+    alerts: int = 0
     replaced: tuple[str, ...]
 
 
@@ -39,16 +43,22 @@ def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copie
     known = set(target.run_ids())
     runs = source.run_ids()
     records = sum(copy_run(source, target, run_id) for run_id in runs)
-    replaced = [target.where(place) for place in there]
+    replaced = [target.where(place) for place in there if place.kind in _ACCEPTED]
     for place in places:
         _copy_place(source, target, place, there.get(place))
     return Copied(
         runs=len(set(runs) - known),
         records=records,
-        baselines=sum(place.kind == "baseline" for place in places),
-        distributions=sum(place.kind == "distribution" for place in places),
+        baselines=_count(places, "baseline"),
+        distributions=_count(places, "distribution"),
+        nightly_results=_count(places, "nightly"),
+        alerts=_count(places, "alert"),
         replaced=tuple(replaced),
     )
+
+
+def _count(places: Sequence[Place], kind: Kind) -> int:
+    return sum(place.kind == kind for place in places)
 
 
 def _copy_place(source: Archive, target: Archive, place: Place, expected: str | None) -> None:
@@ -118,8 +128,8 @@ def _places_to_copy(source: Archive, target: Archive, *, keep_newer: bool) -> li
         unlike = [place for place in together if _content(source, place) != _content(target, place)]
         known = [place for place in unlike if _content(target, place)]
         if known:
-            here, there = _accepted_at(source, together), _accepted_at(target, together)
-            if not keep_newer:
+            here, there = _written_at(source, together), _written_at(target, together)
+            if not keep_newer and known[0].kind in _ACCEPTED:
                 raise StoreError(
                     f"{target.where(known[0])}, accepted {there}, differs from {source.where(known[0])}, accepted "
                     f"{here}; nothing was copied: take one of them out, or keep the later one with --keep-newer"
@@ -132,19 +142,17 @@ def _places_to_copy(source: Archive, target: Archive, *, keep_newer: bool) -> li
 
 def _groups(source: Archive) -> list[list[Place]]:
     """All places; a baseline goes together with its anchor, and after it, as an acceptance writes them."""
-    groups: dict[tuple[bool, str, str], list[Place]] = {}
+    groups: dict[str, list[Place]] = {}
     for place in (place for kind in KINDS for place in source.places(kind)):
-        key = (place.kind == "distribution", place.hardware_key, place.name)
-        groups.setdefault(key, []).append(place)
+        groups.setdefault(lock_name(place), []).append(place)
     return list(groups.values())
 
 
-def _accepted_at(archive: Archive, together: Sequence[Place]) -> str:
-    """When the last of these places that the archive has was accepted."""
+def _written_at(archive: Archive, together: Sequence[Place]) -> str:
+    """When the last of these places that the archive has was accepted or last changed."""
     lines = next(lines for place in reversed(together) if (lines := archive.read(place)) is not None)
-    if together[-1].kind == "distribution":
-        return lines.header(DistributionHeader).accepted_at
-    return lines.header(BaselineHeader).accepted_at
+    kind, date = FIRST_LINES[together[-1].kind]
+    return str(getattr(lines.header(kind), date))
 
 
 def _content(archive: Archive, place: Place) -> list[str]:

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import StoreError
+from ssdbench.harness.stores import codec
+from ssdbench.harness.stores.archive import Place
+from ssdbench.harness.stores.checking import check
 from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.opening import open_store
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Run
@@ -20,6 +24,7 @@ from tests.builders import (
     a_failure,
     a_header,
     a_measurement,
+    a_nightly_result,
     a_record,
     a_run,
 )
@@ -232,3 +237,26 @@ def test_a_distribution_is_read_as_it_was_written(store: Store, again: Open):
     assert distributions.has("main")
     assert distributions.headers() == [distribution.header]
     assert not store.list_baselines()
+
+
+def test_results_of_nightly_runs_come_back_in_the_order_of_arrival(store: Store, again: Open):
+    first, second = a_nightly_result(run_id="z", arrival=1), a_nightly_result(run_id="a", arrival=2)
+    elsewhere = a_nightly_result(run_id="b", arrival=3, hardware_key="other", suite="smoke")
+    for result in (elsewhere, second, first):
+        NightlyResults(store.archive).save(result)
+    results = NightlyResults(again().archive)
+    assert results.all() == [first, second, elsewhere]
+    assert results.all(hardware_key=HARDWARE.key) == results.all(suite="nightly") == [first, second]
+    assert not store.list_baselines()
+    assert not store.headers()
+
+
+def test_a_result_that_cannot_be_read_is_named_and_passed_over(store: Store):
+    NightlyResults(store.archive).save(a_nightly_result())
+    place = Place(kind="nightly", hardware_key=HARDWARE.key, name="broken")
+    store.archive.write(place, [codec.stored(a_nightly_result()).replace('"exit_code":0', '"exit_code":3')])
+    said: list[str] = []
+    assert NightlyResults(store.archive, said.append).all() == [a_nightly_result()]
+    assert "broken" in said[0]
+    assert "checksum" in check(store).faults[0]
+    assert check(store).nightly_results == 2

@@ -10,11 +10,12 @@ from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileArchive, FileStore
+from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.opening import open_archive
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.stores.sync import sync
 from ssdbench.schema.verdict import Baseline
-from tests.builders import HARDWARE, a_baseline, a_measurement, a_run
+from tests.builders import HARDWARE, a_baseline, a_measurement, a_nightly_result, a_run
 from tests.databases import STORES
 from tests.trainings import a_distribution, a_training_run, some_seeds
 
@@ -41,6 +42,7 @@ def full(tmp_path: Path) -> FileStore:
     store.save_baseline(a_baseline())
     store.save_baseline(a_baseline(name="smoke"))
     DistributionStore(store.archive).save(a_distribution())
+    NightlyResults(store.archive).save(a_nightly_result())
     return store
 
 
@@ -51,8 +53,10 @@ def test_what_goes_into_a_store_comes_out_of_it_byte_for_byte(
     between, back = open_archive(new_place(kind)), FileArchive(tmp_path / "back")
     copied = sync(full.archive, between)
     assert (copied.runs, copied.records, copied.baselines, copied.distributions) == (2, 13, 2, 1)
+    assert copied.nightly_results == 1
     assert not copied.replaced
     again = sync(full.archive, between)
+    assert again.nightly_results == 0
     assert (again.runs, again.records, again.baselines, again.distributions) == (0, 0, 0, 0)
     sync(between, back)
     assert bytes_of(tmp_path / "back") == bytes_of(full.root)
@@ -122,3 +126,17 @@ def test_a_name_from_a_database_cannot_leave_the_folder_that_it_is_copied_to(
     with pytest.raises(StoreError, match=r"run id '../../escape' is no file name"):
         sync(hostile, FileArchive(tmp_path / "inner" / "files"))
     assert not list(tmp_path.rglob("escape*"))
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_of_two_results_of_a_nightly_run_the_later_is_kept_without_an_option(
+    full: FileStore, kind: str, new_place: Callable[[str], str]
+):
+    other = open_archive(new_place(kind))
+    sync(full.archive, other)
+    later = replace(a_nightly_result(), exit_code=3, measured_at=LATER)
+    NightlyResults(other).save(later)
+    assert not sync(full.archive, other).nightly_results
+    assert NightlyResults(other).all() == [later]
+    assert sync(other, full.archive).nightly_results == 1
+    assert NightlyResults(full.archive).all() == [later]
