@@ -24,7 +24,6 @@ Not covered goes before inconclusive, because a nightly run repairs it by measur
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from ssdbench.analysis.differences import differences
@@ -36,6 +35,7 @@ from ssdbench.analysis.verdicts.interim import undecided_pairs
 from ssdbench.analysis.verdicts.interleaved import judge
 from ssdbench.analysis.verdicts.order import with_order_effect
 from ssdbench.analysis.verdicts.quantised import quantised_note
+from ssdbench.analysis.verdicts.sessions import sessions_of
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.analysis.verdicts.suite_change import suite_change
 from ssdbench.analysis.verdicts.wording import pairs, trimmed_mean
@@ -43,7 +43,6 @@ from ssdbench.errors import ExitCode
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.launch_rules import group_by_case, usable
-from ssdbench.schema.launch_values import CaseSessions
 from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
@@ -82,7 +81,7 @@ def compare(run: Run, reference: Baseline | Run | None, name: str, settings: Set
     """
 
     def judge_sessions(cases: Mapping[str, Sides]) -> dict[str, Verdict]:
-        return judge_stored({key: _sessions(case) for key, case in cases.items()}, settings)
+        return judge_stored({key: sessions_of(case.reference, case.launches) for key, case in cases.items()}, settings)
 
     return _compare(run, reference, name, settings, judge_sessions, missing_launches(run))
 
@@ -206,17 +205,6 @@ def case_figures(records: Iterable[Record]) -> tuple[CaseFigure, ...]:
                 )
             )
     return tuple(found)
-
-
-def _sessions(case: Sides) -> CaseSessions:
-    metric = gated_metric(case.planned.case)
-    sides = []
-    for records in (usable(case.reference), usable(case.launches)):
-        sessions: dict[str, list[Record]] = defaultdict(list)
-        for record in records:
-            sessions[record.run_id].append(record)
-        sides.append(tuple(tuple(values_of(metric, launches)) for launches in sessions.values()))
-    return CaseSessions(metric=metric, baseline=sides[0], candidate=sides[1])
 
 
 def _badness(case: CaseVerdict) -> tuple[int, float]:

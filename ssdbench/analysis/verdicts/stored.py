@@ -13,7 +13,9 @@ that. So a stored baseline can clear a case; it reports only changes beyond any 
     inconclusive         everything else: measure again, interleaved
 
 If launches spread more within the candidate's sessions than within the stored ones (F test at alpha), s is at least the
-standard error of the candidate's mean: a noisy run is not judged by the calm of earlier ones. With fewer than five
+standard error of the candidate's mean: a noisy run is not judged by the calm of earlier ones. If a candidate's session
+has fewer launches than a stored one, the variance of its mean is larger by w^2 (1 / n_candidate - 1 / n), with w^2 the
+variance of launches within the stored sessions. With fewer than five
 sessions their spread is not known: d and h are those of the launches (Welch-Yuen), nothing is "unchanged", and no
 interval is given: that of the launches leaves out the drift between sessions, and at the published SDs the one for 99 %
 holds the true change in 79 of 100 cases with sessions 0.2 % apart.
@@ -48,7 +50,7 @@ def judge_stored(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[
     """The verdict on each case by its sessions."""
     sound = {name: case for name, case in cases.items() if why_unusable(case.metric, _arms(case), settings) is None}
     of_launches = contrasts([(case.metric, _arms(case)) for case in sound.values()], settings)
-    of_sessions = _of_sessions({name: case for name, case in sound.items() if _is_known(case, settings)}, settings)
+    of_sessions = session_contrasts({name: case for name, case in sound.items() if _is_known(case, settings)}, settings)
     seen = {
         name: _Seen(launches=contrast, judged=of_sessions.get(name, contrast))
         for (name, case), contrast in zip(sound.items(), of_launches, strict=True)
@@ -136,10 +138,14 @@ def _is_known(case: CaseSessions, settings: Settings) -> bool:
     return len(case.baseline) >= settings.minimum_sessions
 
 
-def _of_sessions(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[str, Contrast]:
+def session_contrasts(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[str, Contrast]:
+    """The contrast of the session means of each case; it has at least two stored sessions, and one of the candidate.
+
+    All values are positive and finite. A session of the candidate may hold a single launch.
+    """
     alone = {name: _of_own_sessions(case, settings) for name, case in cases.items()}
     if settings.rule == "fixed":
-        return {name: found.contrast for name, found in alone.items()}
+        return {name: found.by_variance(found.variance, found.contrast.freedom) for name, found in alone.items()}
     # The spread between sessions is known from few of them, and the other cases had as many.
     shrunk: dict[str, Contrast] = {}
     for sessions in {len(case.baseline) for case in cases.values()}:
@@ -150,11 +156,21 @@ def _of_sessions(cases: Mapping[str, CaseSessions], settings: Settings) -> dict[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sessions:
-    """The contrast of session means by their own spread, the variance of the stored ones, and the least SD of one."""
+    """The contrast of session means by their own spread, the variance of the stored ones, and the least SD of one.
+
+    `fewer` is what the candidate's mean varies more, because its sessions have fewer launches.
+    """
 
     contrast: Contrast
     variance: float
     least: float
+    fewer: float
+
+    def by_variance(self, variance: float, freedom: float) -> Contrast:
+        """The contrast by this variance of a session mean."""
+        scale = self.contrast.error / max(math.sqrt(self.variance), self.least)
+        error = math.hypot(max(math.sqrt(variance), self.least) * scale, math.sqrt(self.fewer))
+        return replace(self.contrast, error=error, freedom=freedom)
 
 
 def _shrunk(alike: Mapping[str, _Sessions], freedom: int, settings: Settings) -> dict[str, Contrast]:
@@ -165,9 +181,7 @@ def _shrunk(alike: Mapping[str, _Sessions], freedom: int, settings: Settings) ->
     found = {}
     for name, case in alike.items():
         variance = (added * expected + freedom * case.variance) / (added + freedom)
-        scale = case.contrast.error / max(math.sqrt(case.variance), case.least)
-        error = max(math.sqrt(variance), case.least) * scale
-        found[name] = replace(case.contrast, error=error, freedom=freedom + added)
+        found[name] = case.by_variance(variance, freedom + added)
     return found
 
 
@@ -181,7 +195,16 @@ def _of_own_sessions(case: CaseSessions, settings: Settings) -> _Sessions:
         least = max(least, *(stdev(session) / math.sqrt(len(session)) for session in candidate if len(session) > 1))
     means = list(map(fmean, baseline))
     contrast = of_units(means, list(map(fmean, candidate)), least)
-    return _Sessions(contrast=contrast, variance=variance_of(means), least=least)
+    return _Sessions(
+        contrast=contrast, variance=variance_of(means), least=least, fewer=_of_fewer_launches(baseline, candidate)
+    )
+
+
+def _of_fewer_launches(baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]]) -> float:
+    """What the variance of the candidate's mean has beyond that of as many sessions like the stored ones."""
+    squares, freedom = _within(baseline)
+    there, here = (fmean(1 / len(session) for session in side) for side in (baseline, candidate))
+    return squares / freedom * max(0.0, here - there) / len(candidate) if freedom else 0.0
 
 
 def _is_noisier(baseline: Sequence[Sequence[float]], candidate: Sequence[Sequence[float]], alpha: float) -> bool:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from scipy.stats import t
 
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.schema.launch_values import CaseSessions
-from ssdbench.schema.settings import Settings
+from ssdbench.schema.settings import Rule, Settings
 from ssdbench.schema.verdict import Mode, Status, Verdict
 from tests.analysis.verdicts.launch_values import LATENCY
 
@@ -171,3 +172,24 @@ def test_cases_lend_one_another_the_spread_between_their_sessions():
     alone = {name: judge_stored({name: found}, SETTINGS)[name] for name, found in list(run.items())[:3]}
     fixed = judge_stored(run, Settings(rule="fixed"))
     assert all(found.low == fixed[name].low for name, found in alone.items())
+
+
+@pytest.mark.parametrize("rule", ["sequential", "fixed"])
+def test_a_session_of_fewer_launches_than_those_stored_has_a_wider_interval(rule: Rule):
+    launches = 2e-3 * np.array([-1.0, 0.0, 1.0])
+    spread = 1e-3 * np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
+    there = tuple(tuple((0.1 * np.exp(mean + launches)).tolist()) for mean in spread)
+    here = (0.1, 0.1 * math.exp(1e-4))
+    case = CaseSessions(metric=LATENCY, baseline=there, candidate=(here,))
+    found = judge_stored({"case": case}, Settings(rule=rule))["case"]
+    error = math.sqrt(np.var(spread, ddof=1) * (1 + 1 / 6) + np.var(launches, ddof=1) * (1 / 2 - 1 / 3))
+    reach = t.ppf(0.995, 5) * error
+    assert found.low is not None
+    assert math.log1p(found.low) == pytest.approx(5e-5 - reach)
+    as_many = replace(case, candidate=((*here, 0.1),))
+    narrow = judge_stored({"case": as_many}, Settings(rule=rule))["case"]
+    assert narrow.low is not None
+    centre = 1e-4 / 3
+    assert math.log1p(narrow.low) == pytest.approx(
+        centre - t.ppf(0.995, 5) * np.std(spread, ddof=1) * math.sqrt(1 + 1 / 6)
+    )
