@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from ssdbench.cli.counting import data_progress
 from ssdbench.cli.help import VerbApp, argument, option
 from ssdbench.cli.options import Json
 from ssdbench.cli.printing import Terminal, print_data
-from ssdbench.cli.progress import data_progress
 from ssdbench.cli.streams import print_text
 from ssdbench.errors import ExitCode
 from ssdbench.harness import datasets

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
+from ssdbench.cli.counting import data_progress, evaluation_progress
 from ssdbench.cli.help import MEASURING, MODEL, OUTPUT, SUITE, argument, option
 from ssdbench.cli.options import Json
 from ssdbench.cli.printing import Terminal, print_json
-from ssdbench.cli.progress import data_progress, evaluation_progress
 from ssdbench.cli.writing import is_standard_output, write_bytes
 from ssdbench.errors import UsageError
 from ssdbench.harness.datasets import prepare_dataset

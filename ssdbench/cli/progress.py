@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from ssdbench.analysis.metrics import throughput
-from ssdbench.analysis.verdicts.interim import InterimState, OpenCase
-from ssdbench.cli.printing import Part, Terminal, print_line
+from ssdbench.analysis.verdicts.interim import InterimState
+from ssdbench.cli.counting import REDRAWS_PER_SECOND, data_progress
+from ssdbench.cli.printing import Part, Terminal
 from ssdbench.cli.time_left import TimeLeft, range_text
 from ssdbench.errors import ExitCode
 from ssdbench.harness.datasets import OnProgress
@@ -23,9 +24,6 @@ from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import outlook_of
 from ssdbench.workflows.measuring import BegunRun
-
-# Redrawing costs CPU time next to a measurement; twice a second is live enough.
-_REDRAWS_PER_SECOND = 2
 
 LookOut = Callable[[Sequence[Record]], InterimState]
 
@@ -51,68 +49,13 @@ class TerminalDisplay:
 
     def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
         measured_before = len(begun.run.records)
-        look_out = outlook_of(begun.header)
+        look_out = outlook_of(begun.store, begun.header)
         resume = self._continue_with or f"`ssdbench run --resume --run {begun.header.run_id}{self._store_words}`"
         return run_progress(begun.header, begun.forecast(), resume, measured_before, look_out)
 
     def judged(self, comparison: Comparison, code: ExitCode) -> None:
         console = Terminal()
         console.print(render_comparison(comparison, code, console.width))
-
-
-@contextmanager
-def data_progress() -> Iterator[Callable[[dict[str, object]], None]]:
-    """Shows the making and checking of images."""
-    console = Terminal(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def on_progress(event: dict[str, object]) -> None:
-            if event.get("event") == "warning":
-                print_line(progress.console, f"warning: {event['message']}")
-                return
-            phase = str(event["phase"])
-            if phase not in tasks:
-                tasks[phase] = progress.add_task(phase)
-                if not console.is_terminal:
-                    console.say(phase)
-            progress.update(tasks[phase], completed=int(str(event["done"])), total=int(str(event["total"])))
-
-        yield on_progress
-
-
-@contextmanager
-def evaluation_progress(batches: int) -> Iterator[Callable[[Event], None]]:
-    """Shows the progress of an evaluation of `batches` batches on rank 0."""
-    console = Terminal(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("batches", markup=False),
-        console=console,
-        refresh_per_second=_REDRAWS_PER_SECOND,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("starting", total=batches)
-
-        def on_event(event: Event) -> None:
-            if event["event"] == "phase":
-                progress.update(task, description=str(event["phase"]))
-                if not console.is_terminal:
-                    console.say(str(event["phase"]))
-            else:
-                progress.update(task, completed=int(str(event["step"])) + 1)
-
-        yield on_event
 
 
 @contextmanager
@@ -125,8 +68,8 @@ def run_progress(
 ) -> Iterator[Observer]:
     """Watches a run; at its end, even after an error, prints how to continue with what is not measured.
 
-    `continue_with` names the command that continues. `look_out` estimates what is decided in an interleaved run after
-    these records.
+    `continue_with` names the command that continues. `look_out` estimates what is decided after these records, in a
+    run that is measured until it is.
     """
     console = Terminal()
     console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
@@ -157,7 +100,7 @@ def live_display(console: Terminal) -> Progress:
         TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
         expand=True,
         console=console,
-        refresh_per_second=_REDRAWS_PER_SECOND,
+        refresh_per_second=REDRAWS_PER_SECOND,
         transient=True,
         disable=not console.is_terminal,
     )
@@ -180,7 +123,9 @@ class _Watch:
         self._said: dict[str, str] = {}
         self._time = TimeLeft(prediction)
         self._left: list[str] | None = None
-        self._open: Mapping[str, OpenCase] = {}
+        # By case key: launches beyond those that are asked for now.
+        self._least_more: Mapping[str, int] = {}
+        self._most_more: Mapping[str, int] = {}
         self._records: Sequence[Record] = ()
         self._ended = measured_before
         self._case: Case | None = None
@@ -199,6 +144,8 @@ class _Watch:
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         is_first, self._left = self._left is None, list(case_keys)
+        if is_first and not self._most_more and self._look_out is not None:
+            self._look(Counter(case_keys))
         least, most = self._bounds()
         total = self._ended + least.total()
         self.display.update(self._run, completed=self._ended, total=total, note=self._standing(" of "))
@@ -211,9 +158,8 @@ class _Watch:
         """The fewest and the most launches of each case that are left."""
         least = Counter(self._left or ())
         most = least.copy()
-        for key, case in self._open.items():  # what is asked for now is among those left
-            least[key] += 2 * (case.least - case.asked)
-            most[key] += 2 * (case.most - case.asked)
+        least.update(self._least_more)
+        most.update(self._most_more)
         return least, most
 
     def _standing(self, between: str) -> str:
@@ -270,11 +216,10 @@ class _Watch:
         self._console.say(*result, title, (seconds, "dim"), (invalid + note, "yellow"))
 
     def round_finished(self, records: Sequence[Record]) -> None:
+        self._records = records
         if self._look_out is None:
             return
-        self._records = records
-        found = self._look_out(records)
-        self._open = found.open
+        found = self._look()
         news = {key: text for key, text in found.said.items() if self._said.get(key) != text}
         self._said |= news
         for key, text in news.items():
@@ -283,8 +228,22 @@ class _Watch:
             cases, more = pluralize(len(found.open), "case"), _count(found.least_pairs, found.most_pairs, " to ")
             self._say(f"{cases} left, {more} more {'pair' if more == '1' else 'pairs'}")
 
+    def _look(self, planned: Mapping[str, int] | None = None) -> InterimState:
+        """Ask what is decided; `planned` are the launches that are left of a plan, where that is not what is asked."""
+        assert self._look_out is not None
+        found = self._look_out(self._records)
+        per_pair = found.launches_per_pair
+        asked = {key: per_pair * case.asked for key, case in found.open.items()} if planned is None else planned
+        self._least_more = _beyond({key: per_pair * case.least for key, case in found.open.items()}, asked)
+        self._most_more = _beyond({key: per_pair * case.most for key, case in found.open.items()}, asked)
+        return found
+
     def _say(self, text: str) -> None:
         self._console.say(text)
+
+
+def _beyond(total: Mapping[str, int], asked: Mapping[str, int]) -> dict[str, int]:
+    return {key: max(0, number - asked.get(key, 0)) for key, number in total.items()}
 
 
 def _count(least: int, most: int, between: str = "-") -> str:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
+from ssdbench.cli.counting import data_progress
 from ssdbench.cli.help import MEASURING, OUTPUT, argument, option
 from ssdbench.cli.options import Json
 from ssdbench.cli.printing import Terminal, print_json
-from ssdbench.cli.progress import data_progress
 from ssdbench.cli.streams import say
 from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.errors import UsageError

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ssdbench.analysis.verdicts.arms import launches_by_case
-from ssdbench.analysis.verdicts.interim import InterimState, interim_state
+from ssdbench.analysis.verdicts.interim import InterimState, interim_launches, interim_state
 from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
 from ssdbench.errors import StoreError, StoreUnreachableError
 from ssdbench.harness.baseline_arm import parse_duration
@@ -72,19 +72,27 @@ def is_unfinished(store: Store, run: Run) -> bool:
     return run.header.baseline_arm is None and len(launches) < len(run.header.plan.order)
 
 
-def outlook_of(header: RunHeader) -> Callable[[Sequence[Record]], InterimState] | None:
-    """The interim state of an interleaved run while it is measured; None for other runs."""
-    if header.baseline_arm is None:
+def outlook_of(store: Store, header: RunHeader) -> Callable[[Sequence[Record]], InterimState] | None:
+    """The interim state of a run that is measured until it is decided; None for other runs."""
+    if not is_judged_at_its_end(header):
         return None
-    return lambda records: interim_state(launches_by_case(header.plan, records), header.settings)
+    if header.baseline_arm is not None:
+        return lambda records: interim_state(launches_by_case(header.plan, records), header.settings)
+    stored = _stored_launches(store, header)
+    return lambda records: interim_launches(launches_by_case(header.plan, records, stored), header.settings)
 
 
 def _rule_of(store: Store, header: RunHeader) -> AskRule | None:
-    plan, settings, against = header.plan, header.settings, header.options.until_decided
+    plan, settings = header.plan, header.settings
     if header.baseline_arm is not None:
         return lambda records: next_pairs(launches_by_case(plan, records), settings)
-    if against is None:
+    if header.options.until_decided is None:
         return None
-    reference = find_reference(store, header.hardware.key, against)
-    stored = reference.records if reference else ()
+    stored = _stored_launches(store, header)
     return lambda records: next_launches(launches_by_case(plan, records, stored), settings)
+
+
+def _stored_launches(store: Store, header: RunHeader) -> Sequence[Record]:
+    assert header.options.until_decided is not None
+    reference = find_reference(store, header.hardware.key, header.options.until_decided)
+    return reference.records if reference else ()

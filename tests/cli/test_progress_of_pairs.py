@@ -1,4 +1,4 @@
-"""What a run of pairs says of the launches and the time left, over whole runs of the rule."""
+"""What a run that is measured until it is decided says of the launches and the time left, over whole runs."""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ssdbench.analysis.verdicts.interim import InterimState, OpenCase, interim_state
-from ssdbench.analysis.verdicts.interleaved import next_pairs
+from ssdbench.analysis.verdicts.interim import InterimState, OpenCase, interim_launches, interim_state
+from ssdbench.analysis.verdicts.interleaved import next_launches, next_pairs
 from ssdbench.cli.progress import run_progress
 from ssdbench.harness.forecast import Forecast
 from ssdbench.schema.launch_values import Arms, CaseLaunches, LaunchesByCase, Stage
@@ -60,6 +60,35 @@ def measure(whole: LaunchesByCase) -> int:
     return ended
 
 
+def measure_candidates(whole: LaunchesByCase, planned: int) -> int:
+    """The same against a stored baseline: first the launches of the plan, then what the rule asks for."""
+    so_far = {key: replace(case, measure=Arms(baseline=case.measure.baseline)) for key, case in whole.items()}
+    by_key = {case.key: case for case in CASES}
+
+    def look_out(records: Sequence[Record]) -> InterimState:
+        return interim_launches(so_far, SETTINGS)
+
+    def launch(key: str) -> None:
+        watch.launch_finished(a_record(case=by_key[key], launch_seconds=SECONDS), "launch")
+        candidate = whole[key].measure.candidate[: len(so_far[key].measure.candidate) + 1]
+        so_far[key] = replace(so_far[key], measure=replace(so_far[key].measure, candidate=candidate))
+
+    with run_progress(a_header(cases=CASES), PREDICTION, "`ssdbench run --resume`", look_out=look_out) as watch:
+        keys = [key for key in so_far for _ in range(planned)]
+        for number, key in enumerate(keys):
+            watch.remaining_changed(keys[number:])
+            launch(key)
+        watch.remaining_changed([])
+        watch.round_finished(())
+        while wanted := next_launches(so_far, SETTINGS):
+            watch.remaining_changed([key for key, more in wanted.items() for _ in range(more.pairs)])
+            for key in wanted:
+                launch(key)
+            watch.round_finished(())
+        watch.remaining_changed([])
+    return sum(len(case.measure.candidate) for case in so_far.values())
+
+
 def whole_run(noise: float, changes: dict[int, float]) -> LaunchesByCase:
     made = launch_values.some_launches(cases=len(CASES), noise=noise, changes=changes)
     return {case.key: made[str(number)] for number, case in enumerate(CASES)}
@@ -84,6 +113,22 @@ def test_what_is_left_is_a_range_that_holds_the_truth_and_only_gets_shorter(
     predicted = next(line for line in lines if "predicted" in line)
     assert predicted.startswith(f"{6 * 3 * 2}-{6 * 33 * 2} launches of 6 cases, predicted ")
     assert longest[0] <= seconds(predicted.split("predicted ")[1])
+
+
+@pytest.mark.parametrize("planned", [1, 3, 5])
+@pytest.mark.parametrize("noise", [1e-3, 3e-3, 1e-2])
+def test_against_a_stored_baseline_the_range_holds_the_truth_and_ends_at_the_cap(
+    capsys: pytest.CaptureFixture[str], noise: float, planned: int
+) -> None:
+    launches = measure_candidates(whole_run(noise, {0: 0.01}), planned)
+    lines = capsys.readouterr().out.splitlines()
+    shown = [found for line in lines if (found := LEFT.search(line))]
+    assert len(shown) == launches
+    for found in shown:
+        assert int(found["least"]) <= launches <= int(found["most"] or found["least"]) <= 6 * 15 + 6 * 4
+    longest = [seconds(found["time"] or "") for found in shown]
+    assert longest == sorted(longest, reverse=True)
+    assert "launches of 6 cases, predicted " in next(line for line in lines if "predicted" in line)
 
 
 @pytest.mark.parametrize(

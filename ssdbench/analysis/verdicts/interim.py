@@ -1,9 +1,9 @@
-"""What an interleaved run that is not finished has decided, and what it may still ask for. No plan reads this."""
+"""What a run that is not finished has decided, and what it may still ask for. No plan reads this."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ssdbench.analysis.verdicts.interleaved import flagged_cases, judge, next_pairs
+from ssdbench.analysis.verdicts.interleaved import flagged_cases, judge, next_launches, next_pairs
 from ssdbench.schema.launch_values import CaseLaunches, LaunchesByCase, Stage, Wanted
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Status, Verdict
@@ -27,11 +27,13 @@ class OpenCase:
 class InterimState:
     """`said` holds a sentence for each case that needs nothing more in its stage, `open` all that need more pairs.
 
-    Both are by case key.
+    Both are by case key. A pair is two launches, or that of the candidate alone (`launches_per_pair` 1) where the
+    baseline is a stored one.
     """
 
     said: Mapping[str, str]
     open: Mapping[str, OpenCase]
+    launches_per_pair: int = 2
 
     @property
     def least_pairs(self) -> int:
@@ -66,6 +68,15 @@ def interim_state(run: LaunchesByCase, settings: Settings) -> InterimState:
         else:
             said[name] = f"decided, {verdict.status.value} ({verdict.sentence})"
     return InterimState(said=said, open=left)
+
+
+def interim_launches(run: LaunchesByCase, settings: Settings) -> InterimState:
+    """Like `interim_state`, for a run that is measured until a stored baseline can decide."""
+    left = {}
+    for name, more in next_launches(run, settings).items():
+        most = max(more.pairs, settings.pair_cap - len(run[name].measure.candidate))
+        left[name] = OpenCase(asked=more.pairs, least=more.pairs, most=most)
+    return InterimState(said={}, open=left, launches_per_pair=1)
 
 
 def undecided_pairs(run: LaunchesByCase, settings: Settings) -> dict[str, Wanted]:
