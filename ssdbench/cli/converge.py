@@ -75,10 +75,11 @@ def converge(
         return
     store = options.store()
     if resume:
+        options.refuse_cases_to_resume()
         setup = setup_to_resume(store, run_id, options.name, options.trust(everything=trust_run))
     else:
         suite = options.suite()
-        setup = run_setup.new_setup(suite, options.run_options(suite), options.seed)
+        setup = run_setup.new_setup(suite, options.run_options(suite), options.seed, cases=options.case or ())
     if dry_run:
         _print_plan(plan_seeds(setup, seeds))
         return

@@ -24,14 +24,6 @@ class ImageOptions(SuiteOptions):
     name: Annotated[
         str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)
     ] = None
-    case: Annotated[
-        list[str] | None,
-        option(
-            "Only the case with this key, or the cases whose keys have all these words; may be repeated.",
-            metavar="CASE",
-            panel=SUITE,
-        ),
-    ] = None
     containers: Annotated[
         Path, option("File that names engine, mounts and images.", metavar="FILE", panel=MEASURING)
     ] = DEFAULT_FILE

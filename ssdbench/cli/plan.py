@@ -20,7 +20,7 @@ def plan(options: SuiteOptions, as_json: Json = False) -> None:
     A LIST is one value, or several separated by commas.
     """
     suite = options.suite()
-    setup = new_setup(suite, options.run_options(suite), options.seed)
+    setup = new_setup(suite, options.run_options(suite), options.seed, cases=options.case or ())
     require_speed(setup.plan)
     prediction = predict(options.store(), setup)
     if as_json:

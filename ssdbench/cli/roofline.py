@@ -22,8 +22,9 @@ class RooflineOptions(SuiteOptions):
     """An ad hoc grid, without the options for measuring it."""
 
     OMITTED: ClassVar[tuple[str, ...]] = (
-        *("name", "nodes", "world_size", "pipeline", "option", "warmup_steps", "steps", "launches", "timeout_seconds"),
-        *("foreign_cpu_limit_cores", "margin", "data", "weights", "download", "launcher", "slurm", "seed", "compile"),
+        *("name", "case", "nodes", "world_size", "pipeline", "option", "warmup_steps", "steps", "launches"),
+        *("timeout_seconds", "foreign_cpu_limit_cores", "margin", "data", "weights", "download"),
+        *("launcher", "slurm", "seed", "compile"),
     )
 
 

@@ -91,6 +91,7 @@ def run(
     if resume:
         if decide or until_decided:
             raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
+        options.refuse_cases_to_resume()
         setup = run_setup.resumed_setup(store, run_id, options.name, partial(_is_unfinished, store), trust)
     else:
         suite = options.suite()
@@ -101,7 +102,7 @@ def run(
             store, trust, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
         kept = replace(options.run_options(suite), until_decided=against, budget=budget)
-        setup = run_setup.new_setup(suite, kept, options.seed, baseline_arm)
+        setup = run_setup.new_setup(suite, kept, options.seed, baseline_arm, cases=options.case or ())
     run_setup.require_speed(setup.plan)
     if dry_run:
         print_plan(setup, measuring.predict(store, setup))

@@ -64,6 +64,10 @@ class SuiteOptions:
     OMITTED: ClassVar[tuple[str, ...]] = ()
 
     name: Annotated[str | None, argument("Suite by name (smoke, nightly, monthly), or a .toml file.", "SUITE")] = None
+    case: Annotated[
+        list[str] | None,
+        _suite("Only the cases with this key, or these words in their names; may be repeated.", metavar="PATTERN"),
+    ] = None
     workload: Annotated[
         str | None, _suite("Ad hoc grid instead of SUITE: train, infer, detect, input.", metavar=LIST)
     ] = None
@@ -161,6 +165,11 @@ class SuiteOptions:
             content["verdict"] = content.get("verdict", {}) | {"margin": self.margin}
         flags = {key: flag for key, flag in _FLAGS.items() if getattr(self, key) is not None}
         return parse_suite(content, self.name or "command line", flags)
+
+    def refuse_cases_to_resume(self) -> None:
+        """Raises UsageError for --case next to --resume: the run has its plan already."""
+        if self.case:
+            raise UsageError("--resume continues the run with the cases that it has: omit --case")
 
     def store(self) -> Store:
         """Where records and baselines are; errors as `options.open_store`."""

@@ -10,7 +10,9 @@ from ssdbench.harness.memory import too_large
 from ssdbench.harness.suite import expand
 from ssdbench.harness.suite_tables import Suite
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
+from ssdbench.schema.case_names import find_named
 from ssdbench.schema.names import quoted
+from ssdbench.schema.text import shorten_list
 
 MOST_LAUNCHES = 100_000
 """Launches of a plan: more would take weeks even if each took seconds."""
@@ -162,26 +164,26 @@ def _unwanted_reason(case: Case, below_capability: str | None, machine: Machine)
     return f"the suite asks for {case.precision} below compute capability {below_capability} only"
 
 
-def _case_words(case: Case) -> set[str]:
-    return {*case.key.split("-"), *([f"decode={case.decode}"] if case.decode_is_a_choice else [])}
-
-
 def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
-    """The cases of a plan that are named by key, by title, or by words that are all parts of the key.
+    """The cases of a plan that these patterns mean, as `schema.case_names.find_named` takes them; none: all cases.
 
-    decode=cpu and decode=mixed count as words too, although only decode=cpu is part of a key.
+    decode=cpu and decode=mixed count as words too, although only decode=cpu is part of a key. Keys do not change.
 
     Raises:
-        UsageError: a name fits no case.
+        UsageError: a pattern fits no case.
     """
+    if not asked:
+        return plan
+    names = {planned.case.key: _names(planned.case) for planned in plan.cases}
     keys: set[str] = set()
     for text in asked:
-        words = set(text.split())
-        found = {case.key for case in (planned.case for planned in plan.cases) if text in (case.key, case.title)}
-        found = found or {planned.case.key for planned in plan.cases if words <= _case_words(planned.case)}
-        if not found:
-            example = " ".join(plan.cases[0].case.key.split("-"))
-            raise UsageError(f"--case {quoted(text)} fits no case of {plan.suite}: use words such as {example!r}")
-        keys |= found
+        if not (found := find_named(names, text)):
+            there = shorten_list([*names], 8)
+            raise UsageError(f"--case {quoted(text)} fits no case of {plan.suite}; there are {there}")
+        keys.update(found)
     cases = tuple(planned for planned in plan.cases if planned.case.key in keys)
     return replace(plan, cases=cases, order=tuple(slot for slot in plan.order if slot.case_key in keys))
+
+
+def _names(case: Case) -> list[str]:
+    return [case.title, *([f"decode={case.decode}"] if case.decode_is_a_choice else [])]

@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -27,7 +27,7 @@ from ssdbench.harness.launchers.slurm.probe import probe_cluster
 from ssdbench.harness.machine.probe import Machine, probe_machine
 from ssdbench.harness.machine.validity import changed_settings
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
-from ssdbench.harness.planning import make_plan
+from ssdbench.harness.planning import make_plan, select_cases
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite_tables import Suite
@@ -53,12 +53,21 @@ class RunSetup:
     resumed: Run | None = None
 
 
-def new_setup(suite: Suite, options: RunOptions, seed: int, baseline_arm: BaselineArm | None = None) -> RunSetup:
+def new_setup(
+    suite: Suite,
+    options: RunOptions,
+    seed: int,
+    baseline_arm: BaselineArm | None = None,
+    *,
+    cases: Sequence[str] = (),
+) -> RunSetup:
     """Plan a suite for this machine; with `baseline_arm`, to be measured in pairs with that baseline.
+
+    `cases` are patterns of the cases to plan, as `planning.select_cases` takes them; none: all of the suite.
 
     Raises:
         EnvironmentLacksError: the interpreter that would measure is missing, or there is no Slurm cluster.
-        UsageError: the cluster refuses jobs with these options.
+        UsageError: the cluster refuses jobs with these options, or a pattern fits no case.
     """
     settings = suite.verdict.settings()
     if options.slurm is None:
@@ -69,6 +78,7 @@ def new_setup(suite: Suite, options: RunOptions, seed: int, baseline_arm: Baseli
         machine, worker, options = _probe_node(options.slurm, options, pairs=baseline_arm is not None)
     pilot_pairs = settings.first_pairs if baseline_arm else None
     plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
+    plan = select_cases(plan, cases)
     measured_by = options.container.python if options.container else worker.executable
     options = replace(options, measured_by=measured_by, source=str(SOURCE))
     return RunSetup(

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 from ssdbench.harness import run_setup
 from ssdbench.harness.containers.config import Containers
-from ssdbench.harness.planning import select_cases
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.store import Store
@@ -17,7 +16,7 @@ from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOp
 class ImageSuite:
     """The cases to measure in images: all of a suite, or those that `cases` names.
 
-    A case is named by its key or title, or by words that are all parts of its key.
+    `cases` are patterns, as `planning.select_cases` takes them.
     """
 
     suite: Suite
@@ -35,9 +34,9 @@ class ImageSuite:
         options = replace(self.options, image=image, container=self.containers.options)
         python = self.containers.options.python
         baseline_arm = BaselineArm(python=python, source=str(SOURCE), image=baseline) if baseline is not None else None
-        setup = run_setup.new_setup(self.suite, options, self.seed, baseline_arm)
+        setup = run_setup.new_setup(self.suite, options, self.seed, baseline_arm, cases=self.cases)
         run_setup.require_speed(setup.plan)
-        return replace(setup, plan=select_cases(setup.plan, self.cases)) if self.cases else setup
+        return setup
 
 
 def find_earlier_run(store: Store, setup: RunSetup, image: ContainerImage) -> RunHeader | None:

@@ -1,5 +1,6 @@
 """`ssdbench plan` says once why cases are skipped, and which."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,30 @@ def test_a_suite_of_which_nothing_can_be_measured_is_one_line(tmp_path: Path) ->
     (reason,) = [line for line in outcome.out.splitlines() if line.startswith("skipped")]
     assert reason.startswith("skipped  all 50 cases: needs a GPU, and ")
     assert len(outcome.out.splitlines()) == 3
+
+
+def test_a_plan_of_some_cases_has_their_keys_and_says_which_there_are(tmp_path: Path) -> None:
+    (tmp_path / "q.toml").write_text(SUITE)
+    asked = ("plan", tmp_path / "q.toml", "--results", tmp_path)
+
+    def keys(*more: str) -> list[str]:
+        return [case["case_key"] for case in json.loads(ssdbench(*asked, "--json", *more).out)["cases"]]
+
+    every = keys()
+    assert keys("--case", "BS2 pace") == [every[1], every[3]]
+    assert keys("--case", every[0], "--case", "train") == [every[0], every[4]]
+    assert keys("--case", "00x") == [every[2], every[3]]  # a part of a word
+    for pattern in ("infer", ""):
+        wrong = ssdbench(*asked, "--case", pattern)
+        assert wrong.code == 2
+        assert wrong.err.startswith(
+            f"ssdbench: --case '{pattern}' fits no case of q; there are pace-fp32-channels_last"
+        )
+        assert wrong.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["run", "converge"])
+def test_a_resumed_run_keeps_its_cases(tmp_path: Path, verb: str) -> None:
+    refused = ssdbench(verb, "--resume", "--case", "pace", "--results", tmp_path)
+    assert refused.code == 2
+    assert refused.err == "ssdbench: --resume continues the run with the cases that it has: omit --case\n"

@@ -20,6 +20,7 @@ from ssdbench.analysis.verdicts.coverage import failures
 from ssdbench.analysis.verdicts.quantised import quantised_note
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
+from ssdbench.schema.case_names import find_named
 from ssdbench.schema.history import CaseHistory, ChangePoint, Grouping, HistoryPoint, Series
 from ssdbench.schema.launch_rules import is_usable
 from ssdbench.schema.metrics import METRICS
@@ -74,27 +75,17 @@ def find_case(cases: Sequence[CaseHistory], asked: str) -> CaseHistory:
 
 
 def find_cases(cases: Sequence[CaseHistory], asked: str) -> tuple[CaseHistory, ...]:
-    """The case of this key or title, else the cases whose key or title has every word of `asked`.
-
-    A word counts wherever it is, so `train batch` and `batch train` ask for the same cases. Whole words go before parts
-    of words: `bs8` does not find `bs80` where there is a `bs8`.
+    """The cases that `asked` means, as `schema.case_names.find_named` finds them.
 
     Raises:
         UsageError: none; the sentence names those that there are.
     """
     if not cases:
         raise UsageError(f"no case {asked!r}: no speed was measured yet; begin with `ssdbench run`")
-    exact = tuple(case for case in cases if asked in (case.case_key, case.title))
-    words = asked.casefold().split()
-    whole = tuple(case for case in cases if set(words) <= {*re.split(r"[\s-]+", _name(case))})
-    parts = tuple(case for case in cases if all(word in _name(case) for word in words))
-    if found := exact or whole or parts:
+    meant = set(find_named({case.case_key: (case.title,) for case in cases}, asked))
+    if found := tuple(case for case in cases if case.case_key in meant):
         return found
     raise UsageError(f"no case {asked!r} was measured; there are {shorten_list([case.case_key for case in cases], 8)}")
-
-
-def _name(case: CaseHistory) -> str:
-    return f"{case.case_key} {case.title}".casefold()
 
 
 def series_of(
