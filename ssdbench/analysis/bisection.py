@@ -26,7 +26,7 @@ class Decision:
 
 def finding_of(status: Status) -> Finding:
     """The answer that a verdict gives about an image."""
-    if status in (Status.REGRESSED, Status.NO_LONGER_FITS):
+    if status in (Status.REGRESSED, Status.NO_LONGER_FITS, Status.WAIVED):
         return "bad"
     return "good" if status in (Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW) else "unknown"
 

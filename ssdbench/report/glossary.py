@@ -39,6 +39,7 @@ STATUS_MEANINGS: Mapping[Status, str] = {
     Status.REGRESSED: "worse than the baseline, confirmed by the rule",
     Status.NO_LONGER_FITS: "every launch runs out of GPU memory, unlike the baseline",
     Status.FAILED: "a launch crashed, ran out of memory or timed out",
+    Status.WAIVED: "worse than the baseline, known, and tolerated up to a ceiling and a day",
     Status.INCONCLUSIVE: "the launches can neither show a change nor rule one out",
     Status.UNCHANGED: "the whole interval is within the margin",
     Status.IMPROVED: "better than the baseline, confirmed by the rule",

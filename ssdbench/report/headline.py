@@ -52,17 +52,21 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
     if code is ExitCode.OK:
         better = f" ({counts[Status.IMPROVED]} improved)" if counts[Status.IMPROVED] else ""
         within = f"{passed} {of_all} stayed within {margin} or improved{better}" if passed else ""
+        known = _waived(comparison)
+        unchanged = f"The whole {sure} interval of every unchanged case is within the margin of {margin}."
+        bounded = "Each waived case stays below the ceiling of its waiver."
+        found = [*([unchanged] if passed else []), *([bounded] if known else [])]
         return Headline(
             tone="good",
-            word="No regression",
-            sentence="; ".join(filter(None, [within, *_of_memory(counts)])),
-            certainty=f"The whole {sure} interval of every unchanged case is within the margin of {margin}."
-            if passed
-            else "No values were compared.",
+            word="No new regression" if known else "No regression",
+            sentence="; ".join(filter(None, [within, known, *_of_memory(counts)])),
+            certainty=" ".join(found) or "No values were compared.",
         )
     if code is ExitCode.CREPT:
         return _crept(comparison)
+    waived = counts[Status.WAIVED]
     seen = f"no regression in the {passed} judged" if passed else "no case could be judged"
+    seen = f"no new regression in the {passed + waived} judged, {waived} of them waived" if waived else seen
     if code is ExitCode.CASE_FAILED:
         where = f"{counts[Status.FAILED]} {of_all} did not finish, first {comparison.cases[0].title}; {seen}"
         return Headline(tone="bad", word="Failed", sentence=where, certainty=_OPEN)
@@ -108,8 +112,19 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
     unknown = no_interval_reason([worst.verdict], settings)
     interval = f"The {sure} interval{of_worst} is {between}. " if between else f"{unknown} " if unknown else ""
     alarm = f"The chance of any false alarm in this run is at most {100 * settings.alpha:g}%."
-    sentence = "; ".join([f"{where}: {much}", *_of_memory(counts)])
+    waived = [f"{counts[Status.WAIVED]} more waived"] if counts[Status.WAIVED] else []
+    sentence = "; ".join([f"{where}: {much}", *waived, *_of_memory(counts)])
     return Headline(tone="bad", word="Regressed", sentence=sentence, certainty=f"{interval}{alarm}")
+
+
+def _waived(comparison: Comparison) -> str:
+    """How many cases are waived, and the worst of them; empty where none is."""
+    waived = [case for case in comparison.cases if case.verdict.status is Status.WAIVED]
+    if not waived:
+        return ""
+    metric, change = METRICS[waived[0].verdict.metric].title, change_text(waived[0].verdict)
+    worst = f"{'worst: ' if len(waived) > 1 else ''}{waived[0].title}, {metric} {change}"
+    return f"{pluralize(len(waived), 'known regression')} waived ({worst})"
 
 
 def _crept(comparison: Comparison) -> Headline:

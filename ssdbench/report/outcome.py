@@ -1,6 +1,6 @@
 """Verdicts as the four results of test reports. Nothing undecided may look like a pass.
 
-passed   unchanged, improved, fits now
+passed   unchanged, improved, fits now, waived
 failed   everything else that keeps the exit code of `compare` from being 0: regressed, no longer fits, inconclusive,
          no baseline, stale, incomparable, not run, vanished; skipped if the baseline has the case
 error    failed (crash, out of memory, timeout, ...)
@@ -26,6 +26,7 @@ _PLAIN = {
     Status.UNCHANGED: Outcome.PASSED,
     Status.IMPROVED: Outcome.PASSED,
     Status.FITS_NOW: Outcome.PASSED,
+    Status.WAIVED: Outcome.PASSED,
     Status.DOES_NOT_FIT: Outcome.SKIPPED,
     Status.FAILED: Outcome.ERROR,
 }
@@ -41,5 +42,6 @@ def outcome(verdict: Verdict, allowed: Collection[str] = ()) -> Outcome:
 
 
 def because(case: CaseVerdict) -> str:
-    """The sentence of a verdict, the phase that explains a change, and the notes."""
-    return "; ".join(filter(None, [case.verdict.sentence, case.explanation, *case.notes]))
+    """The sentence of a verdict, the phase that explains a change, what a waiver says of it, and the notes."""
+    waived = case.waiver.sentence if case.waiver else ""
+    return "; ".join(filter(None, [case.verdict.sentence, case.explanation, waived, *case.notes]))

@@ -20,6 +20,7 @@ _TONES: dict[Status, Tone] = {
     Status.NO_LONGER_FITS: "bad",
     Status.FAILED: "bad",
     Status.INCONCLUSIVE: "open",
+    Status.WAIVED: "open",
     Status.UNCHANGED: "good",
     Status.IMPROVED: "good",
     Status.FITS_NOW: "good",

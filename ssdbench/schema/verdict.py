@@ -8,13 +8,15 @@ from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Dataset, Record, RunOptions
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.suite_change import SuiteChange
+from ssdbench.schema.waivers import WaiverState, WaiverUse
 
 
 class Status(str, Enum):
-    """The status of a case. UNCHANGED, IMPROVED and FITS_NOW are passes.
+    """The status of a case. UNCHANGED, IMPROVED, FITS_NOW and WAIVED are passes.
 
     Of a case that is out of the GPU's memory in every launch: DOES_NOT_FIT where that was accepted, NO_LONGER_FITS
-    where it was measured before; FITS_NOW where it is measured and did not fit before.
+    where it was measured before; FITS_NOW where it is measured and did not fit before. WAIVED is a regression that
+    somebody agreed to tolerate for a time (docs/waivers.md).
     """
 
     UNCHANGED = "unchanged"
@@ -31,6 +33,7 @@ class Status(str, Enum):
     FITS_NOW = "fits_now"
     NO_LONGER_FITS = "no_longer_fits"
     VANISHED = "vanished"
+    WAIVED = "waived"
 
 
 class Mode(str, Enum):
@@ -89,11 +92,32 @@ class OrderEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseWaiver:
+    """What the waivers that match a case say of it.
+
+    `judged` is the status by the verdict rule alone; that of the verdict differs from it where `state` is "used": it is
+    then WAIVED, and everything else of the verdict stays. `entries` are the waivers that match, by their place in the
+    file; of several the smaller ceiling and the earlier day count. `worse_by` is the bad end of the interval (0.12 is
+    12 % worse), which must not pass the ceiling; None where the case was not compared. `sentence` says all that in
+    words, empty where the waivers have nothing to do.
+    """
+
+    state: WaiverState
+    judged: Status
+    entries: tuple[int, ...]
+    ceiling: float
+    expires: str
+    worse_by: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseVerdict:
     """A case and what is said of it; `notes` tell which launches were left out of the judgement, and why.
 
     `explanation` says in which phase of a step a change lies, empty where nothing changed or the phases do not show it.
-    `order_effect` is None where the launches were not measured in pairs, or are too few to show it.
+    `order_effect` is None where the launches were not measured in pairs, or are too few to show it; `waiver` is None
+    where no waiver matches the case.
     """
 
     case_key: str
@@ -102,6 +126,7 @@ class CaseVerdict:
     notes: tuple[str, ...] = ()
     explanation: str = ""
     order_effect: OrderEffect | None = None
+    waiver: CaseWaiver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +182,7 @@ class Comparison:
     is no baseline for this hardware. `differences` lists what else changed between the two sides, `ungated` the metrics
     on which no verdict rests, where they were asked for. `order_effect` is that of all pairs of the run. `creep` has
     the distance from older results, where there are any; `suite` the change of all cases together, where both builds
-    were measured in one session.
+    were measured in one session. `waivers` are those that hold for this hardware, with what became of each.
     """
 
     schema_version: int
@@ -172,6 +197,7 @@ class Comparison:
     order_effect: OrderEffect | None = None
     creep: tuple[Creep, ...] = ()
     suite: SuiteChange | None = None
+    waivers: tuple[WaiverUse, ...] = ()
 
 
 OWN_BASELINE_ARM = "the interleaved baseline"

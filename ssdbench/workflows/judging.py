@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.analysis.verdicts.ungated import ungated_changes
+from ssdbench.analysis.waivers import apply_waivers
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
+from ssdbench.harness.waivers import read_waivers
 from ssdbench.schema.record import Run
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.times import utc_today
 from ssdbench.schema.verdict import Baseline, Comparison
+from ssdbench.schema.waivers import Waiver
 from ssdbench.workflows.creep import find_creep
 from ssdbench.workflows.display import Say
 
@@ -40,6 +45,10 @@ class Judgement:
         creep = find_creep(store, last_attempts(self.run), self.reference, self.comparison.settings)
         return replace(self, comparison=replace(self.comparison, creep=creep))
 
+    def with_waivers(self, waivers: Iterable[Waiver], today: date) -> "Judgement":
+        """The same, with known regressions waived; `today` is a day in UTC."""
+        return replace(self, comparison=apply_waivers(self.comparison, waivers, today))
+
     def with_ungated(self) -> Comparison:
         """The comparison, with the metrics that are not gated as well."""
         baseline, candidate = (self.reference, last_attempts(self.run)) if self.reference else split_arms(self.run)
@@ -47,8 +56,12 @@ class Judgement:
         return replace(self.comparison, ungated=changes)
 
 
-def judge_run(store: Store, run: Run, baseline: str | None = None, settings: Settings | None = None) -> Judgement:
+def judge_run(
+    store: Store, run: Run, baseline: str | None = None, settings: Settings | None = None, today: date | None = None
+) -> Judgement:
     """Judge a whole run (as `load_whole` returns it) against a baseline of its hardware, or another run.
+
+    The waivers of the store are in force.
 
     Args:
         store: where the baseline or the other run is.
@@ -56,11 +69,26 @@ def judge_run(store: Store, run: Run, baseline: str | None = None, settings: Set
         baseline: name of a baseline, or a run as `Store.load` takes it; None: the run's own baseline arm, or what the
             run was measured for, or the default baseline.
         settings: of the verdict rule; None: those of the run.
+        today: the day on which waivers must not have expired, in UTC; None: the present one.
 
     Raises:
         StoreError: `baseline` is neither a baseline nor a run.
+        UsageError: the file of waivers cannot be read.
     """
-    settings = settings or run.header.settings
+    waivers = read_waivers(store.waivers_file)
+    return _judge(store, run, baseline, settings or run.header.settings).with_waivers(waivers, today or utc_today())
+
+
+def with_waivers(store: Store, comparison: Comparison, today: date | None = None) -> Comparison:
+    """A comparison that `judge_run` did not make, with the waivers of the store in force.
+
+    Raises:
+        UsageError: the file of waivers cannot be read.
+    """
+    return apply_waivers(comparison, read_waivers(store.waivers_file), today or utc_today())
+
+
+def _judge(store: Store, run: Run, baseline: str | None, settings: Settings) -> Judgement:
     if run.header.baseline_arm is not None and baseline is None:
         return Judgement(run=run, comparison=comparisons.compare_arms(run, settings), reference=None)
     wanted = baseline or run.header.options.until_decided or DEFAULT_BASELINE

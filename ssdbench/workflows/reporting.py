@@ -9,7 +9,6 @@ from ssdbench.analysis.reports.accuracy import accuracy_report
 from ssdbench.analysis.reports.run import report_on
 from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, training_sheets
-from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.training_folders import training_folder
@@ -72,7 +71,7 @@ def site_pages(
     shown = {run_id for found in history.values() for series in found for p in series.points for run_id in p.run_ids}
     by_id = {run.header.run_id: run for run in runs if run.header.run_id in shown}
 
-    read_once = _ReadOnce(store.archive)
+    read_once = _ReadOnce(store)
 
     def report_of(run_id: str, detailed: bool) -> Report:
         run = by_id[run_id]
@@ -85,8 +84,8 @@ def site_pages(
 class _ReadOnce(Store):
     """A store that keeps what it read: one baseline serves all runs of its hardware."""
 
-    def __init__(self, archive: Archive) -> None:
-        super().__init__(archive)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.archive, waivers_file=store.waivers_file)
         self._found: dict[tuple[str, str], Baseline | Run | None] = {}
         self._baselines: dict[tuple[str, str], Baseline] = {}
         self._anchors: dict[tuple[str, str], Baseline | None] = {}

@@ -99,12 +99,13 @@ def test_junit_has_a_test_case_for_each_case_with_its_result():
         Status.IMPROVED: [],
         Status.FITS_NOW: [],
         Status.DOES_NOT_FIT: [Skipped],
+        Status.WAIVED: [Skipped],
         Status.FAILED: [Error],
         Status.SKIPPED: [Failure],  # the baseline has the case: coverage was lost
     }
     for number, status in enumerate(Status):
         assert kinds[f"case-{number}: global throughput"] == expected.get(status, [Failure]), status
-    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (14, 1, 9, 1)
+    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (15, 1, 9, 2)
     regressed = next(case for case in suite if case.name.startswith(f"case-{list(Status).index(Status.REGRESSED)}:"))
     assert (regressed.result[0].type, regressed.result[0].message) == ("regressed", "because of regressed")
     assert "change: -10.0% (-11.0..-9.0%)" in regressed.system_out
@@ -137,7 +138,7 @@ def test_junit_has_failures_or_errors_exactly_where_the_exit_code_is_not_0():
 
 def test_nothing_undecided_is_a_pass():
     passes = {case.verdict.status for case in EVERY.cases if outcome(case.verdict) is Outcome.PASSED}
-    assert passes == {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW}
+    assert passes == {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW, Status.WAIVED}
 
 
 def test_what_was_allowed_by_name_is_skipped_and_nothing_else():
@@ -207,7 +208,7 @@ def test_openmetrics_is_read_by_prometheus(comparison: Comparison):
     assert families["ssdbench_baseline_throughput_images_per_second"].samples[0].value == 20.0
     assert families["ssdbench_exit_code"].samples[0].value == 3
     passed = {s.labels["verdict"]: s.value for s in families["ssdbench_passed"].samples}
-    assert {name for name, value in passed.items() if value} <= {"unchanged", "improved", "fits_now"}
+    assert {name for name, value in passed.items() if value} <= {"unchanged", "improved", "fits_now", "waived"}
 
 
 @pytest.mark.parametrize("comparison", [EVERY, HOSTILE_COMPARISON], ids=["every status", "hostile"])
@@ -227,7 +228,7 @@ def test_gitlab_metrics_are_openmetrics_and_survive_what_gitlab_does_to_a_line(c
 def test_the_line_for_a_chat_is_one_line_and_says_what_happened():
     text = line.render(replace(HOSTILE_COMPARISON, cases=EVERY.cases), ExitCode.OK)
     assert len(text.splitlines()) == 1
-    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No regression: 2 of 14 cases")
+    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No new regression: 2 of 15 cases")
 
 
 def test_the_json_of_every_comparison_is_as_its_schema_says():

@@ -16,9 +16,9 @@ Exit codes, the first that applies (`exit_code`):
     6  not covered   a case is planned and not run, has no baseline, a stale or an incomparable one, is in the baseline
                      and no longer planned, or is skipped although the baseline has it; or no case at all was judged
     5  inconclusive  every case was measured and compared, and for at least one the data support no verdict
-    0                every case that was judged is unchanged, improved or fits now; cases skipped with a reason, which
-                     the baseline does not have either, and cases accepted as not fitting are no gap: the same suite
-                     serves machines of different sizes
+    0                every case that was judged is unchanged, improved, waived or fits now; cases skipped with a reason,
+                     which the baseline does not have either, and cases accepted as not fitting are no gap: the same
+                     suite serves machines of different sizes
 
 Not covered goes before inconclusive, because a nightly run repairs it by measuring or accepting, not by repeating.
 """
@@ -58,6 +58,7 @@ WORST_FIRST = (
     Status.STALE,
     Status.VANISHED,
     Status.INCONCLUSIVE,
+    Status.WAIVED,
     Status.FITS_NOW,
     Status.DOES_NOT_FIT,
     Status.SKIPPED,
@@ -66,7 +67,7 @@ WORST_FIRST = (
 )
 _NOT_COVERED = {Status.NOT_RUN, Status.INCOMPARABLE, Status.NO_BASELINE, Status.STALE, Status.VANISHED}
 _JudgeOpen = Callable[[Mapping[str, "Sides"]], dict[str, Verdict]]
-_JUDGED = {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW}
+_JUDGED = {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW, Status.WAIVED}
 _WORSE = {Status.REGRESSED, Status.NO_LONGER_FITS}
 _CHANGED = {Status.REGRESSED, Status.IMPROVED}
 
@@ -146,7 +147,7 @@ def _compare(
         baseline=name,
         baseline_run_id=reference.header.run_id if reference else None,
         settings=settings,
-        cases=tuple(sorted((verdict for verdict in verdicts if verdict), key=_badness)),
+        cases=worst_first(verdict for verdict in verdicts if verdict),
         differences=differences(reference, run) if reference else (),
         suite=suite_change([(METRICS[verdict.metric], verdict) for verdict in judged.values()], settings),
     )
@@ -205,6 +206,11 @@ def case_figures(records: Iterable[Record]) -> tuple[CaseFigure, ...]:
                 )
             )
     return tuple(found)
+
+
+def worst_first(cases: Iterable[CaseVerdict]) -> tuple[CaseVerdict, ...]:
+    """The cases in the order of a comparison."""
+    return tuple(sorted(cases, key=_badness))
 
 
 def _badness(case: CaseVerdict) -> tuple[int, float]:

@@ -27,6 +27,7 @@ from ssdbench.harness.stores.lines import append_lines, read_all, read_first, re
 from ssdbench.harness.stores.lock_files import FileClaims
 from ssdbench.harness.stores.locks import locked
 from ssdbench.harness.stores.store import Store
+from ssdbench.harness.waivers import FILE_NAME
 from ssdbench.schema.record import Record, RunHeader
 
 LOCKS = ".locks"
@@ -168,7 +169,7 @@ class FileStore(Store):
     """The store in the tree under `root`."""
 
     def __init__(self, root: Path, say: Say = _ignore) -> None:
-        super().__init__(FileArchive(root), say)
+        super().__init__(FileArchive(root), say, root / FILE_NAME)
         self.root = root
 
 

@@ -13,6 +13,7 @@ from ssdbench.harness.stores.archive import Archive
 from ssdbench.harness.stores.files import FileArchive, FileStore
 from ssdbench.harness.stores.spool import Spool, SpoolingStore
 from ssdbench.harness.stores.store import Store
+from ssdbench.harness.waivers import FILE_NAME
 
 if TYPE_CHECKING:
     from ssdbench.harness.stores.sql.archive import SqlArchive
@@ -31,22 +32,28 @@ _SQLITE = "sqlite:///"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 
 
-def open_store(results: Path, url: str | None, say: Callable[[str], None]) -> Store:
+def open_store(results: Path, url: str | None, say: Callable[[str], None], waivers: Path | None = None) -> Store:
     """The store of `url`, else of the environment, else the files in `results`; nothing is created yet.
 
     If the database can be reached, what the spool in `results` kept for it is sent now. `say` is called with a sentence
-    about that, and about everything that goes into the spool later.
+    about that, and about everything that goes into the spool later. `waivers` is the file of waivers, which must be
+    there; None: waivers.toml in the folder of the store, or in `results` where the store is a database.
 
     Raises:
+        UsageError: there is no such file of waivers.
         StoreError: the URL is none that can be used, or the database is of another schema version.
         EnvironmentLacksError: the packages for databases are missing.
     """
     place = store_place(results, url)
+    if waivers is not None and not waivers.exists():
+        raise UsageError(f"{waivers}: no such file of waivers; correct --waivers, or omit it")
     if not _SCHEME.match(place):
-        return FileStore(Path(place), say)
-    archive = open_database(place)
-    store = SpoolingStore(archive, spool_of(results, archive), say)
-    store.deliver()
+        store: Store = FileStore(Path(place), say)
+    else:
+        archive = open_database(place)
+        store = spooling = SpoolingStore(archive, spool_of(results, archive), say, results / FILE_NAME)
+        spooling.deliver()
+    store.waivers_file = waivers or store.waivers_file
     return store
 
 

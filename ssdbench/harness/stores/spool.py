@@ -94,8 +94,10 @@ class Spool:
 class SpoolingStore(Store):
     """A store whose runs go into a spool while it cannot take them, and from there to it as soon as it can."""
 
-    def __init__(self, archive: Archive, spool: Spool, say: Callable[[str], None]) -> None:
-        super().__init__(archive, say)
+    def __init__(
+        self, archive: Archive, spool: Spool, say: Callable[[str], None], waivers_file: Path | None = None
+    ) -> None:
+        super().__init__(archive, say, waivers_file)
         self._spool = spool
         self._last_said = ""
         self._begun: dict[str, RunHeader] = {}

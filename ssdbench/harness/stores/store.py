@@ -29,10 +29,14 @@ H = TypeVar("H")
 
 
 class Store:
-    """Runs and baselines; `archive` holds their lines, and `say` hears what was passed over or taken over."""
+    """Runs and baselines; `archive` holds their lines, and `say` hears what was passed over or taken over.
 
-    def __init__(self, archive: Archive, say: Say = lambda _: None) -> None:
+    `waivers_file` is the file of the waivers that hold for verdicts on its runs, whether it is there or not.
+    """
+
+    def __init__(self, archive: Archive, say: Say = lambda _: None, waivers_file: Path | None = None) -> None:
         self.archive = archive
+        self.waivers_file = waivers_file
         self._say = say
         self._said: set[str] = set()
 

@@ -31,7 +31,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         for name in dict.fromkeys(verdict.metric for _, verdict in cases)
     ]
     passed = [({"case": key}, float(outcome(verdict) is Outcome.PASSED)) for key, verdict in cases]
-    meaning = "1: unchanged, improved or fits now; 0: every other verdict"
+    meaning = "1: unchanged, improved, waived or fits now; 0: every other verdict"
     exit_code: list[tuple[dict[str, str], float]] = [({}, float(code))]
     families += [
         Family(name="ssdbench_passed", unit="", help=meaning, samples=passed),

@@ -1,7 +1,8 @@
 """JUnit XML, as Jenkins, GitLab and GitHub Actions read it: a test case for each case and its metric.
 
-`report.outcome` maps verdicts to results. If the exit code is not 0 but no case is to blame (nothing was judged), an
-extra test case fails: the file has failures or errors if and only if the exit code is not 0.
+`report.outcome` maps verdicts to results; a waived case is skipped, since readers hide the text of a pass. If the exit
+code is not 0 but no case is to blame (nothing was judged), an extra test case fails: the file has failures or errors if
+and only if the exit code is not 0.
 
 Creep has a test case for each of the older results: it fails where the exit code is that of creep, and is skipped, with
 its sentence, where creep was found and does not decide. The output of the whole suite has its change.
@@ -18,14 +19,14 @@ from ssdbench.report.suite_change import suite_text
 from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.plain_text import visible
 from ssdbench.schema.settings import Settings
-from ssdbench.schema.verdict import CaseVerdict, Comparison, Creep
+from ssdbench.schema.verdict import CaseVerdict, Comparison, Creep, Status
 
 _ELEMENTS = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.SKIPPED: "skipped"}
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
     """The whole document."""
-    counts = Counter(outcome(case.verdict) for case in comparison.cases)
+    counts = Counter(_outcome(case) for case in comparison.cases)
     counts.update(_creep_outcome(creep, code) for creep in comparison.creep)
     is_unexplained = code is not ExitCode.OK and not counts[Outcome.FAILED] + counts[Outcome.ERROR]
     suites = ElementTree.Element("testsuites", name="ssdbench")
@@ -51,6 +52,10 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 
 
+def _outcome(case: CaseVerdict) -> Outcome:
+    return Outcome.SKIPPED if case.verdict.status is Status.WAIVED else outcome(case.verdict)
+
+
 def _creep_outcome(creep: Creep, code: ExitCode) -> Outcome:
     if not creep.worse:
         return Outcome.PASSED if creep.compared_cases else Outcome.SKIPPED
@@ -71,7 +76,7 @@ def _add_case(suite: ElementTree.Element, case: CaseVerdict) -> None:
     verdict = case.verdict
     name = f"{case.title}: {METRICS[verdict.metric].title}"
     added = ElementTree.SubElement(suite, "testcase", classname=visible(case.case_key), name=visible(name))
-    result = outcome(verdict)
+    result = _outcome(case)
     sentence = visible(because(case))
     if result in _ELEMENTS:
         found = ElementTree.SubElement(added, _ELEMENTS[result], type=verdict.status.value, message=sentence)

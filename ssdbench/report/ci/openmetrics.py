@@ -35,7 +35,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         Family(
             name="ssdbench_passed",
             unit="",
-            help="1: unchanged, improved or fits now; 0: every other verdict, see the label",
+            help="1: unchanged, improved, waived or fits now; 0: every other verdict, see the label",
             samples=[
                 (labels(case, verdict=case.verdict.status.value), float(outcome(case.verdict) is Outcome.PASSED))
                 for case in comparison.cases
