@@ -105,9 +105,10 @@ def a_seed(draw: random.Random, seed: int, ap: float) -> Training:
 def terminal() -> str:
     """What `ssdbench compare` prints about the worst cases, as SVG."""
     _, _, comparison = compared()
-    worst = replace(comparison, cases=comparison.cases[:6])
+    # The line about the suite is of all cases, and would contradict the headline over these.
+    worst = replace(comparison, cases=comparison.cases[:6], suite=None)
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
-    console.print(render_comparison(worst, exit_code(comparison), COLUMNS))
+    console.print(render_comparison(worst, exit_code(worst), COLUMNS))
     return console.export_svg(title="ssdbench compare latest", unique_id="compare", theme=DIMMED_MONOKAI)
 
 
