@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     ENVIRONMENT = 8
     NOTHING_NEW = 9
     CREPT = 10
+    SELF_TEST = 11
+    ATTENTION = 12
     INTERRUPTED = 130
 
 
@@ -36,6 +38,8 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
     ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
     ExitCode.CREPT: "creep, with `--fail-on-creep`",
+    ExitCode.SELF_TEST: "the self-test found a fault of this installation (`selftest`)",
+    ExitCode.ATTENTION: "something needs attention (`watch`)",
     ExitCode.INTERRUPTED: "interrupted; `--resume` continues",
 }
 

@@ -1,6 +1,7 @@
 """Plants the faults of tests/mutants.toml one at a time in a copy of this tree: its tests have to see each of them.
 
     python -m tests.mutants [WORD...]    # `make mutants`; with words only the mutants whose rule or file holds one
+    python -m tests.mutants --table      # writes the rules of the verdicts into docs/selftest.md
 
 A test that passes although its fault is there says nothing. Before a fault is planted its tests have to pass, and each
 of them has to fail with it: not to be collected, as with a name that is gone, is an error of the list.
@@ -22,6 +23,10 @@ from ssdbench.harness.toml_tables import Table, read_toml, validated
 REPOSITORY = Path(__file__).parents[1]
 LIST = Path(__file__).with_name("mutants.toml")
 
+PAGE = REPOSITORY / "docs" / "selftest.md"
+
+_BEGIN, _END = "<!-- mutants -->", "<!-- end of mutants -->"
+_VERDICTS = "ssdbench/analysis/verdicts/"
 _PASSED, _FAILED = 0, 1
 
 
@@ -107,8 +112,28 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
 
 
+def with_table(page: str, mutants: Sequence[Mutant]) -> str:
+    """The page with a table of the rules of the verdicts between its two marks: which rule, and what sees it broken."""
+    lines = ["| rule that is broken | in `analysis/verdicts/` | seen by, in `tests/` |", "|---|---|---|"]
+    for mutant in mutants:
+        if mutant.file.startswith(_VERDICTS):
+            seen = "<br>".join(_shown(test) for test in mutant.tests)
+            lines.append(f"| {mutant.rule} | `{mutant.file.removeprefix(_VERDICTS)}` | {seen} |")
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    return f"{before}{begin}\n{chr(10).join(lines)}\n{end}{after}"
+
+
+def _shown(test: str) -> str:
+    file, _, name = test.removeprefix("tests/").partition("::")
+    return f"`{Path(file).name}` {name.removeprefix('test_').replace('_', ' ')}".strip()
+
+
 def main(words: Sequence[str]) -> int:
     """Try the mutants of the list; 0 where each is killed."""
+    if list(words) == ["--table"]:
+        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), read_mutants()), encoding="utf-8")
+        return 0
     chosen = [mutant for mutant in read_mutants() if not words or any(w in mutant.rule + mutant.file for w in words)]
     survivors = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants import REPOSITORY, Mutant, not_passing, outcome, read_mutants
+from tests.mutants import PAGE, REPOSITORY, Mutant, not_passing, outcome, read_mutants, with_table
 
 MUTANTS = read_mutants()
 
@@ -27,6 +27,12 @@ def test_every_test_of_the_list_is_there(mutant: Mutant) -> None:
 
 def test_no_rule_is_listed_twice() -> None:
     assert len({mutant.rule for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_the_page_has_every_rule_of_the_verdicts_that_is_broken_and_what_sees_it() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == with_table(text, MUTANTS), "python -m tests.mutants --table writes it"
+    assert text.count("\n| ") > 30
 
 
 CODE = "def half(value):\n    return value / 2\n"

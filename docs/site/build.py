@@ -32,7 +32,15 @@ SECTIONS = {
     ],
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],
     "Explanation": [
-        *("verdicts.md", "method.md", "reliability.md", "performance.md", "architecture.md", "contributing.md"),
+        *(
+            "verdicts.md",
+            "method.md",
+            "reliability.md",
+            "selftest.md",
+            "performance.md",
+            "architecture.md",
+            "contributing.md",
+        ),
         *("security.md", "changelog.md"),
     ],
 }

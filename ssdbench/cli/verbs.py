@@ -96,6 +96,11 @@ VERBS: Mapping[str, Verb] = {
         "app",
         "Train several seeds of a recipe, and judge their accuracy against a seed distribution.",
     ),
+    "selftest": Verb(
+        "selftest",
+        "selftest",
+        "Plant faults one by one on this machine, and demand that this installation sees each of them.",
+    ),
     "store": Verb(
         "store", "app", "Copy, check and migrate stores of records and baselines: files, SQLite, PostgreSQL."
     ),

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,20 @@ def cache_folder() -> Path:
     if explicit:
         return Path(explicit)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssdbench"
+
+
+@contextmanager
+def temporary_cache(folder: Path) -> Iterator[None]:
+    """Use this folder as the cache of this process and of all that it starts, until the end of the block."""
+    before = os.environ.get("SSDBENCH_CACHE")
+    os.environ["SSDBENCH_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SSDBENCH_CACHE"]
+        else:
+            os.environ["SSDBENCH_CACHE"] = before
 
 
 def work_folder() -> Path:

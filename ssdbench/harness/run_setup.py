@@ -42,7 +42,10 @@ _RUNS_TO_LEARN_FROM = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSetup:
-    """A run that can start or continue; nothing is measured or created yet."""
+    """A run that can start or continue; nothing is measured or created yet.
+
+    `source` is the source that measures as the candidate; only the self-test measures another than its own.
+    """
 
     machine: Machine
     worker: WorkerPython
@@ -51,6 +54,7 @@ class RunSetup:
     settings: Settings
     baseline_arm: BaselineArm | None = None
     resumed: Run | None = None
+    source: Path = SOURCE
 
 
 def new_setup(
@@ -203,7 +207,8 @@ def earlier_records(store: Store) -> list[Record]:
 def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
     """The launcher of each arm."""
     options, baseline_arm = setup.options, setup.baseline_arm
-    found: dict[Arm, Launcher] = {"candidate": _build_launcher(setup, options.image, setup.worker.executable, SOURCE)}
+    candidate = _build_launcher(setup, options.image, setup.worker.executable, setup.source)
+    found: dict[Arm, Launcher] = {"candidate": candidate}
     if baseline_arm is not None:
         found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, Path(baseline_arm.source))
     return found

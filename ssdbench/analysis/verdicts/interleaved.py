@@ -94,7 +94,7 @@ def _verdict(name: str, case: CaseLaunches, state: Stages, confirmed: set[str], 
     if fresh and (fresh.contrast is None or fresh.used.pairs < settings.minimum_launches):
         return _unconfirmed(evidence, first, state.fresh_needed[name], settings)
     contrast = fresh.contrast if fresh and fresh.contrast else first.contrast
-    detectable, called = _detectable(contrast, settings)
+    detectable, called = detectable_and_called(contrast, settings)
     needed = required_pairs(contrast, settings, settings.alpha)
     status, because = _status(name, contrast, state, confirmed, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:
@@ -127,7 +127,7 @@ def _status(
 
 def _unconfirmed(evidence: Evidence, first: PairPlan, needed: int, settings: Settings) -> Verdict:
     assert first.contrast
-    detectable, called = _detectable(first.contrast, settings)
+    detectable, called = detectable_and_called(first.contrast, settings)
     return replace(evidence, used=first.used).verdict(
         Status.INCONCLUSIVE,
         first.contrast,
@@ -138,7 +138,7 @@ def _unconfirmed(evidence: Evidence, first: PairPlan, needed: int, settings: Set
     )
 
 
-def _detectable(contrast: Contrast, settings: Settings) -> tuple[float, float]:
+def detectable_and_called(contrast: Contrast, settings: Settings) -> tuple[float, float]:
     """The least difference that shows as real, and the least that is called."""
     # A change is called if both stages find it, so each has to with the root of the power.
     power = math.sqrt(settings.power)

@@ -1,0 +1,71 @@
+"""What a plant is, and how its result comes about: planted, judged, compared with what was demanded."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ssdbench.analysis.selftest import found_in, problems
+from ssdbench.errors import SsdbenchError
+from ssdbench.schema.record import Record, Run
+from ssdbench.schema.selftest import Demand, Found, PlantResult, Way
+from ssdbench.workflows.judging import judge_run
+from ssdbench.workflows.selftest.bench import Bench
+
+OUT_OF_TIME = "the budget is used up"
+NAMES = (
+    *("a-a", "step", "input", "one-rank", "nan", "out-of-memory", "hang", "other-process"),
+    *("pairs", "reversed-slower", "reversed-faster", "trend", "noise", "invalid"),
+    *("no-baseline", "vanished", "other-hardware", "failed-and-vanished", "regressed-and-failed"),
+)
+"""All plants in their order."""
+
+
+class NotPlantedError(Exception):
+    """A fault cannot be planted here, or not in the time that is left; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """A fault: `fault` says what it is, `subject` into what it is planted, and `find` plants it and says what came.
+
+    `find` raises NotPlantedError where it cannot be planted.
+    """
+
+    name: str
+    subject: str
+    fault: str
+    way: Way
+    demand: Demand
+    find: Callable[[], Found]
+
+
+def tried(bench: Bench, plant: Plant) -> PlantResult:
+    """Plant a fault and compare what comes with what was demanded."""
+    found, wrong, not_planted = None, (), ""
+    try:
+        if time.monotonic() > bench.deadline_seconds:
+            raise NotPlantedError(OUT_OF_TIME)
+        found = plant.find()
+        wrong = problems(plant.demand, found)
+        if wrong and plant.way == "processes" and time.monotonic() > bench.deadline_seconds:
+            raise NotPlantedError(OUT_OF_TIME)
+    except NotPlantedError as reason:
+        found, wrong, not_planted = None, (), str(reason)
+    except SsdbenchError as error:
+        wrong = (f"it could not be judged: {error}",)
+    return PlantResult(
+        name=plant.name,
+        subject=plant.subject,
+        fault=plant.fault,
+        way=plant.way,
+        demand=plant.demand,
+        found=found,
+        problems=wrong,
+        not_planted=not_planted,
+    )
+
+
+def judged(bench: Bench, run: Run, baseline: str | None, planted: tuple[Record, ...] | None = None) -> Found:
+    """Judge a stored run as `ssdbench compare` does; `planted` are the launches with the fault (None: all)."""
+    judgement = judge_run(bench.store, run, baseline)
+    return found_in(judgement.comparison, judgement.exit_code, run.records if planted is None else planted)
