@@ -38,7 +38,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.ENVIRONMENT: "this machine lacks something that is needed",
     ExitCode.NOTHING_NEW: "no new container image (`containers new`)",
     ExitCode.CREPT: "creep, with `--fail-on-creep`",
-    ExitCode.SELF_TEST: "the self-test found a fault of this installation (`selftest`)",
+    ExitCode.SELF_TEST: "the self-test saw a fault here (`selftest`)",
     ExitCode.ATTENTION: "something needs attention (`watch`)",
     ExitCode.INTERRUPTED: "interrupted; `--resume` continues",
 }

@@ -69,7 +69,7 @@ def test_h_is_short_for_help(words: tuple[str, ...]) -> None:
 
 def test_exit_codes_are_one_line_each_in_a_narrow_terminal() -> None:
     lines = ssdbench("--help", columns=60).out.partition("Exit codes:")[2].strip().splitlines()
-    assert [int(line.split()[0]) for line in lines] == [*range(11), 130]
+    assert [int(line.split()[0]) for line in lines] == [*range(13), 130]
 
 
 def test_completion_can_be_installed_and_completes_the_options_of_a_verb(monkeypatch: pytest.MonkeyPatch) -> None:

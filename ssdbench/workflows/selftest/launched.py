@@ -44,7 +44,7 @@ class Launched:
         yield self._slower("step", f"a step takes {more} longer")
         yield self._slower("input", f"a batch comes {more} later")
         yield self._slower("one-rank", f"a step of one of two ranks takes {more} longer", ranks=2)
-        yield self._failing("nan", "not_finite", "the loss is not a number", "not finite")
+        yield self._failing("nan", "not_finite", "the loss is not a number", "the loss of step")
         yield self._failing("out-of-memory", "out_of_memory", "a step asks for all memory", "memory")
         yield self._failing("hang", "hang", "a step never ends", "not done after")
         if self.subject.name == "pace":

@@ -41,7 +41,9 @@ class Plant:
 
 def tried(bench: Bench, plant: Plant) -> PlantResult:
     """Plant a fault and compare what comes with what was demanded."""
-    found, wrong, not_planted = None, (), ""
+    found: Found | None = None
+    wrong: tuple[str, ...] = ()
+    not_planted = ""
     try:
         if time.monotonic() > bench.deadline_seconds:
             raise NotPlantedError(OUT_OF_TIME)

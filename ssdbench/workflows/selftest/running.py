@@ -115,7 +115,8 @@ def _chosen(bench: Bench, subjects: Sequence[Launched], only: Sequence[str]) -> 
 
     altered = Altered(bench=bench, subject=first.subject.name, copies=copies)
     # One after the other: what a later plant demands depends on what was measured before it.
-    for plant in chain.from_iterable(part.plants() for part in (first, altered, *others)):
+    parts: tuple[Launched | Altered, ...] = (first, altered, *others)
+    for plant in chain.from_iterable(part.plants() for part in parts):
         # The other plants are compared with what the one without a fault measures.
         if not only or plant.name in only or plant.name == A_A:
             yield plant
