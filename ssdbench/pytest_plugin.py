@@ -5,6 +5,7 @@ other paths are given), its cases are measured before the first test, in turns a
 torch is imported here. Results, in the words of pytest (`report.outcome` has the mapping):
 
     passed   unchanged, improved, fits now
+    xfailed  waived: a regression that is known and tolerated, with the sentence
     failed   regressed, no longer fits, and all that is undecided or not covered
     error    the case crashed
     skipped  skipped with its reason, or known not to fit; undecided and named by --ssdbench-allow, with the sentence
@@ -97,14 +98,16 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Report creep, and the change of the whole suite."""
+    """Report creep, the change of the whole suite, and waivers to put right."""
     comparison = _comparison(config)
     if comparison is None:
         return
     from ssdbench.report.creep import creep_texts
     from ssdbench.report.suite_change import suite_text
+    from ssdbench.report.waivers import TITLE, waiver_notes
 
     texts = [*creep_texts(comparison), *([suite_text(comparison.suite)] if comparison.suite else [])]
+    texts += [f"{TITLE}: {note}" for note in waiver_notes(comparison)]
     if texts:
         terminalreporter.section("ssdbench")
     for text in texts:
@@ -173,8 +176,11 @@ class CaseItem(_Judged):
     def runtest(self) -> None:
         from ssdbench.report.figures import figures
         from ssdbench.report.outcome import Outcome, because, outcome
+        from ssdbench.schema.verdict import Status
 
         case = _verdicts(self.config)[self.key]
+        if case.verdict.status is Status.WAIVED:
+            pytest.xfail(_literal(f"{case.verdict.status.value}: {because(case)}"))
         if outcome(case.verdict) is not Outcome.PASSED:
             lines = [f"{case.verdict.status.value}: {case.title}", because(case), *figures(case)]
             raise NotPassedError("\n".join(lines))

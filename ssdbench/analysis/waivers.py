@@ -12,22 +12,27 @@ The bad end is the bound of the interval on the worse side. Against fewer stored
 sessions there is no interval: the change is then widened by the largest drift that the rule assumes (`drift_cap`).
 
 Of several waivers for a case and metric the smaller ceiling and the earlier day count.
+
+A waived case is no creep either, as long as it is within the ceiling of the older results as well: the known regression
+is part of its distance from them.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+from ssdbench.analysis.baselines.creep import worst_crept
 from ssdbench.analysis.verdicts.compare import worst_first
 from ssdbench.schema.case_names import find_named
 from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.names import quoted
 from ssdbench.schema.plain_text import one_line
 from ssdbench.schema.text import percent
-from ssdbench.schema.verdict import CaseVerdict, CaseWaiver, Comparison, Status, Verdict
-from ssdbench.schema.waivers import Waiver, WaiverState, WaiverUse
+from ssdbench.schema.verdict import CaseVerdict, CaseWaiver, Comparison, Creep, Status, Verdict
+from ssdbench.schema.waivers import ListedWaiver, Waiver, WaiverState, WaiverUse
 
+_WORST_FIRST: tuple[WaiverState, ...] = ("expired", "ceiling_passed", "used", "idle", "not_needed", "unused")
 _RECOVERED = (Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW)
 
 
@@ -47,7 +52,20 @@ def apply_waivers(comparison: Comparison, waivers: Iterable[Waiver], today: date
         comparison,
         cases=worst_first(_waived(case, found.get(case.case_key)) for case in cases),
         waivers=tuple(_use(waiver, matched[waiver.entry], found, here, today) for waiver in here),
+        creep=waived_creep(comparison.creep, found),
     )
+
+
+def waived_creep(found: Iterable[Creep], waivers: Mapping[str, CaseWaiver]) -> tuple[Creep, ...]:
+    """Creep without the cases that are waived, by the waiver of each case of the comparison that has one."""
+    return tuple(_waived_creep(creep, waivers) for creep in found)
+
+
+def _waived_creep(creep: Creep, waivers: Mapping[str, CaseWaiver]) -> Creep:
+    cases = worst_crept([*creep.worse, *creep.waived])
+    ceilings = {key: waiver.ceiling for key, waiver in waivers.items() if waiver.state == "used"}
+    waived = tuple(case for case in cases if _is_within(case.verdict, ceilings.get(case.case_key, -math.inf)))
+    return replace(creep, worse=tuple(case for case in cases if case not in waived), waived=waived)
 
 
 def holds_on(waiver: Waiver, hardware_key: str) -> bool:
@@ -57,14 +75,13 @@ def holds_on(waiver: Waiver, hardware_key: str) -> bool:
 
 
 def matching_cases(waiver: Waiver, cases: Sequence[CaseVerdict]) -> tuple[str, ...]:
-    """The keys of the cases that a waiver names: the one of this key or title, else those with all its whole words.
+    """The sorted keys of the cases that a waiver names: the one of this key or title, else those with all its whole words.
 
     Parts of words do not count: a waiver whose case is gone must not fall to another one.
     """
     named = set(find_named({case.case_key: (case.title,) for case in cases}, waiver.case, with_parts=False))
-    return tuple(
-        case.case_key for case in cases if case.case_key in named and waiver.metric in (None, case.verdict.metric)
-    )
+    of_metric = {case.case_key for case in cases if waiver.metric in (None, case.verdict.metric)}
+    return tuple(sorted(named & of_metric))
 
 
 def worse_by(verdict: Verdict) -> float | None:
@@ -78,6 +95,36 @@ def worse_by(verdict: Verdict) -> float | None:
     if METRICS[verdict.metric].direction is Direction.HIGHER_IS_BETTER:
         return -((1 + verdict.change) / drift - 1 if verdict.low is None else verdict.low)
     return (1 + verdict.change) * drift - 1 if verdict.high is None else verdict.high
+
+
+def days_left(waiver: Waiver, today: date) -> int:
+    """Days until the last one that counts: 0 on that day, negative once the waiver expired."""
+    return (date.fromisoformat(waiver.expires) - today).days
+
+
+def listed_waivers(
+    waivers: Iterable[Waiver], comparisons: Iterable[Comparison], today: date
+) -> tuple[ListedWaiver, ...]:
+    """All these waivers with what became of each in the comparisons, which have them in force."""
+    uses: dict[int, list[WaiverUse]] = {}
+    for comparison in comparisons:
+        for use in comparison.waivers:
+            uses.setdefault(use.waiver.entry, []).append(use)
+    return tuple(_listed(waiver, uses.get(waiver.entry, []), today) for waiver in waivers)
+
+
+def _listed(waiver: Waiver, uses: Sequence[WaiverUse], today: date) -> ListedWaiver:
+    left, states = days_left(waiver, today), {use.state for use in uses}
+    state: WaiverState | None = next((state for state in _WORST_FIRST if state in states), None)
+    # A waiver may match nothing in a run of one suite, and hold for a run of another.
+    notes = dict.fromkeys(note for use in uses if use.state in (state, "used") for note in use.notes)
+    return ListedWaiver(
+        waiver=waiver,
+        state="expired" if left < 0 else state,
+        days_left=left,
+        cases=tuple(sorted({key for use in uses for key in use.cases})),
+        notes=tuple(notes),
+    )
 
 
 def _as_judged(case: CaseVerdict) -> CaseVerdict:
@@ -95,40 +142,43 @@ def _waived(case: CaseVerdict, waiver: CaseWaiver | None) -> CaseVerdict:
 
 def _case_waiver(verdict: Verdict, waivers: Sequence[Waiver], today: date) -> CaseWaiver:
     ceiling, expires = min(waiver.ceiling for waiver in waivers), min(waiver.expires for waiver in waivers)
-    worst = worse_by(verdict)
-    state = _state(verdict.status, worst, ceiling, is_expired=_is_over(expires, today))
+    state = _state(verdict, ceiling, is_expired=today > date.fromisoformat(expires))
     return CaseWaiver(
         state=state,
         judged=verdict.status,
         entries=tuple(waiver.entry for waiver in waivers),
         ceiling=ceiling,
         expires=expires,
-        worse_by=worst,
+        worse_by=worse_by(verdict),
         sentence=_sentence(state, verdict, ceiling, expires, waivers),
     )
 
 
-def _state(status: Status, worst: float | None, ceiling: float, *, is_expired: bool) -> WaiverState:
+def _state(verdict: Verdict, ceiling: float, *, is_expired: bool) -> WaiverState:
     if is_expired:
         return "expired"
-    if status in _RECOVERED:
+    if verdict.status in _RECOVERED:
         return "not_needed"
-    if status is not Status.REGRESSED:
+    if verdict.status is not Status.REGRESSED:
         return "idle"
-    is_within = worst is not None and math.isfinite(worst) and worst <= ceiling
-    return "used" if is_within else "ceiling_passed"
+    return "used" if _is_within(verdict, ceiling) else "ceiling_passed"
+
+
+def _is_within(verdict: Verdict, ceiling: float) -> bool:
+    end = worse_by(verdict)
+    return end is not None and math.isfinite(end) and end <= ceiling
 
 
 def _sentence(state: WaiverState, verdict: Verdict, ceiling: float, expires: str, waivers: Sequence[Waiver]) -> str:
-    about = " and ".join(map(_about, waivers))
+    about = f"see {' and '.join(map(_about, waivers))}"
     end = worse_by(verdict)
     reached = "which has no figures to compare" if end is None else f"{_end_of(verdict)} reaches {percent(end, 2)}"
     if state == "used":
-        return f"waived up to {_percent(ceiling)} worse until {expires}, {reached}: {about}"
+        return f"waived up to {_percent(ceiling)} worse until {expires}, {reached}, {about}"
     if state == "ceiling_passed":
-        return f"the waiver's ceiling of {_percent(ceiling)} worse is passed, {reached}: {about}"
+        return f"the waiver's ceiling of {_percent(ceiling)} worse is passed, {reached}, {about}"
     if state == "expired" and verdict.status is Status.REGRESSED:
-        return f"the waiver expired, its last day was {expires}: {about}"
+        return f"the waiver expired, its last day was {expires}, {about}"
     return "the waiver is not needed for this case" if state == "not_needed" else ""
 
 
@@ -140,7 +190,7 @@ def _end_of(verdict: Verdict) -> str:
 
 def _about(waiver: Waiver) -> str:
     by = f" ({one_line(waiver.owner)})" if waiver.owner else ""
-    return f"{one_line(waiver.reason)}, {one_line(waiver.issue)}{by}"
+    return f"{one_line(waiver.issue)}{by}: {one_line(waiver.reason)}"
 
 
 def _use(
@@ -148,7 +198,7 @@ def _use(
 ) -> WaiverUse:
     states = {found[key].state for key in keys}
     state: WaiverState = "idle"
-    if _is_over(waiver.expires, today):
+    if days_left(waiver, today) < 0:
         state = "expired"
     elif not keys:
         state = "unused"
@@ -187,10 +237,6 @@ def _overlap(waiver: Waiver, other: Waiver) -> str:
 
 def _name(waiver: Waiver) -> str:
     return f"waiver {waiver.entry} ({quoted(one_line(waiver.case))})"
-
-
-def _is_over(expires: str, today: date) -> bool:
-    return today > date.fromisoformat(expires)
 
 
 def _percent(share: float) -> str:

@@ -16,6 +16,7 @@ from ssdbench.cli.options import (
     Results,
     RunName,
     StoreUrl,
+    WaiversFile,
     open_store,
 )
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
@@ -41,6 +42,7 @@ def compare(
     ] = False,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    waivers: WaiversFile = None,
     as_json: Json = False,
     output: Annotated[
         list[str] | None,
@@ -58,7 +60,7 @@ def compare(
     inconclusive, else 0.
     """
     outputs = outputs_of(output or ())
-    store = open_store(results, store_url)
+    store = open_store(results, store_url, waivers)
     measured = load_whole(store, run, say)
     settings = adjust_settings(measured.header.settings, margin, maximum_age_days)
     judgement = judge_run(store, measured, baseline, settings).with_creep(store)

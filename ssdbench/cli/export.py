@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ssdbench.cli.help import OUTPUT, option
-from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, RunName, StoreUrl, open_store
+from ssdbench.cli.options import DEFAULT_RESULTS, OutputFile, Results, RunName, StoreUrl, WaiversFile, open_store
 from ssdbench.cli.streams import say
 from ssdbench.cli.writing import write, write_bytes
 from ssdbench.errors import UsageError
@@ -35,6 +35,7 @@ def export(
     output: OutputFile = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    waivers: WaiversFile = None,
 ) -> None:
     """Write a run as CSV or Parquet, or its results in the format of another tool.
 
@@ -48,7 +49,7 @@ def export(
         raise UsageError("--baseline is what verdicts compare with: give it with --frame verdicts")
     if frame is not None and layout not in _FILES:
         raise UsageError(f"--frame is for the formats {' and '.join(_FILES)}, not for {layout}")
-    store = open_store(results, store_url)
+    store = open_store(results, store_url, waivers)
     if layout in _FILES:
         _export_frame(store, run, frame or FrameName.LAUNCHES, FileFormat(layout), baseline, output)
     else:

@@ -9,7 +9,7 @@ from rich.text import Text
 from ssdbench.analysis.history.series import measured_cases
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.cli.help import OUTPUT, SUITE, argument, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, WaiversFile, open_store
 from ssdbench.cli.printing import Terminal, print_data, print_document
 from ssdbench.cli.streams import print_text, say
 from ssdbench.cli.writing import write
@@ -53,6 +53,7 @@ def history(
     ] = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    waivers: WaiversFile = None,
     as_json: Json = False,
 ) -> None:
     """Show cases over time with their change points; without CASE, list the measured cases.
@@ -65,7 +66,7 @@ def history(
         raise UsageError("--csv, --json and --html are outputs of their own; choose one")
     if as_csv and case is None:
         raise UsageError("--csv needs a CASE; `ssdbench history` lists the measured ones")
-    store, console = open_store(results, store_url), Terminal()
+    store, console = open_store(results, store_url, waivers), Terminal()
     whole = load_all_runs(store, say)
     runs = [last_attempts(run) for run in whole]
     if case is None and html is None:

@@ -9,6 +9,7 @@ from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, STORING, argument, op
 from ssdbench.cli.streams import say
 from ssdbench.harness.stores import opening
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
+from ssdbench.harness.waivers import FILE_NAME
 
 DEFAULT_RESULTS = Path("results")
 
@@ -61,6 +62,15 @@ FailOnCreep = Annotated[
         panel=DECIDING,
     ),
 ]
+WaiversFile = Annotated[
+    Path | None,
+    option(
+        f"File of known regressions to tolerate (docs/waivers.md); default: {FILE_NAME} in the folder of results.",
+        "--waivers",
+        metavar="FILE",
+        panel=DECIDING,
+    ),
+]
 Budget = Annotated[
     str | None, option("Begin no launch after this time: 90s, 30m, 2h.", metavar="DURATION", panel=MEASURING)
 ]
@@ -70,9 +80,9 @@ OutputFile = Annotated[
 ]
 
 
-def open_store(results: Path, url: str | None) -> Store:
+def open_store(results: Path, url: str | None, waivers: Path | None = None) -> Store:
     """The store that was asked for; what becomes of its spool is reported on stderr. Errors as `opening.open_store`."""
-    return opening.open_store(results, url, say)
+    return opening.open_store(results, url, say, waivers)
 
 
 def store_words(store: Store, results: Path, url: str | None) -> str:

@@ -13,6 +13,7 @@ from ssdbench.cli.options import (
     Results,
     RunName,
     StoreUrl,
+    WaiversFile,
     open_store,
 )
 from ssdbench.cli.streams import print_text, say
@@ -46,6 +47,7 @@ def report(
     maximum_age_days: MaximumAge = None,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    waivers: WaiversFile = None,
 ) -> None:
     """Write a self-contained HTML report of a run, or a Markdown summary for an issue or pull request.
 
@@ -55,7 +57,7 @@ def report(
     from ssdbench.report import page, pr_markdown
 
     pictures = read_pictures(picture or [])
-    store = open_store(results, store_url)
+    store = open_store(results, store_url, waivers)
     measured = load_whole(store, run, say)
     if trains_for_accuracy(measured.header.plan):
         if margin is not None or maximum_age_days is not None:

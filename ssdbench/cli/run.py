@@ -10,7 +10,7 @@ import typer
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.cli.compare import print_verdicts
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, option
-from ssdbench.cli.options import Budget, FailOnCreep
+from ssdbench.cli.options import Budget, FailOnCreep, WaiversFile
 from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.run_ending import print_ending
@@ -21,6 +21,7 @@ from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.harness.trust import Trust
+from ssdbench.harness.waivers import read_waivers
 from ssdbench.schema.record import BaselineArm, Run
 from ssdbench.workflows import measuring
 from ssdbench.workflows.deciding import deadline_of, is_unfinished, name_of_reference
@@ -76,6 +77,7 @@ def run(
     budget: Budget = None,
     compare: Compare = False,
     fail_on_creep: FailOnCreep = False,
+    waivers: WaiversFile = None,
     id_file: IdFile = None,
     trust_run: TrustRun = False,
 ) -> None:
@@ -84,7 +86,7 @@ def run(
     A LIST is one value, or several separated by commas. Ctrl-C keeps what is measured; --resume continues. Exit code:
     4 a launch failed, else 0; with --compare, --decide and --until-decided as `ssdbench compare`.
     """
-    store, deadline = options.store(), deadline_of(budget)
+    store, deadline = options.store(waivers), deadline_of(budget)
     if fail_on_creep and not (compare or decide or until_decided or resume):
         raise UsageError("--fail-on-creep is for runs that are judged: give --compare, --decide or --until-decided")
     trust = options.trust(everything=trust_run, baseline_python=baseline_python, baseline_checkout=baseline_checkout)
@@ -107,6 +109,8 @@ def run(
     if dry_run:
         print_plan(setup, measuring.predict(store, setup))
         return
+    if compare:
+        read_waivers(store.waivers_file)  # a mistake in it is told before hours are spent
     display = TerminalDisplay(options.store_words(store))
     begun = measuring.begin(store, setup, display)
     if id_file is not None:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from ssdbench.cli.help import OUTPUT, SUITE, option
-from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, WaiversFile, open_store
 from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.cli.streams import say
 from ssdbench.harness.stores import codec
@@ -21,13 +21,14 @@ def runs(
     ] = _LAST,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    waivers: WaiversFile = None,
     as_json: Json = False,
 ) -> None:
     """List the stored runs, newest first: when, what, where, how many launches, the verdict, and their baselines.
 
     The verdict is that of `ssdbench compare RUN`; a run without one is a training, or has no baseline.
     """
-    found = list_runs(open_store(results, store_url), say, last=last, suite=suite, hardware=hardware)
+    found = list_runs(open_store(results, store_url, waivers), say, last=last, suite=suite, hardware=hardware)
     if as_json:
         print_json(codec.dump(found))
     else:

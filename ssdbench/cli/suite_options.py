@@ -171,9 +171,9 @@ class SuiteOptions:
         if self.case:
             raise UsageError("--resume continues the run with the cases that it has: omit --case")
 
-    def store(self) -> Store:
+    def store(self, waivers: Path | None = None) -> Store:
         """Where records and baselines are; errors as `options.open_store`."""
-        return open_store(self.results, self.store_url)
+        return open_store(self.results, self.store_url, waivers)
 
     def store_words(self, store: Store) -> str:
         """The options that name the store in another command, with a blank before them."""

@@ -81,6 +81,9 @@ VERBS: Mapping[str, Verb] = {
     ),
     "verdict": Verb("verdict", "verdict", "Judge launches of two arms, baseline and candidate, from a CSV file."),
     "data": Verb("data", "app", "Make a synthetic data set in the layout of COCO 2017, or check a data set."),
+    "waive": Verb(
+        "waive", "waive", "Tolerate a known regression up to a ceiling and a day, or list what is tolerated."
+    ),
     "baseline": Verb(
         "baseline",
         "app",

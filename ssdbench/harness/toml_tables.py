@@ -37,11 +37,23 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise UsageError(f"{path}: is no file; give the path of a TOML file")
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1).decode("utf-8-sig")
-        if extreme := extreme_of(text):
-            raise UsageError(f"{path}: {extreme}; correct the file")
-        content: dict[str, Any] = tomllib.loads(text.replace("\r\n", "\n"))
-    except (OSError, ValueError) as error:  # an integer of too many digits is a ValueError too
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as TOML ({error}); correct the file") from None
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """The content of a TOML text; messages call it `origin`.
+
+    Raises:
+        UsageError: it is not TOML.
+    """
+    if extreme := extreme_of(text):
+        raise UsageError(f"{origin}: {extreme}; correct the file")
+    try:
+        content: dict[str, Any] = tomllib.loads(text.replace("\r\n", "\n"))
+    except ValueError as error:  # an integer of too many digits is one too
+        raise UsageError(f"{origin}: cannot be read as TOML ({error}); correct the file") from None
     return content
 
 

@@ -3,8 +3,9 @@
 import os
 import re
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -28,8 +29,8 @@ def parse_ceiling(value: object) -> float:
     if isinstance(value, str):
         text, sign, rest = value.strip().partition("%")
         try:
-            found = float(text) / (100 if sign else 1)
-        except ValueError:
+            found = float(Decimal(text).scaleb(-2 if sign else 0))  # exact: 99.9 / 100 would be more than 0.999
+        except (ArithmeticError, ValueError):
             found = None
         found = None if rest else found
     if isinstance(found, bool) or not isinstance(found, (int, float)):
@@ -103,9 +104,14 @@ def read_waivers(path: Path | None) -> tuple[Waiver, ...]:
     """
     if path is None or not os.path.lexists(path):
         return ()
-    return _waivers(path)
+    return waivers_of(read_toml(path), str(path))
 
 
-def _waivers(path: Path) -> tuple[Waiver, ...]:
-    table = validated(WaiversTable, read_toml(path), str(path))
+def waivers_of(content: dict[str, Any], origin: str) -> tuple[Waiver, ...]:
+    """The waivers of such a file's content; messages call it `origin`.
+
+    Raises:
+        UsageError: an entry has a mistake.
+    """
+    table = validated(WaiversTable, content, origin)
     return tuple(Waiver(entry=number, **entry.model_dump()) for number, entry in enumerate(table.waiver, start=1))

@@ -30,6 +30,7 @@ def creep_text(creep: Creep, settings: Settings, *, names_worst: bool = True) ->
     if not creep.compared_cases:
         return f"creep is not known: no case can be compared with that of {since.removeprefix('since ')}"
     also = f"; {pluralize(creep.allowed_cases, 'case')} more with an allowed regression" if creep.allowed_cases else ""
+    also += f"; {pluralize(len(creep.waived), 'case')} more waived" if creep.waived else ""
     if not creep.worse:
         return f"no creep: no case is worse by more than {margin} {since}{also}"
     worst = creep.worse[0]

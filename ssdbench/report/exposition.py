@@ -1,6 +1,7 @@
 """The text format of OpenMetrics 1.0: families of gauges with their samples, ended by `# EOF`."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,8 +36,9 @@ def family(metric: Metric, kind: str, samples: Sequence[tuple[Mapping[str, str],
 
 
 def whole_run_families(comparison: Comparison, labels: Mapping[str, str]) -> list[Family]:
-    """Gauges of all cases together: how many crept, and the change of the suite with its interval."""
+    """Gauges of all cases together: how many crept, what became of waivers, and the change of the suite."""
     crept = [({**labels, "against": creep.against}, float(len(creep.worse))) for creep in comparison.creep]
+    states = Counter(use.state for use in comparison.waivers)
     suite = comparison.suite
     bounds = () if suite is None else (("", suite.worse_by), ("_low", suite.low), ("_high", suite.high))
     return [
@@ -45,6 +47,12 @@ def whole_run_families(comparison: Comparison, labels: Mapping[str, str]) -> lis
             unit="",
             help="cases that are worse than the anchor or the last release by more than the margin",
             samples=crept,
+        ),
+        Family(
+            name="ssdbench_waivers",
+            unit="",
+            help="waivers for this hardware by what became of them",
+            samples=[({**labels, "state": state}, float(count)) for state, count in states.items()],
         ),
         *(
             Family(

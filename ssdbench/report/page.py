@@ -35,6 +35,7 @@ from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word, tone_of
 from ssdbench.report.trend_charts import change_style, sparkline, trend_chart
+from ssdbench.report.waivers import waiver_notes
 from ssdbench.schema.history import HistoryPoint, Series
 from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.plain_text import visible
@@ -129,6 +130,7 @@ def _environment() -> Environment:
         "data_address": _data_address,
         "capital": capital,
         "creep_text": creep_text,
+        "waiver_notes": waiver_notes,
         "kept": KEPT,
         "suite_text": suite_text,
         "short_labels": short_labels,

@@ -15,13 +15,14 @@ from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.seeds import SEED_COLUMNS, seed_cells
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
+from ssdbench.report.waivers import cases_with_waiver, waiver_notes
 from ssdbench.schema.plain_text import shorten
 from ssdbench.schema.report import AccuracyReport, CaseReport, Gap, Report, SeedRow
 from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference, OrderEffect, Status
 
 MOST_LINES = 60
-_CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _LETTERS = 10, 15, 6, 7, 6, 3, 160
+_CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _WAIVERS, _LETTERS = 10, 15, 6, 7, 6, 3, 4, 160
 _QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
 
 
@@ -38,6 +39,7 @@ def render_markdown(report: Report) -> str:
     lines += [
         *([f"Suite: {_safe(suite_text(comparison.suite), 400)}.", ""] if comparison.suite else []),
         *_cases(comparison.cases),
+        *_waivers(comparison),
         *_creep(comparison),
         *_explained(report.cases),
         *_order(comparison.order_effect),
@@ -115,6 +117,13 @@ def _row(case: CaseVerdict) -> str:
         *values(case),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _waivers(comparison: Comparison) -> list[str]:
+    """What waivers did to cases, then what is to be put right in their file."""
+    said = [f"- {_safe(case.title)}: {_safe(sentence, 300)}" for case, sentence in cases_with_waiver(comparison)]
+    said += [f"- {_safe(note, 300)}" for note in waiver_notes(comparison)]
+    return ["Waivers:", "", *said[:_WAIVERS], *_more(len(said) - _WAIVERS, "sentence"), ""] if said else []
 
 
 def _creep(comparison: Comparison) -> list[str]:

@@ -26,6 +26,7 @@ from ssdbench.report.tables import (
     status_word,
     units,
 )
+from ssdbench.report.waivers import TITLE, waiver_notes
 from ssdbench.schema.verdict import OWN_BASELINE_ARM, CaseVerdict, Comparison, Status
 
 WIDE = 120
@@ -52,6 +53,8 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
     if comparison.differences:
         parts += [Text(), difference_table(comparison.differences)]
     parts += [render_creep(creep, comparison.settings) for creep in comparison.creep]
+    notes = waiver_notes(comparison)
+    parts += [Text(), *(Text.assemble((f"{TITLE}: ", "yellow"), note) for note in notes)] if notes else []
     return Group(*parts)
 
 

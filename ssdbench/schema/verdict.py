@@ -161,7 +161,8 @@ class Creep:
 
     `baseline` is the name of the baseline, `run_id` and `measured_at` those of the older results. Of `compared_cases`
     that both have, `worse` are worse by more than the margin (worst first, each with the older value as its baseline);
-    `allowed_cases` more are worse as well, but were accepted so. `better` are the titles of those that are better.
+    `allowed_cases` more are worse as well, but were accepted so, and `waived` are worse as far as a waiver tolerates.
+    `better` are the titles of those that are better.
     """
 
     against: Against
@@ -172,6 +173,7 @@ class Creep:
     worse: tuple[CaseVerdict, ...] = ()
     allowed_cases: int = 0
     better: tuple[str, ...] = ()
+    waived: tuple[CaseVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,3 +47,18 @@ class WaiverUse:
     state: WaiverState
     cases: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedWaiver:
+    """A waiver with what became of it in the newest runs, None where none is of its hardware.
+
+    `days_left` counts the days until its last one: 0 on that day, negative once it expired. `cases` are the keys of the
+    cases that it matches in these runs.
+    """
+
+    waiver: Waiver
+    state: WaiverState | None
+    days_left: int
+    cases: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

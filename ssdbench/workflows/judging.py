@@ -7,7 +7,7 @@ from datetime import date
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.analysis.verdicts.ungated import ungated_changes
-from ssdbench.analysis.waivers import apply_waivers
+from ssdbench.analysis.waivers import apply_waivers, waived_creep
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.harness.waivers import read_waivers
@@ -42,8 +42,9 @@ class Judgement:
         Raises:
             StoreError: those results cannot be read.
         """
-        creep = find_creep(store, last_attempts(self.run), self.reference, self.comparison.settings)
-        return replace(self, comparison=replace(self.comparison, creep=creep))
+        found = find_creep(store, last_attempts(self.run), self.reference, self.comparison.settings)
+        waivers = {case.case_key: case.waiver for case in self.comparison.cases if case.waiver}
+        return replace(self, comparison=replace(self.comparison, creep=waived_creep(found, waivers)))
 
     def with_waivers(self, waivers: Iterable[Waiver], today: date) -> "Judgement":
         """The same, with known regressions waived; `today` is a day in UTC."""

@@ -16,6 +16,7 @@ from ssdbench.harness.stores.locks import Lock
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite, load_suite
 from ssdbench.harness.suite_tables import Suite
+from ssdbench.harness.waivers import read_waivers
 from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches
@@ -134,7 +135,10 @@ def begin(store: Store, setup: RunSetup, display: Display, *, may_be_empty: bool
     Raises:
         EnvironmentLacksError: nothing of the plan can be measured here, and it may not be empty.
         DataError, StoreError: as `measure`; StoreLockedError: another process measures the run that is resumed.
+        UsageError: the run will be judged, and the file of waivers cannot be read.
     """
+    if setup.baseline_arm is not None or setup.options.until_decided is not None:
+        read_waivers(store.waivers_file)
     lock = store.measuring(setup.resumed.header.run_id) if setup.resumed is not None else None
     for remark in setup.machine.remarks:
         display.message(remark)

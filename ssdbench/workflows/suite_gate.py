@@ -8,6 +8,7 @@ from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.opening import open_store, results_folder
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite
+from ssdbench.harness.waivers import read_waivers
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.display import Display, Say
@@ -63,6 +64,8 @@ def open_gate(suite: Path, results: Path | None, baseline: str, say: Say) -> Gat
         say: hears what becomes of records that wait for a database.
 
     Raises:
-        SsdbenchError: the suite is wrong, or this machine lacks what measures.
+        SsdbenchError: the suite or the file of waivers is wrong, or this machine lacks what measures.
     """
-    return Gate(setup=setup_suite(suite), store=open_store(results or results_folder(), None, say), baseline=baseline)
+    store = open_store(results or results_folder(), None, say)
+    read_waivers(store.waivers_file)
+    return Gate(setup=setup_suite(suite), store=store, baseline=baseline)

@@ -26,7 +26,7 @@ def a_waiver(entry: int = 1, case: str = "train-amp-bs8", ceiling: float = 0.2, 
         ceiling=ceiling,
         expires="2026-06-15",
         issue="https://example.org/issues/7",
-        reason="the new decoder is slower",
+        reason="the decoder is slower",
     )
     return replace(waiver, **changes)  # type: ignore[arg-type]
 
@@ -86,8 +86,8 @@ def test_a_waived_case_keeps_its_verdict_and_passes() -> None:
     assert waived.waiver is not None
     assert (waived.waiver.judged, waived.waiver.worse_by, waived.waiver.entries) == (Status.REGRESSED, 0.15, (1,))
     assert waived.waiver.sentence == (
-        "waived up to 20% worse until 2026-06-15, the 99% interval reaches 15.00%: "
-        "the new decoder is slower, https://example.org/issues/7 (team-x)"
+        "waived up to 20% worse until 2026-06-15, the 99% interval reaches 15.00%, "
+        "see https://example.org/issues/7 (team-x): the decoder is slower"
     )
     assert exit_code(found) is ExitCode.OK
     assert [(use.state, use.cases, use.notes) for use in found.waivers] == [("used", (case.case_key,), ())]
@@ -105,7 +105,7 @@ def test_a_waived_case_keeps_its_verdict_and_passes() -> None:
 def test_the_day_of_expiry_still_counts(today: date, status: Status, state: str) -> None:
     found = judged(a_case(), a_waiver(), today=today)
     assert (found.verdict.status, state_of(found)) == (status, state)
-    expired = "the waiver expired, its last day was 2026-06-15: the new decoder is slower, https://example.org/issues/7"
+    expired = "the waiver expired, its last day was 2026-06-15, see https://example.org/issues/7: the decoder is slower"
     assert found.waiver is not None
     assert (found.waiver.sentence == expired) == (state == "expired")
 
@@ -258,15 +258,16 @@ def test_a_waived_case_comes_after_those_that_need_somebody() -> None:
 
 
 PATTERNS = ["a", "b", "c", "train a", "train", "x"]
-CASES = st.lists(
-    st.builds(
-        lambda key, status, low, width: a_case(status, key, f"train {key}", change=low, low=low, high=low + width),
-        st.sampled_from("abc"),
-        st.sampled_from([status for status in Status if status is not Status.WAIVED]),
-        st.floats(-0.9, 0.9),
-        st.floats(0, 0.5),
-    ),
-    unique_by=lambda case: case.case_key,
+JUDGED = st.tuples(
+    st.sampled_from([status for status in Status if status is not Status.WAIVED]),
+    st.floats(-0.9, 0.9),
+    st.floats(0, 0.5),
+)
+CASES = st.lists(JUDGED, max_size=3).map(
+    lambda found: [
+        a_case(status, key, f"train {key}", change=low, low=low, high=low + width)
+        for key, (status, low, width) in zip("abc", found, strict=False)
+    ]
 )
 WAIVERS = st.lists(
     st.builds(
@@ -298,7 +299,9 @@ def test_a_waiver_turns_nothing_but_a_regression_into_a_pass(cases: list[CaseVer
             assert case.waiver is not None
             assert -(alone.verdict.low or 0) <= case.waiver.ceiling
     assert apply_waivers(found, waivers, TODAY) == found
-    assert apply_waivers(found, [], TODAY) == comparison
+    lifted = apply_waivers(found, [], TODAY)
+    assert {case.case_key: case for case in lifted.cases} == before  # equally bad cases may change places
+    assert replace(lifted, cases=comparison.cases) == comparison
 
 
 @given(cases=CASES)

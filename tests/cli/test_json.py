@@ -38,6 +38,7 @@ ELSEWHERE = {
     ("evaluate",): "tests/cli/test_evaluate.py",
     ("roofline",): "tests/cli/test_roofline.py",
     ("verdict",): "tests/cli/test_verdict.py",
+    ("waive",): "tests/cli/test_waive.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
 }
 WITHOUT = {

@@ -82,10 +82,15 @@ def creep_of(
         run_id=kept.run_id,
         measured_at=kept.measured_at,
         compared_cases=sum(case.verdict.mode is not None for case in comparison.cases),
-        worse=tuple(sorted(crept, key=_log_loss, reverse=True)),
+        worse=worst_crept(crept),
         allowed_cases=len(worse) - len(lowered),
         better=tuple(improved_cases(comparison)) if against == "anchor" else (),
     )
+
+
+def worst_crept(cases: Iterable[CaseVerdict]) -> tuple[CaseVerdict, ...]:
+    """The cases in the order of `Creep.worse`; equal ones by key."""
+    return tuple(sorted(cases, key=lambda case: (-_log_loss(case), case.case_key)))
 
 
 def not_yet_accepted(

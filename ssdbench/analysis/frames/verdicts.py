@@ -10,7 +10,7 @@ from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Verdict
 
 _JUDGEMENT = (
-    Column("status", "string", "`unchanged`, `improved`, `regressed`, `inconclusive`, `failed`, ..."),
+    Column("status", "string", "`unchanged`, `improved`, `regressed`, `waived`, `inconclusive`, `failed`, ..."),
     Column("change", "float64", "relative change from baseline to candidate: 0.02 is 2 % more"),
     Column(
         "low",
@@ -50,6 +50,7 @@ VERDICT_COLUMNS = (
     *_JUDGEMENT,
     Column("notes", "string", "which launches were left out and why; sentences, separated by '; '"),
     Column("explanation", "string", "in which phase of a step the change is; empty where that is not known"),
+    Column("waiver", "string", "what a waiver says of the case; empty where none matches it"),
 )
 
 
@@ -80,6 +81,7 @@ def _row(comparison: Comparison, case: CaseVerdict) -> dict[str, Any]:
         **_judgement(case.verdict),
         "notes": "; ".join(case.notes),
         "explanation": case.explanation,
+        "waiver": case.waiver.sentence if case.waiver else "",
     }
 
 

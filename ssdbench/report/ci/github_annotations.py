@@ -1,8 +1,9 @@
 """Workflow commands for GitHub Actions: annotations of the run, worst first.
 
-GitHub shows at most ten errors and ten warnings for a step: the tenth of each says how many more there are. Cases that
-regressed, failed or no longer fit are errors; those that are inconclusive or not covered are warnings. Creep is a
-warning, and an error where the exit code is that of creep.
+GitHub shows at most ten notices, errors and warnings each for a step: the tenth of each says how many more there are.
+Cases that regressed, failed or no longer fit are errors; those that are inconclusive or not covered are warnings. Creep
+is a warning, and an error where the exit code is that of creep. A waived case is a notice, a waiver to put right a
+warning.
 """
 
 from ssdbench.errors import ExitCode
@@ -12,6 +13,7 @@ from ssdbench.report.headline import headline
 from ssdbench.report.outcome import Outcome, because, outcome
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
+from ssdbench.report.waivers import TITLE, waiver_notes
 from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Status
 
@@ -29,14 +31,16 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         for creep in comparison.creep
         if creep.worse
     ]
+    warnings += [(TITLE, note) for note in waiver_notes(comparison)]
     if code is ExitCode.CREPT:
         errors = [*crept, *errors]
     else:
         warnings = [*crept, *warnings]
-    lines = [_command("notice", "ssdbench", headline(comparison, code).text)]
-    if comparison.suite:
-        lines.append(_command("notice", "the whole suite", suite_text(comparison.suite)))
-    for kind, found in (("error", errors), ("warning", warnings)):
+    notices = [("ssdbench", headline(comparison, code).text)]
+    notices += [("the whole suite", suite_text(comparison.suite))] if comparison.suite else []
+    notices += [(_title(case), because(case)) for case in comparison.cases if case.verdict.status is Status.WAIVED]
+    lines = []
+    for kind, found in (("notice", notices), ("error", errors), ("warning", warnings)):
         shown = found if len(found) <= MOST else found[: MOST - 1]
         lines += [_command(kind, title, message) for title, message in shown]
         if len(shown) < len(found):

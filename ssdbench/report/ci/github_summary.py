@@ -11,6 +11,7 @@ from ssdbench.report.headline import headline
 from ssdbench.report.outcome import because
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
+from ssdbench.report.waivers import waivers_markdown
 from ssdbench.schema.verdict import CaseVerdict, Comparison
 
 MOST = 200
@@ -29,6 +30,8 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         lines += map(_row, cases[:MOST])
     if len(cases) > MOST:
         lines += ["", f"{len(cases) - MOST} more cases, none of them worse."]
+    if notes := waivers_markdown(comparison):
+        lines += ["", *notes[:-1]]
     for creep in comparison.creep:
         lines += ["", *creep_markdown(creep, comparison.settings, MOST)]
     if comparison.differences:

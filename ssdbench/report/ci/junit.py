@@ -5,7 +5,8 @@ code is not 0 but no case is to blame (nothing was judged), an extra test case f
 and only if the exit code is not 0.
 
 Creep has a test case for each of the older results: it fails where the exit code is that of creep, and is skipped, with
-its sentence, where creep was found and does not decide. The output of the whole suite has its change.
+its sentence, where creep was found and does not decide. The output of the whole suite has its change, and the waivers
+to put right.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from ssdbench.report.creep import KEPT, creep_text
 from ssdbench.report.figures import change, figures
 from ssdbench.report.outcome import Outcome, because, outcome
 from ssdbench.report.suite_change import suite_text
+from ssdbench.report.waivers import TITLE, waiver_notes
 from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.plain_text import visible
 from ssdbench.schema.settings import Settings
@@ -46,8 +48,10 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     if is_unexplained:
         whole = ElementTree.SubElement(suite, "testcase", classname="ssdbench", name="a case was judged")
         ElementTree.SubElement(whole, "failure", type=code.name.lower(), message=EXIT_CODES[code])
-    if comparison.suite:
-        ElementTree.SubElement(suite, "system-out").text = suite_text(comparison.suite)
+    said = [suite_text(comparison.suite)] if comparison.suite else []
+    said += [f"{TITLE}: {note}" for note in waiver_notes(comparison)]
+    if said:
+        ElementTree.SubElement(suite, "system-out").text = visible("\n".join(said))
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 

@@ -1,9 +1,10 @@
-"""One line, for a chat message: the result, creep where there is any, and a change of the suite where it is shown."""
+"""One line, for a chat message: the result, creep, a change of the suite, and waivers to put right, where there are."""
 
 from ssdbench.errors import ExitCode
 from ssdbench.report.creep import creep_text
 from ssdbench.report.headline import headline
 from ssdbench.report.suite_change import suite_text
+from ssdbench.report.waivers import waiver_summary
 from ssdbench.schema.plain_text import one_line
 from ssdbench.schema.verdict import Comparison
 
@@ -16,5 +17,5 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         more += [creep_text(creep, comparison.settings) for creep in comparison.creep if creep.worse]
     if comparison.suite and comparison.suite.is_shown:
         more.append(suite_text(comparison.suite))
-    said = "; ".join([answer, *more])
+    said = "; ".join(filter(None, [answer, *more, waiver_summary(comparison)]))
     return one_line(f"ssdbench: {said} (run {comparison.run_id}, {comparison.hardware_key})") + "\n"
