@@ -75,7 +75,7 @@ def holds_on(waiver: Waiver, hardware_key: str) -> bool:
 
 
 def matching_cases(waiver: Waiver, cases: Sequence[CaseVerdict]) -> tuple[str, ...]:
-    """The sorted keys of the cases that a waiver names: the one of this key or title, else those with all its whole words.
+    """The sorted keys of the cases that a waiver names: by key or title, else by all its words, each a whole one.
 
     Parts of words do not count: a waiver whose case is gone must not fall to another one.
     """

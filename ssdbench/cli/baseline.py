@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ssdbench.analysis.baselines.acceptance import only_cases
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.coverage import unfit_cases
 from ssdbench.cli.help import DECIDING, OUTPUT, STORING, VerbApp, argument, option
@@ -53,6 +54,14 @@ def accept(
     name: Name = DEFAULT_BASELINE,
     results: Results = DEFAULT_RESULTS,
     store_url: StoreUrl = None,
+    case: Annotated[
+        list[str] | None,
+        option(
+            "Move only the cases with this key, or these words in their names; the others stay; may be repeated.",
+            metavar="PATTERN",
+            panel=DECIDING,
+        ),
+    ] = None,
     allow_regression: Annotated[
         bool, option("Allow worse results; they stay visible in the history.", "--allow-regression", panel=DECIDING)
     ] = False,
@@ -84,13 +93,24 @@ def accept(
 ) -> None:
     """Make a complete and valid run the baseline of its hardware; show what it replaces: old, new, change.
 
-    Several runs are sessions of one build; a stored baseline of five sessions can show that a case is unchanged.
+    Several runs are sessions of one build; a stored baseline of five sessions can show that a case is unchanged. With
+    --case the runs need to be complete and valid for these cases alone. Waivers are not read.
     """
+    if case and reset_anchor:
+        raise UsageError("--reset-anchor resets the anchor of every case: omit it, or --case")
     store, console = open_store(results, store_url), Terminal(stderr=note is not None and is_standard_output(note))
-    measured = sessions_to_accept(store, [load_whole(store, run, say) for run in runs])
+    measured = sessions_to_accept(store, [load_whole(store, run, say) for run in runs], case or ())
     with one_at_a_time(store, measured, name, release=release):
         changes = []
-        for change in plan_changes(store, measured, name=name, reason=reason, accepted_at=utc_now(), release=release):
+        for change in plan_changes(
+            store,
+            measured,
+            name=name,
+            reason=reason,
+            accepted_at=utc_now(),
+            release=release,
+            others_stay=bool(case),
+        ):
             if change.is_unchanged and not reset_anchor:
                 header = change.baseline.header
                 print_line(
@@ -111,7 +131,10 @@ def accept(
 def _keep(console: Terminal, store: Store, change: Change, *, margin: float, reset_anchor: bool) -> str:
     """Store a change, say so, and return its note for the reviewer."""
     kept, path = keep_change(store, change, margin=margin, reset_anchor=reset_anchor)
-    print_line(console, f"\naccepted: {len(kept.records)} launches in {path}")
+    moved = kept if change.cases is None else only_cases(kept, change.cases)
+    others = len({record.case.key for record in kept.records} - set(change.cases or ()))
+    stay = f"; {pluralize(others, 'case')} of earlier runs stay" if change.cases is not None else ""
+    print_line(console, f"\naccepted: {len(moved.records)} launches in {path}{stay}")
     unfit = unfit_cases(kept.records)
     for title in unfit.values():
         print_line(console, f"kept as not fitting into the GPU's memory: {title}")

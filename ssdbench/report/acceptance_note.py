@@ -43,7 +43,10 @@ def render_note(
 
 
 def _runs(baseline: Baseline, comparison: Comparison | None) -> str:
-    new = f"Runs: {markdown(', '.join(baseline.header.sessions))}."
+    entry = baseline.history[-1]
+    new = f"Runs: {markdown(', '.join(entry.run_ids))}."
+    if entry.cases is not None:
+        return f"{new} Only the cases below move to them, those of earlier runs stay."
     if comparison is None or comparison.baseline_run_id is None:
         return f"{new} There was no baseline of this name before."
     return f"{new} They replace run {markdown(comparison.baseline_run_id)}."

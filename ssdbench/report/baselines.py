@@ -102,6 +102,8 @@ def _history(history: Sequence[Acceptance], titles: Mapping[str, str]) -> Table:
         because = Text(entry.reason)
         if entry.reset_anchor:
             because.append("\nbecame the anchor", "dim")
+        for key in entry.cases or ():
+            because.append(f"\nonly: {titles.get(key, key)}", "dim")
         for bar in entry.accepted_regressions:
             because.append(
                 f"\nallowed: {titles.get(bar.case_key, bar.case_key)}, {accepted_regression_text(bar)}", "red"

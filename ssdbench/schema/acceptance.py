@@ -29,7 +29,8 @@ class Acceptance:
     `run_ids` are the accepted runs, oldest first. `margin` is the relative change from which a case counted as worse,
     `judged_by` the version of ssdbench whose rule compared. `dropped` holds the keys of cases that these runs lack,
     that no longer fit into the GPU's memory, or that were measured in a way that is not comparable. `reset_anchor` says
-    that these runs became the anchor: in the first acceptance, and wherever it was asked for.
+    that these runs became the anchor: in the first acceptance, and wherever it was asked for. `cases` are the keys of
+    those that moved to these runs while the others stayed; None where all cases are those of these runs.
     """
 
     schema_version: int
@@ -41,3 +42,4 @@ class Acceptance:
     accepted_regressions: tuple[AcceptedRegression, ...] = ()
     dropped: tuple[str, ...] = ()
     reset_anchor: bool = False
+    cases: tuple[str, ...] | None = None

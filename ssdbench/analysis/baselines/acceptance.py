@@ -5,7 +5,7 @@ A case that ran out of GPU memory in every launch is stored as one that does not
 `analysis/baselines/creep.py` decides which regressions need permission, and what becomes of the anchor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ssdbench import __version__
@@ -83,27 +83,49 @@ def baseline_from(run: Run, *, name: str, reason: str, accepted_at: str) -> Base
     )
 
 
+def with_other_cases(baseline: Baseline, replaced: Baseline, moved: Collection[str]) -> Baseline:
+    """The baseline of the moved cases, together with the launches that the replaced one has of all others."""
+    kept = tuple(record for record in replaced.records if record.case.key not in moved)
+    records, header = (*baseline.records, *kept), baseline.header
+    there = {record.run_id for record in kept}
+    # A run that is accepted again for one case keeps its place, and with it the order of the launches that stay.
+    earlier = tuple(run_id for run_id in replaced.header.sessions or (replaced.header.run_id,) if run_id in there)
+    sessions = tuple(dict.fromkeys((*earlier, *header.sessions)))
+    return replace(baseline, header=replace(header, sessions=sessions, launches=len(records)), records=records)
+
+
+def only_cases(baseline: Baseline, keys: Collection[str]) -> Baseline:
+    """The baseline as if it had no other cases."""
+    return replace(baseline, records=tuple(record for record in baseline.records if record.case.key in keys))
+
+
 def accepted(
     baseline: Baseline,
     replaced: Baseline | None,
     *,
     margin: float,
+    run_ids: tuple[str, ...] = (),
+    cases: tuple[str, ...] | None = None,
     accepted_regressions: tuple[AcceptedRegression, ...] = (),
     dropped: tuple[str, ...] = (),
     reset_anchor: bool = False,
 ) -> Baseline:
-    """The baseline with the history of the one that it replaces and the entry of its own acceptance."""
+    """The baseline with the history of the one that it replaces and the entry of its own acceptance.
+
+    `run_ids` are the accepted runs, all of its sessions where none are given; `cases` are those that moved, if not all.
+    """
     earlier = replaced.history if replaced else ()
     entry = Acceptance(
         schema_version=SCHEMA_VERSION,
         accepted_at=baseline.header.accepted_at,
         reason=baseline.header.reason,
-        run_ids=baseline.header.sessions,
+        run_ids=run_ids or baseline.header.sessions,
         margin=margin,
         judged_by=__version__,
         accepted_regressions=accepted_regressions,
         dropped=dropped,
         reset_anchor=reset_anchor,
+        cases=cases,
     )
     history = (*earlier, entry)
     return replace(baseline, header=replace(baseline.header, acceptances=len(history)), history=history)
