@@ -81,7 +81,7 @@ def history(
     if not found and not trained:
         raise UsageError(f"{store.name}: {_nothing(by, hardware)}")
     if html:
-        _write_site(html, site_pages(store, results, whole, trained, found, by))
+        _write_site(html, site_pages(store, results, whole, trained, found, by, say))
         return
     every = [series for of_case in found.values() for series in of_case]
     if as_csv:

@@ -99,6 +99,11 @@ VERBS: Mapping[str, Verb] = {
         "app",
         "Train several seeds of a recipe, and judge their accuracy against a seed distribution.",
     ),
+    "watch": Verb(
+        "watch",
+        "watch",
+        "Report whether the regular runs still measure, still reach verdicts, and raise no false alarms.",
+    ),
     "selftest": Verb(
         "selftest",
         "selftest",

@@ -1,6 +1,7 @@
 """The history of all cases as a folder of pages for any static host: relative links only, nothing is fetched.
 
 index.html          the newest run of each hardware, then every case: latest value, last change point, trend
+health.html         whether the regular runs still do what they are for, where there are any
 cases/<name>.html   one case over its runs or containers, with change points
 runs/<run id>.html  the report of each run
 """
@@ -12,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ssdbench.report.glossary import HISTORY_TERMS
 from ssdbench.report.headline import accuracy_headline, headline
 from ssdbench.report.page import page, render_accuracy, render_report
+from ssdbench.report.watch import headline_of, render_health_page
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.report import AccuracyReport, Report
+from ssdbench.schema.watch import Health
 
 _LONGEST_NAME = 100
 
@@ -24,11 +27,13 @@ def render_site(
     report_of: Callable[[str, bool], Report],
     trainings: Sequence[AccuracyReport],
     by: Grouping,
+    health: Health | None = None,
 ) -> Iterator[tuple[str, str]]:
     """(path, HTML) of every page; `history` has the series of each case by key, `report_of` builds a run's report.
 
     `run_ids` are in the order in which the runs were measured. The second argument of `report_of` says whether the
     details of all cases are wanted; they are for the newest run of each hardware, so that a site stays small.
+    `health` is that of the regular runs; None where there are none.
     """
     rows = [(series, file_name(key)) for key, found in history.items() for series in found]
     rows.sort(key=lambda row: _last_change(row[0]))
@@ -48,8 +53,13 @@ def render_site(
             cases=len(history),
             trained=trained,
             by=by,
+            health=health,
+            health_answer=headline_of(health) if health is not None else "",
         ),
     )
+    if health is not None:
+        pages = {key: f"cases/{file_name(key)}" for key in history}
+        yield "health.html", render_health_page(health, home="index.html", pages=pages)
     reports = {run_id: f"../runs/{file_name(run_id)}" for run_id in run_ids}
     for key, found in history.items():
         case_page = page("history_case.html", HISTORY_TERMS, key=key, all_series=found, reports=reports, by=by)

@@ -42,7 +42,7 @@ def trend_chart(
     plot.axes(
         "container release" if days is None else "date",
         f"{metric.title}, {shown_unit(metric)}",
-        x_ticks=_some(labels, width) if days is None else _dates(days, width),
+        x_ticks=_some(labels, width) if days is None else date_ticks(days, width),
     )
     for number in range(points[-1].segment + 1):
         part = [n for n, point in enumerate(points) if point.segment == number]
@@ -109,8 +109,11 @@ def _days(points: Sequence[HistoryPoint]) -> list[float] | None:
     return days if days == sorted(days) else None
 
 
-def _dates(days: Sequence[float], width: int) -> list[Tick]:
-    """Moments at equal distances, the first and the last among them, with the time of day where all are of one day."""
+def date_ticks(days: Sequence[float], width: int) -> list[Tick]:
+    """Moments at equal distances, the first and the last of `days` (since 1970, in order) among them.
+
+    They have the time of day where all are of one day.
+    """
     most = max(2, (width - 60) // 115)  # a label and its gap take 115 of the chart's units
     first, length = days[0], days[-1] - days[0]
     form, count = ("%Y-%m-%d", min(most, int(length) + 1)) if length >= 1 else ("%m-%d %H:%M", 2 if length else 1)

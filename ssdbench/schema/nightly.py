@@ -13,7 +13,7 @@ nothing to compare it with; `turn`: its turn, so that every case is measured in 
 """
 
 _CONCLUSIVE = {
-    *(Status.UNCHANGED, Status.IMPROVED, Status.REGRESSED, Status.FAILED),
+    *(Status.UNCHANGED, Status.IMPROVED, Status.REGRESSED, Status.WAIVED, Status.FAILED),
     *(Status.FITS_NOW, Status.NO_LONGER_FITS, Status.DOES_NOT_FIT),
 }
 

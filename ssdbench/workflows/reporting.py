@@ -17,8 +17,10 @@ from ssdbench.schema.record import Run
 from ssdbench.schema.report import AccuracyReport, Picture, Report
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
+from ssdbench.schema.watch import Limits
 from ssdbench.workflows.display import Say
 from ssdbench.workflows.judging import judge_run, load_readable
+from ssdbench.workflows.watching import look_at
 
 History = Mapping[str, tuple[Series, ...]]
 """The series of each case, by case key."""
@@ -56,7 +58,13 @@ def build_accuracy_report(
 
 
 def site_pages(
-    store: Store, results: Path, runs: Sequence[Run], trained: Sequence[Run], history: History, by: Grouping
+    store: Store,
+    results: Path,
+    runs: Sequence[Run],
+    trained: Sequence[Run],
+    history: History,
+    by: Grouping,
+    say: Say,
 ) -> Iterator[tuple[str, str]]:
     """(path, HTML) of the pages of a site over these series, and over runs `trained` for accuracy.
 
@@ -78,7 +86,8 @@ def site_pages(
         return _report_of(read_once, run, None, run.header.settings, {}, detailed=detailed)
 
     trainings = [build_accuracy_report(read_once, results, run, None) for run in trained]
-    yield from render_site(history, list(by_id), report_of, trainings, by)
+    health = look_at(store, results, Limits(), say)
+    yield from render_site(history, list(by_id), report_of, trainings, by, health if health.suites else None)
 
 
 class _ReadOnce(Store):

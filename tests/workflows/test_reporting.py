@@ -31,6 +31,6 @@ def test_a_report_has_the_comparison_and_the_history_before_the_run(store: FileS
 def test_the_pages_of_a_site_are_an_index_and_a_report_of_each_run(store: FileStore, tmp_path: Path) -> None:
     runs = [a_run((A, SAME), run_id="run-1"), a_run((A, SAME), run_id="run-2")]
     history = every_series(runs)
-    pages = dict(site_pages(store, tmp_path, runs, [], history, next(iter(Grouping))))
+    pages = dict(site_pages(store, tmp_path, runs, [], history, next(iter(Grouping)), print))
     assert "index.html" in pages
     assert all(any(run.header.run_id in path for path in pages) for run in runs)

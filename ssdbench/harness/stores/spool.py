@@ -41,6 +41,11 @@ class Spool:
         """Whether nothing waits to be sent."""
         return not self._files.run_ids()
 
+    def waiting(self) -> int:
+        """How many records wait to be sent; a run of which only the header waits counts as one."""
+        found = (self._files.read_run(run_id) for run_id in self._files.run_ids())
+        return sum(max(1, len(lines.lines) - 1) for lines in found if lines is not None)
+
     def keep(self, header: RunHeader, record: Record | None = None) -> bool:
         """Keep a run's header and a record of it, on disk when this returns; False where both were there.
 
@@ -89,6 +94,12 @@ class Spool:
 
     def _turn(self, wait_seconds: float) -> AbstractContextManager[None]:
         return locked(self._files.claims, "spool", "sending what it holds", lambda _: None, wait_seconds=wait_seconds)
+
+
+def spools_in(results: Path) -> list[Spool]:
+    """The spools of all databases for which this folder keeps records."""
+    folder = results / "spool"
+    return [Spool(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
 
 
 class SpoolingStore(Store):

@@ -1,0 +1,50 @@
+"""The changes of one build measured twice, over time: whatever they show is noise, or a fault of the measurement."""
+
+from datetime import datetime, timezone
+
+from markupsafe import Markup
+
+from ssdbench.report.svg import Plot, padded
+from ssdbench.report.trend_charts import date_ticks
+from ssdbench.schema.text import interval, percent, pluralize
+from ssdbench.schema.watch import Drift, SameBuildChange
+
+_DAY_SECONDS = 86400.0
+
+
+def drift_chart(drift: Drift, width: int) -> Markup | None:
+    """Every change of one build measured twice, with its interval, over time; None without any."""
+    placed = [(day, change) for change in drift.changes if (day := _day(change.measured_at)) is not None]
+    if not placed:
+        return None
+    ends = [100 * end for _, change in placed for end in (change.low, change.high, change.change) if end is not None]
+    days = sorted({day for day, _ in placed})
+    reach = max(0.3, 0.04 * (days[-1] - days[0]))
+    plot = Plot((days[0] - reach, days[-1] + reach), padded([*ends, 0.0], 0.1), width=width, height=210)
+    plot.axes("date", "change of one build from itself, %", x_ticks=date_ticks(days, width))
+    plot.across(0, (days[0] - reach, days[-1] + reach), "zero")
+    plot.whiskers(
+        ((day, 100 * c.low, 100 * c.high) for day, c in placed if c.low is not None and c.high is not None),
+        "candidate thin",
+    )
+    for style, is_alarm in (("candidate", False), ("bad", True)):
+        chosen = [(day, change) for day, change in placed if change.is_alarm is is_alarm]
+        plot.named_dots(((day, 100 * change.change, _described(change), "") for day, change in chosen), style)
+    return plot.svg(f"Changes of one build from itself in {pluralize(drift.runs, 'run')}")
+
+
+def _described(change: SameBuildChange) -> str:
+    bounds = ""
+    if change.low is not None and change.high is not None:
+        bounds = f" ({' to '.join(interval(change.low, change.high))})"
+    alarm = ", a false alarm" if change.is_alarm else ""
+    moment = change.measured_at[:16].replace("T", " ")
+    return f"{moment}: {change.title} {percent(change.change, sign='+')}{bounds}{alarm}, {change.run_id}"
+
+
+def _day(moment: str) -> float | None:
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp() / _DAY_SECONDS
