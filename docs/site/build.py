@@ -27,7 +27,7 @@ SECTIONS = {
     "Tutorial": ["tutorial.md"],
     "How-to guides": [
         *("running.md", "data.md", "report.md", "ci.md", "containers.md", "tables.md", "convergence.md"),
-        *("stores.md", "slurm.md"),
+        *("stores.md", "slurm.md", "watch.md"),
         *("examples.md", "pytest.md", "formats.md", "gpu-check.md"),
     ],
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],

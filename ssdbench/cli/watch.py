@@ -23,10 +23,10 @@ def watch(
         str, option("Only hardware with this in its key; default: all.", metavar="KEY", panel=SUITE)
     ] = "",
     without_verdict: Annotated[
-        int, option("Runs of a case since its last conclusive verdict.", min=0, metavar="N", panel=DECIDING)
+        int, option("Runs that a case may be without a conclusive verdict.", min=0, metavar="N", panel=DECIDING)
     ] = _DEFAULT.runs_without_verdict,
     without_run: Annotated[
-        int, option("Days since the last run of a suite, and of a host.", min=0, metavar="DAYS", panel=DECIDING)
+        int, option("Days that a suite or a host may be without a run.", min=0, metavar="DAYS", panel=DECIDING)
     ] = _DEFAULT.days_without_run,
     retired: Annotated[
         int,
@@ -35,13 +35,14 @@ def watch(
         ),
     ] = _DEFAULT.retired_days,
     inconclusive: Annotated[
-        float, option("Share of inconclusive verdicts in the last runs.", metavar="FRACTION", panel=DECIDING)
+        float,
+        option("Share of the verdicts of the last runs that may be inconclusive.", metavar="FRACTION", panel=DECIDING),
     ] = _DEFAULT.inconclusive_share,
     recent: Annotated[
-        int, option("How many runs the last ones are.", min=1, metavar="N", panel=DECIDING)
+        int, option("How many runs count as the last ones.", min=1, metavar="N", panel=DECIDING)
     ] = _DEFAULT.recent_runs,
     waiver_days: Annotated[
-        int, option("Days before a waiver's last day from which on it is told.", min=0, metavar="DAYS", panel=DECIDING)
+        int, option("Days before its last day from which on a waiver is told.", min=0, metavar="DAYS", panel=DECIDING)
     ] = _DEFAULT.waiver_days,
     waiting_records: Annotated[
         int, option("Records that may wait to be sent.", min=0, metavar="N", panel=DECIDING)

@@ -66,6 +66,7 @@ TABLE: dict[str, As] = {
     r"ssdbench evaluate .*": As(elsewhere="needs a checkpoint: tests/cli/test_evaluate.py trains one"),
     r"ssdbench roofline latest --measure": As(elsewhere="measures a GPU: tests/cli/test_roofline.py measures the CPU"),
     r"ssdbench roofline .*": As(is_long=True),
+    r"ssdbench watch.*": As(codes=(12,)),
     r"ssdbench selftest .*": As(elsewhere="takes a minute or more: tests/cli/test_selftest.py runs it"),
     r"ssdbench .*": PRINTED,
     # Other programs.
