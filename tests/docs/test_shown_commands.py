@@ -12,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pyarrow import parquet
 
+from ssdbench.schema.times import utc_today
 from tests.cli.running import Outcome, path_with_ssdbench, ssdbench
 from tests.databases import PASSWORD, PostgresqlServer
 from tests.docs.shown import PAGES, ROOT, Shown, shown_commands
@@ -79,7 +81,13 @@ TABLE: dict[str, As] = {
     r"duckdb .*": As(elsewhere="another program; test_the_query_of_duckdb runs the query in its Python package"),
 }
 # What the pages have to leave open, or what is on nobody else's machine.
-PLACES = {"/datasets/coco": "../coco", "/other/bin/python": sys.executable, "--baseline RUN": f"--baseline {RUN}"}
+LATER = (utc_today() + timedelta(days=30)).isoformat()
+PLACES = {
+    "/datasets/coco": "../coco",
+    "/other/bin/python": sys.executable,
+    "--baseline RUN": f"--baseline {RUN}",
+    "--expires 2026-12-31": f"--expires {LATER}",
+}
 ACCURACY = ("docs/convergence.md", "Accuracy runs")
 
 SHOWN = {path.relative_to(ROOT).as_posix(): list(shown_commands(path)) for path in PAGES}
