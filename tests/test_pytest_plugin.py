@@ -15,6 +15,7 @@ from junitparser import JUnitXml
 from ssdbench.harness.machine.probe import probe_machine
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.suite import load_suite
+from ssdbench.harness.waiver_file import entry_text
 from ssdbench.schema.case import Case
 from ssdbench.schema.verdict import Baseline
 from tests.builders import a_run, stored_sessions
@@ -87,6 +88,27 @@ def test_creep_is_reported_and_fails_a_test_only_where_that_is_asked_for(run: Ru
     assert gated.returncode == 1
     assert re.search(r"^FAILED tiny.toml::creep", gated.stdout, re.M)
     assert gated.stdout.count(sentence) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_waived_case_is_an_expected_failure_and_waivers_to_put_right_are_told(run: Run, tmp_path: Path):
+    ours = next(case for case in planned(tmp_path / "tiny.toml") if case.batch_size_per_gpu == 1)
+    FileStore(tmp_path / "stored").save_baseline(a_stored_baseline((ours, 0.01)))
+    entry = {"ceiling": "0.99", "expires": "2999-12-31", "issue": "https://e.org/7", "reason": "known"}
+    waivers = tmp_path / "stored" / "waivers.toml"
+    asked = ("--ssdbench-suite=tiny.toml", "--ssdbench-results=stored", "-k", "bs1-", "-v", "-rx")
+    waivers.write_text("[[waiver]]\n")
+    broken = run(*asked)
+    assert broken.returncode != 0
+    assert "key 'waiver.1.case' is missing" in broken.stdout + broken.stderr
+    assert not (tmp_path / "stored" / "records").exists()
+    waivers.write_text(entry_text({**entry, "case": ours.key}) + entry_text({**entry, "case": "gone"}))
+    done = run(*asked)
+    assert done.returncode == 0, done.stdout
+    expected = rf"^XFAIL tiny.toml::{re.escape(ours.key)} - waived: .*see https://e.org/7: known"
+    assert re.search(expected, done.stdout, re.M)
+    assert "\nwaivers: waiver 2 ('gone') matches no case of this run: correct it, or remove it\n" in done.stdout
 
 
 @pytest.mark.slow

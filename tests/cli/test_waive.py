@@ -14,7 +14,7 @@ import ssdbench as api
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.waiver_file import entry_text
 from ssdbench.harness.waivers import read_waivers
-from ssdbench.schema.times import utc_today
+from ssdbench.schema.times import utc_now, utc_today
 from tests.builders import GPU_HARDWARE, a_case, a_run, stored_sessions
 from tests.cli.running import accept, keep, ssdbench, the_baseline
 from tests.hostile import TEXT, commands_in, invisible_in
@@ -143,6 +143,27 @@ def test_a_case_that_recovered_needs_no_waiver_and_that_is_told(results: Path) -
     assert judged.words.startswith("NO REGRESSION: 2 of 2 cases")
     assert f"waiver 1 ({A.key!r}"[:60] in judged.out
     assert "is no longer needed, what it waived is not regressed: remove it" in judged.out
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_run_that_is_measured_now_is_judged_with_the_waiver(tmp_path: Path) -> None:
+    paced = ("--workload", "pace", "--option", "step_seconds=0.01", "--device", "cpu", "--warmup", "0", "--steps", "5")
+    measured = ("run", *paced, "--launches", "3", "--foreign-cpu", "100", "--results", tmp_path)
+    assert ssdbench(*measured).code == 0
+    first = FileStore(tmp_path).load("latest")
+    (planned,) = first.header.plan.cases
+    faster = a_run((planned.case, (0.002, 0.002, 0.002)), hardware=first.header.hardware)
+    now = [
+        replace(record, dataset=None, measurement=replace(record.measurement, started_at=utc_now()))
+        for record in faster.records
+        if record.measurement
+    ]
+    FileStore(tmp_path).save_baseline(stored_sessions(replace(faster, records=tuple(now))))
+    assert ssdbench(*measured, "--compare").code == 3
+    (tmp_path / "waivers.toml").write_text(entry(planned.case.key, "99%"))
+    waived = ssdbench(*measured, "--compare", columns=200)
+    assert (waived.code, waived.out.count("NO NEW REGRESSION")) == (0, 1)
 
 
 BROKEN = entry().replace("reason", "raeson")
