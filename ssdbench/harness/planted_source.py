@@ -4,6 +4,7 @@ The installed source has no way to measure with a fault: only such a copy has, a
 """
 
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -42,6 +43,8 @@ def plant_source(folder: Path, workload: str, plant: Plant) -> Path:
     package = folder / "ssdbench"
     # Compiled files are copied as well, with the times that say they are current: a copy then starts as fast.
     shutil.copytree(SOURCE / "ssdbench", package)
+    for path in (package, *package.rglob("*")):  # an installation may be read-only
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
     workloads = package / "workloads"
     shutil.copyfile(resource("selftest", "planted.txt"), workloads / "planted.py")
     with (workloads / f"{workload}.py").open("a", encoding="utf-8") as file:

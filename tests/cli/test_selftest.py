@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,21 @@ def test_a_fault_can_be_planted_into_every_workload_of_a_copy_alone(tmp_path: Pa
     compile(text, workload, "exec")
     compile((planted / "planted.py").read_text(encoding="utf-8"), "planted", "exec")
     assert not (SOURCE / "ssdbench/workloads/planted.py").exists()
+
+
+def test_a_read_only_installation_has_a_copy_that_can_be_changed_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = tmp_path / "installed" / "ssdbench" / "workloads" / "pace.py"
+    workload.parent.mkdir(parents=True)
+    workload.write_text("def open_workload(context): ...\n")
+    workload.chmod(0o444)
+    workload.parent.chmod(0o555)
+    monkeypatch.setattr("ssdbench.harness.planted_source.SOURCE", tmp_path / "installed")
+    planted = plant_source(tmp_path / "copy", "pace", Plant(fault="hang"))
+    found = [path for path in planted.rglob("*") if not path.stat().st_mode & stat.S_IWUSR]
+    workload.parent.chmod(0o755)
+    assert not found
 
 
 def test_an_unknown_plant_is_refused_with_the_names_of_all() -> None:
