@@ -37,13 +37,9 @@ class Launched:
     _references: dict[int, Run] = field(default_factory=dict)
 
     def plants(self) -> Iterator[Plant]:
-        """All of them in the order of measurement; the others are compared with what the first one measures."""
+        """All of them; the first one measures what the others are compared with, those of one launch come next."""
         nothing = Demand(statuses=(Status.UNCHANGED,), exit_codes=(ExitCode.OK,))
         yield self._plant(A_A, "none, both arms are the same build", nothing, self._measure_same)
-        more = f"{200 * self.bench.margin:g}% of a step"
-        yield self._slower("step", f"a step takes {more} longer")
-        yield self._slower("input", f"a batch comes {more} later")
-        yield self._slower("one-rank", f"a step of one of two ranks takes {more} longer", ranks=2)
         yield self._failing("nan", "not_finite", "the loss is not a number", "the loss of step")
         yield self._failing("out-of-memory", "out_of_memory", "a step asks for all memory", "memory")
         yield self._failing("hang", "hang", "a step never ends", "not done after")
@@ -57,6 +53,10 @@ class Launched:
             yield self._plant(
                 "other-process", "another process keeps a core busy during a launch", disturbed, self._disturb
             )
+        more = f"{200 * self.bench.margin:g}%"
+        yield self._slower("step", f"a step takes {more} longer")
+        yield self._slower("input", f"a batch comes {more} of a step later")
+        yield self._slower("one-rank", f"a step of one of two ranks takes {more} longer", ranks=2)
 
     def _plant(self, name: str, fault: str, demand: Demand, find: Callable[[], Found]) -> Plant:
         return Plant(name=name, subject=self.subject.name, fault=fault, way="processes", demand=demand, find=find)
