@@ -39,6 +39,8 @@ ELSEWHERE = {
     ("roofline",): "tests/cli/test_roofline.py",
     ("verdict",): "tests/cli/test_verdict.py",
     ("waive",): "tests/cli/test_waive.py",
+    ("watch",): "tests/cli/test_watch.py",
+    ("selftest",): "tests/cli/test_selftest.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
 }
 WITHOUT = {
