@@ -40,7 +40,7 @@ STANDARD_LIBRARY = set(sys.stdlib_module_names)
 CONTAINER = {"torch", "torchvision", "nvidia", "pycocotools", "numpy", "pynvml", "PIL"}
 HOST = {
     *("psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "ruptures"),
-    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "pandas", "pyarrow"),
+    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "pandas", "pyarrow", "apprise"),
 }
 ALLOWED = {
     "errors": set(),
@@ -81,6 +81,7 @@ PLACES = {
     "sqlalchemy": {"harness/stores/sql"},
     "alembic": {"harness/stores/sql"},
     "psycopg": set(),
+    "apprise": {"harness/alerts/sending.py"},
 }
 
 

@@ -79,6 +79,7 @@ VERBS: Mapping[str, Verb] = {
         "report",
         "Write a self-contained HTML report of a run, or a Markdown summary for an issue or pull request.",
     ),
+    "notify": Verb("notify", "notify", "Tell people what a run changed: each case that regressed or recovered, once."),
     "verdict": Verb("verdict", "verdict", "Judge launches of two arms, baseline and candidate, from a CSV file."),
     "data": Verb("data", "app", "Make a synthetic data set in the layout of COCO 2017, or check a data set."),
     "waive": Verb(

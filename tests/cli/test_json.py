@@ -41,6 +41,7 @@ ELSEWHERE = {
     ("waive",): "tests/cli/test_waive.py",
     ("watch",): "tests/cli/test_watch.py",
     ("selftest",): "tests/cli/test_selftest.py",
+    ("notify",): "tests/cli/test_notify.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
 }
 WITHOUT = {

@@ -25,7 +25,7 @@ _FOLDERS = ("docs", "results", "benchmarks", "examples")
 PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in _FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 GLOSSARY = [
     *("arm", "case", "launch", "pair", "session", "margin", "smallest detectable change", "baseline", "candidate"),
-    *("anchor", "creep", "flagged", "release", "seed distribution", "gate", "plan"),
+    *("anchor", "creep", "flagged", "release", "alert", "seed distribution", "gate", "plan"),
 ]
 # Words of the project's past that say nothing to a stranger; tables that a command writes are that command's.
 PRIVATE = re.compile(r"\b(nights?|shelf|shelves|wings?|convicts?|convicted|suspects?|culprits?|stage [BC])\b", re.I)

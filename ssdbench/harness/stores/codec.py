@@ -34,6 +34,7 @@ from ssdbench.harness.stores.migrations import (
     with_known_failure,
 )
 from ssdbench.schema.acceptance import Acceptance
+from ssdbench.schema.alert import Alerts
 from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
@@ -45,7 +46,7 @@ from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
-_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult)
+_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult, Alerts)
 _FIRST_WITH_CHECKSUM = 3
 _VERSION = re.compile(rb'"schema_version":([0-9]{1,9})')
 _DATES: Mapping[type, tuple[str, ...]] = {
@@ -54,6 +55,7 @@ _DATES: Mapping[type, tuple[str, ...]] = {
     Acceptance: ("accepted_at",),
     DistributionHeader: ("accepted_at",),
     NightlyResult: ("measured_at",),
+    Alerts: ("updated_at",),
     Measurement: ("started_at",),
     Training: ("started_at",),
 }
@@ -80,6 +82,7 @@ _EXPORTED: Mapping[str, type] = {
     "bisection": Bisection,
     "bisection_step": Step,
     "nightly_result": NightlyResult,
+    "alerts": Alerts,
 }
 
 

@@ -7,6 +7,7 @@ from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Kind, Lines, Place, checked_place
 from ssdbench.schema.acceptance import Acceptance
+from ssdbench.schema.alert import Alerts
 from ssdbench.schema.convergence import DistributionHeader
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
@@ -19,6 +20,7 @@ FIRST_LINES: Mapping[Kind, tuple[type, str]] = {
     "baseline": (BaselineHeader, "accepted_at"),
     "distribution": (DistributionHeader, "accepted_at"),
     "nightly": (NightlyResult, "measured_at"),
+    "alert": (Alerts, "updated_at"),
 }
 """What the first line of each kind of document is, and which of its keys says how new it is."""
 

@@ -6,7 +6,7 @@
     <root>/baselines/<hardware key>/<name>.anchor.jsonl    the same, of the oldest launches kept of each case
     <root>/convergence/<name>.jsonl                  DistributionHeader, then one Training a line in the order of seed
     <root>/nightly/<hardware key>/<run id>.jsonl     NightlyResult
-    <root>/alerts/<hardware key>/<name>.jsonl        the state of one alert
+    <root>/alerts/<hardware key>/alerts.jsonl        Alerts: all of this hardware
     <root>/.locks/                                   who writes at the moment; git ignores it
 
 A run grows line by line. A last line that was cut off (the writer was killed) is left out on reading and cut away

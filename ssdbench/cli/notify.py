@@ -1,0 +1,113 @@
+"""`ssdbench notify`: tell people what a run changed, once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssdbench.cli.help import OUTPUT, option
+from ssdbench.cli.options import DEFAULT_RESULTS, BaselineName, Json, Results, RunName, StoreUrl, open_store
+from ssdbench.cli.printing import print_data
+from ssdbench.cli.streams import print_text, say
+from ssdbench.errors import ExitCode, UsageError
+from ssdbench.harness.alerts.owners import OWNERS_FILE, Owners, read_owners
+from ssdbench.harness.alerts.sending import check_target
+from ssdbench.harness.alerts.stored import changing_alerts, load_alerts
+from ssdbench.harness.alerts.targets import read_targets
+from ssdbench.harness.stores.store import Store
+from ssdbench.report.tables import status_word
+from ssdbench.schema.alert import Alert, Findings
+from ssdbench.schema.text import pluralize
+from ssdbench.workflows.notifying import (
+    Delivery,
+    deliver,
+    load_findings,
+    preview,
+    take_into_account,
+    waiting_elsewhere,
+)
+
+
+def notify(
+    run: RunName,
+    to: Annotated[
+        list[str] | None,
+        option(
+            "Where to send: env:NAME for a variable that holds a URL of Apprise, file:PATH for a file with one a line, "
+            "or a URL, which others can see in the list of processes; may be repeated.",
+            "--to",
+            metavar="TARGET",
+            panel=OUTPUT,
+        ),
+    ] = None,
+    owners: Annotated[
+        Path | None,
+        option(
+            f"TOML file that says who owns which case; default: {OWNERS_FILE} in --results, if it exists.",
+            metavar="FILE",
+            panel=OUTPUT,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, option("Print the message; send and store nothing.", "--dry-run", panel=OUTPUT)] = False,
+    baseline: BaselineName = None,
+    results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Tell people what a run changed: each case that regressed or recovered, once.
+
+    An alert opens when a case is regressed, failed or no longer fits, and closes when it has conclusively recovered.
+    The store keeps the alerts, and messages that could not be delivered; the next `notify` sends those first.
+
+    Exit code: 8 if a target did not take a message, else 0, whatever the verdicts are.
+    """
+    targets = read_targets(to or ())
+    if not targets and not dry_run:
+        raise UsageError("nobody to tell: name a target with --to, such as --to env:NAME")
+    for target in targets:
+        check_target(target)
+    store = open_store(results, store_url)
+    who = _owners(owners, results)
+    findings = load_findings(store, run, baseline, say)
+    if findings is None:
+        print_text("a run of the baseline's build against itself: nobody is told of it")
+        return
+    if dry_run:
+        _preview(store, findings, who)
+        return
+    with changing_alerts(store.archive, findings.hardware_key, say) as held:
+        changed = take_into_account(held, findings, [target.name for target in targets], who, say)
+        deliveries = deliver(held, targets)
+        elsewhere = waiting_elsewhere(held.alerts, targets)
+    if as_json:
+        print_data({"changed": changed, "deliveries": deliveries})
+    else:
+        _print(changed, deliveries)
+    for name, count in elsewhere.items():
+        say(f"{pluralize(count, 'message')} for {name} still wait; name it with --to to send them")
+    raise typer.Exit(ExitCode.ENVIRONMENT if any(delivery.reason for delivery in deliveries) else ExitCode.OK)
+
+
+def _owners(path: Path | None, results: Path) -> Owners:
+    if path is None and not (results / OWNERS_FILE).exists():
+        return Owners()
+    return read_owners(path or results / OWNERS_FILE)
+
+
+def _preview(store: Store, findings: Findings, owners: Owners) -> None:
+    message = preview(load_alerts(store.archive, findings.hardware_key), findings, owners)
+    print_text(f"{message.title}\n\n{message.text}" if message else f"no news in run {findings.run_id}")
+
+
+def _print(changed: Sequence[Alert], deliveries: Sequence[Delivery]) -> None:
+    for alert in changed:
+        print_text(f"{alert.last_event.value:<9} {alert.found.title}: {status_word(alert.found.status)}")
+    if not changed:
+        print_text("no news")
+    for delivery in deliveries:
+        if delivery.sent:
+            print_text(f"sent      {pluralize(delivery.sent, 'message')} to {delivery.target}")
+        if delivery.reason:
+            waiting = pluralize(delivery.waiting, "message")
+            say(f"{delivery.target} did not take a message ({delivery.reason}): {waiting} kept for the next `notify`")
