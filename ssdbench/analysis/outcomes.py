@@ -7,7 +7,7 @@ from ssdbench.analysis.verdicts.compare import case_figures
 from ssdbench.analysis.verdicts.coverage import failures
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.launch_rules import group_by_case, usable
-from ssdbench.schema.record import Record, Run
+from ssdbench.schema.record import FailureKind, Record, Run
 from ssdbench.schema.run_summary import CaseOutcome, Outcome
 from ssdbench.schema.text import pluralize
 
@@ -37,11 +37,18 @@ def _fate(planned: PlannedCase, records: Sequence[Record]) -> tuple[Outcome, str
         return "skipped", planned.skip_reason
     if failed := failures(records):
         return "failed", f"{len(failed)} of {_launches(records)}: {failed[0][1].kind.replace('_', ' ')}"
-    if len(records) < planned.case.protocol.launches:
-        return "unfinished", f"{len(records)} of {planned.case.protocol.launches} launches"
+    if unsupported := _failures_of("unsupported", records):
+        return "skipped", unsupported[0]
+    ended = len(records) - len(_failures_of("interrupted", records))
+    if ended < planned.case.protocol.launches:
+        return "unfinished", f"{ended} of {planned.case.protocol.launches} launches"
     if invalid := [record.invalid_reason for record in records if record.invalid_reason]:
         return "invalid", f"{len(invalid)} of {_launches(records)}: {invalid[0]}"
     return "measured", ""
+
+
+def _failures_of(kind: FailureKind, records: Sequence[Record]) -> list[str]:
+    return [record.failure.message for record in records if record.failure and record.failure.kind == kind]
 
 
 def _launches(records: Sequence[Record]) -> str:

@@ -37,8 +37,8 @@ def _next_steps(
         yield f"next: `ssdbench report {run}{place}` shows the details, with the end of the log of a failed launch"
     elif is_judged:
         yield f"next: `ssdbench report {run}{place}` shows the details"
-    elif "unfinished" in outcomes:
-        return  # how to continue was said when the last launch ended
+    elif "unfinished" in outcomes or outcomes <= {"skipped"}:
+        return  # there is nothing to judge; how to continue was said when the last launch ended
     elif store.has_baseline(measured.run.header.hardware.key, DEFAULT_BASELINE):
         yield f"next: `ssdbench compare {run}{place}` judges it against the baseline"
     else:

@@ -23,8 +23,11 @@ _VERDICTS: Mapping[str, str] = {"ok": "green", "regressed": "red", "failed": "re
 
 
 def render_outcomes(cases: Sequence[CaseOutcome]) -> RenderableType:
-    """The figure of each case, how far its launches are apart, and what became of it; skipped cases are counted."""
-    shown = [case for case in cases if case.outcome != "skipped"]
+    """The figure of each case, how far its launches are apart, and what became of it.
+
+    Cases that the plan skips are counted; one that the worker turned out not to support is shown.
+    """
+    shown = [case for case in cases if case.planned or case.outcome != "skipped"]
     table = new_table("case", "value", "spread", "launches")
     table.add_column("status", ratio=1)
     for case in shown:

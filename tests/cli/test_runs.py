@@ -118,6 +118,9 @@ def test_what_to_do_next_depends_on_what_happened(tmp_path: Path, capsys: pytest
     failed = next_step(0.1, a_failure(), code=ExitCode.CASE_FAILED)
     assert failed.startswith("next: `ssdbench report new --results there` shows the details")
     assert next_step(0.1).startswith("stored in ")  # how to continue was said before
+    nothing_measured = next_step(*[a_failure(kind="unsupported")] * 3, code=ExitCode.CASE_FAILED)
+    assert nothing_measured.startswith("stored in ")
+    assert next_step(0.1, 0.1, a_failure(kind="interrupted")).startswith("stored in ")
 
 
 def test_what_became_of_a_case_is_one_word_and_a_reason() -> None:
@@ -135,5 +138,9 @@ def test_what_became_of_a_case_is_one_word_and_a_reason() -> None:
         ("skipped", "needs a GPU", 0),
         ("invalid", "1 of 3 launches: another process was busy", 2),
     ]
+    (unsupported,) = case_outcomes(a_run((A, [a_failure(kind="unsupported", message="no torch")] * 3)))
+    assert (unsupported.outcome, unsupported.reason, unsupported.launches) == ("skipped", "no torch", 0)
+    (interrupted,) = case_outcomes(a_run((A, [0.1, 0.1, a_failure(kind="interrupted")])))
+    assert (interrupted.outcome, interrupted.reason) == ("unfinished", "2 of 3 launches")
     (unfinished,) = case_outcomes(a_run((A, [0.1])))
     assert (unfinished.outcome, unfinished.reason) == ("unfinished", "1 of 3 launches")
