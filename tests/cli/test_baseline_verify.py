@@ -149,3 +149,15 @@ def test_a_lost_anchor_is_found_and_made_again_from_what_is_replaced(results: Pa
     anchor = FileStore(results).load_anchor(HARDWARE.key, "main")
     assert anchor
     assert anchor.header.run_id == "second"
+
+
+def test_an_acceptance_of_some_cases_whose_run_has_no_launch_is_found(results: Path):
+    keep(results, a_run((A, SAME), (B, SAME), run_id="third"))
+    accept(results, "third", "--case", A.key)
+    assert verify(results).code == 0
+    baseline = the_baseline(results)
+    lost = replace(baseline.history[-1], run_ids=("fourth",))
+    FileStore(results).save_baseline(replace(baseline, history=(*baseline.history[:-1], lost)))
+    outcome = verify(results)
+    assert outcome.code == 2
+    assert "the last line of its history is of fourth, not of third" in outcome.words
