@@ -33,7 +33,7 @@ def waive(
         str | None, option("Words of a hardware key; default: all hardware.", metavar="KEY", panel=DECIDING)
     ] = None,
     metric: Annotated[
-        str | None, option("For cases gated by this metric alone.", metavar="NAME", panel=DECIDING)
+        str | None, option("Only for cases that are gated by this metric.", metavar="NAME", panel=DECIDING)
     ] = None,
     owner: Annotated[str | None, option("Who repairs it.", metavar="TEXT", panel=DECIDING)] = None,
     run: Annotated[
@@ -89,7 +89,7 @@ def _print_waived(store: Store, found: Waived) -> None:
         status = case.verdict.status
         console.say((status_word(status), status_style(status)), f": {case.title}: {because(case)}")
     if not found.cases:
-        print_line(console, "no case of it is matched")
+        print_line(console, "the waiver matches no case of it")
     for note in found.notes:
         console.say((f"{TITLE}: ", "yellow"), note)
 

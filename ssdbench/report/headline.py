@@ -54,7 +54,7 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         within = f"{passed} {of_all} stayed within {margin} or improved{better}" if passed else ""
         known = _waived(comparison)
         unchanged = f"The whole {sure} interval of every unchanged case is within the margin of {margin}."
-        bounded = "Each waived case stays below the ceiling of its waiver."
+        bounded = "Each waived case stays within the ceiling of its waiver."
         found = [*([unchanged] if passed else []), *([bounded] if known else [])]
         return Headline(
             tone="good",

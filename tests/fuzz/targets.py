@@ -21,6 +21,7 @@ from ssdbench.harness.resources import CI, PUBLISHED, SUITES, resource
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.suite import expand, load_suite
+from ssdbench.harness.waivers import read_waivers
 from ssdbench.report import exporters
 from ssdbench.report.formats import find_format, formats
 from ssdbench.schema.acceptance import Acceptance
@@ -44,6 +45,16 @@ from tests.trainings import a_training
 LONGEST_SECONDS = 20
 """Time after which an input counts as one that hangs."""
 OLD = Path(__file__).parents[1] / "data" / "version-0.1" / "results"
+
+
+WAIVERS = """# agreed on Monday
+[[waiver]]
+case = "train amp"
+ceiling = "20%"
+expires = 2026-12-31
+issue = "https://example.org/7"
+reason = "slower NMS"
+"""
 
 
 @dataclass(frozen=True)
@@ -174,6 +185,7 @@ TARGETS = (
         _read_suite,
     ),
     Target("containers", (resource(CI, "containers.toml").read_text(),), load_containers),
+    Target("waivers", (WAIVERS,), read_waivers),
     Target("table", (TABLE, SESSIONS), _read_table),
     Target("published", ("\n".join(_published.splitlines()[:4]),), read_published),
     Target("annotations", (json.dumps(INSTANCES),), lambda path: repair_boxes(read_annotations(path))),

@@ -62,12 +62,12 @@ def test_the_result_says_what_is_waived() -> None:
         "No new regression: 1 of 3 cases stayed within 1% or improved; "
         "2 known regressions waived (worst: case-0, global throughput -10.0%)"
     )
-    assert answer.certainty.endswith("Each waived case stays below the ceiling of its waiver.")
+    assert answer.certainty.endswith("Each waived case stays within the ceiling of its waiver.")
     alone = waived(cases=1)
     only = replace(alone, cases=alone.cases[:1])
     assert headline(only, ExitCode.OK).text == (
         "No new regression: 1 known regression waived (case-0, global throughput -10.0%). "
-        "Each waived case stays below the ceiling of its waiver."
+        "Each waived case stays within the ceiling of its waiver."
     )
 
 
