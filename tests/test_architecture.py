@@ -60,7 +60,7 @@ PLACES = {
     "subprocess": {"harness/process.py", "runtime/supervision.py"},
     "tomllib": {"harness/toml_tables.py"},
     "tomli": {"harness/toml_tables.py"},
-    "urllib.request": {"harness/containers/registry.py"},
+    "urllib.request": {"harness/containers/registry.py", "harness/alerts/pushgateway.py"},
     "nvidia.dali": {"ssd/pipelines/dali_graph.py"},
     "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},

@@ -10,6 +10,7 @@ from ssdbench.workflows.initialising import (
     Starter,
     ci_starter,
     containers_starter,
+    monitoring_starter,
     suite_starter,
     together,
 )
@@ -32,6 +33,9 @@ def init(
         option("Copy this suite of ssdbench to benchmarks/suites; may be repeated.", metavar="NAME", panel=SUITE),
     ] = None,
     containers: Annotated[bool, option("Write ci/containers.toml.", "--containers", panel=OUTPUT)] = False,
+    monitoring: Annotated[
+        bool, option("Write a dashboard for Grafana and alert rules for Prometheus.", "--monitoring", panel=OUTPUT)
+    ] = False,
     ci: Annotated[
         list[str] | None,
         option(f"Write the pipeline and scripts of a CI system: {_SYSTEMS}.", metavar="SYSTEM", panel=OUTPUT),
@@ -41,13 +45,17 @@ def init(
 
     Without options: the suite nightly and ci/containers.toml. Existing files are never overwritten.
     """
-    if not (suite or containers or ci):
+    if not (suite or containers or monitoring or ci):
         suite, containers = [_DEFAULT_SUITE], True
-    starter = together([*_starters(suite or [], containers), *(ci_starter(system) for system in ci or ())])
+    starters = [*_starters(suite or [], containers), *([monitoring_starter()] if monitoring else [])]
+    starter = together([*starters, *(ci_starter(system) for system in ci or ())])
     written = starter.write(folder)
     for path in starter.files:
         print_text(f"{'wrote' if path in written else 'unchanged'}  {folder / path}")
-    for line in _next_steps(suite or [], containers, ci or []):
+    steps = _next_steps(suite or [], containers, ci or [])
+    if monitoring:
+        steps.append("import the dashboard in Grafana, and name the rules in `rule_files` of Prometheus")
+    for line in steps:
         print_text(f"next:  {line}")
 
 

@@ -12,6 +12,8 @@ from ssdbench.cli.printing import print_data
 from ssdbench.cli.streams import print_text, say
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.alerts.owners import OWNERS_FILE, Owners, read_owners
+from ssdbench.harness.alerts.pushgateway import gateway_address
+from ssdbench.harness.alerts.pushgateway import push as push_samples
 from ssdbench.harness.alerts.sending import check_target
 from ssdbench.harness.alerts.stored import changing_alerts, load_alerts
 from ssdbench.harness.alerts.targets import read_targets
@@ -23,6 +25,7 @@ from ssdbench.workflows.notifying import (
     Delivery,
     deliver,
     load_findings,
+    load_samples,
     preview,
     take_into_account,
     waiting_elsewhere,
@@ -49,6 +52,14 @@ def notify(
             panel=OUTPUT,
         ),
     ] = None,
+    push: Annotated[
+        str | None,
+        option(
+            "Also push samples to this Prometheus Pushgateway: a URL, or env:NAME.",
+            metavar="URL",
+            panel=OUTPUT,
+        ),
+    ] = None,
     dry_run: Annotated[bool, option("Print the message; send and store nothing.", "--dry-run", panel=OUTPUT)] = False,
     baseline: BaselineName = None,
     results: Results = DEFAULT_RESULTS,
@@ -60,11 +71,12 @@ def notify(
     An alert opens when a case is regressed, failed or no longer fits, and closes when it has conclusively recovered.
     The store keeps the alerts, and messages that could not be delivered; the next `notify` sends those first.
 
-    Exit code: 8 if a target did not take a message, else 0, whatever the verdicts are.
+    Exit code: 8 if a target did not take a message or the gateway the samples, else 0, whatever the verdicts are.
     """
     targets = read_targets(to or ())
-    if not targets and not dry_run:
-        raise UsageError("nobody to tell: name a target with --to, such as --to env:NAME")
+    gateway = gateway_address(push) if push is not None else None
+    if not targets and gateway is None and not dry_run:
+        raise UsageError("nobody to tell: name a target with --to, such as --to env:NAME, or a gateway with --push")
     for target in targets:
         check_target(target)
     store = open_store(results, store_url)
@@ -76,6 +88,9 @@ def notify(
     if dry_run:
         _preview(store, findings, who)
         return
+    refused = _push(store, run, baseline, gateway, findings.hardware_key) if gateway is not None else None
+    if not targets:
+        raise typer.Exit(ExitCode.ENVIRONMENT if refused else ExitCode.OK)
     with changing_alerts(store.archive, findings.hardware_key, say) as held:
         changed = take_into_account(held, findings, [target.name for target in targets], who, say)
         deliveries = deliver(held, targets)
@@ -86,7 +101,15 @@ def notify(
         _print(changed, deliveries)
     for name, count in elsewhere.items():
         say(f"{pluralize(count, 'message')} for {name} still wait; name it with --to to send them")
-    raise typer.Exit(ExitCode.ENVIRONMENT if any(delivery.reason for delivery in deliveries) else ExitCode.OK)
+    failed = refused or any(delivery.reason for delivery in deliveries)
+    raise typer.Exit(ExitCode.ENVIRONMENT if failed else ExitCode.OK)
+
+
+def _push(store: Store, run: str, baseline: str | None, gateway: str, hardware_key: str) -> str | None:
+    refused = push_samples(gateway, hardware_key, load_samples(store, run, baseline, say))
+    if refused is not None:
+        say(f"the Pushgateway did not take the samples ({refused}); the next run replaces them")
+    return refused
 
 
 def _owners(path: Path | None, results: Path) -> Owners:

@@ -6,6 +6,7 @@ from pathlib import Path
 SUITES = "suites"
 PUBLISHED = "published"
 CI = "ci"
+MONITORING = "monitoring"
 
 
 def resource(*names: str) -> Path:

@@ -35,6 +35,12 @@ def family(metric: Metric, kind: str, samples: Sequence[tuple[Mapping[str, str],
     return Family(name=name, unit=unit, help=f"{kind} {metric.description}".strip(), samples=samples)
 
 
+def run_family(run_id: str, hardware_key: str) -> Family:
+    """Which run the other samples are of: the only sample with a label that is another one for every run."""
+    labels = {"hardware": hardware_key, "run": run_id}
+    return Family(name="ssdbench_run", unit="", help="the run that these samples are of", samples=[(labels, 1.0)])
+
+
 def whole_run_families(comparison: Comparison, labels: Mapping[str, str]) -> list[Family]:
     """Gauges of all cases together: how many crept, what became of waivers, and the change of the suite."""
     crept = [({**labels, "against": creep.against}, float(len(creep.worse))) for creep in comparison.creep]

@@ -7,7 +7,7 @@ from pathlib import Path
 from ssdbench.atomic import atomic_file
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.config import DEFAULT_FILE
-from ssdbench.harness.resources import CI, SUITES, resource
+from ssdbench.harness.resources import CI, MONITORING, SUITES, resource
 from ssdbench.harness.suite import SUITES_FOLDER
 
 _SCRIPTS = ("nightly.sh", "monthly.sh", "propose-baseline.sh")
@@ -73,6 +73,12 @@ def suite_starter(names: Sequence[str]) -> Starter:
 def containers_starter() -> Starter:
     """The list of container images and how they are run."""
     return Starter(files={DEFAULT_FILE: resource(CI, DEFAULT_FILE.name)})
+
+
+def monitoring_starter() -> Starter:
+    """The dashboard and the alert rules for what `notify --push` sends."""
+    names = ("grafana-dashboard.json", "prometheus-rules.yml")
+    return Starter(files={Path("monitoring") / name: resource(MONITORING, name) for name in names})
 
 
 def ci_starter(system: str) -> Starter:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 from ssdbench.analysis.alerting import Advance, advance
 from ssdbench.analysis.reports.run import build_of
+from ssdbench.analysis.verdicts.compare import exit_code
+from ssdbench.errors import ExitCode
 from ssdbench.harness.alerts.owners import Owners
 from ssdbench.harness.alerts.sending import send
 from ssdbench.harness.alerts.stored import AlertStore
@@ -18,6 +20,7 @@ from ssdbench.harness.alerts.targets import Target
 from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.alerts import compose
+from ssdbench.report.ci import openmetrics
 from ssdbench.schema.alert import Alert, Alerts, Finding, Findings, Message
 from ssdbench.schema.nightly import NightlyCase, NightlyResult
 from ssdbench.schema.record import Run
@@ -122,6 +125,27 @@ def _stored_finding(case: NightlyCase, judged: Sequence[Findings]) -> Finding:
         low=case.low,
         high=case.high,
     )
+
+
+def load_samples(store: Store, name: str, baseline: str | None, say: Say) -> str:
+    """The samples of a run for Prometheus, with the verdicts that `load_findings` has; errors as there."""
+    run = load_whole(store, name, say)
+    result = None if baseline is not None else _nightly_result(store, run.header.run_id, say)
+    if result is not None:
+        run, baseline = load_whole(store, result.run_id, say), result.baseline
+    comparison = judge_run(store, run, baseline).comparison
+    if result is None:
+        return openmetrics.render(comparison, exit_code(comparison))
+    stored = {case.case_key: case for case in result.cases}
+    cases = tuple(_as_stored(case, stored.get(case.case_key)) for case in comparison.cases)
+    return openmetrics.render(replace(comparison, cases=cases), ExitCode(result.exit_code))
+
+
+def _as_stored(case: CaseVerdict, stored: NightlyCase | None) -> CaseVerdict:
+    if stored is None:
+        return case
+    found = replace(case.verdict, status=stored.status, change=stored.change, low=stored.low, high=stored.high)
+    return replace(case, verdict=found)
 
 
 def preview(stored: Alerts, findings: Findings, owners: Owners) -> Message | None:

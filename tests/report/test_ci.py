@@ -211,6 +211,14 @@ def test_openmetrics_is_read_by_prometheus(comparison: Comparison):
     assert {name for name, value in passed.items() if value} <= {"unchanged", "improved", "fits_now", "waived"}
 
 
+def test_no_label_of_a_sample_is_another_one_for_each_run():
+    run = replace(EVERY, run_id="this-run", baseline="that-run", baseline_run_id="that-run")
+    text = openmetrics.render(run, ExitCode.REGRESSED)
+    named = {f.name for f in text_string_to_metric_families(text) for s in f.samples if "this-run" in s.labels.values()}
+    assert named == {"ssdbench_run"}
+    assert "that-run" not in text
+
+
 @pytest.mark.parametrize("comparison", [EVERY, HOSTILE_COMPARISON], ids=["every status", "hostile"])
 def test_gitlab_metrics_are_openmetrics_and_survive_what_gitlab_does_to_a_line(comparison: Comparison):
     text = gitlab_metrics.render(comparison, ExitCode.REGRESSED)

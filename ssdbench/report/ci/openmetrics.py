@@ -3,15 +3,19 @@
 from collections.abc import Callable
 
 from ssdbench.errors import ExitCode
-from ssdbench.report.exposition import Family, exposition, family, whole_run_families
+from ssdbench.report.exposition import Family, exposition, family, run_family, whole_run_families
 from ssdbench.report.outcome import Outcome, outcome
 from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Verdict
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
-    """Gauges with the labels `case`, `hardware`, `run` and `baseline`."""
-    shared = {"hardware": comparison.hardware_key, "run": comparison.run_id, "baseline": comparison.baseline}
+    """Gauges with the labels `case`, `hardware` and `baseline`, so that a case is one series over all runs.
+
+    Against another run `baseline` is empty: its id would begin new series each time.
+    """
+    baseline = "" if comparison.baseline == comparison.baseline_run_id else comparison.baseline
+    shared = {"hardware": comparison.hardware_key, "baseline": baseline}
 
     def labels(case: CaseVerdict, **more: str) -> dict[str, str]:
         return {"case": case.case_key, **shared, **more}
@@ -26,6 +30,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         families.append(family(METRICS[name], "baseline", samples(name, lambda verdict: verdict.baseline_value)))
     changes = [(labels(case), case.verdict.change) for case in comparison.cases]
     families += [
+        run_family(comparison.run_id, comparison.hardware_key),
         Family(
             name="ssdbench_change_ratio",
             unit="ratio",
