@@ -11,16 +11,19 @@ from ssdbench.cli.options import DEFAULT_RESULTS, BaselineName, Json, Results, R
 from ssdbench.cli.printing import print_data
 from ssdbench.cli.streams import print_text, say
 from ssdbench.errors import ExitCode, UsageError
+from ssdbench.harness.alerts.issues import TRACKERS, Tracker, TrackerError
 from ssdbench.harness.alerts.owners import OWNERS_FILE, Owners, read_owners
 from ssdbench.harness.alerts.pushgateway import gateway_address
 from ssdbench.harness.alerts.pushgateway import push as push_samples
 from ssdbench.harness.alerts.sending import check_target
-from ssdbench.harness.alerts.stored import changing_alerts, load_alerts
+from ssdbench.harness.alerts.stored import AlertStore, changing_alerts, load_alerts
 from ssdbench.harness.alerts.targets import read_targets
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.tables import status_word
 from ssdbench.schema.alert import Alert, Findings
+from ssdbench.schema.names import quoted
 from ssdbench.schema.text import pluralize
+from ssdbench.workflows.alert_issues import write_issues
 from ssdbench.workflows.notifying import (
     Delivery,
     deliver,
@@ -60,6 +63,18 @@ def notify(
             panel=OUTPUT,
         ),
     ] = None,
+    issues: Annotated[
+        str | None,
+        option(
+            "Keep an issue for each alert, through the command line of this tracker (gh, glab).",
+            metavar="|".join(TRACKERS),
+            panel=OUTPUT,
+        ),
+    ] = None,
+    project: Annotated[
+        str,
+        option("Project of the issues; default: that of the working directory.", metavar="OWNER/NAME", panel=OUTPUT),
+    ] = "",
     dry_run: Annotated[bool, option("Print the message; send and store nothing.", "--dry-run", panel=OUTPUT)] = False,
     baseline: BaselineName = None,
     results: Results = DEFAULT_RESULTS,
@@ -71,12 +86,14 @@ def notify(
     An alert opens when a case is regressed, failed or no longer fits, and closes when it has conclusively recovered.
     The store keeps the alerts, and messages that could not be delivered; the next `notify` sends those first.
 
-    Exit code: 8 if a target did not take a message or the gateway the samples, else 0, whatever the verdicts are.
+    Exit code: 8 if a target did not take a message, the gateway the samples or the tracker an issue, else 0, whatever
+    the verdicts are.
     """
     targets = read_targets(to or ())
     gateway = gateway_address(push) if push is not None else None
-    if not targets and gateway is None and not dry_run:
-        raise UsageError("nobody to tell: name a target with --to, such as --to env:NAME, or a gateway with --push")
+    tracker = _tracker(issues, project)
+    if not targets and gateway is None and tracker is None and not dry_run:
+        raise UsageError("nobody to tell: name a target with --to, such as --to env:NAME, or use --issues or --push")
     for target in targets:
         check_target(target)
     store = open_store(results, store_url)
@@ -89,11 +106,12 @@ def notify(
         _preview(store, findings, who)
         return
     refused = _push(store, run, baseline, gateway, findings.hardware_key) if gateway is not None else None
-    if not targets:
+    if not targets and tracker is None:
         raise typer.Exit(ExitCode.ENVIRONMENT if refused else ExitCode.OK)
     with changing_alerts(store.archive, findings.hardware_key, say) as held:
         changed = take_into_account(held, findings, [target.name for target in targets], who, say)
         deliveries = deliver(held, targets)
+        unwritten = _write_issues(held, tracker, who) if tracker is not None else False
         elsewhere = waiting_elsewhere(held.alerts, targets)
     if as_json:
         print_data({"changed": changed, "deliveries": deliveries})
@@ -101,8 +119,27 @@ def notify(
         _print(changed, deliveries)
     for name, count in elsewhere.items():
         say(f"{pluralize(count, 'message')} for {name} still wait; name it with --to to send them")
-    failed = refused or any(delivery.reason for delivery in deliveries)
+    failed = refused or unwritten or any(delivery.reason for delivery in deliveries)
     raise typer.Exit(ExitCode.ENVIRONMENT if failed else ExitCode.OK)
+
+
+def _tracker(name: str | None, project: str) -> Tracker | None:
+    if name is None:
+        return None
+    if name not in TRACKERS:
+        raise UsageError(f"--issues {quoted(name)} is not known; choose {' or '.join(TRACKERS)}")
+    return Tracker(name, project)
+
+
+def _write_issues(held: AlertStore, tracker: Tracker, owners: Owners) -> bool:
+    """Whether issues are left to the next `notify`."""
+    try:
+        for issue in write_issues(held, tracker, owners):
+            say(f"issue {issue.number} ({'open' if issue.is_open else 'closed'}): {issue.title}")
+    except TrackerError as error:
+        say(f"{error}; the next `notify` writes the issues that are left")
+        return True
+    return False
 
 
 def _push(store: Store, run: str, baseline: str | None, gateway: str, hardware_key: str) -> str | None:

@@ -80,16 +80,19 @@ class CommandResult:
 
 
 def run_command(
-    command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_seconds: float = 120.0
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    timeout_seconds: float = 120.0,
+    text: str | None = None,
 ) -> CommandResult:
-    """Run a program to its end; one that exceeds the timeout has exit code -1.
+    """Run a program to its end, with `text` on its standard input; one that exceeds the timeout has exit code -1.
 
     Raises:
         EnvironmentLacksError: it is not installed, or cannot be started.
     """
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False, timeout=timeout_seconds
+            command, input=text, capture_output=True, text=True, env=environment, check=False, timeout=timeout_seconds
         )
     except subprocess.TimeoutExpired:
         return CommandResult(exit_code=-1, out="", error=f"{command[0]} did not answer for {timeout_seconds:g} s")

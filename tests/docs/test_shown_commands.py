@@ -71,6 +71,7 @@ TABLE: dict[str, As] = {
     r"ssdbench watch.*": As(codes=(12,)),
     r"ssdbench selftest .*": As(elsewhere="takes a minute or more: tests/cli/test_selftest.py runs it"),
     r"ssdbench notify .*--push .*": As(codes=(8,)),
+    r"ssdbench notify .*--issues .*": DRY,
     r"ssdbench notify .*": DRY,
     r"ssdbench .*": PRINTED,
     # Other programs.
