@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ssdbench.harness.alerts.stored import load_alerts, open_cases
@@ -116,6 +117,8 @@ def test_a_process_killed_after_sending_and_before_storing_sends_once_more_and_l
         sender = process(results)
         while not server.bodies:
             time.sleep(0.02)
+        listed = [psutil.Process(sender.pid), *psutil.Process(sender.pid).children(recursive=True)]
+        assert "hush" not in str([process.cmdline() for process in listed])
         sender.kill()
         sender.communicate()
         server._released.set()

@@ -114,6 +114,7 @@ def test_gitlab_is_called_as_its_api_asks(tmp_path: Path, monkeypatch: pytest.Mo
     calls = Path("calls").read_text().splitlines()
     assert all(call.startswith("api projects/group%2Fsub%2Fbench/issues") for call in calls)
     assert [call.split()[3] for call in calls] == ["GET", "GET", "POST", "PUT", "POST"]
+    assert not [call for call in calls if "text" in call or "said" in call]
     assert [json.loads(line) for line in Path("given").read_text().splitlines()] == [
         {"title": "title", "description": "text", "labels": "ssdbench"},
         {"description": "text", "state_event": "close"},
