@@ -50,7 +50,7 @@ def test_two_images_that_differ_are_distinguished_and_the_difference_is_reported
     comparison = json.loads(ssdbench("compare", "latest", "--json").stdout)
     (case,) = comparison["cases"]
     assert -0.30 < case["verdict"]["change"] < -0.15
-    found = {item["name"]: (item["baseline"], item["measured"]) for item in comparison["differences"]}
+    found = {item["name"]: (item["baseline"], item["candidate"]) for item in comparison["differences"]}
     assert found["image id"] == (images[0].id, images[1].id)
     assert found["label org.example.made-for"] == (f"{REPOSITORY}:26.01", f"{REPOSITORY}:26.05")
     assert "torch" not in found
@@ -69,7 +69,7 @@ def test_a_bisection_finds_the_first_bad_image_and_can_be_continued_after_its_bu
     assert done.returncode == ExitCode.OK, done.stdout + done.stderr
     answer = "bench:26.04 is the first bad release: bench:26.03, before it, is not worse than bench:26.02"
     assert done.stdout.splitlines()[-1] == answer
-    (path,) = (tmp_path / "results" / "bisections").iterdir()
+    (path,) = (tmp_path / "results" / "bisections").glob("*.jsonl")
     images = tuple(f"{REPOSITORY}:26.0{month}" for month in (2, 3, 4))
     log = BisectionLog(path, suite="paced", case_key=latest(tmp_path).records[0].case.key, images=images)
     assert [
