@@ -4,10 +4,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ssdbench.analysis.watch import Watched, health_of
+from ssdbench.errors import StoreError
 from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.spool import spools_in
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.waivers import read_waivers
+from ssdbench.schema.alert import Alerts
 from ssdbench.schema.watch import Health, Limits, Waiting
 from ssdbench.workflows.display import Say
 
@@ -44,6 +46,21 @@ def look_at(
         results=[result for result in found if hardware in result.hardware_key],
         headers=store.headers(),
         waivers=read_waivers(store.waivers_file),
+        alerts=_waiting_messages(store, hardware, say),
         records=[Waiting(place=str(folder), count=count) for folder, count in spools if count],
     )
     return health_of(watched, limits, now or datetime.now(timezone.utc))
+
+
+def _waiting_messages(store: Store, hardware: str, say: Say) -> list[Waiting]:
+    """The messages about alerts that could not be delivered, by hardware; a line that cannot be read is passed over."""
+    found = []
+    for lines in store.archive.headers("alert"):
+        try:
+            alerts = lines.header(Alerts)
+        except StoreError as error:
+            say(f"{error} (passed over)")
+            continue
+        if alerts.messages and hardware in alerts.hardware_key:
+            found.append(Waiting(place=f"alerts of {alerts.hardware_key}", count=len(alerts.messages)))
+    return found

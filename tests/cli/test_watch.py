@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from ssdbench.errors import ExitCode
+from ssdbench.harness.alerts.stored import changing_alerts
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.spool import Spool
+from ssdbench.schema.alert import Message
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.verdict import Status
 from tests.builders import a_run
@@ -72,6 +74,18 @@ def test_records_in_a_spool_are_counted(tmp_path: Path) -> None:
     assert code == ExitCode.ATTENTION
     assert "3 records not sent: `ssdbench store send` sends them" in " ".join(text.split())
     assert watch(tmp_path, "--waiting-records", "3")[0] == ExitCode.OK
+
+
+def test_alerts_that_could_not_be_delivered_are_counted(tmp_path: Path) -> None:
+    save(tmp_path, a_result(0))
+    archive = FileStore(tmp_path / "results").archive
+    message = Message(target="chat", run_id="run-00", title="train", text="slower", markdown="slower")
+    with changing_alerts(archive, "cpu-2x-example", print) as stored:
+        stored.save(replace(stored.alerts, messages=(message, message)))
+    code, text = watch(tmp_path)
+    assert code == ExitCode.ATTENTION
+    assert "alerts waiting: alerts of cpu-2x-example: 2 messages not delivered" in text
+    assert watch(tmp_path, "--waiting-alerts", "2")[0] == ExitCode.OK
 
 
 def test_a_waiver_that_expires_is_told(tmp_path: Path) -> None:
