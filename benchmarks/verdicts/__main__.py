@@ -10,8 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.verdicts.effort import Effort
 from benchmarks.verdicts.plot import answers_by_noise, draw, power_curves
-from benchmarks.verdicts.tables import TABLES, Effort
+from benchmarks.verdicts.tables import TABLES
 
 PAGE, PLOT = "verdicts.md", "verdicts.svg"
 

@@ -46,12 +46,14 @@ class Decided:
     status: values of `Answer`.
     low, high: the stated interval of the relative change; NaN without one.
     launches: that were used, of both arms and both stages.
+    paired: which cases were measured in pairs; None: all.
     """
 
     status: NDArray[np.int8]
     low: Floats
     high: Floats
     launches: NDArray[np.int64]
+    paired: NDArray[np.bool_] | None = None
 
 
 class Decide(Protocol):

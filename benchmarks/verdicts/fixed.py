@@ -16,13 +16,13 @@ from ssdbench.schema.settings import Settings
 def decide(drawn: Drawn, settings: Settings) -> Decided:
     """Each case by the pairs that its plan asks for."""
     pairs, seen = planned(Stage.of(drawn.baseline, drawn.candidate), settings, np.array(settings.alpha))
-    measured = Measured.of(drawn.shape, pairs, seen, settings)
+    measured = Measured.of(drawn.runs, pairs, seen, settings)
     if not measured.flagged.size:
-        return measured.decided(settings, None)
+        return measured.decided(settings, None, drawn.shape)
     again = Stage.of(drawn.fresh_baseline, drawn.fresh_candidate).rows(measured.flagged)
     more, fresh = planned(again, settings, measured.levels(settings))
     p = p_towards(fresh, measured.signs[measured.flagged])
-    return measured.decided(settings, Confirmed(pairs=more, seen=fresh, p=p))
+    return measured.decided(settings, Confirmed(pairs=more, seen=fresh, p=p), drawn.shape)
 
 
 def contrasts(stage: Stage, settings: Settings) -> Contrasts:

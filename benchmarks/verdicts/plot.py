@@ -8,11 +8,11 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.verdicts.effort import Effort
 from benchmarks.verdicts.peers import PEERS
 from benchmarks.verdicts.rows import CHANGED, OURS, scaled
 from benchmarks.verdicts.rules import Rule
 from benchmarks.verdicts.score import Job
-from benchmarks.verdicts.tables import Effort
 from benchmarks.verdicts.world import World
 
 if TYPE_CHECKING:

@@ -53,6 +53,7 @@ class Score:
     cleared, open: unchanged cases that were called "unchanged", and that were inconclusive.
     covered: cases whose stated interval contains the true change, of all that have one.
     launches: per case: `count` launches of `total` cases.
+    paired: cases that were measured in pairs.
     """
 
     alarms: Share = Share()
@@ -65,6 +66,7 @@ class Score:
     open: Share = Share()
     covered: Share = Share()
     launches: Share = Share()
+    paired: Share = Share()
 
     def __add__(self, other: "Score") -> "Score":
         return Score(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
@@ -124,6 +126,7 @@ def of_decided(decided: Decided, world: World) -> Score:
         open=_share(of_unchanged == Answer.INCONCLUSIVE),
         covered=_share(contains[has_interval]),
         launches=Share(count=int(decided.launches.sum()), total=decided.launches.size),
+        paired=_share(np.ones(status.shape, dtype=bool) if decided.paired is None else decided.paired),
     )
 
 

@@ -51,16 +51,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The stage `measure`: the pairs that each row used, and their contrasts; `shape` is (runs, cases)."""
+    """The stage `measure`: the run of each row, the pairs that it used, and their contrasts."""
 
-    shape: tuple[int, int]
+    runs: Counts
     pairs: Counts
     seen: Contrasts
     signs: NDArray[np.int8]
 
     @staticmethod
-    def of(shape: tuple[int, int], pairs: Counts, seen: Contrasts, settings: Settings) -> "Measured":
-        return Measured(shape=shape, pairs=pairs, seen=seen, signs=_flags(seen, settings))
+    def of(runs: Counts, pairs: Counts, seen: Contrasts, settings: Settings) -> "Measured":
+        return Measured(runs=runs, pairs=pairs, seen=seen, signs=_flags(seen, settings))
 
     @property
     def flagged(self) -> Counts:
@@ -69,24 +69,25 @@ class Measured:
 
     def levels(self, settings: Settings) -> Floats:
         """The share of alpha that each flagged row has in its run."""
-        counts = np.count_nonzero(self.signs.reshape(self.shape), axis=1)
-        return settings.alpha / np.repeat(counts, self.shape[1])[self.flagged]
+        of_run = self.runs[self.flagged]
+        levels: Floats = settings.alpha / np.bincount(of_run)[of_run]
+        return levels
 
-    def decided(self, settings: Settings, fresh: "Confirmed | None") -> Decided:
-        """The verdicts; `fresh` holds the flagged rows, if there are any."""
+    def decided(self, settings: Settings, fresh: "Confirmed | None", shape: tuple[int, int]) -> Decided:
+        """The verdicts, in this shape; `fresh` holds the flagged rows, if there are any."""
         seen, chosen = self.seen, self.flagged
         status = np.where(is_within(seen, settings) & seen.varies, Answer.UNCHANGED, Answer.INCONCLUSIVE)
         centre, reach, launches = seen.estimate.copy(), seen.reach(settings), 2 * self.pairs
         if fresh is not None:
             launches[chosen] += 2 * fresh.pairs
             centre[chosen], reach[chosen] = fresh.seen.estimate, fresh.seen.reach(settings)
-            rejected = holm(fresh.p, chosen // self.shape[1], settings.alpha)
+            rejected = holm(fresh.p, self.runs[chosen], settings.alpha)
             status[chosen] = _confirmed(fresh.seen, self.signs[chosen], rejected, settings)
         return Decided(
-            status=status.astype(np.int8).reshape(self.shape),
-            low=np.expm1(centre - reach).reshape(self.shape),
-            high=np.expm1(centre + reach).reshape(self.shape),
-            launches=launches.reshape(self.shape),
+            status=status.astype(np.int8).reshape(shape),
+            low=np.expm1(centre - reach).reshape(shape),
+            high=np.expm1(centre + reach).reshape(shape),
+            launches=launches.reshape(shape),
         )
 
 

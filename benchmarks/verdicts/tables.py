@@ -1,33 +1,22 @@
 """The tables of docs/verdicts.md, in Markdown."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.verdicts.decided import case_launches
+from benchmarks.verdicts.effort import SEED, Effort
+from benchmarks.verdicts.markdown import alarms, launches, percent, table, with_bounds
+from benchmarks.verdicts.nightly_tables import creep_table, nightly_table
 from benchmarks.verdicts.peers import PEERS
 from benchmarks.verdicts.rows import CHANGE_ROWS, CHANGED, NOISE_ROWS, OURS, WORLD_ROWS, Row, scaled
 from benchmarks.verdicts.rules import Rule, SingleShot, Stored
-from benchmarks.verdicts.score import Job, Progress, Score, Share, score_all
+from benchmarks.verdicts.score import Job, Score
 from benchmarks.verdicts.world import World
 from ssdbench.analysis.verdicts.interleaved import judge
 
-SEED = 20_260_105
 COMPARED: Sequence[Rule] = (OURS, SingleShot(), Stored(), *PEERS)
 DETECTABLE_SDS = (0.001, 0.003, 0.005, 0.01, 0.02, 0.08)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """`scale` multiplies the numbers of runs."""
-
-    progress: Progress
-    scale: float = 1.0
-    processes: int = 1
-
-    def scores(self, jobs: Sequence[Job]) -> list[Score]:
-        return score_all(jobs, SEED, self.processes, self.progress)
 
 
 def noise_table(effort: Effort) -> str:
@@ -43,10 +32,10 @@ def world_table(effort: Effort) -> str:
 def change_table(effort: Effort) -> str:
     """Our rule and changes of many sizes."""
     scores = effort.scores([row.jobs(effort.scale)[1] for row in CHANGE_ROWS])
-    return _table(
+    return table(
         ["change", "runs", "called", "unchanged", "inconclusive", "interval covers", "launches a case"],
         [
-            [row.world.name, str(found.runs), *_of_changed(found), _percent(found.covered), _launches(found)]
+            [row.world.name, str(found.runs), *_of_changed(found), percent(found.covered), launches(found)]
             for row, found in zip(CHANGE_ROWS, scores, strict=True)
         ],
     )
@@ -67,11 +56,11 @@ def peer_table(effort: Effort) -> str:
     lines = []
     for rule in COMPARED:
         null, drifted, first, *others = (scores.pop(0) for _ in worlds)
-        cells = [_percent(null.false_changes), _percent(drifted.false_changes)]
-        cells += [f"{_percent(first.found)} / {_percent(first.passed)}", *(_percent(other.found) for other in others)]
-        lines.append([rule.name, *cells, _launches(null)])
+        cells = [percent(null.false_changes), percent(drifted.false_changes)]
+        cells += [f"{percent(first.found)} / {percent(first.passed)}", *(percent(other.found) for other in others)]
+        lines.append([rule.name, *cells, launches(null)])
     heads = ["rule", "false alarm in a null run", "the same, sessions 0.2 % apart", "1 % slower: found / passed"]
-    return _table([*heads, "5 % found", "10 % found", "launches a case"], lines)
+    return table([*heads, "5 % found", "10 % found", "launches a case"], lines)
 
 
 def detectable_table(effort: Effort) -> str:
@@ -84,16 +73,16 @@ def detectable_table(effort: Effort) -> str:
     ]
     scores = effort.scores([Job(rule=OURS, world=world, runs=scaled(600, effort.scale)) for world in worlds])
     heads = ["launch SD", "stated smallest detectable change", "shows as a real difference", "and is called"]
-    return _table(
+    return table(
         [*heads, "stated smallest change that is called", "is called"],
         [
             [
                 f"{100 * sd:g} %",
                 f"{100 * shows:.2g} %",
-                _with_bounds(small.seen),
-                _percent(small.found),
+                with_bounds(small.seen),
+                percent(small.found),
                 f"{100 * called:.2g} %",
-                _with_bounds(large.found),
+                with_bounds(large.found),
             ]
             for sd, (shows, called), small, large in zip(DETECTABLE_SDS, stated, scores[::2], scores[1::2], strict=True)
         ],
@@ -138,16 +127,16 @@ def stored_table(effort: Effort) -> str:
                 [
                     f"{rule.sessions}",
                     f"{100 * null.session_drift:g} %",
-                    _alarms(calm.alarms),
-                    f"{_percent(calm.cleared)} / {_percent(calm.open)}",
-                    f"{_percent(small.found)} / {_percent(small.passed)}",
-                    _percent(large.found),
-                    _percent((calm + small + large).covered),
+                    alarms(calm.alarms),
+                    f"{percent(calm.cleared)} / {percent(calm.open)}",
+                    f"{percent(small.found)} / {percent(small.passed)}",
+                    percent(large.found),
+                    percent((calm + small + large).covered),
                 ]
             )
     heads = ["stored sessions", "SD between sessions", 'null runs with a false "regressed"']
     heads += ["null: unchanged / inconclusive", "1 % slower: called / passed as unchanged", "7 % slower: called"]
-    return _table([*heads, "interval covers"], lines)
+    return table([*heads, "interval covers"], lines)
 
 
 TABLES: dict[str, Callable[[Effort], str]] = {
@@ -156,6 +145,8 @@ TABLES: dict[str, Callable[[Effort], str]] = {
     "changes": change_table,
     "detectable": detectable_table,
     "stored": stored_table,
+    "nightly": nightly_table,
+    "creep": creep_table,
     "peers": peer_table,
 }
 
@@ -165,37 +156,14 @@ def _both(rows: Sequence[Row], effort: Effort) -> str:
     lines = []
     for row, null, changed in zip(rows, scores[::2], scores[1::2], strict=True):
         cells = [row.world.name]
-        cells += [f"{null.runs:,}", _alarms(null.alarms)] if null.runs else ["", ""]
-        cells.append(f"{_percent(null.cleared)} / {_percent(null.open)}" if null.runs else "")
-        cells += [f"{changed.runs:,}", *_of_changed(changed), _percent((null + changed).covered)]
-        lines.append([*cells, _launches(null if null.runs else changed)])
+        cells += [f"{null.runs:,}", alarms(null.alarms)] if null.runs else ["", ""]
+        cells.append(f"{percent(null.cleared)} / {percent(null.open)}" if null.runs else "")
+        cells += [f"{changed.runs:,}", *_of_changed(changed), percent((null + changed).covered)]
+        lines.append([*cells, launches(null if null.runs else changed)])
     heads = ["launches", "null runs", 'runs with a false "regressed"', "null: unchanged / inconclusive", "runs"]
     heads += ["found", "passed as unchanged", "inconclusive", "interval covers", "launches a case"]
-    return _table(heads, lines)
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    first, *rest = (f"| {' | '.join(cells)} |" for cells in (heads, *lines))
-    return "\n".join([first, f"|---|{'--:|' * (len(heads) - 1)}", *rest])
+    return table(heads, lines)
 
 
 def _of_changed(found: Score) -> list[str]:
-    return [_with_bounds(found.found), _with_bounds(found.passed), _percent(found.undecided)]
-
-
-def _launches(found: Score) -> str:
-    return f"{found.launches.value:.1f}"
-
-
-def _alarms(share: Share) -> str:
-    return f"{share.count} (< {100 * share.bounds[1]:.2g} %)"
-
-
-def _with_bounds(share: Share) -> str:
-    low, high = share.bounds
-    return f"{100 * share.value:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
-
-
-def _percent(share: Share) -> str:
-    value = 100 * share.value
-    return f"{value:.0f} %" if value == round(value) else f"{value:.1f} %"
+    return [with_bounds(found.found), with_bounds(found.passed), percent(found.undecided)]

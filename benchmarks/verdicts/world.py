@@ -114,9 +114,17 @@ class Drawn:
         runs, cases = self.changes.shape
         return runs, cases
 
+    @property
+    def runs(self) -> NDArray[np.int64]:
+        """The run of each case, where the cases of all runs are rows of one array."""
+        runs, cases = self.shape
+        return np.repeat(np.arange(runs), cases)
 
-def draw(world: World, rng: np.random.Generator, runs: int, pairs: int, fresh_pairs: int) -> Drawn:
-    """See `World.draw`."""
+
+def draw(
+    world: World, rng: np.random.Generator, runs: int, pairs: int, fresh_pairs: int, sds: Floats | None = None
+) -> Drawn:
+    """See `World.draw`; `sds` are the launch SDs, (runs, cases), if these cases were measured before."""
     shape = (runs, world.cases)
     first = np.concatenate([_candidate_first(world, rng, (*shape, count)) for count in (pairs, fresh_pairs)], axis=-1)
     is_candidate = np.stack([first, ~first], axis=-1)
@@ -125,7 +133,9 @@ def draw(world: World, rng: np.random.Generator, runs: int, pairs: int, fresh_pa
     levels = is_candidate * changes[..., None, None]
     levels[..., 1] += np.log1p(world.order_effect)
     flat = (*shape, 2 * (pairs + fresh_pairs))
-    logs = launches(world, rng, world.sds(rng, runs), levels.reshape(flat), factors.reshape(flat))
+    logs = launches(
+        world, rng, world.sds(rng, runs) if sds is None else sds, levels.reshape(flat), factors.reshape(flat)
+    )
     taken = logs.reshape(is_candidate.shape)
     baseline = np.where(first, taken[..., 1], taken[..., 0])
     candidate = np.where(first, taken[..., 0], taken[..., 1])
@@ -167,14 +177,14 @@ class Supply:
     """The launches of a block of runs for rules that take stored ones, or steps; every method hands out fresh ones.
 
     A launch is the logarithm of its median step time, or where `steps` are asked for its step times; arrays are
-    (runs, cases, launches) or (runs, cases, launches, steps).
+    (runs, cases, launches) or (runs, cases, launches, steps). `sds` are launch SDs of cases that are known.
     """
 
-    def __init__(self, world: World, rng: np.random.Generator, runs: int) -> None:
+    def __init__(self, world: World, rng: np.random.Generator, runs: int, sds: Floats | None = None) -> None:
         self.world = world
         self.shape = (runs, world.cases)
         self._rng = rng
-        self._sds = world.sds(rng, runs)
+        self.sds = world.sds(rng, runs) if sds is None else sds
         self._session = rng.normal(0.0, world.session_drift, self.shape)
 
     def stored(self, count: int, steps: int | None = None) -> Floats:
@@ -193,8 +203,8 @@ class Supply:
     def _launches(self, count: int, steps: int | None, levels: Floats, factor: float = 1.0) -> Floats:
         share = 1.0 if steps is None else level_share(self.world.benchmark, STEPS)
         flat = np.broadcast_to(levels[..., None], (*self.shape, count))
-        logs = launches(self.world, self._rng, share * self._sds, flat, np.full(count, factor))
-        return logs if steps is None else iterations(self._rng, logs, share * self._sds, steps, self.world.benchmark)
+        logs = launches(self.world, self._rng, share * self.sds, flat, np.full(count, factor))
+        return logs if steps is None else iterations(self._rng, logs, share * self.sds, steps, self.world.benchmark)
 
 
 def _candidate_first(world: World, rng: np.random.Generator, shape: tuple[int, int, int]) -> Flags:

@@ -9,12 +9,13 @@ import pytest
 from benchmarks.verdicts import stages, tables
 from benchmarks.verdicts.__main__ import main, replaced
 from benchmarks.verdicts.decided import Answer, Decided, case_launches, decide_by_judge, of_verdicts
+from benchmarks.verdicts.effort import Effort
 from benchmarks.verdicts.peers import PEERS
 from benchmarks.verdicts.plot import CHANGES, SDS, draw
 from benchmarks.verdicts.rows import CHANGE_ROWS, NOISE_ROWS, OURS, WORLD_ROWS
 from benchmarks.verdicts.rules import INTERLEAVED, Interleaved, Rule, SingleShot, Stored
 from benchmarks.verdicts.score import BLOCK_CASES, Job, Share, of_decided, score, score_all
-from benchmarks.verdicts.tables import TABLES, Effort, change_table
+from benchmarks.verdicts.tables import TABLES, change_table
 from benchmarks.verdicts.world import World
 from ssdbench.analysis.verdicts.contrast import holm
 from ssdbench.analysis.verdicts.single_shot import judge_single_shot

@@ -74,7 +74,7 @@ def is_open(case: CaseSessions, settings: Settings = SETTINGS) -> bool:
     return may_have_changed({"case": case}, settings)["case"]
 
 
-def reach(stored: int = 6, level: float = 0.03) -> float:
+def reach(stored: int = 6, level: float = 0.035) -> float:
     """By how much a session may fall short of its build, from `SPREAD` alone."""
     return float(t.isf(level, stored - 1) * np.std(SPREAD, ddof=1) * math.sqrt(1 + 1 / stored))
 
@@ -94,15 +94,15 @@ def test_a_case_that_is_faster_is_open_from_the_margin_on(metric: Metric):
 
 
 def test_the_level_follows_the_power_that_is_asked_for():
-    assert escape(SETTINGS) == pytest.approx(0.03)
-    limit = math.log1p(0.01) - reach(level=0.12)
+    assert escape(SETTINGS) == pytest.approx(0.035)
+    limit = math.log1p(0.01) - reach(level=0.14)
     loose = Settings(power=0.8)
     assert not is_open(sessions(limit - 1e-6), loose)
     assert is_open(sessions(limit + 1e-6), loose)
 
 
 @pytest.mark.parametrize("launches", [1, 3])
-def test_three_in_a_hundred_slowdowns_of_the_margin_are_left_out(launches: int):
+def test_as_many_slowdowns_of_the_margin_are_left_out_as_the_level_says(launches: int):
     rng = np.random.default_rng(launches)
     logs = rng.normal(0.0, 0.002, (4000, 7, 1)) + rng.normal(0.0, 0.002, (4000, 7, 3))
     logs[:, -1] += math.log1p(0.01)
@@ -115,7 +115,7 @@ def test_three_in_a_hundred_slowdowns_of_the_margin_are_left_out(launches: int):
         for number, case in enumerate(logs)
     }
     left_out = [not found for found in may_have_changed(cases, SETTINGS).values()]
-    assert np.mean(left_out) == pytest.approx(0.03, abs=0.008)
+    assert np.mean(left_out) == pytest.approx(escape(SETTINGS), abs=0.008)
 
 
 def test_cases_lend_one_another_the_drift_between_their_sessions():
