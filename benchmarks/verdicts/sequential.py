@@ -114,4 +114,10 @@ def _contrasts(launches: Stage, replay: looks.Replay, settings: Settings) -> Con
         rows: Counts = np.flatnonzero(replay.used == number)
         part = Stage(baseline=launches.baseline[rows, :number], candidate=launches.candidate[rows, :number])
         differ[rows] = varies(part, settings.trim)
-    return Contrasts(estimate=replay.estimate, error=replay.error, freedom=replay.freedom, varies=differ)
+    return Contrasts(
+        estimate=replay.estimate,
+        error=replay.error,
+        freedom=replay.freedom,
+        varies=differ,
+        excludes=looks.ranks_exclude_margin(replay.used, _values(launches), settings),
+    )

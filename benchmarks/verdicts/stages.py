@@ -19,12 +19,13 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrasts:
-    """`contrast.Contrast` of every row."""
+    """`contrast.Contrast` of every row; `excludes`: whether the ranks exclude a change of the margin (None: all do)."""
 
     estimate: Floats
     error: Floats
     freedom: Floats
     varies: Flags
+    excludes: Flags | None = None
 
     def reach(self, settings: Settings) -> Floats:
         """Half of the interval."""
@@ -107,9 +108,9 @@ def p_towards(seen: Contrasts, signs: NDArray[np.int8]) -> Floats:
 
 
 def is_within(seen: Contrasts, settings: Settings) -> Flags:
-    """Whether the whole interval lies inside the margin."""
+    """Whether the whole interval lies inside the margin, and the ranks agree."""
     within: Flags = np.abs(seen.estimate) + seen.reach(settings) < np.log1p(settings.margin)
-    return within
+    return within if seen.excludes is None else within & seen.excludes
 
 
 def holm(p: Floats, runs: Counts, alpha: float) -> Flags:

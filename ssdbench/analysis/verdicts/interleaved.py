@@ -8,7 +8,8 @@
 The plans and the p-values are those of `settings.rule`: `sequential` or `fixed`.
 
     regressed, improved   flagged, rejected by Holm in the same direction, and the far bound is beyond the margin
-    unchanged             the interval lies within the margin (that of `confirm` if the case was flagged)
+    unchanged             the interval lies within the margin (that of `confirm` if the case was flagged), and for
+                          `sequential` the ranks of the launches agree
     inconclusive          everything else
 
 Intervals have a confidence of 1 - alpha. Swapping the arms mirrors every verdict. `single_shot` and `stored` have the
@@ -29,6 +30,7 @@ from ssdbench.analysis.verdicts.wording import (
     Evidence,
     detectable_change,
     inconclusive_text,
+    open_by_ranks_text,
     pairs,
     too_few,
     unchanged_text,
@@ -98,7 +100,8 @@ def _verdict(name: str, case: CaseLaunches, state: Stages, confirmed: set[str], 
     needed = required_pairs(contrast, settings, settings.alpha)
     status, because = _status(name, contrast, state, confirmed, settings)
     if status is Status.INCONCLUSIVE and contrast.varies:
-        because += inconclusive_text(settings, called, needed)
+        is_inside = is_within(contrast, settings)
+        because += open_by_ranks_text(settings) if is_inside else inconclusive_text(settings, called, needed)
     return evidence.verdict(status, contrast, because, detectable=detectable, called=called, launches_needed=needed)
 
 
@@ -115,7 +118,7 @@ def _status(
         if towards(sign, contrast).estimate + reach >= settings.log_margin:
             status = Status.REGRESSED if sign > 0 else Status.IMPROVED
             return status, f", confirmed by {pairs(fresh, 'fresh ')}"
-    if is_within(contrast, settings):
+    if is_within(contrast, settings) and name not in state.open_by_ranks:
         is_real = abs(contrast.estimate) > contrast.half_width(1 - settings.alpha)
         return Status.UNCHANGED, unchanged_text(settings, is_real=is_real)
     if plan is None:

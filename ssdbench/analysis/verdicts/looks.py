@@ -1,13 +1,17 @@
 """The plan of the sequential rule, on arrays: many cases, and in simulations many runs, at once.
 
     measure   A case is looked at after 3, 4, 5, 7, 9, 12 and 15 pairs. It is complete once its interval, at a
-              confidence of 1 - alpha / 2, is inside the margin, once it is flagged, or at the cap.
+              confidence of 1 - alpha / 2 (1 - alpha / 10 at the first look), is inside the margin and the ranks of the
+              launches agree, once it is flagged, or at the cap.
     confirm   The number of fresh pairs is fixed before the first of them: what finds the change that `measure` has
               shown at least (or the margin, if that is more) at this spread. It is raised by the spread of the fresh
               pairs alone, as in `sample_size`, never by their difference; so their one test keeps its level.
 
 Fresh pairs are judged by Welch-Yuen and by the exact rank-sum test, and both have to agree. So there are at least as
 many of them as the rank-sum test needs at the level of a flagged case, with one launch that is disturbed.
+
+"Unchanged" takes both tests as well, from the pairs on at which the rank-sum test can reach its level (5): the launches
+of the baseline, made slower or faster by the margin, have to differ from those of the candidate.
 """
 
 from dataclasses import dataclass
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
 
 GROSS_MARGINS = 10
 """From so many times the margin on, a change is beyond what disturbs a launch."""
+FIRST_LOOK_SHARE = 0.1
+"""Share of alpha at which the interval of the first look is computed: three launches may all be in one clock state."""
+LOOK_SHARE = 0.5
+"""The same of every other look."""
+RANK_SHARE = 0.6
+"""Share of alpha at which the rank-sum test has to exclude a change of the margin, in each direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +82,7 @@ class Replay:
     error: "Floats"
     freedom: "Floats"
 
-    def reach(self, alpha: float) -> "Floats":
+    def reach(self, alpha: "float | Floats") -> "Floats":
         """Half of the two-sided interval of a confidence of 1 - alpha."""
         return _quantile(1 - alpha / 2, self.freedom) * self.error
 
@@ -89,7 +99,7 @@ def measure(values: Values, priors: Priors, settings: Settings) -> Replay:
         is_open &= values.pairs >= look
         at = np.flatnonzero(is_open)
         if at.size:
-            is_open[at] = ~_is_complete(found.at(at, np.full(at.size, look)), settings)
+            is_open[at] = ~_is_complete(found.at(at, np.full(at.size, look)), values.of(at), settings)
     return found.replay(asked)
 
 
@@ -135,6 +145,24 @@ def confirmed_p(replay: Replay, values: Values, signs: "Ints") -> "Floats":
         ranked = np.where(signs[at] > 0, p_larger(*sides), p_larger(*reversed(sides)))
         p[at] = np.maximum(p[at], ranked)
     return p
+
+
+def ranks_exclude_margin(pairs: "Ints", values: Values, settings: Settings) -> "Flags":
+    """Whether the exact test of these pairs (cases,) finds the change to be below the margin, in both directions.
+
+    True where so few pairs cannot reach its level.
+    """
+    import numpy as np
+
+    level, margin = RANK_SHARE * settings.alpha, settings.log_margin
+    found = np.ones(len(pairs), bool)
+    for number in np.unique(pairs[pairs >= 2]).tolist():
+        if smallest_p(number) > level:
+            continue
+        at = np.flatnonzero(pairs == number)
+        there, here = values.baseline[at, :number], values.candidate[at, :number]
+        found[at] = (p_larger(here, there + margin) <= level) & (p_larger(there - margin, here) <= level)
+    return found
 
 
 def flags(replay: Replay, settings: Settings) -> "Ints":
@@ -208,11 +236,14 @@ class _Wanted:
     prior_freedom: "Floats"
 
 
-def _is_complete(look: Replay, settings: Settings) -> "Flags":
+def _is_complete(look: Replay, values: Values, settings: Settings) -> "Flags":
     import numpy as np
 
     # Every look is a chance to be wrong, so "unchanged" takes a stricter interval than the one that is printed.
-    is_inside = np.abs(look.estimate) + look.reach(settings.alpha / 2) < settings.log_margin
+    share = np.where(look.used == settings.looks[0], FIRST_LOOK_SHARE, LOOK_SHARE)
+    is_inside = np.abs(look.estimate) + look.reach(share * settings.alpha) < settings.log_margin
+    inside = np.flatnonzero(is_inside)
+    is_inside[inside] = ranks_exclude_margin(look.used[inside], values.of(inside), settings)
     done: Flags = is_inside | (flags(look, settings) != 0)
     return done
 

@@ -42,7 +42,14 @@ def sequential_stages(run: LaunchesByCase, settings: Settings) -> Stages:
         confirm=_plans(flagged, [sound[name].confirm for name in flagged], fresh.replay, settings),
         fresh_needed=dict(zip(flagged, fresh.needed, strict=True)),
         p_values=dict(zip(flagged, looks.confirmed_p(fresh.replay, fresh.values, signs[again]).tolist(), strict=True)),
+        open_by_ranks=frozenset(_open(names, replay, values, settings) - flagged.keys())
+        | _open(list(flagged), fresh.replay, fresh.values, settings),
     )
+
+
+def _open(names: Sequence[str], replay: looks.Replay, values: looks.Values, settings: Settings) -> frozenset[str]:
+    excluded = looks.ranks_exclude_margin(replay.used, values, settings).tolist()
+    return frozenset(name for name, is_excluded in zip(names, excluded, strict=True) if not is_excluded)
 
 
 def priors_of(values: looks.Values, settings: Settings) -> looks.Priors:

@@ -15,7 +15,8 @@ class Stages:
     """The cases that can be judged, by name; `flagged` holds +1 (worse) or -1 (better).
 
     `fresh_needed` are the pairs that confirm a flagged case as its plan is before any of them, `p_values` those of
-    Holm's test over the flagged cases, each in the direction of its flag.
+    Holm's test over the flagged cases, each in the direction of its flag. `open_by_ranks` are the cases that are not
+    unchanged, whatever their interval, because the ranks of their launches leave a change of the margin open.
     """
 
     measure: Mapping[str, PairPlan]
@@ -23,6 +24,7 @@ class Stages:
     confirm: Mapping[str, PairPlan]
     fresh_needed: Mapping[str, int]
     p_values: Mapping[str, float]
+    open_by_ranks: frozenset[str] = frozenset()
 
 
 def direction(contrast: Contrast, settings: Settings) -> int:

@@ -149,6 +149,14 @@ def inconclusive_text(settings: Settings, detectable: float, needed: int | None)
     )
 
 
+def open_by_ranks_text(settings: Settings) -> str:
+    """The clause of an interval that is within the margin, where the rank-sum test does not agree."""
+    return (
+        f": its interval is within the margin of {100 * settings.margin:g}%, but the ranks of the launches do not "
+        "exclude a change of that size, as happens where a machine switches between two clock states"
+    )
+
+
 def needed_text(pairs_needed: int | None) -> str:
     """`about 12 pairs`; a number that nobody can measure, or None, is `more than 1,000 pairs`."""
     if pairs_needed is None or pairs_needed > MOST_USEFUL_PAIRS:

@@ -128,6 +128,54 @@ def test_an_early_unchanged_takes_a_stricter_interval_than_the_printed_one():
     assert next_pairs({"case": case}, SETTINGS) == {"case": Wanted(stage=Stage.MEASURE, pairs=1)}
 
 
+def test_the_first_look_takes_a_stricter_interval_for_unchanged_than_the_others():
+    # At the second look, with an interval as narrow as this at the first, the case is complete.
+    pilot = arms([0.0, 0.0005, -0.0005], [0.004, 0.0045, 0.0035])
+    case = replace(a_case(), measure=pilot, confirm=Arms())
+    first = judge({"case": case}, SETTINGS)["case"]
+    reach = math.log1p(first.high) - 0.004
+    wider = reach * stats.t.isf(looks.LOOK_SHARE * 0.005, 4) / stats.t.isf(0.005, 4)
+    widest = reach * stats.t.isf(looks.FIRST_LOOK_SHARE * 0.005, 4) / stats.t.isf(0.005, 4)
+    estimate = SETTINGS.log_margin - (wider + widest) / 2
+    moved = arms([0.0, 0.0005, -0.0005], [estimate, estimate + 0.0005, estimate - 0.0005])
+    assert next_pairs({"case": replace(case, measure=moved)}, SETTINGS)
+    surely = SETTINGS.log_margin - widest - 1e-5
+    moved = arms([0.0, 0.0005, -0.0005], [surely, surely + 0.0005, surely - 0.0005])
+    assert not next_pairs({"case": replace(case, measure=moved)}, SETTINGS)
+
+
+TWO_STATES = [0.0, 1e-4, 2e-4, 3e-4, 4e-4, 1e-4, 2e-4]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("metric", [LATENCY, THROUGHPUT])
+def test_what_only_the_trimmed_interval_places_within_the_margin_is_not_unchanged(sign: int, metric: Metric):
+    # One launch of seven beyond the margin is trimmed in each arm, and still within the reach of the interval.
+    there, here = np.array(TWO_STATES), np.array(TWO_STATES) + 1e-5
+    there[0], here[1] = -0.012, 0.012
+    turned = sign * (1 if metric is LATENCY else -1)
+    case = replace(a_case(metric=metric), measure=arms(turned * there, turned * here), confirm=Arms())
+    found = judge({"case": case}, SETTINGS)["case"]
+    assert -SETTINGS.margin < found.low < found.high < SETTINGS.margin
+    assert found.status is Status.INCONCLUSIVE
+    assert "its interval is within the margin of 1%, but the ranks of the launches do not exclude" in found.sentence
+    assert next_pairs({"case": case}, SETTINGS) == {"case": Wanted(stage=Stage.MEASURE, pairs=2)}
+    calm = replace(case, measure=arms(TWO_STATES, TWO_STATES[::-1]))
+    assert judge({"case": calm}, SETTINGS)["case"].status is Status.UNCHANGED
+    assert judge({"case": case}, Settings(rule="fixed"))["case"].status is Status.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("pairs", "alpha", "excluded"), [(4, 0.01, True), (5, 0.01, False), (5, 0.001, True), (7, 0.001, False)]
+)
+def test_ranks_have_a_say_from_the_pairs_on_that_can_reach_their_level(pairs: int, alpha: float, excluded: bool):
+    there, here = np.zeros((1, pairs)), np.linspace(0.0, 0.02, pairs)[None]
+    values = looks.Values(baseline=there, candidate=here, pairs=np.array([pairs]))
+    assert looks.ranks_exclude_margin(values.pairs, values, Settings(alpha=alpha)).tolist() == [excluded]
+    near = looks.Values(baseline=there, candidate=here / 10, pairs=np.array([pairs]))
+    assert looks.ranks_exclude_margin(near.pairs, near, Settings(alpha=alpha)).tolist() == [True]
+
+
 def test_a_case_that_is_open_is_measured_to_the_next_look_whatever_the_others_are():
     case = a_case(noise=5e-3)
     asked = []
