@@ -79,7 +79,7 @@ def _by_size(stage: Stage, pairs: Counts, settings: Settings) -> Contrasts:
         for name, column in found.items():
             column[rows] = getattr(of_rows, name)
         differ[rows] = of_rows.varies
-    return Contrasts(**found, varies=differ)
+    return Contrasts(estimate=found["estimate"], error=found["error"], freedom=found["freedom"], varies=differ)
 
 
 def _replanned(seen: Contrasts, pairs: Counts, levels: Floats, settings: Settings, cap: int) -> Counts:

@@ -38,8 +38,8 @@ class NightlyRow:
         """Without a change, and with one of 1 and of 2 %."""
         name = f"nightly {self.sd} {self.drift}"
         null = World(name=name, launch_sds=(self.sd,) if self.sd else (), session_drift=self.drift)
-        slower = (replace(null, name=f"{name} {size}", change=size, changed=CHANGED) for size in (0.01, 0.02))
-        return null, *slower
+        one, two = (replace(null, name=f"{name} {size}", change=size, changed=CHANGED) for size in (0.01, 0.02))
+        return null, one, two
 
     def jobs(self, scale: float) -> list[Job]:
         """One for each world."""
@@ -66,7 +66,7 @@ NIGHTLY_ROWS = (
 
 def nightly_table(effort: Effort) -> str:
     """Nightly runs without a change, and with one: what they find, and what share of pairs for everything they cost."""
-    in_pairs = {}
+    in_pairs: dict[tuple[float | None, float], Job] = {}
     for row in NIGHTLY_ROWS:
         in_pairs.setdefault((row.sd, row.drift), row.pairs_for_everything(effort.scale))
     asked = [job for row in NIGHTLY_ROWS for job in row.jobs(effort.scale)]

@@ -154,7 +154,9 @@ def test_what_only_the_trimmed_interval_places_within_the_margin_is_not_unchange
     there, here = np.array(TWO_STATES), np.array(TWO_STATES) + 1e-5
     there[0], here[1] = -0.012, 0.012
     turned = sign * (1 if metric is LATENCY else -1)
-    case = replace(a_case(metric=metric), measure=arms(turned * there, turned * here), confirm=Arms())
+    case = replace(
+        a_case(metric=metric), measure=arms((turned * there).tolist(), (turned * here).tolist()), confirm=Arms()
+    )
     found = judge({"case": case}, SETTINGS)["case"]
     assert -SETTINGS.margin < found.low < found.high < SETTINGS.margin
     assert found.status is Status.INCONCLUSIVE
