@@ -31,6 +31,11 @@ VERBS: Mapping[str, Verb] = {
         "run",
         "Measure a suite or an ad hoc grid on this machine; each launch is stored as soon as it ends.",
     ),
+    "nightly": Verb(
+        "nightly",
+        "nightly",
+        "Measure a suite, and what may have changed in pairs with the baseline's build; judge both together.",
+    ),
     "evaluate": Verb(
         "evaluate",
         "evaluate",

@@ -1,6 +1,6 @@
 """Turns a suite and a machine into a plan: which cases are measured, in which order, and why others are skipped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from ssdbench.errors import UsageError
@@ -39,6 +39,16 @@ def make_plan(
     )
     refuse_endless(suite.name, sum(planned.case.protocol.launches for planned in cases))
     return Plan(suite=suite.name, seed=seed, cases=cases, order=_interleave(cases))
+
+
+def plan_pairs(plan: Plan, keys: Collection[str], pairs: int) -> Plan:
+    """These cases of a plan, those that are skipped left out, to be measured in so many pairs at first."""
+    cases = tuple(
+        replace(planned, case=replace(planned.case, protocol=replace(planned.case.protocol, launches=pairs)))
+        for planned in plan.cases
+        if planned.case.key in keys and planned.skip_reason is None
+    )
+    return replace(plan, cases=cases, order=_interleave(cases))
 
 
 def refuse_endless(suite: str, launches: int) -> None:

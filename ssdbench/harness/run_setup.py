@@ -34,6 +34,7 @@ from ssdbench.harness.suite_tables import Suite
 from ssdbench.harness.trust import NOTHING, Trust, remember, require_complete, require_trusted, started_by
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.case import Plan
+from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.schema.record import Arm, BaselineArm, ContainerImage, Record, Run, RunHeader, RunOptions, SlurmOptions
 from ssdbench.schema.settings import Settings
 
@@ -53,6 +54,7 @@ class RunSetup:
     options: RunOptions
     settings: Settings
     baseline_arm: BaselineArm | None = None
+    nightly: NightlyStage | None = None
     resumed: Run | None = None
     source: Path = SOURCE
 
@@ -79,7 +81,7 @@ def new_setup(
         on_gpu = bool(machine.hardware.gpu_count) and suite.device != "cpu" and options.image is None
         worker = inspect_python(options.python, with_gpu_code=on_gpu)
     else:
-        machine, worker, options = _probe_node(options.slurm, options, pairs=baseline_arm is not None)
+        machine, worker, options = probe_node(options.slurm, options, pairs=baseline_arm is not None)
     pilot_pairs = settings.first_pairs if baseline_arm else None
     plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
     plan = select_cases(plan, cases)
@@ -128,6 +130,7 @@ def resumed_setup(
         options=options,
         settings=resumed.header.settings,
         baseline_arm=baseline_arm,
+        nightly=resumed.header.nightly,
         resumed=resumed,
     )
 
@@ -188,6 +191,7 @@ def begin_run(store: Store, setup: RunSetup, data: PreparedData | None) -> Run:
         dataset=data.dataset if data else None,
         baseline_arm=setup.baseline_arm,
         settings=setup.settings,
+        nightly=setup.nightly,
     )
     header = store.begin(header)
     remember(header)
@@ -211,6 +215,8 @@ def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
     found: dict[Arm, Launcher] = {"candidate": candidate}
     if baseline_arm is not None:
         found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, Path(baseline_arm.source))
+        if setup.nightly is not None and setup.nightly.against_itself:
+            found["candidate"] = found["baseline"]
     return found
 
 
@@ -225,7 +231,13 @@ def _build_launcher(setup: RunSetup, image: ContainerImage | None, python: str, 
     return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
 
 
-def _probe_node(slurm: SlurmOptions, options: RunOptions, *, pairs: bool) -> tuple[Machine, WorkerPython, RunOptions]:
+def probe_node(slurm: SlurmOptions, options: RunOptions, *, pairs: bool) -> tuple[Machine, WorkerPython, RunOptions]:
+    """The cluster's node that launches are like, its interpreter, and the options: with the node's name for `pairs`.
+
+    Raises:
+        EnvironmentLacksError: there is no Slurm cluster, or it has no interpreter.
+        UsageError: the cluster refuses jobs with these options.
+    """
     node = probe_cluster(slurm, options.python or sys.executable, work_folder())
     assert node.worker is not None
     if pairs:  # both launches of a pair on one node, or a difference between nodes would pass for a change

@@ -23,6 +23,7 @@ from ssdbench.harness.process import SOURCE
 from ssdbench.harness.stores import codec
 from ssdbench.schema.container import REDACTED, ContainerOptions
 from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOptions
+from ssdbench.schema.verdict import BaselineHeader
 
 _NOTES_KEPT_SECONDS = 365 * 86_400.0
 
@@ -74,23 +75,31 @@ def started_by(options: RunOptions, baseline_arm: BaselineArm | None) -> tuple[S
     return tuple(found)
 
 
-def environment_of(header: RunHeader) -> tuple[Started, ...]:
+def environment_of(header: RunHeader | BaselineHeader) -> tuple[Started, ...]:
     """The interpreter and the source that measured a run, apart from those of this process."""
     options = header.options
     return (*_interpreter("interpreter", options.measured_by), *_checkout("checkout", options.source))
 
 
+def is_trusted(header: RunHeader | BaselineHeader, started: Collection[Started], trust: Trust) -> bool:
+    """Whether all that a stored run would start was named here, or this user began that run here."""
+    return trust.everything or not _foreign(started, trust) or is_own(header)
+
+
 def require_trusted(header: RunHeader, started: Collection[Started], trust: Trust) -> None:
     """Raises UsageError if a stored run would start something that nobody here has named."""
-    named = {(thing.what, thing.identity) for thing in trust.named}
-    foreign = [thing for thing in started if (thing.what, thing.identity) not in named]
-    if trust.everything or not foreign or is_own(header):
+    if is_trusted(header, started, trust):
         return
-    things = ", ".join(f"{thing.what} {thing.shown!r}" for thing in foreign)
+    things = ", ".join(f"{thing.what} {thing.shown!r}" for thing in _foreign(started, trust))
     raise UsageError(
         f"run {header.run_id} was not begun here by you, and its record would start {things}: name the same on the "
         "command line, or give --trust-run if you trust whoever can write to this store"
     )
+
+
+def _foreign(started: Collection[Started], trust: Trust) -> list[Started]:
+    named = {(thing.what, thing.identity) for thing in trust.named}
+    return [thing for thing in started if (thing.what, thing.identity) not in named]
 
 
 def require_complete(options: RunOptions) -> None:
@@ -113,7 +122,7 @@ def remember(header: RunHeader) -> None:
     folder = _notes()
     with suppress(OSError):  # without the note a resumed run asks
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_private(folder):
+        if not is_private(folder):
             return
         for note in folder.iterdir():
             if note.stat().st_mtime < time.time() - _NOTES_KEPT_SECONDS:
@@ -123,11 +132,14 @@ def remember(header: RunHeader) -> None:
             file.write(_digest(header))
 
 
-def is_own(header: RunHeader) -> bool:
-    """Whether this user began this run on this machine, and its options are still what they were then."""
+def is_own(header: RunHeader | BaselineHeader) -> bool:
+    """Whether this user began this run on this machine, and its options are still what they were then.
+
+    Of a baseline it is the newest run that was accepted.
+    """
     note = _note(header)
     try:
-        return _is_private(note.parent) and _is_private(note) and note.read_text(encoding="ascii") == _digest(header)
+        return is_private(note.parent) and is_private(note) and note.read_text(encoding="ascii") == _digest(header)
     except (OSError, ValueError):
         return False
 
@@ -136,20 +148,21 @@ def _notes() -> Path:
     return cache_folder() / "begun"
 
 
-def _note(header: RunHeader) -> Path:
+def _note(header: RunHeader | BaselineHeader) -> Path:
     return _notes() / hashlib.sha256(header.run_id.encode()).hexdigest()
 
 
-def _is_private(path: Path) -> bool:
+def is_private(path: Path) -> bool:
+    """Whether only this user can write to a file or folder, and it is no link."""
     found = path.lstat()
     return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not path.is_symlink()
 
 
-def _digest(header: RunHeader) -> str:
+def _digest(header: RunHeader | BaselineHeader) -> str:
     parts = [
         header.run_id,
         codec.dump(header.options),
-        *([codec.dump(header.baseline_arm)] if header.baseline_arm else []),
+        *([codec.dump(header.baseline_arm)] if isinstance(header, RunHeader) and header.baseline_arm else []),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -7,6 +7,7 @@ from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.container import ContainerOptions, redacted_arguments
 from ssdbench.schema.environment import Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
+from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 from ssdbench.schema.training import Training
 
@@ -229,7 +230,8 @@ class RunHeader:
     """First line of a run's file: what was asked, of which machine, over which data.
 
     `arrival` is one more than that of every run which the store held when this one began; 0 in older runs. It says
-    which run is newer, whatever the machines' clocks say.
+    which run is newer, whatever the machines' clocks say. `nightly` says which part of `ssdbench nightly` the run is,
+    None if it is none.
     """
 
     schema_version: int
@@ -243,6 +245,7 @@ class RunHeader:
     baseline_arm: BaselineArm | None = None
     settings: Settings = DEFAULT_SETTINGS
     arrival: int = field(default=0, compare=False)
+    nightly: NightlyStage | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", self.options.recorded())

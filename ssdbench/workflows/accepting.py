@@ -63,12 +63,14 @@ class Change:
 def sessions_to_accept(store: Store, runs: Sequence[Run], cases: Sequence[str] = ()) -> Run:
     """Whole runs as sessions of one build, in one run with all their launches.
 
-    With `cases`, patterns as `harness.planning.select_cases` takes them, as if the runs had no other cases.
+    Pairs that follow a run of the whole suite (`ssdbench nightly`) stand for that run, which has all cases. With
+    `cases`, patterns as `harness.planning.select_cases` takes them, as if the runs had no other cases.
 
     Raises:
         UsageError: a run is not finished, or cannot be accepted, or they are not of one build; a pattern fits no case.
+        StoreError: the run that pairs follow cannot be read.
     """
-    runs = [_of_cases(run, cases) for run in runs]
+    runs = [_of_cases(_whole(store, run), cases) for run in runs]
     for run in runs:
         if run.header.baseline_arm is not None and is_unfinished(store, run):
             raise UsageError(
@@ -76,6 +78,16 @@ def sessions_to_accept(store: Store, runs: Sequence[Run], cases: Sequence[str] =
                 f"`ssdbench run --resume --run {run.header.run_id}`"
             )
     return sessions_of_one_build([last_attempts(run) for run in runs])
+
+
+def _whole(store: Store, run: Run) -> Run:
+    stage = run.header.nightly
+    if stage is not None and stage.against_itself:
+        raise UsageError(
+            f"run {run.header.run_id} cannot be accepted: it measured the build of baseline {stage.baseline} against "
+            "itself"
+        )
+    return run if stage is None or stage.follows is None else store.load(stage.follows)
 
 
 def plan_changes(

@@ -9,17 +9,19 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.schema.history import Grouping
 from ssdbench.schema.record import Run
 from ssdbench.workflows.display import Say
-from ssdbench.workflows.judging import load_readable
+from ssdbench.workflows.judging import is_against_itself, load_readable
 from ssdbench.workflows.reporting import History
 
 
 def load_all_runs(store: Store, say: Say) -> list[Run]:
     """Every stored run with all its arms; one that cannot be read is named and passed over.
 
+    Runs of a baseline's build against itself are left out: they have nothing of the build of their time.
+
     Raises:
         StoreError: there is none that can be read.
     """
-    runs = load_readable(store, [header.run_id for header in store.headers()], say)
+    runs = load_readable(store, [header.run_id for header in store.headers() if not is_against_itself(header)], say)
     if not runs:
         raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
     return runs

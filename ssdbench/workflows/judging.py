@@ -1,9 +1,10 @@
 """Loads a run, finds what it is compared with, and judges it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
+from ssdbench.analysis.nightly import merge, rests_on_pairs
 from ssdbench.analysis.verdicts import compare as comparisons
 from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.analysis.verdicts.ungated import ungated_changes
@@ -11,10 +12,10 @@ from ssdbench.analysis.waivers import apply_waivers, waived_creep
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.harness.waivers import read_waivers
-from ssdbench.schema.record import Run
+from ssdbench.schema.record import Record, Run, RunHeader
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.times import utc_today
-from ssdbench.schema.verdict import Baseline, Comparison
+from ssdbench.schema.verdict import OWN_BASELINE_ARM, Baseline, Comparison
 from ssdbench.schema.waivers import Waiver
 from ssdbench.workflows.creep import find_creep
 from ssdbench.workflows.display import Say
@@ -25,11 +26,23 @@ class Judgement:
     """The verdicts on a run, and what it was compared with.
 
     `reference` is None where the run was judged against its own baseline arm, or where there is no such baseline yet.
+    Of pairs that follow a run of the whole suite (`ssdbench nightly`), `run` is that run, and `merged_sides` are the
+    launches on which the verdicts rest.
     """
 
     run: Run
     comparison: Comparison
     reference: Baseline | Run | None
+    merged_sides: tuple[Baseline | Run, Run] | None = None
+
+    @property
+    def sides(self) -> tuple[Baseline | Run | None, Run]:
+        """The launches that were compared: of the baseline, of the candidate."""
+        if self.merged_sides is not None:
+            return self.merged_sides
+        if self.comparison.baseline == OWN_BASELINE_ARM:
+            return split_arms(self.run)
+        return self.reference, last_attempts(self.run)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -52,8 +65,8 @@ class Judgement:
 
     def with_ungated(self) -> Comparison:
         """The comparison, with the metrics that are not gated as well."""
-        baseline, candidate = (self.reference, last_attempts(self.run)) if self.reference else split_arms(self.run)
-        changes = ungated_changes(self.comparison, baseline.records, candidate.records)
+        baseline, candidate = self.sides
+        changes = ungated_changes(self.comparison, baseline.records if baseline else (), candidate.records)
         return replace(self.comparison, ungated=changes)
 
 
@@ -90,13 +103,45 @@ def with_waivers(store: Store, comparison: Comparison, today: date | None = None
 
 
 def _judge(store: Store, run: Run, baseline: str | None, settings: Settings) -> Judgement:
+    stage = run.header.nightly
     if run.header.baseline_arm is not None and baseline is None:
-        return Judgement(run=run, comparison=comparisons.compare_arms(run, settings), reference=None)
-    wanted = baseline or run.header.options.until_decided or DEFAULT_BASELINE
+        pairs = Judgement(run=run, comparison=comparisons.compare_arms(run, settings), reference=None)
+        return pairs if stage is None or stage.follows is None else _merged(store, pairs, stage.follows, settings)
+    wanted = baseline or (stage.baseline if stage else None) or run.header.options.until_decided or DEFAULT_BASELINE
     reference = find_reference(store, run.header.hardware.key, wanted)
     name = reference.header.run_id if isinstance(reference, Run) else wanted
     comparison = comparisons.compare(last_attempts(run), reference, name, settings)
     return Judgement(run=run, comparison=comparison, reference=reference)
+
+
+def _merged(store: Store, pairs: Judgement, whole_id: str, settings: Settings) -> Judgement:
+    """The verdicts on a run of the whole suite, those on its nominated cases by the pairs that follow it."""
+    header, stage = pairs.run.header, pairs.run.header.nightly
+    assert stage is not None
+    try:
+        whole = store.load(whole_id)
+    except StoreUnreachableError:
+        raise
+    except StoreError as error:
+        raise StoreError(f"run {header.run_id} has the pairs that follow run {whole_id}: {error}") from None
+    first = _judge(store, whole, stage.baseline, settings)
+    comparison = merge(first.comparison, pairs.comparison, stage.nominated, header.options.budget)
+    fresh = {
+        case.case_key for case in pairs.comparison.cases if case.case_key in stage.nominated and rests_on_pairs(case)
+    }
+    baseline, candidate = split_arms(pairs.run)
+    before = first.reference or baseline
+    sides = (
+        replace(before, records=_in_place_of(before.records, baseline.records, fresh)),
+        replace(candidate, records=_in_place_of(last_attempts(whole).records, candidate.records, fresh)),
+    )
+    return replace(first, comparison=comparison, merged_sides=sides)
+
+
+def _in_place_of(records: Iterable[Record], others: Iterable[Record], keys: Collection[str]) -> tuple[Record, ...]:
+    """The records, of these cases the others."""
+    kept = [record for record in records if record.case.key not in keys]
+    return (*kept, *(record for record in others if record.case.key in keys))
 
 
 def find_reference(store: Store, hardware_key: str, name: str) -> Baseline | Run | None:
@@ -109,6 +154,11 @@ def find_reference(store: Store, hardware_key: str, name: str) -> Baseline | Run
     """
     reference = store.find_reference(hardware_key, name)
     return last_attempts(reference) if isinstance(reference, Run) else reference
+
+
+def is_against_itself(header: RunHeader) -> bool:
+    """Whether both arms of a run were the build of the baseline (`ssdbench nightly --a-a`)."""
+    return header.nightly is not None and header.nightly.against_itself
 
 
 def adjust_settings(settings: Settings, margin: float | None, maximum_age_days: int | None) -> Settings:

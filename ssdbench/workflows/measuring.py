@@ -162,21 +162,27 @@ def closing_lock(begun: BegunRun) -> Iterator[None]:
 
 def finish(begun: BegunRun, display: Display, *, deadline_seconds: float | None = None) -> MeasuredRun:
     """Measure what is left of a run that has begun, and judge it if it is measured in order to be decided."""
-    store, header = begun.store, begun.header
-    with closing_lock(begun), display.launches(begun) as observer:
-        loop = begun.loop(observer)
-        measure_launches(loop, store, header, deadline_seconds)
+    store, run = begun.store, measure_rest(begun, display, deadline_seconds=deadline_seconds)
     comparison, code = None, ExitCode.OK
-    if is_judged_at_its_end(header):
-        judgement = _with_creep(store, judge_run(store, loop.run), display)
+    if is_judged_at_its_end(begun.header):
+        judgement = with_creep_if_known(store, judge_run(store, run), display)
         comparison, code = judgement.comparison, judgement.exit_code
         display.judged(comparison, code)
-    elif any(record.failure for record in loop.records):
+    elif any(record.failure for record in run.records):
         code = ExitCode.CASE_FAILED
-    return MeasuredRun(run=loop.run, comparison=comparison, exit_code=code)
+    return MeasuredRun(run=run, comparison=comparison, exit_code=code)
 
 
-def _with_creep(store: Store, judgement: Judgement, display: Display) -> Judgement:
+def measure_rest(begun: BegunRun, display: Display, *, deadline_seconds: float | None = None) -> Run:
+    """Measure what is left of a run that has begun, without judging it."""
+    with closing_lock(begun), display.launches(begun) as observer:
+        loop = begun.loop(observer)
+        measure_launches(loop, begun.store, begun.header, deadline_seconds)
+    return loop.run
+
+
+def with_creep_if_known(store: Store, judgement: Judgement, display: Display) -> Judgement:
+    """The judgement with the distance of the run from older results, or a message that these cannot be read."""
     # A verdict that took hours to measure is shown, also where older results cannot be read.
     try:
         return judgement.with_creep(store)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ssdbench.analysis.history.series import every_series
 from ssdbench.analysis.reports.accuracy import accuracy_report
 from ssdbench.analysis.reports.run import report_on
-from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
+from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, training_sheets
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.store import Store
@@ -19,7 +19,7 @@ from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
 from ssdbench.schema.watch import Limits
 from ssdbench.workflows.display import Say
-from ssdbench.workflows.judging import judge_run, load_readable
+from ssdbench.workflows.judging import is_against_itself, judge_run, load_readable
 from ssdbench.workflows.watching import look_at
 
 History = Mapping[str, tuple[Series, ...]]
@@ -125,6 +125,7 @@ def _history(store: Store, run: Run, say: Say) -> History:
         header.run_id
         for header in store.headers()
         if header.hardware.key == key and header.created_at <= began and header.run_id != run.header.run_id
+        if not is_against_itself(header)
     ]
     runs = [last_attempts(each) for each in load_readable(store, earlier[-HISTORY_RUNS:], say)]
     return every_series([*runs, run])
@@ -134,7 +135,5 @@ def _report_of(
     store: Store, run: Run, baseline: str | None, settings: Settings, history: History, *, detailed: bool = True
 ) -> Report:
     judgement = judge_run(store, run, baseline, settings).with_creep(store)
-    baseline_arm, candidate = split_arms(run)
-    is_interleaved = run.header.baseline_arm is not None and baseline is None
-    reference = baseline_arm if is_interleaved else judgement.reference
+    reference, candidate = judgement.sides
     return report_on(candidate, reference, judgement.comparison, history, detailed=detailed)

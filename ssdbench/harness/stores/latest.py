@@ -55,6 +55,8 @@ def _newest_of_each_machine(
     """The last run of each machine that is not being measured, in the order of arrival."""
     newest: dict[tuple[str, str], RunHeader] = {}
     for header in reversed(headers):
+        if header.nightly is not None and header.nightly.against_itself:
+            continue  # it has nothing of the build that is here now
         machine = (header.host.hostname, header.hardware.key)
         if machine in newest:
             continue
