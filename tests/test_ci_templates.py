@@ -119,13 +119,22 @@ def test_a_schedule_of_github_starts_the_job_that_is_named_for_it():
         assert f"github.event.schedule == '{cron}'" in GITHUB["jobs"][name]["if"]
 
 
-def test_inconclusive_is_a_warning_everywhere_and_nothing_else_is():
+def test_an_inconclusive_month_is_a_warning_and_what_ends_a_night_is_left_to_ssdbench():
     code = int(ExitCode.INCONCLUSIVE)
-    assert GITLAB[".measured"]["allow_failure"] == {"exit_codes": [code]}
-    assert f"if (code == {code}) {{\n        unstable(" in JENKINS
-    assert f"if [[ $code -eq {code} ]]" in TEMPLATES["slurm.sbatch"]
-    for name in ("nightly", "monthly"):
-        assert f'if [ "$code" -eq {code} ]' in "".join(steps_of(GITHUB["jobs"][name]))
+    assert GITLAB["monthly"]["allow_failure"] == {"exit_codes": [code]}
+    assert "allow_failure" not in GITLAB["nightly"] | GITLAB[".measured"]
+    assert f"if (code == {code} && params.SSDBENCH_JOB == 'monthly') {{\n        unstable(" in JENKINS
+    assert f"if [[ $code -eq {code} && $job == monthly ]]" in TEMPLATES["slurm.sbatch"]
+    assert f'if [ "$code" -eq {code} ]' in "".join(steps_of(GITHUB["jobs"]["monthly"]))
+    assert "-eq" not in "".join(steps_of(GITHUB["jobs"]["nightly"]))
+
+
+def test_a_night_has_the_commits_of_baselines_and_the_results_of_nights_before():
+    (checkout,) = [step["with"] for step in GITHUB["jobs"]["nightly"]["steps"] if "checkout" in step.get("uses", "")]
+    assert (checkout["fetch-depth"], checkout["clean"]) == (0, False)
+    variables = GITLAB["nightly"]["variables"]
+    assert variables["GIT_DEPTH"] == "0"
+    assert variables["GIT_CLEAN_FLAGS"].endswith("-e results/")
 
 
 def test_gitlab_reads_the_files_that_compare_writes():

@@ -72,7 +72,11 @@ AgainstItself = Annotated[
 ]
 IdFile = Annotated[
     Path | None,
-    option("Write the id of the newest run to a file, for the commands after this one.", metavar="FILE", panel=OUTPUT),
+    option(
+        "Write the id of the whole suite's run to a file, for the commands after this one.",
+        metavar="FILE",
+        panel=OUTPUT,
+    ),
 ]
 Output = Annotated[
     list[str] | None,

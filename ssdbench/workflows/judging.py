@@ -10,6 +10,7 @@ from ssdbench.analysis.verdicts.arms import last_attempts, split_arms
 from ssdbench.analysis.verdicts.ungated import ungated_changes
 from ssdbench.analysis.waivers import apply_waivers, waived_creep
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
+from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.harness.waivers import read_waivers
 from ssdbench.schema.record import Record, Run, RunHeader
@@ -26,8 +27,8 @@ class Judgement:
     """The verdicts on a run, and what it was compared with.
 
     `reference` is None where the run was judged against its own baseline arm, or where there is no such baseline yet.
-    Of pairs that follow a run of the whole suite (`ssdbench nightly`), `run` is that run, and `merged_sides` are the
-    launches on which the verdicts rest.
+    Of a run of the whole suite and the pairs that follow it (`ssdbench nightly`), which are judged together, `run` is
+    the former, and `merged_sides` are the launches on which the verdicts rest.
     """
 
     run: Run
@@ -107,11 +108,20 @@ def _judge(store: Store, run: Run, baseline: str | None, settings: Settings) -> 
     if run.header.baseline_arm is not None and baseline is None:
         pairs = Judgement(run=run, comparison=comparisons.compare_arms(run, settings), reference=None)
         return pairs if stage is None or stage.follows is None else _merged(store, pairs, stage.follows, settings)
+    if stage is not None and baseline is None and (followed_by := _pairs_of(store, run)) is not None:
+        return _judge(store, followed_by, None, settings)
     wanted = baseline or (stage.baseline if stage else None) or run.header.options.until_decided or DEFAULT_BASELINE
     reference = find_reference(store, run.header.hardware.key, wanted)
     name = reference.header.run_id if isinstance(reference, Run) else wanted
     comparison = comparisons.compare(last_attempts(run), reference, name, settings)
     return Judgement(run=run, comparison=comparison, reference=reference)
+
+
+def _pairs_of(store: Store, whole: Run) -> Run | None:
+    """The pairs that followed this run of a whole suite; None if there are none."""
+    header = whole.header
+    result = NightlyResults(store.archive).of_run(header.hardware.key, header.run_id)
+    return store.load(result.pairs_run_id) if result is not None and result.pairs_run_id is not None else None
 
 
 def _merged(store: Store, pairs: Judgement, whole_id: str, settings: Settings) -> Judgement:

@@ -51,7 +51,7 @@ class Rules:
 class Nightly:
     """One call: where it measures and what it says; `build` is that of the baseline, None where there is no baseline.
 
-    `begun` hears the id of each run when it begins.
+    `begun` hears the id of the run of the whole suite, or of the build against itself, when it begins.
     """
 
     store: Store
@@ -110,7 +110,12 @@ def setup_against_itself(nightly: Nightly, first: RunSetup, baseline: str) -> Ru
         raise UsageError(f"--a-a measures the build of the baseline against itself: {why}")
     arm = nightly.build.arm
     setup = pairs_setup(first, NightlyStage(baseline=baseline, against_itself=True), arm, nightly.budget)
-    return replace(setup, options=replace(setup.options, measured_by=arm.python, source=arm.source))
+    host = replace(setup.machine.host, ssdbench_commit=arm.commit)
+    return replace(
+        setup,
+        machine=replace(setup.machine, host=host),
+        options=replace(setup.options, measured_by=arm.python, source=arm.source),
+    )
 
 
 def setup_to_resume(store: Store, run: str | None, suite: str | None, trust: Trust = NOTHING) -> RunSetup:
@@ -143,7 +148,8 @@ def _is_open(store: Store, run: Run) -> bool:
 
 def _measure(nightly: Nightly, setup: RunSetup) -> Run:
     begun = begin(nightly.store, setup, nightly.display)
-    nightly.begun(begun.header.run_id)
+    follows = begun.header.nightly.follows if begun.header.nightly else None
+    nightly.begun(follows or begun.header.run_id)
     return measure_rest(begun, nightly.display, deadline_seconds=nightly.deadline_seconds)
 
 

@@ -24,6 +24,15 @@ class NightlyResults:
         self._archive.write(place, [codec.stored(result)])
         return self._archive.where(place)
 
+    def of_run(self, hardware_key: str, run_id: str) -> NightlyResult | None:
+        """The result of the call that measured this run of a whole suite; None if there is none yet.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        lines = self._archive.read(checked_place(Place(kind="nightly", hardware_key=hardware_key, name=run_id)))
+        return None if lines is None else lines.header(NightlyResult)
+
     def all(self, hardware_key: str | None = None, suite: str | None = None) -> list[NightlyResult]:
         """The results in the order of arrival, of this hardware and suite where they are given.
 
