@@ -59,7 +59,9 @@ TABLE: dict[str, As] = {
     # Measured.
     r"ssdbench (run|plan) .*--launcher slurm.*": NO_SLURM,
     r"ssdbench converge .*--launcher slurm.*": NO_SLURM,
-    r"ssdbench run .*": DRY,
+    r"ssdbench nightly --resume": As(elsewhere="needs a call that was stopped: tests/cli/test_nightly.py"),
+    r"ssdbench nightly .*--a-a.*": As("--dry-run", codes=(2,), says="--a-a measures the build of the baseline"),
+    r"ssdbench (run|nightly) .*": DRY,
     r"ssdbench converge (--seeds|--resume|--gpus) .*": DRY,
     r"ssdbench containers (compare|run|bisect) .*": NO_ENGINE,
     r"ssdbench containers new": As(elsewhere="asks a registry: tests/harness/containers/test_registry.py has one"),
