@@ -175,7 +175,7 @@ def _build(
     if reference is None:
         return None
     if python is not None or checkout is not None:
-        arm = choose_baseline_arm(python, checkout, None)
+        arm = choose_baseline_arm(python or setup.options.python, checkout, None)
         return FoundBuild(arm=arm, said=f"{stage.baseline} is measured by {arm.python} with {arm.source}, as asked for")
     return find_build(reference, stage.baseline, trust, python=setup.options.python, install=install)
 
