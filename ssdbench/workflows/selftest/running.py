@@ -101,7 +101,7 @@ def _subjects(asked: Asked) -> Iterator[Subject]:
     yield Subject(
         name="train",
         matrix={"pipeline": "resident", **(published if has_gpu else small)},
-        protocol={"warmup_steps": 20, "steps": 60} if has_gpu else {"warmup_steps": 3, "steps": 10},
+        protocol={"warmup_steps": 20, "steps": 60} if has_gpu else {"warmup_steps": 2, "steps": 5},
         device="auto",
         is_in_pairs=True,
     )
