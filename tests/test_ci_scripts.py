@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from ssdbench.harness.resources import resource
 from tests.builders import a_case, a_run
 from tests.cli.running import accept, keep, path_with_ssdbench, the_baseline
 from tests.paced import write_paced
+from tests.receiver import Receiver
 
 CI = resource("ci")
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,13 @@ def run(tmp_path: Path, checkout: Path) -> Run:
     run("git", "init", "--quiet", "--initial-branch=main")
     run("git", "commit", "--quiet", "--allow-empty", "--message", "begin")
     return run
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    yield server
+    server.stop()
 
 
 def branch(run: Run) -> str:
@@ -129,16 +137,21 @@ def test_a_night_that_could_not_be_measured_is_not_compared(run: Run):
 
 
 @pytest.mark.slow
-def test_a_night_with_a_failed_case_is_compared_and_ends_with_the_answer(checkout: Path, run: Run):
+def test_a_night_with_a_failed_case_is_compared_and_told_and_ends_with_the_answer(
+    checkout: Path, run: Run, receiver: Receiver
+):
     write_paced(checkout)
     suite = checkout / "paced.toml"
     suite.write_text(suite.read_text().replace("launches = 1", "launches = 1\ntimeout_seconds = 0.5"))
-    outcome = run(CI / "nightly.sh", "--output", "line=line.txt", SSDBENCH_SUITE="paced.toml")
+    told = {"SSDBENCH_SUITE": "paced.toml", "SSDBENCH_NOTIFY": receiver.url}
+    outcome = run(CI / "nightly.sh", "--output", "line=line.txt", **told)
     assert outcome.returncode == ExitCode.CASE_FAILED, outcome.stderr
     assert "1 of 1 case" in (checkout / "line.txt").read_text(encoding="utf-8")
     assert "Failed:" in (checkout / "report.html").read_text(encoding="utf-8")
     assert not (checkout / "site").exists(), "nothing was measured"
+    assert [message["title"].partition(" on ")[0] for message in receiver.messages] == ["ssdbench: 1 failed"]
+    receiver.status = 500
     keep(checkout / "results", a_run(run_id="first"))
-    again = run(CI / "nightly.sh", SSDBENCH_SUITE="paced.toml")
+    again = run(CI / "nightly.sh", **told)
     assert again.returncode == ExitCode.CASE_FAILED, again.stderr
     assert (checkout / "site" / "index.html").is_file()

@@ -9,6 +9,7 @@
 # Where SSDBENCH_STORE names a database, baselines that were merged here are copied to it first.
 # The id of the suite's run is kept in results/run-id.txt: what comes after is about it, whatever other runners measure.
 # report.html is its report, site/ the history of all runs that the store has.
+# What opens or closes an alert is sent to the address in SSDBENCH_NOTIFY, where it is set (slack://..., mailtos://...).
 # The exit code is that of `ssdbench nightly`: inconclusive is a warning until it was so three times in a row (5).
 set -euo pipefail
 export SSDBENCH_RESULTS=results  # what the templates keep and upload
@@ -33,7 +34,11 @@ case $code in
   0 | 3 | 4 | 5 | 6 | 10) ;;
   *) exit "$code" ;;
 esac
-# The answer is the verdict: a page that cannot be written must not change it, and says why on stderr.
+# The answer is the verdict: a message that cannot be sent (the next run sends it) or a page that cannot be written must
+# not change it, and says why on stderr.
+if [[ -n "${SSDBENCH_NOTIFY:-}" ]]; then
+  ssdbench notify "$(cat "$id_file")" --to env:SSDBENCH_NOTIFY > /dev/null || true
+fi
 ssdbench report "$(cat "$id_file")" --output report.html > /dev/null || true
 ssdbench history --html site > /dev/null || true
 exit "$code"
