@@ -42,6 +42,7 @@ ELSEWHERE = {
     ("watch",): "tests/cli/test_watch.py",
     ("selftest",): "tests/cli/test_selftest.py",
     ("notify",): "tests/cli/test_notify.py",
+    ("nightly",): "tests/cli/test_nightly.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
 }
 WITHOUT = {

@@ -1,5 +1,6 @@
 """`ssdbench nightly`, whole, on a suite whose launches cost nothing: what it measures again, and what it ends with."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,10 @@ def test_a_slowdown_is_told_by_pairs_and_so_is_its_end(nights: Nights) -> None:
     assert found["cases"][0]["verdict"]["change"] == pytest.approx(1 / 1.03 - 1, abs=2e-3)
 
     nights.slow_down(1)
-    code, verdicts, said = nights.night(*python)
-    assert (code, verdicts) == (ExitCode.OK, ["unchanged"]), said
+    done = nights.ssdbench("nightly", "paced.toml", *python, "--json")
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert json.loads(done.stdout) == nights.latest()
+    assert nights.verdicts() == ["unchanged"]
     kept = [(result["exit_code"], result["cases"][0]["confirmed_in_pairs"]) for result in nights.results()]
     assert kept == [(6, False), (3, True), (0, True)]
 

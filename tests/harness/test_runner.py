@@ -77,10 +77,14 @@ def loop_of(run: Run, tmp_path: Path, seconds: Callable[[Case, str, int], float]
 
 
 def paired(
-    tmp_path: Path, run: Run, seconds: Callable[[Case, str, int], float], deadline: float | None = None
+    tmp_path: Path,
+    run: Run,
+    seconds: Callable[[Case, str, int], float],
+    deadline: float | None = None,
+    settings: Settings = SETTINGS,
 ) -> Watch:
     loop, watch = loop_of(run, tmp_path, seconds)
-    run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), SETTINGS), deadline)
+    run_pairs(loop, run.header.plan, lambda r: next_pairs(launches_by_case(run.header.plan, r), settings), deadline)
     return watch
 
 
@@ -127,8 +131,11 @@ def test_the_stages_of_a_case_start_independently() -> None:
     assert 0 < sum(same) < len(same)
 
 
-def test_the_plan_of_stage_b_is_the_same_whatever_the_candidates_level(tmp_path: Path) -> None:
-    equal, planted = paired(tmp_path / "a", EMPTY, noisy), paired(tmp_path / "b", EMPTY, slower)
+def test_the_fixed_rule_plans_the_first_stage_whatever_the_candidates_level(tmp_path: Path) -> None:
+    fixed = replace(SETTINGS, rule="fixed")
+    equal, planted = (
+        paired(tmp_path / name, EMPTY, seconds, settings=fixed) for name, seconds in (("a", noisy), ("b", slower))
+    )
     assert [place for place in places(planted) if place[1] == "measure"] == places(equal)
     assert {place[1] for place in places(planted)} == {"measure", "confirm"}
 
