@@ -2,19 +2,18 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 
+from ssdbench.analysis.attention import needs_attention
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.nightly import NightlyCase, NightlyResult
 from ssdbench.schema.record import RunHeader
 from ssdbench.schema.settings import DEFAULT_SETTINGS
-from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import Status
 from ssdbench.schema.waivers import Waiver
 from ssdbench.schema.watch import (
-    Attention,
     CaseHealth,
     Drift,
     Health,
@@ -28,8 +27,6 @@ from ssdbench.schema.watch import (
 
 _CHANGED = {Status.REGRESSED, Status.IMPROVED, Status.WAIVED}
 _DAY_SECONDS = 86400.0
-_TOO_MANY_BY_CHANCE = 0.05
-"""More alarms than promised are told once as many, or more, would come by chance in fewer than 5 of 100 such stores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +46,19 @@ def health_of(watched: Watched, limits: Limits, now: datetime) -> Health:
     suites = _suites(watched, limits, now)
     hosts = _hosts(watched, limits, now)
     waivers = tuple(_waiver(waiver, now.astimezone(timezone.utc).date()) for waiver in watched.waivers)
-    found = [*_of_suites(suites, limits), *_of_hosts(hosts, limits), *_of_waivers(waivers, limits)]
-    found += _of_waiting(watched, limits)
-    return Health(
+    found = Health(
         schema_version=SCHEMA_VERSION,
         store=watched.store,
         looked_at=now.astimezone(timezone.utc).isoformat(timespec="seconds"),
         limits=limits,
-        attention=tuple(found) if watched.results else (_NOTHING, *found),
+        attention=(),
         suites=suites,
         hosts=hosts,
         waivers=waivers,
         records=tuple(watched.records),
         alerts=tuple(watched.alerts),
     )
-
-
-_NOTHING = Attention(
-    concern="nothing",
-    subject="regular runs",
-    sentence="no result of a regular run is stored here: let `ssdbench nightly` store one, or name another store",
-)
+    return replace(found, attention=tuple(needs_attention(found)))
 
 
 def _suites(watched: Watched, limits: Limits, now: datetime) -> tuple[SuiteHealth, ...]:
@@ -181,121 +170,6 @@ def _waiver(waiver: Waiver, today: date) -> WaiverHealth:
     )
 
 
-def _of_suites(suites: Iterable[SuiteHealth], limits: Limits) -> Iterator[Attention]:
-    for suite in suites:
-        subject = f"{suite.suite} on {suite.hardware_key}"
-        if suite.is_retired:
-            continue
-        if suite.days_without_run > limits.days_without_run:
-            yield Attention(
-                concern="suite",
-                subject=subject,
-                sentence=f"last measured {_days(suite.days_without_run)} ago ({suite.last_run_id}): look at the job",
-            )
-        yield from _of_cases(suite, limits)
-        share = suite.inconclusive / suite.judged if suite.judged else 0.0
-        if share > limits.inconclusive_share:
-            yield Attention(
-                concern="inconclusive",
-                subject=subject,
-                sentence=(
-                    f"{percent(share, 0)} of the verdicts of the last "
-                    f"{pluralize(min(suite.runs, limits.recent_runs), 'run')} are inconclusive: give more time, a "
-                    "larger margin, or a quieter machine"
-                ),
-            )
-        if suite.drift is not None:
-            yield from _of_drift(subject, suite.drift)
-
-
-def _of_cases(suite: SuiteHealth, limits: Limits) -> Iterator[Attention]:
-    for case in suite.cases:
-        subject = f"{case.title} on {suite.hardware_key}"
-        if case.status is Status.NOT_RUN:
-            yield Attention(
-                concern="not_measured",
-                subject=subject,
-                sentence=f"planned and not measured in {suite.last_run_id}: give the run more time",
-            )
-        # What this machine cannot measure has no verdict to wait for.
-        if case.runs_without_verdict > limits.runs_without_verdict and case.status is not Status.SKIPPED:
-            since = "its last conclusive verdict" if case.had_verdict else "it was first planned, never with a verdict"
-            yield Attention(
-                concern="no_verdict",
-                subject=subject,
-                sentence=(
-                    f"{pluralize(case.runs_without_verdict, 'run')} since {since}; now it is "
-                    f"{case.status.value.replace('_', ' ')}"
-                ),
-            )
-
-
-def _of_drift(subject: str, drift: Drift) -> Iterator[Attention]:
-    newest = drift.changes[-1].run_id if drift.changes else ""
-    alarms = [change.title for change in drift.changes if change.run_id == newest and change.is_alarm]
-    if alarms:
-        yield Attention(
-            concern="drift",
-            subject=subject,
-            sentence=f"{newest} measured one build twice and called {', '.join(alarms[:3])} changed: a false alarm",
-        )
-    if chance_of_alarms(drift.alarm_runs, drift.runs, drift.promised_share) < _TOO_MANY_BY_CHANCE:
-        yield Attention(
-            concern="drift",
-            subject=subject,
-            sentence=(
-                f"{drift.alarm_runs} of {pluralize(drift.runs, 'run')} of one build called a change, "
-                f"{percent(drift.promised_share)} are promised: the two arms are not measured alike"
-            ),
-        )
-
-
-def chance_of_alarms(alarms: int, runs: int, share: float) -> float:
-    """The chance of at least as many alarms in so many runs, if each has one with this probability; 1 for none."""
-    return math.fsum(
-        math.comb(runs, count) * share**count * (1 - share) ** (runs - count) for count in range(alarms, runs + 1)
-    )
-
-
-def _of_hosts(hosts: Iterable[HostHealth], limits: Limits) -> Iterator[Attention]:
-    for host in hosts:
-        if limits.days_without_run < host.days_without_run and not host.is_retired:
-            yield Attention(
-                concern="host",
-                subject=host.host,
-                sentence=f"not heard of for {_days(host.days_without_run)} ({host.hardware_key})",
-            )
-
-
-def _of_waivers(waivers: Iterable[WaiverHealth], limits: Limits) -> Iterator[Attention]:
-    for waiver in waivers:
-        if waiver.days_left <= limits.waiver_days:
-            left = "has expired" if waiver.days_left < 0 else f"expires in {pluralize(waiver.days_left, 'day')}"
-            owner = f", owner {waiver.owner}" if waiver.owner else ""
-            yield Attention(
-                concern="waiver",
-                subject=f"waiver {waiver.entry} ({waiver.case})",
-                sentence=f"{left}, on {waiver.expires}{owner}: {waiver.issue}",
-            )
-
-
-def _of_waiting(watched: Watched, limits: Limits) -> Iterator[Attention]:
-    if sum(waiting.count for waiting in watched.records) > limits.waiting_records:
-        for waiting in watched.records:
-            yield Attention(
-                concern="records",
-                subject=waiting.place,
-                sentence=f"{pluralize(waiting.count, 'record')} not sent: `ssdbench store send` sends them",
-            )
-    if sum(waiting.count for waiting in watched.alerts) > limits.waiting_alerts:
-        for waiting in watched.alerts:
-            yield Attention(
-                concern="alerts",
-                subject=waiting.place,
-                sentence=f"{pluralize(waiting.count, 'message')} not delivered: the next `ssdbench notify` sends them",
-            )
-
-
 def days_between(moment: str, now: datetime) -> float:
     """Days from a moment (ISO 8601, UTC where it says nothing) to now; endless where it cannot be read."""
     found = _time(moment)
@@ -320,7 +194,3 @@ def _time(moment: str) -> datetime | None:
 def _is_retired(days: float, limits: Limits) -> bool:
     # What cannot be dated is told, not passed over.
     return limits.retired_days < days < math.inf
-
-
-def _days(days: float) -> str:
-    return "an unknown time" if math.isinf(days) else pluralize(int(days), "day")

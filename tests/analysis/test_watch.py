@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from ssdbench.analysis.watch import Watched, chance_of_alarms, health_of
+from ssdbench.analysis.attention import chance_of_alarms
+from ssdbench.analysis.watch import Watched, health_of
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.verdict import Status
 from ssdbench.schema.waivers import Waiver
