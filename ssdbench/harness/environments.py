@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from ssdbench.harness.machine.worker_python import version_numbers
 from ssdbench.harness.process import last_line, run_command
 from ssdbench.harness.trust import is_private
 from ssdbench.schema.environment import Software
+from ssdbench.schema.names import quoted
 
 _SECONDS = 2 * 3600.0
 _WHOLE = "installed"
@@ -85,5 +87,14 @@ def _folder(software: Software) -> Path:
 
 
 def _public(version: str) -> str:
-    """The version without its local part: "2.11.0" of "2.11.0+cu130", which package indexes do not have."""
-    return version.partition("+")[0]
+    """The version without its local part: "2.11.0" of "2.11.0+cu130", which package indexes do not have.
+
+    Raises:
+        EnvironmentLacksError: it is none; a record may come from anybody, and this becomes a requirement.
+    """
+    public = version.partition("+")[0]
+    if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.!_-]*", public):
+        raise EnvironmentLacksError(
+            f"the baseline's record has the version {quoted(version)}, which cannot be installed"
+        )
+    return public
