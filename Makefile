@@ -91,7 +91,7 @@ engine-tests: environment
 # The wheel and the source distribution installed by pip on every supported Python that is found, and the suite `smoke`
 # measured by an installed wheel: some ten minutes, and a download for each Python.
 package-tests: environment
-	$(RUN)/pytest -m packages tests/packaging
+	$(RUN)/pytest -m packages tests/packaging tests/harness/test_environments.py
 
 # What a release publishes, in dist/ (CONTRIBUTING.md, "Release").
 package: environment
