@@ -19,7 +19,8 @@ def drift_chart(drift: Drift, width: int) -> Markup | None:
         return None
     ends = [100 * end for _, change in placed for end in (change.low, change.high, change.change) if end is not None]
     days = sorted({day for day, _ in placed})
-    reach = max(0.3, 0.04 * (days[-1] - days[0]))
+    # Of the length alone: two runs of one hour would lie in one place, and so would their dates.
+    reach = 0.04 * (days[-1] - days[0]) or 0.3
     plot = Plot((days[0] - reach, days[-1] + reach), padded([*ends, 0.0], 0.1), width=width, height=210)
     plot.axes("date", "change of one build from itself, %", x_ticks=date_ticks(days, width))
     plot.across(0, (days[0] - reach, days[-1] + reach), "zero")
