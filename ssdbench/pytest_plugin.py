@@ -103,10 +103,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if comparison is None:
         return
     from ssdbench.report.creep import creep_texts
+    from ssdbench.report.order import order_text
     from ssdbench.report.suite_change import suite_text
     from ssdbench.report.waivers import TITLE, waiver_notes
 
     texts = [*creep_texts(comparison), *([suite_text(comparison.suite)] if comparison.suite else [])]
+    texts += [text] if (text := order_text(comparison)) else []
     texts += [f"{TITLE}: {note}" for note in waiver_notes(comparison)]
     if texts:
         terminalreporter.section("ssdbench")

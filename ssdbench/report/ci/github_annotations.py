@@ -10,6 +10,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.report.creep import creep_text
 from ssdbench.report.escape import github_data, github_property
 from ssdbench.report.headline import headline
+from ssdbench.report.order import order_text
 from ssdbench.report.outcome import Outcome, because, outcome
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
@@ -32,6 +33,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         if creep.worse
     ]
     warnings += [(TITLE, note) for note in waiver_notes(comparison)]
+    warnings += [("pairs", text)] if (text := order_text(comparison)) else []
     if code is ExitCode.CREPT:
         errors = [*crept, *errors]
     else:

@@ -8,6 +8,7 @@ from ssdbench.report.creep import creep_markdown
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import change, values
 from ssdbench.report.headline import headline
+from ssdbench.report.order import order_text
 from ssdbench.report.outcome import because
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.tables import status_word
@@ -24,6 +25,8 @@ def render(comparison: Comparison, code: ExitCode) -> str:
     lines = [f"## {markdown(answer.short)}", "", markdown(answer.certainty), ""]
     if comparison.suite:
         lines += [f"Suite: {markdown(suite_text(comparison.suite))}.", ""]
+    if text := order_text(comparison):
+        lines += [f"{markdown(text)}.", ""]
     lines.append(markdown(f"run {comparison.run_id} against {comparison.baseline}, on {comparison.hardware_key}"))
     if cases:
         lines += ["", "| verdict | case | baseline | candidate | change | because |", "|---|---|---:|---:|---:|---|"]

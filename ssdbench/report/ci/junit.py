@@ -5,8 +5,8 @@ code is not 0 but no case is to blame (nothing was judged), an extra test case f
 and only if the exit code is not 0.
 
 Creep has a test case for each of the older results: it fails where the exit code is that of creep, and is skipped, with
-its sentence, where creep was found and does not decide. The output of the whole suite has its change, and the waivers
-to put right.
+its sentence, where creep was found and does not decide. The output of the whole suite has its change, a large order
+effect, and the waivers to put right.
 """
 
 from collections import Counter
@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from ssdbench.errors import EXIT_CODES, ExitCode
 from ssdbench.report.creep import KEPT, creep_text
 from ssdbench.report.figures import change, figures
+from ssdbench.report.order import order_text
 from ssdbench.report.outcome import Outcome, because, outcome
 from ssdbench.report.suite_change import suite_text
 from ssdbench.report.waivers import TITLE, waiver_notes
@@ -49,6 +50,7 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         whole = ElementTree.SubElement(suite, "testcase", classname="ssdbench", name="a case was judged")
         ElementTree.SubElement(whole, "failure", type=code.name.lower(), message=EXIT_CODES[code])
     said = [suite_text(comparison.suite)] if comparison.suite else []
+    said += [text] if (text := order_text(comparison)) else []
     said += [f"{TITLE}: {note}" for note in waiver_notes(comparison)]
     if said:
         ElementTree.SubElement(suite, "system-out").text = visible("\n".join(said))
