@@ -15,7 +15,7 @@ from ssdbench.workflows.selftest.bench import Bench
 from ssdbench.workflows.selftest.copies import Copies
 from ssdbench.workflows.selftest.plants import NotPlantedError, Plant, judged
 
-_CALM = 0.6
+_CALM = 0.75
 """Half of the interval that the calm copies get, as a share of the margin: twice as wide it does not fit into it."""
 _TWICE = (1.8, 2.2)
 _CHANGED = 0.2
