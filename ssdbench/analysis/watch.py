@@ -11,6 +11,7 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.nightly import NightlyCase, NightlyResult
 from ssdbench.schema.record import RunHeader
 from ssdbench.schema.settings import DEFAULT_SETTINGS
+from ssdbench.schema.times import moment_of
 from ssdbench.schema.verdict import Status
 from ssdbench.schema.waivers import Waiver
 from ssdbench.schema.watch import (
@@ -172,23 +173,15 @@ def _waiver(waiver: Waiver, today: date) -> WaiverHealth:
 
 def days_between(moment: str, now: datetime) -> float:
     """Days from a moment (ISO 8601, UTC where it says nothing) to now; endless where it cannot be read."""
-    found = _time(moment)
+    found = moment_of(moment)
     return math.inf if found is None else (now - found).total_seconds() / _DAY_SECONDS
 
 
 def _newer(first: str | None, second: str) -> str:
-    there, here = _time(first or ""), _time(second)
+    there, here = moment_of(first or ""), moment_of(second)
     if there is None or here is None:
         return second if there is None else first or second
     return second if here > there else first or second
-
-
-def _time(moment: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
 
 
 def _is_retired(days: float, limits: Limits) -> bool:

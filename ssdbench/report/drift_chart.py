@@ -1,12 +1,11 @@
 """The changes of one build measured twice, over time: whatever they show is noise, or a fault of the measurement."""
 
-from datetime import datetime, timezone
-
 from markupsafe import Markup
 
 from ssdbench.report.svg import Plot, padded
 from ssdbench.report.trend_charts import date_ticks
 from ssdbench.schema.text import interval, percent, pluralize
+from ssdbench.schema.times import moment_of
 from ssdbench.schema.watch import Drift, SameBuildChange
 
 _DAY_SECONDS = 86400.0
@@ -43,9 +42,6 @@ def _described(change: SameBuildChange) -> str:
     return f"{moment}: {change.title} {percent(change.change, sign='+')}{bounds}{alarm}, {change.run_id}"
 
 
-def _day(moment: str) -> float | None:
-    try:
-        found = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp() / _DAY_SECONDS
+def _day(text: str) -> float | None:
+    moment = moment_of(text)
+    return moment.timestamp() / _DAY_SECONDS if moment is not None else None

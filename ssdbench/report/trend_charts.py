@@ -12,6 +12,7 @@ from ssdbench.report.svg import Plot, Tick, padded
 from ssdbench.schema.history import HistoryPoint, Series
 from ssdbench.schema.metrics import METRICS, Direction
 from ssdbench.schema.text import percent, pluralize
+from ssdbench.schema.times import moment_of
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 132, 30
 _DAY_SECONDS = 86400.0
@@ -100,13 +101,9 @@ def _days(points: Sequence[HistoryPoint]) -> list[float] | None:
     """Days since 1970 of each point, in their order; None where the points are releases or a date cannot be read."""
     if any(point.label[:10] != point.measured_at[:10] for point in points):
         return None
-    try:
-        moments = [datetime.fromisoformat(point.measured_at) for point in points]
-    except ValueError:
-        return None
-    # A moment without an offset is taken as UTC: it is a place on an axis, and a local zone would move it.
-    days = [(m if m.tzinfo else m.replace(tzinfo=timezone.utc)).timestamp() / _DAY_SECONDS for m in moments]
-    return days if days == sorted(days) else None
+    moments = [moment for point in points if (moment := moment_of(point.measured_at)) is not None]
+    days = [moment.timestamp() / _DAY_SECONDS for moment in moments]
+    return days if len(days) == len(points) and days == sorted(days) else None
 
 
 def date_ticks(days: Sequence[float], width: int) -> list[Tick]:

@@ -11,3 +11,13 @@ def utc_now() -> str:
 def utc_today() -> date:
     """Today's date in UTC."""
     return datetime.now(timezone.utc).date()
+
+
+def moment_of(text: str) -> datetime | None:
+    """The moment of a text in ISO 8601, in UTC where it names no offset; None where it is none."""
+    try:
+        # Python 3.10 does not read the Z.
+        found = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
