@@ -25,12 +25,12 @@ STAGES: dict[str, Stage] = {stage.name: stage for module in (machine, speed, fee
 SETS = {
     "all": (
         "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness",
-        "compiled", "graph", "kernels", "detect", "beside_plain", "roofline", "planted", "same",
+        "compiled", "graph", "kernels", "detect", "beside_plain", "roofline", "same", "planted",
         "waits", "pipelines", "small", "train_bf16", "train_slow",
     ),
     "short": (
         "facts", "ceilings", "nvml", "tests", "harness", "compiled", "graph", "detect", "beside_plain",
-        "planted", "same",
+        "same", "planted",
     ),
     "cheap": ("facts", "ceilings", "precisions", "detect"),
 }  # fmt: skip

@@ -80,11 +80,16 @@ def run_progress(
         console.say(f"{pluralize(measured_before, 'launch', 'launches')} measured before")
     titles = {planned.case.key: planned.case.title for planned in header.plan.cases}
     watch = _Watch(console, prediction, titles, look_out, measured_before)
+    is_stopped = False
     try:
         with watch.display:
             yield watch
+    except KeyboardInterrupt:
+        is_stopped = True
+        raise
     finally:
-        if number := watch.launches_left():
+        # A run that is stopped prints no verdicts, so its user has to hear of the launches of clear cases as well.
+        if number := watch.launches_left(of_clear_cases=is_stopped):
             left = pluralize(number, "launch", "launches")
             console.say(f"{left} not measured; continue with {continue_with}")
 
@@ -134,10 +139,10 @@ class _Watch:
         self._run = self.display.add_task("launches", total=None, note="")
         self._launch = self.display.add_task("", total=1, note="", visible=False)
 
-    def launches_left(self) -> int:
-        """Launches that are not measured, of cases without a clear result."""
+    def launches_left(self, *, of_clear_cases: bool) -> int:
+        """Launches that are not measured, of cases without a clear result; or of these and the others."""
         left = self._left or []
-        if self._look_out is None or not left:
+        if self._look_out is None or of_clear_cases or not left:
             return len(left)
         found = self._look_out(self._records).open
         return sum(key in found and not found[key].is_decided for key in left)

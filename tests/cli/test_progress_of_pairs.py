@@ -134,9 +134,35 @@ def test_against_a_stored_baseline_the_range_holds_the_truth_and_ends_at_the_cap
 @pytest.mark.parametrize(
     ("is_clear_too", "said"), [(False, ["4 launches not measured; continue with `resume`"]), (True, [])]
 )
-def test_a_run_that_is_stopped_counts_only_launches_of_cases_without_a_clear_result(
+def test_a_run_out_of_budget_counts_only_launches_of_cases_without_a_clear_result(
     capsys: pytest.CaptureFixture[str], is_clear_too: bool, said: list[str]
 ) -> None:
+    state, left = half_decided(is_clear_too)
+    with run_progress(a_header(cases=CASES), PREDICTION, "`resume`", look_out=lambda records: state) as watch:
+        watch.round_finished(())
+        watch.remaining_changed(left)
+    assert [line for line in capsys.readouterr().out.splitlines() if "not measured" in line] == said
+
+
+@pytest.mark.parametrize("is_clear_too", [False, True])
+def test_a_run_that_is_stopped_counts_every_launch_for_it_prints_no_verdict(
+    capsys: pytest.CaptureFixture[str], is_clear_too: bool
+) -> None:
+    state, left = half_decided(is_clear_too)
+
+    def stopped() -> None:
+        with run_progress(a_header(cases=CASES), PREDICTION, "`resume`", look_out=lambda records: state) as watch:
+            watch.round_finished(())
+            watch.remaining_changed(left)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert "6 launches not measured; continue with `resume`" in capsys.readouterr().out.splitlines()
+
+
+def half_decided(is_clear_too: bool) -> tuple[InterimState, list[str]]:
+    """Two open cases, of which one or both have a clear result, and the launches that are left."""
     clear, open_case, *_ = (case.key for case in CASES)
     state = InterimState(
         said={},
@@ -145,7 +171,4 @@ def test_a_run_that_is_stopped_counts_only_launches_of_cases_without_a_clear_res
             open_case: OpenCase(asked=2, least=2, most=9, is_decided=is_clear_too),
         },
     )
-    with run_progress(a_header(cases=CASES), PREDICTION, "`resume`", look_out=lambda records: state) as watch:
-        watch.round_finished(())
-        watch.remaining_changed([clear] * 2 + [open_case] * 4)
-    assert [line for line in capsys.readouterr().out.splitlines() if "not measured" in line] == said
+    return state, [clear] * 2 + [open_case] * 4
