@@ -9,6 +9,8 @@ As a library (docs/python.md)::
     run = ssdbench.measure("smoke")       # plan, launch, store
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

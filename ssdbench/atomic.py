@@ -1,5 +1,7 @@
 """Files and folders that are written completely or not at all."""
 
+from __future__ import annotations
+
 import errno
 import os
 import re
@@ -10,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 _PART = re.compile(r"\.[0-9a-f]{16}\.part$")
@@ -65,7 +67,7 @@ def _is_standard_stream(found: os.stat_result) -> bool:
     return False
 
 
-@cache
+@lru_cache(maxsize=None)
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left in a folder; once in a process, since a folder may hold many files."""
     with suppress(OSError):

@@ -4,6 +4,8 @@ A quota is not visible in the CPU affinity: a process may run on every CPU, but 
 once its group has used up its time. See the kernel's documentation, "CFS Bandwidth Control" and "Control Group v2".
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +48,8 @@ def _groups(root: Path) -> Iterator[Path]:
         top = root / point.lstrip("/")
         group = Path(paths[kind])
         # A container may show a path of the host, while its own group is what is mounted.
-        inside = group.relative_to(mounted) if group.is_relative_to(mounted) and ".." not in group.parts else Path()
+        is_below = Path(mounted) in (group, *group.parents) and ".." not in group.parts
+        inside = group.relative_to(mounted) if is_below else Path()
         yield from (top / part for part in (inside, *inside.parents))
 
 

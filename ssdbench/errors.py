@@ -4,6 +4,8 @@ A user can catch the whole family by `SsdbenchError`. Anything else that escapes
 traceback (exit code 1, Python's own).
 """
 
+from __future__ import annotations
+
 from enum import IntEnum
 
 

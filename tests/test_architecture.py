@@ -21,8 +21,9 @@ LAYERS = {
     "errors": set(),
     "resources": set(),
     "atomic": set(),
+    "compatibility": set(),
     "cpu_quota": set(),
-    "schema": {"errors"},
+    "schema": {"errors", "compatibility"},
     "harness": {"errors", "atomic", "cpu_quota", "schema"},
     "analysis": {"errors", "schema"},
     "report": {"errors", "schema"},
@@ -30,10 +31,10 @@ LAYERS = {
     "cli": {"errors", "atomic", "schema", "harness", "analysis", "report", "workflows"},
     "api": {"errors", "schema", "harness", "analysis", "workflows"},
     "pytest_plugin": {"errors", "schema", "report", "workflows"},
-    "runtime": {"errors", "schema"},
-    "ssd": {"errors", "atomic"},
-    "workloads": {"errors", "atomic", "schema", "runtime", "ssd"},
-    "worker": {"errors", "atomic", "cpu_quota", "schema", "runtime", "workloads"},
+    "runtime": {"errors", "compatibility", "schema"},
+    "ssd": {"errors", "atomic", "compatibility"},
+    "workloads": {"errors", "atomic", "compatibility", "schema", "runtime", "ssd"},
+    "worker": {"errors", "atomic", "compatibility", "cpu_quota", "schema", "runtime", "workloads"},
 }
 STANDARD_LIBRARY = set(sys.stdlib_module_names)
 # What an NVIDIA PyTorch container has; PIL comes with its torchvision.
@@ -46,6 +47,7 @@ ALLOWED = {
     "errors": set(),
     "resources": set(),
     "atomic": set(),
+    "compatibility": set(),
     "cpu_quota": set(),
     "schema": set(),
     **dict.fromkeys(("harness", "analysis", "report", "cli"), HOST),

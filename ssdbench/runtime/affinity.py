@@ -1,5 +1,7 @@
 """CPU affinity on Linux: read it, format it, and restrict a process to the CPUs near a GPU."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Collection
 from contextlib import suppress

@@ -1,8 +1,10 @@
 """What a workload runs with: its case, and the device, precision and process group of this rank."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from pathlib import Path
 
+from ssdbench.compatibility import dataclass
 from ssdbench.runtime.device import Device
 from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.runtime.precision import PrecisionPolicy

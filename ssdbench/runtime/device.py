@@ -3,6 +3,8 @@
 Nothing here synchronises unless its docstring says so. In a timed region use only `Clock.mark`.
 """
 
+from __future__ import annotations
+
 import ctypes
 import random
 import resource
@@ -43,7 +45,7 @@ class HostClock:
         pass
 
     def seconds(self) -> list[float]:
-        return [end - start for start, end in zip(self._marks, self._marks[1:], strict=False)]
+        return [end - start for start, end in zip(self._marks, self._marks[1:])]
 
 
 class EventClock:
@@ -63,7 +65,7 @@ class EventClock:
     def seconds(self) -> list[float]:
         if self._marks:
             self._marks[-1].synchronize()
-        return [start.elapsed_time(end) / 1e3 for start, end in zip(self._marks, self._marks[1:], strict=False)]
+        return [start.elapsed_time(end) / 1e3 for start, end in zip(self._marks, self._marks[1:])]
 
 
 class Device(Protocol):

@@ -3,6 +3,8 @@
 One rank runs the same code as eight, except that it has no gradients to average.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from datetime import timedelta

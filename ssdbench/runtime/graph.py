@@ -6,12 +6,16 @@ graph avoids that. It repeats the same kernels on the same addresses, so each in
 Sources: NVIDIA, CUDA C++ Programming Guide ("CUDA Graphs"); PyTorch, "CUDA semantics" ("CUDA Graphs").
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+
+from ssdbench.compatibility import zip_equal
 
 T = TypeVar("T")
 
@@ -69,13 +73,13 @@ class Graph(Generic[T]):
         with recorder.aside():
             for _ in range(_WARM_UPS):
                 work(*self._inputs)
-        for tensor, content in zip(restored, kept, strict=True):
+        for tensor, content in zip_equal(restored, kept):
             tensor.copy_(content)
         self._replay, self._output = recorder.record(lambda: work(*self._inputs))
 
     def __call__(self, *inputs: Tensor) -> T:
         """Copy the inputs and replay; does not wait. The output's tensors are overwritten by the next call."""
-        for static, given in zip(self._inputs, inputs, strict=True):
+        for static, given in zip_equal(self._inputs, inputs):
             static.copy_(given, non_blocking=True)
         self._replay()
         return self._output

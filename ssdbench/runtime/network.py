@@ -1,5 +1,7 @@
 """The hosts of the ranks and the network between them, as far as a process can tell without running other programs."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import socket

@@ -3,6 +3,8 @@
 Most libraries raise a plain RuntimeError: only its text shows what happened, and which memory ran out.
 """
 
+from __future__ import annotations
+
 import errno
 import re
 

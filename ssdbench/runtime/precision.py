@@ -1,5 +1,7 @@
 """Numeric precision of the network: autocast, gradient scaling and TF32, as `schema.case.PRECISIONS` defines them."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,7 @@ class PrecisionPolicy:
             return nullcontext()
         return torch.autocast(self._device.kind, dtype=getattr(torch, self._rule.autocast_dtype))
 
-    def scaler(self) -> "GradScaler | None":
+    def scaler(self) -> GradScaler | None:
         """A new gradient scaler, None if gradients need no scaling."""
         if not self._rule.scale_gradients:
             return None

@@ -1,14 +1,16 @@
 """What the operating system knows about this process and the others on the machine (Linux; None elsewhere)."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 
+from ssdbench.compatibility import dataclass
 from ssdbench.runtime.affinity import usable_cpus
 from ssdbench.schema.case import HOST_PROCESS
 

@@ -1,5 +1,7 @@
 """Versions of all software that may affect a result, as seen inside the measured process."""
 
+from __future__ import annotations
+
 import os
 import platform
 import sys

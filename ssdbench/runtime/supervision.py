@@ -8,6 +8,8 @@ session of the program that started it, or whose parent has ended, is still a de
 only the programs themselves are ended.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import signal

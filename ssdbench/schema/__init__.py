@@ -3,6 +3,8 @@
 Everything that is stored or exchanged says its version; results/README.md has their history.
 """
 
+from __future__ import annotations
+
 SCHEMA_VERSION = 4
 """Version of what the host stores and prints: runs, records, baselines, comparisons."""
 

@@ -1,7 +1,10 @@
 """History of a baseline: one `Acceptance` for every time it was replaced, kept permanently."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
+
+from ssdbench.compatibility import dataclass
 
 Against = Literal["baseline", "release", "anchor"]
 

@@ -1,9 +1,12 @@
 """Options of an accuracy case, checked before anything is started."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import get_args
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import OptionValue
 from ssdbench.schema.names import did_you_mean, quoted
@@ -67,7 +70,7 @@ class AccuracyOptions:
         return tuple(found)
 
     @classmethod
-    def of(cls, options: Mapping[str, OptionValue]) -> "AccuracyOptions":
+    def of(cls, options: Mapping[str, OptionValue]) -> AccuracyOptions:
         """The options of a case.
 
         Raises:

@@ -1,8 +1,10 @@
 """Alerts: what is known of each case that regressed, what people were told of it, and what waits to be told."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from enum import Enum
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import Difference, Status
 
 

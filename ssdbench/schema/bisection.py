@@ -1,7 +1,10 @@
 """The search for the release that brought a regression: what is asked, and every decision on the way."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
+
+from ssdbench.compatibility import dataclass
 
 Finding = Literal["good", "bad", "unknown"]
 """Result of comparing an image with the good one; unknown if the launches support no verdict."""

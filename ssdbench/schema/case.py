@@ -1,14 +1,18 @@
 """The request: a case, how long it is measured, and the plan that orders the launches of all cases."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import field
+from typing import Literal, Union
+
+from ssdbench.compatibility import dataclass
 
 DeviceKind = Literal["cuda", "cpu"]
 Layout = Literal["channels_last", "contiguous"]
 Decode = Literal["cpu", "mixed"]
-OptionValue = bool | int | float | str
+OptionValue = Union[bool, int, float, str]
 
 LAYOUTS: tuple[Layout, ...] = ("channels_last", "contiguous")
 DECODES: tuple[Decode, ...] = ("cpu", "mixed")

@@ -1,5 +1,7 @@
 """Which cases somebody means by a key, a title, or some words of them."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 

@@ -1,10 +1,14 @@
 """How a worker is started inside a container image: the engine's own words, and what every container is given."""
 
-from dataclasses import dataclass, field, replace
+from __future__ import annotations
 
+from dataclasses import field, replace
+from typing import Tuple
+
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.variables import holds_secret, recordable
 
-Arguments = tuple[str, ...]
+Arguments = Tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ class ContainerOptions:
     arguments: tuple[str, ...] = ()
     pass_variables: tuple[str, ...] = ()
 
-    def recorded(self) -> "ContainerOptions":
+    def recorded(self) -> ContainerOptions:
         """These options as a record holds them: variables that it may not hold by name alone, no secret arguments."""
         kept = recordable(self.variables)
         names = {*self.pass_variables, *self.variables} - set(kept)

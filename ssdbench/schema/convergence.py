@@ -1,7 +1,8 @@
 """Trainings compared over seeds: the baseline distribution, the rule's settings, verdicts and tables."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import Hardware, Host
@@ -62,7 +63,7 @@ class ConvergenceSettings:
                 raise UsageError(f"convergence setting {name} = {value:g} is not from {least:g} to below {below:g}")
 
     @staticmethod
-    def of(margin: float) -> "ConvergenceSettings":
+    def of(margin: float) -> ConvergenceSettings:
         """The defaults with this margin, however many seeds there are."""
         return ConvergenceSettings(margin_one_seed=margin, margin_seeds=margin)
 
@@ -183,12 +184,12 @@ class Printed:
     high: float
 
     @staticmethod
-    def of(value: float, decimals: int) -> "Printed":
+    def of(value: float, decimals: int) -> Printed:
         """`value` rounded to `decimals` decimal places."""
         return Printed.within(value, 0.5 * 10.0**-decimals)
 
     @staticmethod
-    def within(value: float, half: float) -> "Printed":
+    def within(value: float, half: float) -> Printed:
         """The value with half a unit to either side, and with what float arithmetic may add to it."""
         half += _FLOAT_SLACK
         return Printed(low=value - half, high=value + half)

@@ -1,5 +1,7 @@
 """Which way a metric gets better, as far as its name says so: `images_per_second` up, `step_seconds` down."""
 
+from __future__ import annotations
+
 import re
 
 from ssdbench.schema.metrics import METRICS, Direction

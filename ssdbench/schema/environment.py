@@ -1,8 +1,11 @@
 """Where a measurement was made: hardware is the key of a baseline, software is the thing under test."""
 
-import re
-from dataclasses import dataclass, field
+from __future__ import annotations
 
+import re
+from dataclasses import field
+
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.variables import recordable
 
 

@@ -1,7 +1,8 @@
 """The result of evaluating a trained model: its accuracy, and how long that took."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.case import Case
 from ssdbench.schema.environment import Software
 from ssdbench.schema.training import Evaluation

@@ -1,7 +1,8 @@
 """A run as neighbours' formats see it: cases with the figures of each launch."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.case import Case
 from ssdbench.schema.record import RunHeader
 from ssdbench.schema.training import Training

@@ -1,7 +1,10 @@
 """Samples of a GPU during a launch, and the reasons that hold its clocks down."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ssdbench.compatibility import dataclass
 
 THROTTLE_REASONS: Mapping[int, str] = {
     0x4: "power cap",

@@ -1,8 +1,10 @@
 """A case over time: one series for each set of conditions, with the places where its level changed."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from enum import Enum
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import Difference
 
 
@@ -13,7 +15,7 @@ class Grouping(str, Enum):
     CONTAINER = "container"
 
     @classmethod
-    def _missing_(cls, value: object) -> "Grouping | None":
+    def _missing_(cls, value: object) -> Grouping | None:
         """The name of `run` before version 0.2."""
         return cls.RUN if value == "night" else None
 

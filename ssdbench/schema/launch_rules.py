@@ -1,5 +1,7 @@
 """Rules about single launches that measuring and judging share, so that both agree on what counts."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from ssdbench.schema.record import Measurement, Record

@@ -1,9 +1,11 @@
 """Input of the verdict rule: the values of a run's launches by case, stage and arm; and the pairs it asks for next."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from __future__ import annotations
 
+from enum import Enum
+from typing import Mapping
+
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.metrics import Metric
 
 
@@ -31,7 +33,7 @@ class Arms:
         """Whole pairs."""
         return min(len(self.baseline), len(self.candidate))
 
-    def first(self, pairs: int) -> "Arms":
+    def first(self, pairs: int) -> Arms:
         """The first `pairs` pairs, or all where there are fewer."""
         whole = min(pairs, self.pairs)
         return Arms(

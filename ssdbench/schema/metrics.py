@@ -1,8 +1,11 @@
 """Metrics: figures that are derived from a measurement, with the direction in which they get better."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from ssdbench.compatibility import dataclass, without_suffix
 
 
 class Direction(str, Enum):
@@ -14,7 +17,7 @@ class Direction(str, Enum):
     @property
     def word(self) -> str:
         """`higher` or `lower`, as tables and options have it."""
-        return self.value.removesuffix("_is_better")
+        return without_suffix(self.value, "_is_better")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Names that people write: which may name a file, which known one was meant, and how one is quoted in a sentence."""
 
+from __future__ import annotations
+
 import difflib
 import hashlib
 import re

@@ -1,8 +1,10 @@
 """What one call of `ssdbench nightly` found: the verdict on each case, and how it came about."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import Status
 
 Nomination = Literal["interval", "failed", "new", "turn"]

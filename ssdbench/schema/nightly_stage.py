@@ -1,6 +1,10 @@
 """Which part of `ssdbench nightly` a run is, as its header keeps it."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import field
+
+from ssdbench.compatibility import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

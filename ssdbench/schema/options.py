@@ -1,9 +1,12 @@
 """The options that each workload has, checked before anything is planned or started."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from __future__ import annotations
 
+import math
+from dataclasses import fields
+from typing import Mapping, Union
+
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import UsageError
 from ssdbench.schema.accuracy import LARGEST_NUMBER, AccuracyOptions
 from ssdbench.schema.case import BINDINGS, TIMINGS, OptionValue
@@ -35,7 +38,7 @@ class _Number:
         return f"is no {'whole ' if self.is_whole else ''}number from {self.least:g} to {LARGEST_NUMBER:,.0f}"
 
 
-Rules = Mapping[str, _Choice | _Number | None]
+Rules = Mapping[str, Union[_Choice, _Number, None]]
 
 _BIND = {"bind": _Choice(known=BINDINGS)}
 _STEP = {"timing": _Choice(known=TIMINGS), **_BIND}

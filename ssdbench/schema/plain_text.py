@@ -3,6 +3,8 @@
 Failure messages, GPU names, file names, options, tags: none of them is ours, and each may hold anything.
 """
 
+from __future__ import annotations
+
 import json
 import re
 

@@ -4,6 +4,8 @@ A worker can be faulty, of another version, or replaced; a stored record can be 
 a result. Nothing here depends on how fast the case was.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime

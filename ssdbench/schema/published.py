@@ -1,7 +1,10 @@
 """Figures that NVIDIA published for the same model: a reference to read, never a baseline."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
+
+from ssdbench.compatibility import dataclass
 
 PublishedWorkload = Literal["train", "infer", "train_full"]
 

@@ -1,8 +1,11 @@
 """The result of a launch: its raw samples or how it failed, with everything needed to judge it again later."""
 
-from dataclasses import dataclass, field, replace
+from __future__ import annotations
+
+from dataclasses import field, replace
 from typing import Literal, get_args
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.container import ContainerOptions, redacted_arguments
 from ssdbench.schema.environment import Hardware, Host, Network, Software
@@ -202,7 +205,7 @@ class RunOptions:
     container: ContainerOptions | None = None
     follow_links: bool | None = None
 
-    def recorded(self) -> "RunOptions":
+    def recorded(self) -> RunOptions:
         """These options as a record holds them."""
         if self.container is None and self.slurm is None:
             return self

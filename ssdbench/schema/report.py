@@ -1,8 +1,10 @@
 """The content of a report in any format: the comparison, and the data of each case's charts."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import ExitCode
 from ssdbench.schema.convergence import ConvergenceVerdict, SeedDistribution
 from ssdbench.schema.history import Series

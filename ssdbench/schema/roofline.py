@@ -4,9 +4,11 @@ An operation takes at least as long as its arithmetic at the fastest rate of a m
 its bytes at the fastest rate of a copy. The prediction of a step is the sum over its operations.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.case import Case
 
 GroupName = Literal["convolutions", "batch_norm", "relu", "additions", "loss", "optimizer", "decoding", "rest"]

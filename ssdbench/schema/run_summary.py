@@ -1,8 +1,10 @@
 """What a stored run is, in a line, and what became of each of its cases."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import CaseFigure
 
 Outcome = Literal["measured", "failed", "unfinished", "invalid", "skipped"]

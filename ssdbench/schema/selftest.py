@@ -1,8 +1,10 @@
 """What the self-test planted, what it demanded, and what came."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import Status
 
 Way = Literal["processes", "altered records"]

@@ -1,9 +1,11 @@
 """Levels and caps of the verdict rule: part of what is asked, kept with the run and with every verdict."""
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import UsageError
 
 Rule = Literal["sequential", "fixed"]

@@ -1,6 +1,8 @@
 """The change of a whole suite: what no single case shows, all of them together may."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from ssdbench.compatibility import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,10 @@
 """Tables as data: the value of each cell, its uncertainty, and why a cell is empty. Reports turn them into text."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ssdbench.compatibility import dataclass
 
 LABELS: Mapping[str, str] = {
     "gpus": "GPUs",

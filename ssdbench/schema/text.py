@@ -1,5 +1,7 @@
 """Counts, lists and changes as words, in the same way in every sentence, table and chart."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 WIDE_INTERVAL = 2.0

@@ -1,5 +1,7 @@
 """Times as records have them."""
 
+from __future__ import annotations
+
 from datetime import date, datetime, timezone
 
 

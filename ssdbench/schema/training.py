@@ -1,8 +1,10 @@
 """Result of an accuracy run: the curve of one seed, epoch by epoch, as far as it got."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.environment import Software
 
 EvaluationProtocol = Literal["every-image", "published"]

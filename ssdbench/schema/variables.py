@@ -14,6 +14,8 @@ https://www.openmp.org/spec-html/5.2/openmpch21.html
 https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 

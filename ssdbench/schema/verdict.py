@@ -1,8 +1,11 @@
 """Changes and how they are judged: metrics with their direction, baselines, verdicts, comparisons."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import field
 from enum import Enum
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.acceptance import Acceptance, Against
 from ssdbench.schema.environment import Hardware, Host
 from ssdbench.schema.record import Dataset, Record, RunOptions

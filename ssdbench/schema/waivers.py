@@ -1,7 +1,10 @@
 """Waivers: known regressions that are tolerated up to a ceiling and a day."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
+
+from ssdbench.compatibility import dataclass
 
 WaiverState = Literal["used", "ceiling_passed", "expired", "not_needed", "idle", "unused"]
 """What became of a waiver in a comparison.

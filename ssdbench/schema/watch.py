@@ -1,8 +1,10 @@
 """Whether the regular runs still do what they are for: what `ssdbench watch` says, and its limits."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Literal
 
+from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import Status
 
 Concern = Literal[

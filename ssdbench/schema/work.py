@@ -1,5 +1,7 @@
 """The arithmetic of SSD300 in figures: the one source for predictions of time and for shares of a peak."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 # Convolutions of the forward pass on one 300x300 image, two operations a multiplication with its addition, in 1e9

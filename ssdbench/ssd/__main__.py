@@ -4,6 +4,8 @@ Events go to stdout, one JSON object per line: `progress` (phase, done, total), 
 gives one `error` event (message, exit_code) and that exit code.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os

@@ -5,12 +5,13 @@ unknown category becomes background, a duplicate image makes the epoch longer. S
 DALI gets a clean copy of it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 
 Int64Array = npt.NDArray[np.int64]

@@ -3,6 +3,8 @@
 A 300x300 image gives a 38x38 map. Source: NVIDIA, "SSD v1.1 for PyTorch" (NGC); Huang et al. (arXiv:1611.10012).
 """
 
+from __future__ import annotations
+
 import http.client
 import os
 import re

@@ -6,14 +6,16 @@ Coordinates are fractions of the image side. A name ends in its format: `_cxcywh
 Sources: Liu et al., SSD (arXiv:1512.02325); NVIDIA, "SSD v1.1 for PyTorch" (NGC).
 """
 
+from __future__ import annotations
+
 import functools
-import itertools
 import math
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ssdbench.compatibility import zip_equal
 from ssdbench.ssd.suppression import suppress
 
 Order = Literal["cxcywh", "ltrb"]
@@ -25,7 +27,7 @@ SCALES = (21, 45, 99, 153, 207, 261, 315)
 ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
 
 SHAPES_PER_LEVEL = tuple(2 + 2 * len(ratios) for ratios in ASPECT_RATIOS)
-BOX_COUNT = sum(k * side * side for k, side in zip(SHAPES_PER_LEVEL, MAP_SIDES, strict=True))
+BOX_COUNT = sum(k * side * side for k, side in zip_equal(SHAPES_PER_LEVEL, MAP_SIDES))
 CLASS_COUNT = 81  # background and 80 COCO classes
 
 MATCH_IOU = 0.5
@@ -110,7 +112,7 @@ def decode(
     # A single image stays in a CPU's cache; a GPU processes all images at once.
     images = 1 if loc.device.type == "cpu" else max(1, len(loc))
     found: list[Detections] = []
-    for part in zip(torch.split(loc, images), torch.split(logits, images), strict=True):
+    for part in zip_equal(torch.split(loc, images), torch.split(logits, images)):
         found += _decode(*part, score_threshold, iou_threshold, top_k)
     return found
 
@@ -124,7 +126,7 @@ class _Candidates(NamedTuple):
     image: Tensor
     group: Tensor
 
-    def take(self, rows: Tensor) -> "_Candidates":
+    def take(self, rows: Tensor) -> _Candidates:
         return _Candidates(*(values[rows] for values in self))
 
 
@@ -150,8 +152,7 @@ def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: 
     ends: list[int] = torch.searchsorted(found.image, groups[: len(loc) + 1]).tolist()
     parts = (found.boxes_ltrb, found.column + 1, found.scores)
     return [
-        Detections(*(values[begin : min(end, begin + top_k)] for values in parts))
-        for begin, end in itertools.pairwise(ends)
+        Detections(*(values[begin : min(end, begin + top_k)] for values in parts)) for begin, end in zip(ends, ends[1:])
     ]
 
 
@@ -214,19 +215,19 @@ def _default_boxes(order: Order, device: torch.device) -> Tensor:
     return _kept_default_boxes(order, device)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _kept_default_boxes(order: Order, device: torch.device) -> Tensor:
     """Cached, so that no step builds or copies them again."""
     # A tensor created in inference mode could not be used in training afterwards.
     with torch.inference_mode(False):
         if order == "ltrb":
             return _to_ltrb(_kept_default_boxes("cxcywh", device))
-        levels = zip(MAP_SIDES, STEPS, SCALES[:-1], SCALES[1:], ASPECT_RATIOS, strict=True)
+        levels = zip_equal(MAP_SIDES, STEPS, SCALES[:-1], SCALES[1:], ASPECT_RATIOS)
         boxes_cxcywh = torch.cat([_level(*level) for level in levels])
         return boxes_cxcywh.float().clamp(0, 1).to(device)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _reversed_defaults(device: torch.device) -> tuple[Tensor, Tensor]:
     """Default boxes from last to first, (8732, 4) ltrb by planes as `_iou` reads them, and areas; read only."""
     with torch.inference_mode(False):

@@ -5,9 +5,10 @@ A published checkpoint is a dict with `model`, the state dict, and optionally `e
 form, plus what an exact resume needs: `scaler`, `ranks` and `identity`.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ssdbench.atomic import atomic_file
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 from ssdbench.ssd import state
 

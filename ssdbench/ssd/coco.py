@@ -7,17 +7,19 @@ of the file, every box inside its image and with an area), and the same data in 
 kept, as in the published pipeline. Nothing is read whose SHA-256 is not the one that was written.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 from ssdbench.ssd.annotations import Float32Array, Int64Array, annotations_digest
 from ssdbench.ssd.findings import Finding, same_name

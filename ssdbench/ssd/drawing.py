@@ -3,11 +3,13 @@
 A category has a shape, a colour and a texture: 8 shapes x 10 colours make 80, the texture is an additional cue.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
+
+from ssdbench.compatibility import dataclass
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 Plane = npt.NDArray[np.float32]  # (H, W)

@@ -3,12 +3,13 @@
 pycocotools is the reference. The optional faster-coco-eval computes the same metrics several times faster.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
 from ssdbench.ssd.annotations import read_annotations
 from ssdbench.ssd.findings import annotation_findings
@@ -93,7 +95,7 @@ def load_annotations(path: str | os.PathLike[str], engine: object = "pycocotools
         "annotations": [
             {"id": number, "image_id": image, "category_id": label, "bbox": bbox, "area": area, "iscrowd": int(crowd)}
             for number, (image, label, bbox, area, crowd) in enumerate(
-                zip(*(column.tolist() for column in columns), strict=True), start=1
+                zip_equal(*(column.tolist() for column in columns)), start=1
             )
         ],
     }
@@ -137,7 +139,7 @@ def detection_rows(
         raise ValueError(f"{len(decoded)} images, {len(images)} rows and {len(image_sizes)} sizes")
     if not decoded:
         return np.empty((0, 7))
-    boxes_ltrb, labels, scores = (torch.cat(part).cpu().numpy() for part in zip(*decoded, strict=True))
+    boxes_ltrb, labels, scores = (torch.cat(part).cpu().numpy() for part in zip_equal(*decoded))
     image = np.repeat(np.arange(len(decoded)), [len(part[2]) for part in decoded])
     known = labels <= categories
     boxes_ltrb, labels, scores, image = boxes_ltrb[known], labels[known], scores[known], image[known]
@@ -170,7 +172,7 @@ def evaluate(truth: Truth, rows: Array, *, protocol: Protocol = "every-image") -
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
-    figures = dict(zip(_FIGURES, map(float, judge.stats), strict=True))
+    figures = dict(zip_equal(_FIGURES, map(float, judge.stats)))
     return Evaluation(protocol=protocol, images=len(truth.getImgIds()), detections=len(rows), **figures)
 
 

@@ -4,12 +4,16 @@ A data set may come from a stranger. Its names must not make a pipeline read, or
 pictures from elsewhere on the machine.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
+
+from ssdbench.compatibility import dataclass
 
 MAX_PART_BYTES = 255  # Linux: NAME_MAX
 # Of a whole name, far below Linux's 4,096: names become an array in which each takes as much memory as the longest.

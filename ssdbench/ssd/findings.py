@@ -1,13 +1,15 @@
 """Findings about a data set: faults in its annotations and image files, and their remedies."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Int64Array
 from ssdbench.ssd.file_names import name_fault
 from ssdbench.ssd.images import ImageState
@@ -64,8 +66,8 @@ def category_findings(tables: Mapping[str, AnnotationTable]) -> list[Finding]:
             what = f"gives categories other names than {first[1].path.name}"
             differing = [
                 f"id {identity}: {shown(name)} for {shown(other)}"
-                for identity, name, other in zip(
-                    table.category_ids.tolist(), table.category_names, first[1].category_names, strict=True
+                for identity, name, other in zip_equal(
+                    table.category_ids.tolist(), table.category_names, first[1].category_names
                 )
                 if not same_name(name, other)
             ]

@@ -1,14 +1,17 @@
 """Checks the image files of a data set: that they exist, can be decoded, and have the annotated size."""
 
+from __future__ import annotations
+
 import stat
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Callable
 
 from PIL import Image, UnidentifiedImageError
 
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.ssd.file_names import ImageFolder, name_fault
 from ssdbench.ssd.processes import in_processes
 
@@ -47,7 +50,7 @@ def inspect_images(
     """
     inspect = partial(_inspect, folder, decode)
     states: list[ImageState] = []
-    for state in in_processes(inspect, list(zip(file_names, sizes_wh, strict=True))):
+    for state in in_processes(inspect, list(zip_equal(file_names, sizes_wh))):
         states.append(state)
         progress(phase, len(states), len(file_names))
     return states

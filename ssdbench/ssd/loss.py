@@ -1,5 +1,7 @@
 """The MultiBox loss of SSD (Liu et al., arXiv:1512.02325, section 2.2), with hard-negative mining per image."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

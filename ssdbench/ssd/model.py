@@ -5,11 +5,14 @@ conv4_x at stride 1, BatchNorm in the additional blocks. Names and shapes of the
 checkpoints.
 """
 
+from __future__ import annotations
+
 import os
 
 import torch
 from torch import Tensor, nn
 
+from ssdbench.compatibility import zip_equal
 from ssdbench.ssd.backbone import ResNetFeatures
 from ssdbench.ssd.boxes import CLASS_COUNT, IMAGE_SIDE, SHAPES_PER_LEVEL
 
@@ -48,7 +51,7 @@ class SSD300(nn.Module):
         channels = CHANNELS[backbone]
         self.additional_blocks = nn.ModuleList(
             _additional_block(inputs, between, outputs, stride, padding)
-            for inputs, outputs, (between, stride, padding) in zip(channels, channels[1:], _BOTTLENECKS, strict=False)
+            for inputs, outputs, (between, stride, padding) in zip(channels, channels[1:], _BOTTLENECKS)
         )
         self.loc = _heads(channels, 4)
         self.conf = _heads(channels, CLASS_COUNT)
@@ -81,12 +84,11 @@ def _additional_block(inputs: int, between: int, outputs: int, stride: int, padd
 def _heads(channels: tuple[int, ...], values: int) -> nn.ModuleList:
     """One 3x3 convolution per map, with `values` outputs per default box."""
     return nn.ModuleList(
-        nn.Conv2d(inputs, values * shapes, 3, padding=1)
-        for inputs, shapes in zip(channels, SHAPES_PER_LEVEL, strict=True)
+        nn.Conv2d(inputs, values * shapes, 3, padding=1) for inputs, shapes in zip_equal(channels, SHAPES_PER_LEVEL)
     )
 
 
 def _run(heads: nn.ModuleList, maps: list[Tensor], values: int) -> Tensor:
     """Outputs of the heads, (N, values, 8732). Reshaped, not permuted: value is outermost, then shape, row, column."""
-    outputs = [head(features) for head, features in zip(heads, maps, strict=True)]
+    outputs = [head(features) for head, features in zip_equal(heads, maps)]
     return torch.cat([output.reshape(len(output), values, -1) for output in outputs], dim=2)

@@ -6,6 +6,8 @@ read for their SHA-256, and name, size and time of modification of every image a
 `ssdbench data verify` decodes every image.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import secrets
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ssdbench.atomic import atomic_folder
+from ssdbench.compatibility import without_suffix, zip_equal
 from ssdbench.errors import DataError
 from ssdbench.ssd.annotations import AnnotationTable, Int64Array, annotations_digest, read_annotations
 from ssdbench.ssd.coco import (
@@ -170,7 +173,7 @@ def _document(splits: Sequence[PreparedSplit], findings: Sequence[Finding]) -> d
         "version": PREPARED_VERSION,
         "splits": {split.name: _fields(split) for split in splits},
         "digests": {
-            split.name: {name.removesuffix("_digest"): getattr(split, name) for name in _DIGESTS} for split in splits
+            split.name: {without_suffix(name, "_digest"): getattr(split, name) for name in _DIGESTS} for split in splits
         },
         "warnings": [asdict(finding) for finding in findings],
     }
@@ -239,19 +242,16 @@ def _clean_annotations(table: AnnotationTable, repaired: RepairedBoxes, kept: In
     document = {
         "images": [
             {"id": row, "file_name": file_name, "width": width, "height": height}
-            for row, (file_name, (width, height)) in enumerate(
-                zip(table.file_names, table.sizes_wh.tolist(), strict=True)
-            )
+            for row, (file_name, (width, height)) in enumerate(zip_equal(table.file_names, table.sizes_wh.tolist()))
         ],
         "annotations": [
             {"id": number, "image_id": image, "category_id": label, "bbox": bbox, "iscrowd": int(crowd)}
             for number, (image, label, bbox, crowd) in enumerate(
-                zip(
+                zip_equal(
                     repaired.image_rows[kept].tolist(),
                     labels.tolist(),
                     repaired.boxes_xywh[kept].tolist(),
                     table.crowd[kept].tolist(),
-                    strict=True,
                 )
             )
         ],

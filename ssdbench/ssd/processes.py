@@ -1,5 +1,7 @@
 """Processes of the data commands: work on all cores, and none that outlives the command."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import signal

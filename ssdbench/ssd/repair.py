@@ -1,9 +1,10 @@
 """Repairs annotations: clips boxes to their image, drops those without an area, replaces areas that cannot be."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
 import numpy as np
 
+from ssdbench.compatibility import dataclass
 from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Float32Array, Float64Array, Int64Array
 
 MIN_SIDE_PX = 0.1  # the published pipeline drops smaller boxes (DALI's size_threshold)

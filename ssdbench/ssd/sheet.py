@@ -1,8 +1,10 @@
 """Draws a contact sheet of validation images with their ground truth and detections."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +13,14 @@ from PIL import Image, ImageDraw, ImageFont
 from torchvision.ops import box_iou
 
 from ssdbench.atomic import atomic_file
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
 
 Array = npt.NDArray[np.float64]
-Colour = tuple[int, int, int]
-Corners = tuple[int, int, int, int]  # left, top, right, bottom in pixels of a tile
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Colour = Tuple[int, int, int]
+Corners = Tuple[int, int, int, int]  # left, top, right, bottom in pixels of a tile
+Font = Union[ImageFont.FreeTypeFont, ImageFont.ImageFont]
 
 COLUMNS = 4
 PICTURE_WH = (400, 300)  # pixels that an image is scaled to fit
@@ -84,7 +87,7 @@ def _marks(split: PreparedSplit, columns: Columns, row: int, found: Array) -> _M
     is_found = ((overlap >= FOUND_IOU) & (labels[:, None] == found[:, 6])).any(axis=1)
     return _Marks(
         truth_ltrb=truth_ltrb,
-        truth_texts=["" if hit else names[label] for label, hit in zip(labels, is_found, strict=True)],
+        truth_texts=["" if hit else names[label] for label, hit in zip_equal(labels, is_found)],
         found_ltrb=ltrb,
         found_texts=[f"{names[int(label)]} {score:.2f}" for score, label in found[:, 5:7]],
     )
@@ -107,8 +110,8 @@ def _draw_image(
         _draw_dashed(draw, box)
     for box in reversed(found):
         _draw_solid(draw, box)
-    labels = [(box, text, DETECTION) for box, text in zip(found, marks.found_texts, strict=True)]
-    labels += [(box, text, TRUTH) for box, text in zip(truth, marks.truth_texts, strict=True) if text]
+    labels = [(box, text, DETECTION) for box, text in zip_equal(found, marks.found_texts)]
+    labels += [(box, text, TRUTH) for box, text in zip_equal(truth, marks.truth_texts) if text]
     _draw_labels(draw, picture.size, labels)
     sheet.paste(picture, (corner[0], corner[1] + (PICTURE_WH[1] - picture.height) // 2))
 

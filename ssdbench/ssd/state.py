@@ -4,6 +4,8 @@ Weights are taken in the forms in which torch users store them: a bare state dic
 names of wrapped or compiled modules, with or without the counters of BatchNorm, which torch added in version 0.4.1.
 """
 
+from __future__ import annotations
+
 import re
 import tarfile
 import warnings

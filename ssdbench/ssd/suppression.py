@@ -5,6 +5,8 @@ hundreds of operations and a synchronisation per image. Its CUDA kernel also pro
 boxes of a batch take longer than all other decoding, although boxes of different groups do not interact.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 

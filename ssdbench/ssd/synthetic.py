@@ -6,8 +6,10 @@ annotations, nearly a third of all objects in the first category. Equal paramete
 of processes (with the same versions of Pillow and NumPy).
 """
 
+from __future__ import annotations
+
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from ssdbench.atomic import atomic_folder
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.errors import DataError, UsageError
 from ssdbench.ssd import drawing
 from ssdbench.ssd.coco import SPLITS, annotation_path, image_root
@@ -124,7 +127,7 @@ def _write(root: Path, spec: SyntheticSpec, progress: Progress) -> None:
         image_root(root, split).mkdir()
     written: dict[str, list[tuple[dict[str, Any], list[dict[str, Any]]]]] = {split: [] for split in SPLITS}
     results = in_processes(partial(_write_image, root, spec), work)
-    for done, ((split, _), result) in enumerate(zip(work, results, strict=True), start=1):
+    for done, ((split, _), result) in enumerate(zip_equal(work, results), start=1):
         written[split].append(result)
         progress("drawing images", done, len(work))
     for split in SPLITS:
@@ -180,9 +183,7 @@ def _draw_objects(
     sizes = _object_sizes(rng, [drawing.style(int(row)) for row in rows], canvas, easy=spec.easy)
     placed: list[tuple[int, int, int, int]] = []
     annotations = []
-    for row, (width, height) in sorted(
-        zip(rows.tolist(), sizes, strict=True), key=lambda item: -item[1][0] * item[1][1]
-    ):
+    for row, (width, height) in sorted(zip_equal(rows.tolist(), sizes), key=lambda item: -item[1][0] * item[1][1]):
         box = _place(rng, canvas, (width, height), placed)
         placed.append(box)
         area = drawing.draw(rng, canvas, drawing.style(row), box)

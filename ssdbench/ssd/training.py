@@ -10,12 +10,13 @@ import contextlib
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from ssdbench.compatibility import dataclass
 from ssdbench.ssd.loss import MultiBoxLoss
 from ssdbench.ssd.phases import OnPhase, ignore_phase
 

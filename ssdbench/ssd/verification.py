@@ -1,11 +1,13 @@
 """The full check of a data set: checks every annotation, decodes every image, changes nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 from ssdbench.ssd.annotations import AnnotationFileError, AnnotationTable, read_annotations
 from ssdbench.ssd.coco import SPLITS, annotation_path, image_root

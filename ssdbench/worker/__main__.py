@@ -1,5 +1,7 @@
 """One rank of one launch: `python -m ssdbench.worker CASE_JSON`, started by `ssdbench.worker.launch`."""
 
+from __future__ import annotations
+
 import os
 import sys
 

@@ -1,5 +1,7 @@
 """Measures the limits of a device: matrix products in each arithmetic, a copy, and the host's cost of an operation."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 

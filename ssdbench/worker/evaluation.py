@@ -1,5 +1,7 @@
 """A launch that evaluates a checkpoint: one pass over the validation split, without a timed region."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from pathlib import Path

@@ -5,6 +5,8 @@ little-endian, -1 before the first). It is memory-mapped, which takes less than 
 the rank is killed: so the host can see which of several stalled ranks is behind the others.
 """
 
+from __future__ import annotations
+
 import json
 import mmap
 import struct
@@ -27,7 +29,7 @@ class Events:
         self._next_step_line = 0.0
         self.last_step: int | None = None
 
-    def __enter__(self) -> "Events":
+    def __enter__(self) -> Events:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -4,6 +4,8 @@ The worker reads case.json and writes measurement.json, evaluation.json or failu
 atomically: a file that exists is complete.
 """
 
+from __future__ import annotations
+
 import errno
 import json
 import re
@@ -116,7 +118,7 @@ def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseExc
         last_step=last_step,
         memory=memory_exhausted(cause),
     )
-    _write(folder / f"failure-{rank}.json", asdict(failure) | {"failed_at": time.time()})
+    _write(folder / f"failure-{rank}.json", {**asdict(failure), "failed_at": time.time()})
 
 
 def _epoch_result(*, losses: list[float], evaluation: dict[str, Any] | None, **others: Any) -> EpochResult:

@@ -9,16 +9,18 @@ The exit code of each rank on this machine that ended by itself (minus the signa
 OUTPUT/exits-<rank>.json, named after the lowest. Rank 2 writes to LOG_DIR/2/stdout.log and LOG_DIR/2/stderr.log.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import signal
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ssdbench.atomic import atomic_file
+from ssdbench.compatibility import dataclass
 from ssdbench.runtime.process import die_with_parent, name_to_children
 from ssdbench.runtime.supervision import (
     StoppedError,

@@ -12,13 +12,15 @@ If the protocol is in seconds, the warm-up steps are followed by parts of about 
 each part the ranks agree on how long the slowest of them took. The last part determines the number of timed steps.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import NotFiniteError
 from ssdbench.runtime.device import Clock, Device
 from ssdbench.schema.case import MOST_STEPS, Protocol, StepCounts, steps_filling

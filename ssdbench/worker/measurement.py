@@ -4,12 +4,15 @@ The result is written as soon as the timed region is done. The instrumented extr
 that a launch which fails in that pass, or while it ends, keeps its measurement.
 """
 
+from __future__ import annotations
+
 import importlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssdbench.compatibility import dataclass
 from ssdbench.cpu_quota import quota_below
 from ssdbench.runtime.affinity import cpu_list, usable_cpus
 from ssdbench.runtime.context import RankContext

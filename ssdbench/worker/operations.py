@@ -5,13 +5,16 @@ training reads its map twice, and in the backward pass also the gradient: the su
 can be normalised, and the map of a training batch does not fit into a cache.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ssdbench.compatibility import dataclass, zip_equal
 
 aten = torch.ops.aten
 
@@ -42,7 +45,7 @@ def _read_again(func: Any, arguments: Sequence[Any]) -> list[Tensor]:
     operation = func.overloadpacket.__name__
     if "batch_norm" not in operation or operation.endswith("no_training"):
         return []
-    named = {argument.name: value for argument, value in zip(func._schema.arguments, arguments, strict=False)}
+    named = {argument.name: value for argument, value in zip(func._schema.arguments, arguments)}
     if not named.get("training", named.get("train", True)):
         return []
     return [value for name, value in named.items() if name in ("input", "grad_out")]
@@ -76,7 +79,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 def memory_bytes(tensor: Tensor) -> int:
     """Bytes of the elements of a tensor; expanded dimensions count once."""
-    sizes = (size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride or size == 0)
+    sizes = (size for size, stride in zip_equal(tensor.shape, tensor.stride()) if stride or size == 0)
     return math.prod(sizes) * tensor.element_size()
 
 

@@ -7,6 +7,8 @@ host and device: the phases add up to more than a step. Ranks start each phase t
 make the others' next phase look long.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

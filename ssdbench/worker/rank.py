@@ -1,5 +1,7 @@
 """One rank of one launch, from its request to its results."""
 
+from __future__ import annotations
+
 import faulthandler
 import signal
 import sys

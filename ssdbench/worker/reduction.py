@@ -1,8 +1,10 @@
 """Reduces the samples of all ranks to those of the launch: the slowest rank counts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.schema.record import NodeCpus, PhaseTimes
 from ssdbench.worker.loop import Samples
 
@@ -21,9 +23,7 @@ class Reduced:
 
 def reduce_ranks(ranks: list[Samples]) -> Reduced:
     """Take each step from its slowest rank; sum the images, average the losses over ranks."""
-    slowest = [
-        max(range(len(ranks)), key=times.__getitem__) for times in zip(*(r.step_seconds for r in ranks), strict=True)
-    ]
+    slowest = [max(range(len(ranks)), key=times.__getitem__) for times in zip_equal(*(r.step_seconds for r in ranks))]
     losses = [rank.losses for rank in ranks if rank.losses is not None]
     return Reduced(
         step_seconds=tuple(ranks[rank].step_seconds[step] for step, rank in enumerate(slowest)),
@@ -31,7 +31,7 @@ def reduce_ranks(ranks: list[Samples]) -> Reduced:
         wall_seconds=max(rank.wall_seconds for rank in ranks),
         rank_wall_seconds=tuple(rank.wall_seconds for rank in ranks),
         images=sum(rank.images for rank in ranks),
-        losses=tuple(sum(values) / len(values) for values in zip(*losses, strict=True)) if losses else None,
+        losses=tuple(sum(values) / len(values) for values in zip_equal(*losses)) if losses else None,
     )
 
 
@@ -43,6 +43,5 @@ def most_foreign_cores(nodes: Sequence[NodeCpus]) -> float | None:
 def reduce_phases(ranks: list[dict[str, list[float]]]) -> tuple[PhaseTimes, ...]:
     """Take each phase of each step from its slowest rank; the ranks started each phase together."""
     return tuple(
-        PhaseTimes(name=name, seconds=tuple(map(max, zip(*(rank[name] for rank in ranks), strict=True))))
-        for name in ranks[0]
+        PhaseTimes(name=name, seconds=tuple(map(max, zip_equal(*(rank[name] for rank in ranks))))) for name in ranks[0]
     )

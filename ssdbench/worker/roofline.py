@@ -4,6 +4,8 @@ The request has `cases`, each as in case.json, and `measure`: "cuda", "cpu" or n
 object per line: `progress` events, then one `result` with `operations` (a list per case) and `ceilings`.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time

@@ -4,17 +4,20 @@ The cost of an operation has a fixed part (weights) and a part per image: two ba
 traced on the CPU too, so no GPU is needed; 16-bit arithmetic is bfloat16 there, which has the same size.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Cpu
 from ssdbench.runtime.distributed import SingleProcess
@@ -115,7 +118,7 @@ def operations(found: Trace, images: int, *, on_gpu: bool) -> tuple[Operation, .
             flop=at(few.cost.flop, many.cost.flop),
             bytes=at(few.cost.bytes, many.cost.bytes),
         )
-        for few, many in zip(_with_arithmetic(found.fewer), _with_arithmetic(found.more), strict=True)
+        for few, many in zip_equal(_with_arithmetic(found.fewer), _with_arithmetic(found.more))
     ]
     for group in dict.fromkeys(launch.group for launch in found.more):
         few, many = (

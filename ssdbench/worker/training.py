@@ -6,15 +6,17 @@ Losses are read in blocks, so that not every step waits for the device. A loss t
 the error names its step.
 """
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 
+from ssdbench.compatibility import zip_equal
 from ssdbench.errors import DataError, NotFiniteError
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.software import software
@@ -124,7 +126,7 @@ def _train_epoch(run: Accuracy, epoch: int, context: RankContext, log: _Log, eve
         iterations=first_step + run.steps_per_epoch,
         images=sum(rank[2] for rank in ranks),
         train_seconds=max(rank[0] for rank in ranks),
-        losses=_windows([sum(values) / len(values) for values in zip(*(rank[3] for rank in ranks), strict=True)]),
+        losses=_windows([sum(values) / len(values) for values in zip_equal(*(rank[3] for rank in ranks))]),
         learning_rate=run.learning_rate,
         evaluation=evaluation,
         evaluation_seconds=max(rank[1] for rank in ranks),
@@ -187,4 +189,4 @@ def _windows(losses: list[float]) -> tuple[float, ...]:
     """Mean losses of at most `LOSS_WINDOWS` equal parts of an epoch."""
     count = min(LOSS_WINDOWS, len(losses))
     edges = [len(losses) * number // count for number in range(count + 1)]
-    return tuple(sum(losses[a:b]) / (b - a) for a, b in pairwise(edges))
+    return tuple(sum(losses[a:b]) / (b - a) for a, b in zip(edges, edges[1:]))

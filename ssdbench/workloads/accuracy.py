@@ -1,5 +1,7 @@
 """Training for accuracy: runs the published recipe to its end, with evaluations; resumes exactly where it stopped."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace

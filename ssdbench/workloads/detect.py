@@ -1,5 +1,7 @@
 """Detection: forward pass, softmax, box decoding and NMS, up to the final boxes of each image."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import ClassVar

@@ -1,7 +1,9 @@
 """Evaluation over the validation split: each rank detects on its shard, rank 0 computes the metrics for all ranks."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError, NotFiniteError, UsageError
 from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation

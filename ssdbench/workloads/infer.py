@@ -1,6 +1,8 @@
 """Inference: the forward pass only, as in the published tables, without box decoding and NMS."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import ClassVar, Tuple
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from ssdbench.ssd.pipelines.contract import ValidationBatch
 from ssdbench.workloads.model import build_model, compiled
 from ssdbench.workloads.workload import PipelineWorkload, Step
 
-Output = tuple[Tensor, Tensor]
+Output = Tuple[Tensor, Tensor]
 
 
 class Infer(PipelineWorkload[ValidationBatch]):

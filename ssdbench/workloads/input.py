@@ -1,5 +1,7 @@
 """The training input pipeline alone: reading, decoding, augmentation, matching, copy to the device."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 from ssdbench.runtime.context import RankContext

@@ -1,5 +1,7 @@
 """Builds the model that a case describes."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any, TypeVar
 

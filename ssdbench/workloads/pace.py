@@ -1,9 +1,11 @@
 """A workload that sleeps for known times, to check the measurement itself: its results are known beforehand."""
 
+from __future__ import annotations
+
 import time
-from dataclasses import dataclass
 from typing import ClassVar
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import UsageError
 from ssdbench.runtime.context import RankContext
 from ssdbench.schema.record import EpochCount

@@ -1,5 +1,7 @@
 """Opens a case's input pipeline over this rank's shard of a split."""
 
+from __future__ import annotations
+
 import importlib
 from dataclasses import replace
 from typing import Any

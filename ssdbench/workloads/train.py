@@ -1,5 +1,7 @@
 """Training: fetch a batch, forward, loss, backward with gradients averaged over ranks, optimiser."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 from torch import Tensor

@@ -1,11 +1,13 @@
 """The interface between the timed loop and workloads, and the base class of those that read from a pipeline."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sized
-from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 from ssdbench.runtime.context import RankContext
 from ssdbench.schema.record import EpochCount

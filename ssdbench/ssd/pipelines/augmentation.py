@@ -4,7 +4,10 @@ Each takes and returns (image, boxes_ltrb, labels): image (3, H, W) uint8, boxes
 image, labels (M,) int64. Random numbers come from torch's default generator of the CPU.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Tuple
 
 import torch
 from torch import Tensor
@@ -25,7 +28,7 @@ from ssdbench.ssd.pipelines.contract import (
     SATURATION,
 )
 
-Sample = tuple[Tensor, Tensor, Tensor]
+Sample = Tuple[Tensor, Tensor, Tensor]
 
 # The coefficients of DALI's `hsv`.
 RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])

@@ -3,22 +3,24 @@
 Format: 32 bytes of SHA-256 over the rest; then JSON that identifies the stream and the position.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Dict
 
 import numpy as np
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 from ssdbench.ssd.pipelines.contract import PipelineOptions
 
 VERSION = 1
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-Stream = dict[str, Any]  # everything that determines the batches; the keys appear in error messages
+Stream = Dict[str, Any]  # everything that determines the batches; the keys appear in error messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

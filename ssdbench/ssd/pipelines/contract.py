@@ -6,13 +6,15 @@ A pipeline is a module of this package with two functions:
     validation(options: PipelineOptions) -> InputPipeline[ValidationBatch]
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import PreparedSplit
 

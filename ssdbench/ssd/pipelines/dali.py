@@ -12,12 +12,15 @@ did: DALI 1.30 and older have no checkpoints, and 1.34 restores one, but writes 
 later, NVIDIA/DALI #5378). DALI shuffles differently with checkpoints, so the two ways are different streams.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
 
+from ssdbench.compatibility import zip_equal
 from ssdbench.errors import DataError
 from ssdbench.ssd.coco import PreparedSplit, load_columns, require_whole
 from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of
@@ -206,8 +209,8 @@ def _read_images(tensors: dict[str, Tensor], count: int, options: PipelineOption
     return ReadImages(
         rows=tensors["rows"].flatten()[:count].tolist(),
         images=_nchw(tensors["images"], options)[:count],
-        boxes_ltrb=[boxes[mask] for boxes, mask in zip(tensors["boxes"][:count], real, strict=True)],
-        labels=[image_labels[mask] for image_labels, mask in zip(labels, real, strict=True)],
+        boxes_ltrb=[boxes[mask] for boxes, mask in zip_equal(tensors["boxes"][:count], real)],
+        labels=[image_labels[mask] for image_labels, mask in zip_equal(labels, real)],
     )
 
 

@@ -5,6 +5,8 @@ pixels of 8 bits are copied to the GPU, which changes colours and normalises (NV
 21.05 to 22.10, ssd/coco_pipeline.py). "mixed" copies the JPEG: the CPU parses its header, the GPU does the rest.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Any
 

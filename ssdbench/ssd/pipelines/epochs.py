@@ -1,5 +1,7 @@
 """Divides streams of batches into epochs, and checks that each pass has exactly the images it should have."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 

@@ -3,12 +3,15 @@
 Images are normalised uniform noise; each has seven boxes of random categories, matched like real ones.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+from ssdbench.compatibility import zip_equal
 from ssdbench.ssd.boxes import CLASS_COUNT, IMAGE_SIDE, match
 from ssdbench.ssd.pipelines.bookmark import Bookmark, read_state, stream_of, write_state
 from ssdbench.ssd.pipelines.contract import (
@@ -72,7 +75,7 @@ class _ResidentTraining(_Resident[TrainingBatch]):
 
 def _training_batch(options: PipelineOptions, generator: torch.Generator) -> TrainingBatch:
     matched = [match(*_boxes(generator)) for _ in range(options.batch_size_per_gpu)]
-    boxes_cxcywh, labels = (torch.stack(part) for part in zip(*matched, strict=True))
+    boxes_cxcywh, labels = (torch.stack(part) for part in zip_equal(*matched))
     return TrainingBatch(
         images=_images(options, generator),
         boxes_cxcywh=boxes_cxcywh.to(options.device),
@@ -82,7 +85,7 @@ def _training_batch(options: PipelineOptions, generator: torch.Generator) -> Tra
 
 def _validation_batch(options: PipelineOptions, generator: torch.Generator) -> ValidationBatch:
     count = options.batch_size_per_gpu
-    boxes_ltrb, labels = zip(*(_boxes(generator) for _ in range(count)), strict=True)
+    boxes_ltrb, labels = zip_equal(*(_boxes(generator) for _ in range(count)))
     return ValidationBatch(
         images=_images(options, generator),
         image_ids=torch.arange(count),

@@ -4,6 +4,8 @@ Containers often have 64 MiB of it (docker's default). A worker that finds too l
 process that waits for the batch would wait for ever.
 """
 
+from __future__ import annotations
+
 import multiprocessing.queues
 import os
 import sys

@@ -6,12 +6,14 @@ numbers of an image depend only on the seed and its position in the stream. So t
 (without workers it is a separate stream, equal up to rounding), and a resumed stream starts directly at its position.
 """
 
+from __future__ import annotations
+
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Tuple, Union
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
+from ssdbench.compatibility import zip_equal
 from ssdbench.errors import DataError
 from ssdbench.ssd.boxes import match
 from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
@@ -49,8 +52,8 @@ from ssdbench.ssd.pipelines.shared_memory import end_worker_that_cannot_send, re
 _IMAGE_BYTES = 3 * 300 * 300
 _TRAINING_BYTES = _IMAGE_BYTES + 8732 * (4 * 4 + 8)  # with four coordinates and a label for each default box
 
-Sample = tuple[int, int]  # row in `Columns`, seed of the random numbers
-Truth = tuple[Tensor, Tensor, Tensor]  # image (3, 300, 300) uint8, boxes, labels
+Sample = Tuple[int, int]  # row in `Columns`, seed of the random numbers
+Truth = Tuple[Tensor, Tensor, Tensor]  # image (3, 300, 300) uint8, boxes, labels
 
 
 class _Item(NamedTuple):
@@ -105,7 +108,7 @@ def _whole(image: Tensor, boxes_ltrb: Tensor, labels: Tensor, _seed: int) -> Tru
     return resize_transform()(image), boxes_ltrb, labels
 
 
-class _Images(Dataset[_Item | DataError]):
+class _Images(Dataset[Union[_Item, DataError]]):
     """The images of a split with their ground truth; errors are items too, to arrive from a worker intact."""
 
     def __init__(
@@ -189,7 +192,7 @@ def _collated(memory_format: torch.memory_format, items: list[_Item | DataError]
     sound = [item for item in items if isinstance(item, _Item)]
     if len(sound) < len(items):
         return next(item for item in items if isinstance(item, DataError))
-    rows, images, boxes, labels = zip(*sound, strict=True)
+    rows, images, boxes, labels = zip_equal(*sound)
     stacked = torch.stack([image.as_subclass(Tensor) for image in images])
     return _Items(
         rows=list(rows),
@@ -275,7 +278,7 @@ def _normalised(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device, non_blocking=True).float().sub_(mean).div_(std)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and std of pixels 0..255, (3, 1, 1) each, read-only. Cached: copying them waits for the device."""
     # A tensor created in inference mode could not be used in training afterwards.
