@@ -41,7 +41,7 @@ STANDARD_LIBRARY = set(sys.stdlib_module_names)
 CONTAINER = {"torch", "torchvision", "nvidia", "pycocotools", "numpy", "pynvml", "PIL"}
 HOST = {
     *("psutil", "pydantic", "pynvml", "rich", "tomli", "typer", "numpy", "scipy", "ruptures"),
-    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "pandas", "pyarrow", "apprise"),
+    *("jinja2", "markupsafe", "matplotlib", "PIL", "sqlalchemy", "alembic", "pandas", "pyarrow", "apprise", "docker"),
 }
 ALLOWED = {
     "errors": set(),
@@ -84,6 +84,7 @@ PLACES = {
     "alembic": {"harness/stores/sql"},
     "psycopg": set(),
     "apprise": {"harness/alerts/sending.py"},
+    "docker": {"harness/containers/accounts.py"},
 }
 
 

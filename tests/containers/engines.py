@@ -76,8 +76,8 @@ def _podman(folder: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def registry_of_its_own() -> Iterator[str]:
-    """A registry on the loopback, empty; its address."""
+def registry_of_its_own(accounts: str | None = None) -> Iterator[str]:
+    """A registry on the loopback, empty; its address. With `accounts`, lines of htpasswd, for nobody else."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -86,6 +86,10 @@ def registry_of_its_own() -> Iterator[str]:
     settings.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
     )
+    if accounts is not None:
+        (folder / "htpasswd").write_text(accounts)
+        with settings.open("a") as file:
+            file.write(f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}\n")
     address = f"127.0.0.1:{port}"
     try:
         with _service(["docker-registry", "serve", str(settings)], subprocess.DEVNULL):

@@ -64,7 +64,7 @@ TABLE: dict[str, As] = {
     r"ssdbench (run|nightly) .*": DRY,
     r"ssdbench converge (--seeds|--resume|--gpus) .*": DRY,
     r"ssdbench containers (compare|run|bisect) .*": NO_ENGINE,
-    r"ssdbench containers new": As(elsewhere="asks a registry: tests/harness/containers/test_registry.py has one"),
+    r"ssdbench containers new( nvcr\.io/\S+)?": As(elsewhere="asks a registry: tests/harness/containers has one"),
     r"(?s)ssdbench containers new .* > new\.json\ncase .*esac": As(elsewhere="test_the_script_of_new_containers"),
     r"ssdbench data synth .*": As(elsewhere="draws 1,100 images: test_the_tutorial_is_true"),
     r"ssdbench evaluate .*": As(elsewhere="needs a checkpoint: tests/cli/test_evaluate.py trains one"),
@@ -78,6 +78,7 @@ TABLE: dict[str, As] = {
     r"ssdbench .*": PRINTED,
     # Other programs.
     r"export \w+=\S+": PRINTED,
+    r"docker login .*": As(elsewhere="asks for a password: tests/containers/test_private_registry.py writes its file"),
     r"pip install .*": As(elsewhere="downloads GB: tests/packaging installs the wheel"),
     r"git clone .*|python3 -m venv .*": As(elsewhere="the repository and the environment of this test"),
     r"git worktree add .*": As(elsewhere="test_the_tutorial_is_true"),

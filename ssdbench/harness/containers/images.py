@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.containers.accounts import DOCKER_HUB, log_in_words
 from ssdbench.harness.containers.commands import (
     container_command,
     container_name,
@@ -27,6 +28,8 @@ from ssdbench.schema.record import ContainerImage, Failure
 _PULL_SECONDS = 4 * 3600.0
 OLDEST_PYTHON = (3, 10)
 OLDEST_TORCH = (2, 1)
+_REFUSED = re.compile(r"unauthori[sz]ed|authentication required|no basic auth credentials|access.* denied", re.I)
+_HAS_HOST = re.compile(r"(?:localhost|[^/]*[.:][^/]*)/")
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     r"(?:[a-z]+://)?"  # docker:// of apptainer
@@ -72,7 +75,7 @@ def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failur
     if answer.exit_code and engine.pull:
         pulled = run_command((*engine.command, *fill_in(engine.pull, image=reference)), timeout_seconds=_PULL_SECONDS)
         if pulled.exit_code:
-            return engine_failure(f"{reference} cannot be pulled", last_line(pulled.error))
+            return engine_failure(f"{reference} cannot be pulled", _with_remedy(last_line(pulled.error), reference))
         answer = run_command(inspect)
     if answer.exit_code:
         return engine_failure(f"{reference} cannot be inspected", last_line(answer.error))
@@ -80,6 +83,14 @@ def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failur
     if facts is None:
         return engine_failure(f"{reference} cannot be inspected", f"{engine.command[0]} answers no JSON about it")
     return facts
+
+
+def _with_remedy(complaint: str, reference: str) -> str:
+    """The complaint of an engine, which uses the accounts of registries itself, and what helps if one is refused."""
+    if not _REFUSED.search(complaint):
+        return complaint
+    host = reference.partition("/")[0] if _HAS_HOST.match(reference) else DOCKER_HUB
+    return f"{complaint}; log in with an account that may pull it ({log_in_words(host)})"
 
 
 def _digest(facts: dict[str, Any], reference: str) -> str | None:

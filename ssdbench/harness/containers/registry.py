@@ -2,8 +2,12 @@
 
 A registry may be broken or hostile: its answers are bounded in size, number and time, and have to be of the types and
 the alphabets of the specification; what it names next is asked only over HTTPS, or on the registry's own host.
+
+An account is used where the registry itself asks for one. Its password goes to the registry and to where that gives
+tokens, over HTTPS or within this machine, and never along with a redirect.
 """
 
+import base64
 import hashlib
 import http.client
 import ipaddress
@@ -15,10 +19,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 from ssdbench.errors import EnvironmentLacksError, UsageError
+from ssdbench.harness.containers.accounts import DOCKER_HUB, Account, FoundAccount, find_account, log_in_words
 
 _TIMEOUT_SECONDS = 30.0
 _ANSWER_SECONDS = 60.0
@@ -50,21 +56,23 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
     """Refuses redirects from HTTPS to anything else."""
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: object, code: int, msg: str, headers: http.client.HTTPMessage,
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:  # fmt: skip
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            fp.close()
             raise urllib.error.URLError(f"it redirects to {newurl}, which is not encrypted")
         if not newurl.startswith(("https:", "http:")):
+            fp.close()
             raise urllib.error.URLError(f"it redirects to {newurl}, which is not HTTP")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(*, through_proxy: bool) -> urllib.request.OpenerDirector:
     """Knows HTTP and HTTPS alone; urllib's own one also opens files and FTP."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
+        *([urllib.request.ProxyHandler()] if through_proxy else []),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
@@ -78,12 +86,13 @@ def _opener() -> urllib.request.OpenerDirector:
 
 @dataclass(slots=True, kw_only=True)
 class Repository:
-    """A repository of a registry, read anonymously."""
+    """A repository of a registry, read with the account that `docker login` or `podman login` has kept, or none."""
 
     name: str
     address: str
     path: str
-    _token: str | None = field(default=None, repr=False)
+    _authorization: str | None = field(default=None, repr=False)
+    _found: FoundAccount | None = field(default=None, repr=False)
     _deadline: float = field(default_factory=lambda: time.monotonic() + _ALL_SECONDS, repr=False)
 
     def tags(self) -> list[str]:
@@ -120,7 +129,7 @@ class Repository:
         return tags
 
     def _refused(self, reason: str) -> EnvironmentLacksError:
-        return EnvironmentLacksError(f"cannot read {self.name} from its registry: {reason}")
+        return EnvironmentLacksError(f"cannot read {self.name} from its registry: {self._without_secrets(reason)}")
 
     def digest(self, tag: str) -> str:
         """The digest to which a tag points now; errors as `tags`."""
@@ -139,46 +148,113 @@ class Repository:
         except RecursionError:
             raise self._refused("its answer is nested too deep") from None
         except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-            reason = getattr(error, "reason", None) or error
-            raise EnvironmentLacksError(f"cannot read {self.name} from its registry ({url}): {reason}") from None
+            reason = self._without_secrets(f"({url}): {getattr(error, 'reason', None) or error}")
+            raise EnvironmentLacksError(f"cannot read {self.name} from its registry {reason}") from None
 
     def _answer(self, url: str, method: str, accept: str) -> _Reply:
         try:
             return self._open(url, method, accept)
         except urllib.error.HTTPError as error:
-            error.close()
-            challenge = error.headers.get("WWW-Authenticate", "")
-            if error.code != 401 or not challenge.lower().startswith("bearer "):
+            challenge = _challenge(error.headers.get_all("WWW-Authenticate", []))
+            if error.code != 401 or challenge is None:
                 raise
-        self._token = self._fetch_token(challenge)
-        return self._open(url, method, accept)
+            # Who answers after a redirect is not the registry that the account belongs to.
+            account = self._account() if error.url.startswith(f"{self.address}/") else None
+        try:
+            self._authorization = self._authorize(*challenge, account)
+            return self._open(url, method, accept)
+        except urllib.error.HTTPError as error:
+            if error.code not in (401, 403):
+                raise
+        raise self._refused(self._remedy(account))
 
-    def _open(self, url: str, method: str, accept: str) -> _Reply:
-        request = urllib.request.Request(url, method=method, headers={"Accept": accept})
-        if self._token is not None and url.startswith(f"{self.address}/"):
+    def _open(
+        self, url: str, method: str, accept: str, *, authorization: str | None = None, form: bytes | None = None
+    ) -> _Reply:
+        request = urllib.request.Request(url, data=form, method=method, headers={"Accept": accept})
+        if authorization is None and url.startswith(f"{self.address}/"):
+            authorization = self._authorization
+        if authorization is not None:
             # Not forwarded to the target of a redirect.
-            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
-        with _opener().open(request, timeout=_TIMEOUT_SECONDS) as answer:
-            body = answer.read(_MOST_BYTES + 1)
-            if len(body) > _MOST_BYTES:
-                raise ValueError(f"its answer is larger than {_MOST_BYTES >> 20} MiB")
-            return _Reply(headers=dict(answer.headers.items()), body=body)
+            request.add_unredirected_header("Authorization", authorization)
+        through_proxy = not _is_loopback(urllib.parse.urlsplit(url).netloc)
+        try:
+            with _opener(through_proxy=through_proxy).open(request, timeout=_TIMEOUT_SECONDS) as answer:
+                body = answer.read(_MOST_BYTES + 1)
+                if len(body) > _MOST_BYTES:
+                    raise ValueError(f"its answer is larger than {_MOST_BYTES >> 20} MiB")
+                return _Reply(headers=dict(answer.headers.items()), body=body)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise
 
-    def _fetch_token(self, challenge: str) -> str:
-        """The token for anonymous reading, requested as the registry's challenge says."""
-        parts = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-        realm = parts.pop("realm")
+    @property
+    def _account_host(self) -> str:
+        host = self.address.partition("://")[2]
+        return DOCKER_HUB if host == _HUB else host
+
+    def _account(self) -> Account | None:
+        """The account for this repository; it is looked for once, when the registry first asks."""
+        if self._found is None:
+            if self.address.startswith("https:") or _is_loopback(self._account_host):
+                self._found = find_account(self._account_host, self.path)
+            else:
+                self._found = FoundAccount(why_not="passwords are not sent without encryption, which --plain-http asks")
+        return self._found.account
+
+    def _remedy(self, account: Account | None) -> str:
+        host = self._account_host
+        if account is not None:
+            again = f"log in again ({log_in_words(host)}), or log out"
+            return f"{host} refuses the account that {account.kept_by} has: {again}"
+        why = f" ({self._found.why_not})" if self._found is not None else ""
+        return f"{host} wants an account, and there is none{why}: log in ({log_in_words(host)})"
+
+    def _authorize(self, scheme: str, parts: dict[str, str], account: Account | None) -> str | None:
+        """The header that the registry's challenge asks for; None where it wants a password and there is none."""
+        if scheme == "bearer":
+            return f"Bearer {self._fetch_token(parts, account)}"
+        return _basic(account) if account is not None and account.identity_token is None else None
+
+    def _fetch_token(self, parts: dict[str, str], account: Account | None) -> str:
+        """The token for reading, requested as the registry's challenge says."""
+        realm = parts.get("realm", "")
         if not realm.startswith(("https:", f"{self.address}/")):
             raise ValueError(f"it gives tokens at {realm}, which is neither encrypted nor on its own host")
-        asked = {"scope": f"repository:{self.path}:pull"} | {
-            k: v for k, v in parts.items() if k in ("service", "scope")
-        }
-        self._token = None
-        given = json.loads(self._open(f"{realm}?{urllib.parse.urlencode(asked)}", "GET", "application/json").body)
+        asked = {"scope": f"repository:{self.path}:pull"}
+        asked |= {key: value for key, value in parts.items() if key in ("service", "scope")}
+        self._authorization = None
+        if account is not None and account.identity_token is not None:
+            secret = {"grant_type": "refresh_token", "refresh_token": account.identity_token, "client_id": "ssdbench"}
+            form = urllib.parse.urlencode(asked | secret).encode()
+            reply = self._open(realm, "POST", "application/json", form=form)
+        else:
+            basic = _basic(account) if account is not None else None
+            url = f"{realm}?{urllib.parse.urlencode(asked)}"
+            reply = self._open(url, "GET", "application/json", authorization=basic)
+        given = json.loads(reply.body)
         token = (given.get("token") or given.get("access_token")) if isinstance(given, dict) else None
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise ValueError("it gives no token")
         return token
+
+    def _without_secrets(self, text: str) -> str:
+        """A text of the registry's, which may repeat what it was sent."""
+        account = self._found.account if self._found is not None else None
+        own = (account.password, account.identity_token, _basic(account)) if account is not None else ()
+        for secret in filter(None, (*own, self._authorization)):
+            text = text.replace(secret.rpartition(" ")[2], "[password]")
+        return text
+
+
+def _challenge(headers: Sequence[str]) -> tuple[str, dict[str, str]] | None:
+    """How the registry wants to be asked: "bearer" or "basic", and the parts of that; bearer where it takes both."""
+    found = {header.partition(" ")[0].lower(): dict(re.findall(r'(\w+)="([^"]*)"', header)) for header in headers}
+    return next(((scheme, found[scheme]) for scheme in ("bearer", "basic") if scheme in found), None)
+
+
+def _basic(account: Account) -> str:
+    return f"Basic {base64.b64encode(f'{account.user}:{account.password}'.encode()).decode()}"
 
 
 def _within(seconds: float, ask: Callable[[], _Reply]) -> _Reply:
