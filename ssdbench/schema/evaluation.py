@@ -11,6 +11,14 @@ EVALUATE = "evaluate"
 """The workload of such a check; no workload of a suite, because it is not timed step by step."""
 
 
+DETECTIONS = "detections.npy"
+"""The file with what was evaluated: a row of float64 for each detection, in the order of the annotation file.
+
+A row is (image, left, top, width, height, score, label): the image's place in the annotation file from 0, the box in
+pixels of the image, the label from 1.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointEvaluation:
     """The content of evaluation.json: a checkpoint judged over the validation split.

@@ -17,8 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssdbench.errors import ExitCode, SsdbenchError
-from ssdbench.ssd.coco import SPLITS, Prepared, PreparedSplit
+from ssdbench.ssd.coco import SPLITS, Prepared, PreparedSplit, load_prepared
 from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.processes import end_cleanly_on_sigterm, end_with
 from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
@@ -61,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     ready.add_argument("--cache", type=Path, required=True)
     ready.add_argument("--split", action="append", choices=SPLITS, dest="splits", help="default: both")
     ready.set_defaults(run=_prepare)
+    matching = commands.add_parser("match", help="match stored detections with the objects of the validation images")
+    matching.add_argument("prepared", type=Path, help="prepared.json")
+    matching.add_argument("detections", type=Path, help=".npy of rows: image, left, top, width, height, score, label")
+    matching.add_argument("output", type=Path, help=".npz to write")
+    matching.add_argument("--protocol", required=True)
+    matching.set_defaults(run=_match)
     for reading in (check, ready):
         reading.add_argument("--follow-links", action="store_true", help="also links that lead out of the data set")
     return parser
@@ -96,6 +104,17 @@ def _prepare(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
         "splits": {name: _split_as_json(split) for name, split in prepared.splits.items()},
         "warnings": [asdict(finding) for finding in prepared.warnings],
     }, ExitCode.OK
+
+
+def _match(options: argparse.Namespace) -> tuple[dict[str, Any], ExitCode]:
+    # Imported here: torch, which the other commands do without, takes seconds.
+    from ssdbench.ssd.evaluate import evaluate, load_truth, protocol_named
+    from ssdbench.ssd.matches import match, write_matches
+
+    truth, protocol = load_truth(load_prepared(options.prepared).val), protocol_named(options.protocol)
+    rows = np.load(options.detections, allow_pickle=False)
+    write_matches(options.output, match(truth, rows, protocol=protocol))
+    return {"evaluation": asdict(evaluate(truth, rows, protocol=protocol))}, ExitCode.OK
 
 
 def _split_as_json(split: PreparedSplit) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
-from ssdbench.ssd.annotations import read_annotations
+from ssdbench.ssd.annotations import annotations_digest, read_annotations
+from ssdbench.ssd.coco import PreparedSplit
 from ssdbench.ssd.findings import annotation_findings
 from ssdbench.ssd.repair import repair_boxes, rows_of
 
@@ -104,6 +105,13 @@ def load_annotations(path: str | os.PathLike[str], engine: object = "pycocotools
     return truth
 
 
+def load_truth(split: PreparedSplit, engine: object = "pycocotools") -> Truth:
+    """The user's own annotations of a prepared split; errors as `load_annotations`, DataError also if they changed."""
+    if annotations_digest(split.source_annotations) != split.source_digest:
+        raise DataError(f"{split.source_annotations} has changed since it was prepared: start again.")
+    return load_annotations(split.source_annotations, engine)
+
+
 def _coco_class(engine: object) -> Any:
     if engine == "pycocotools":
         return COCO
@@ -158,17 +166,10 @@ def evaluate(truth: Truth, rows: Array, *, protocol: Protocol = "every-image") -
     the whole process while it runs.
     """
     protocol = protocol_named(protocol)
-    unknown = np.setdiff1d(rows[:, 0], truth.getImgIds())
-    if len(unknown):
-        raise DataError(
-            f"detections on {len(unknown)} images without a record in the annotations: row {unknown[0]:.0f} ..."
-        )
-    if protocol == "published":
-        annotated = [annotation["image_id"] for annotation in truth.dataset["annotations"]]
-        rows = rows[np.isin(rows[:, 0], annotated)]
+    rows = counted_rows(truth, rows, protocol)
     judge_class = COCOeval if isinstance(truth, COCO) else _faster_coco_eval().COCOeval_faster
     with contextlib.redirect_stdout(io.StringIO()):
-        judge = judge_class(truth, _detections(truth, rows), iouType="bbox")
+        judge = judge_class(truth, as_detections(truth, rows), iouType="bbox")
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
@@ -183,7 +184,21 @@ _FIGURES = (
 )
 
 
-def _detections(truth: Truth, rows: Array) -> Any:
+def counted_rows(truth: Truth, rows: Array, protocol: Protocol) -> Array:
+    """The rows of detections that the protocol counts; DataError as `evaluate`."""
+    unknown = np.setdiff1d(rows[:, 0], truth.getImgIds())
+    if len(unknown):
+        raise DataError(
+            f"detections on {len(unknown)} images without a record in the annotations: row {unknown[0]:.0f} ..."
+        )
+    if protocol == "published":
+        annotated = [annotation["image_id"] for annotation in truth.dataset["annotations"]]
+        rows = rows[np.isin(rows[:, 0], annotated)]
+    return rows
+
+
+def as_detections(truth: Truth, rows: Array) -> Any:
+    """Rows of detections as an object of the engine of `truth`."""
     if len(rows):
         return truth.loadRes(np.asarray(rows, dtype=np.float64))
     none = type(truth)()  # loadRes needs at least one detection

@@ -15,7 +15,7 @@ from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.times import utc_now
 from ssdbench.worker.events import Events
-from ssdbench.worker.exchange_files import write_evaluation
+from ssdbench.worker.exchange_files import write_detections, write_evaluation
 from ssdbench.workloads.evaluation import Evaluator
 from ssdbench.workloads.model import load_model
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Events) -> None:
-    """Evaluate the request's checkpoint; rank 0 writes evaluation.json and sheet.png into the request's folder.
+    """Evaluate the request's checkpoint; rank 0 writes evaluation.json, detections.npy and sheet.png into the request's folder.
 
     Raises:
         DataError: the checkpoint or the data set cannot be used.
@@ -48,6 +48,8 @@ def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Ev
     evaluation, judge_seconds = _timed(lambda: evaluator.judge(found))
     events.phase("write")
     if group.rank == 0:
+        assert evaluator.rows is not None
+        write_detections(folder, evaluator.rows)
         evaluator.draw(folder / "sheet.png")
         write_evaluation(
             folder,

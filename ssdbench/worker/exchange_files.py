@@ -1,6 +1,6 @@
 """The files that the host and the device side exchange.
 
-The worker reads case.json and writes measurement.json, evaluation.json or failure-<rank>.json. Files are written
+The worker reads case.json and writes measurement.json, evaluation.json with detections.npy, or failure-<rank>.json. Files are written
 atomically: a file that exists is complete.
 """
 
@@ -24,7 +24,7 @@ from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, Protocol, StepCounts
 from ssdbench.schema.environment import Software
-from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.evaluation import DETECTIONS, CheckpointEvaluation
 from ssdbench.schema.record import Failure, FailureKind, Measurement
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 
@@ -101,6 +101,14 @@ def write_training(folder: Path, training: Training) -> None:
 def write_evaluation(folder: Path, evaluation: CheckpointEvaluation) -> None:
     """Write the evaluation of a checkpoint for the host."""
     _write(folder / "evaluation.json", asdict(evaluation))
+
+
+def write_detections(folder: Path, rows: Any) -> None:
+    """Write the detections that were evaluated, rows (D, 7) as from `ssd.evaluate.detection_rows`, for the host."""
+    import numpy as np  # here alone: a launch that times sleeps needs none
+
+    with atomic_file(folder / DETECTIONS) as part, part.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
 
 
 def write_location(folder: Path, rank: int) -> None:

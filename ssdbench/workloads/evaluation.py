@@ -16,11 +16,10 @@ from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError, NotFiniteError, UsageError
 from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation
-from ssdbench.ssd.annotations import annotations_digest
 from ssdbench.ssd.boxes import Detections, decode
 from ssdbench.ssd.checkpoint import Checkpoint
 from ssdbench.ssd.coco import PreparedSplit, load_columns, require_same_labels
-from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_annotations, protocol_named
+from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_truth, protocol_named
 from ssdbench.ssd.repair import rows_of
 from ssdbench.ssd.sheet import draw_sheet
 from ssdbench.workloads.pipeline import open_pipeline, split_of
@@ -64,7 +63,7 @@ class Evaluator:
         self._split = split
         self._protocol = protocol_named(protocol)
         self._image_ids = load_columns(split).image_ids
-        self._truth: Any = _truth(split, engine) if context.group.rank == 0 else None
+        self._truth: Any = load_truth(split, engine) if context.group.rank == 0 else None
         self._pipeline = open_pipeline(context, training=False)
         self._group = context.group
         self._autocast = context.precision.autocast
@@ -140,12 +139,6 @@ class Evaluator:
     def close(self) -> None:
         """Stop background threads and processes."""
         self._pipeline.close()
-
-
-def _truth(split: PreparedSplit, engine: object) -> Any:
-    if annotations_digest(split.source_annotations) != split.source_digest:
-        raise DataError(f"{split.source_annotations} has changed since it was prepared: start again.")
-    return load_annotations(split.source_annotations, engine)
 
 
 def require_every_image(seen: Int64Array, image_ids: Int64Array) -> None:
