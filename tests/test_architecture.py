@@ -64,7 +64,7 @@ PLACES = {
     "tomli": {"harness/toml_tables.py"},
     "urllib.request": {"harness/containers/registry.py", "harness/alerts/pushgateway.py"},
     "nvidia.dali": {"ssd/pipelines/dali_graph.py"},
-    "pycocotools": {"ssd/coco.py", "ssd/evaluate.py"},
+    "pycocotools": {"ssd/coco.py", "ssd/evaluate.py", "ssd/matches.py"},
     "faster_coco_eval": {"ssd/evaluate.py"},
     "torch.distributed": {"runtime/distributed.py", "worker/launch.py"},
     "pandas": {"analysis/frames", "api"},

@@ -26,7 +26,8 @@ DOCS = ROOT / "docs"
 SECTIONS = {
     "Tutorial": ["tutorial.md"],
     "How-to guides": [
-        *("running.md", "data.md", "report.md", "ci.md", "waivers.md", "containers.md", "tables.md", "convergence.md"),
+        *("running.md", "data.md", "report.md", "ci.md", "waivers.md", "containers.md", "container-accuracy.md"),
+        *("tables.md", "convergence.md"),
         *("stores.md", "slurm.md", "watch.md", "alerts.md"),
         *("examples.md", "pytest.md", "formats.md", "gpu-check.md"),
     ],

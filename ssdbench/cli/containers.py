@@ -9,8 +9,9 @@ import typer
 
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.cli.bisect import bisect
+from ssdbench.cli.container_evaluate import evaluate
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
-from ssdbench.cli.image_options import ImageOptions, PairOptions, inspect_shown
+from ssdbench.cli.image_options import ImageOptions, New, Old, PairOptions, inspect_shown
 from ssdbench.cli.options import Budget, FailOnCreep, Json
 from ssdbench.cli.printing import print_json
 from ssdbench.cli.progress import TerminalDisplay
@@ -30,9 +31,8 @@ from ssdbench.workflows.measuring import measure
 
 app = VerbApp("Measure inside container images, compare them, and find the one that introduced a regression.")
 app.command()(takes_options(bisect))
+app.command()(takes_options(evaluate))
 
-Old = Annotated[str, argument("Image of the baseline: repository:tag, or a tag of ci/containers.toml.", "OLD")]
-New = Annotated[str, argument("Image that is judged.", "NEW")]
 _SEEN = "containers-seen.json"
 
 Images = Annotated[list[str] | None, argument("Images; default: all of ci/containers.toml.", "IMAGE")]

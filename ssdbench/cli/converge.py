@@ -140,7 +140,7 @@ def check(
         console = Terminal()
         console.print(render_convergence(verdict))
         print_line(console, f"\ncurves: {path}")
-    raise typer.Exit(verdict_exit_code(verdict))
+    raise typer.Exit(verdict_exit_code(verdict.status))
 
 
 @app.command()

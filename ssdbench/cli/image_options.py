@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from ssdbench.cli.help import MEASURING, SUITE, option
+from ssdbench.cli.help import MEASURING, SUITE, argument, option
 from ssdbench.cli.printing import Terminal
 from ssdbench.cli.suite_options import SuiteOptions
 from ssdbench.harness.containers.commands import remove_leftovers
@@ -13,6 +13,24 @@ from ssdbench.harness.containers.given_variables import variable_values
 from ssdbench.harness.containers.images import inspect_image
 from ssdbench.schema.record import ContainerImage
 from ssdbench.workflows.images import ImageSuite
+
+ContainersFile = Annotated[
+    Path, option("File that names engine, mounts and images.", "--containers", metavar="FILE", panel=MEASURING)
+]
+EngineName = Annotated[
+    str | None,
+    option("docker, podman, apptainer, enroot, or an engine of the file.", "--engine", metavar="NAME", panel=MEASURING),
+]
+Old = Annotated[str, argument("Image of the baseline: repository:tag, or a tag of ci/containers.toml.", "OLD")]
+New = Annotated[str, argument("Image that is judged.", "NEW")]
+
+
+def load_engine(path: Path, engine: str | None) -> Containers:
+    """The file, with the engine as given; errors as `ImageOptions.load`."""
+    containers = load_containers(path, engine)
+    variable_values(containers.options)  # one that is missing here is named before anything is pulled
+    remove_leftovers(containers.options.engine)
+    return containers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +42,8 @@ class ImageOptions(SuiteOptions):
     name: Annotated[
         str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)
     ] = None
-    containers: Annotated[
-        Path, option("File that names engine, mounts and images.", metavar="FILE", panel=MEASURING)
-    ] = DEFAULT_FILE
-    engine: Annotated[
-        str | None,
-        option("docker, podman, apptainer, enroot, or an engine of the file.", metavar="NAME", panel=MEASURING),
-    ] = None
+    containers: ContainersFile = DEFAULT_FILE
+    engine: EngineName = None
 
     def load(self) -> Containers:
         """The file, with the engine as given; containers whose host process has died are removed.
@@ -39,10 +52,7 @@ class ImageOptions(SuiteOptions):
             UsageError: the file has a mistake.
             EnvironmentLacksError: the engine does not answer.
         """
-        containers = load_containers(self.containers, self.engine)
-        variable_values(containers.options)  # one that is missing here is named before anything is pulled
-        remove_leftovers(containers.options.engine)
-        return containers
+        return load_engine(self.containers, self.engine)
 
     def image_suite(self, containers: Containers) -> ImageSuite:
         """Options for measuring in the images of the file.
@@ -67,9 +77,9 @@ class PairOptions(ImageOptions):
     OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
 
 
-def inspect_shown(containers: Containers, reference: str) -> ContainerImage:
+def inspect_shown(containers: Containers, reference: str, *, stderr: bool = False) -> ContainerImage:
     """Fetch and inspect an image, and print what is in it."""
-    console = Terminal()
+    console = Terminal(stderr=stderr)
     console.say(f"image {reference}")
     image = inspect_image(containers.options, reference)
     if image.failure is not None:

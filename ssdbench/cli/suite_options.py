@@ -243,7 +243,7 @@ class TrainingOptions(SuiteOptions):
 
 def takes_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Turn a verb with a parameter `options` into a command that takes those options one by one, and the verb's own."""
-    kind: type[SuiteOptions] = get_type_hints(verb)["options"]
+    kind: Any = get_type_hints(verb)["options"]  # a dataclass with OMITTED, the fields that are no options
     options = [field for field in fields(kind) if field.name not in kind.OMITTED]
 
     def command(**given: Any) -> None:

@@ -12,8 +12,8 @@ from ssdbench.harness.cache import work_folder
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.local import LocalLauncher
-from ssdbench.harness.machine.probe import probe_machine
-from ssdbench.harness.machine.worker_python import inspect_python
+from ssdbench.harness.machine.probe import Machine, probe_machine
+from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import make_plan
 from ssdbench.harness.process import WorkerError
 from ssdbench.harness.suite import parse_suite
@@ -53,7 +53,30 @@ def plan_check(
         UsageError: an option has a value that does not exist.
         EnvironmentLacksError: this machine or the interpreter cannot run it.
     """
-    _require_readable(checkpoint)
+    require_readable(checkpoint)
+    machine = probe_machine()
+    worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count) and device != "cpu")
+    case = plan_case(
+        axes, machine, worker, protocol=protocol, engine=engine, device=device, timeout_seconds=timeout_seconds
+    )
+    for package, remedy in (
+        ("pycocotools", "install pycocotools there"),
+        (engine, "install the extra ssdbench[fast-eval] there, or use --engine pycocotools"),
+    ):
+        if package not in worker.packages:
+            raise EnvironmentLacksError(f"{package} is not installed for {worker.executable}: {remedy}")
+    return Check(checkpoint=checkpoint.absolute(), python=worker.executable, case=case, gpus=machine.host.gpus)
+
+
+def plan_case(
+    axes: dict[str, OptionValue], machine: Machine, worker: WorkerPython | None, *, protocol: str, engine: str,
+    device: str, timeout_seconds: float,
+) -> Case:  # fmt: skip
+    """The case of an evaluation on this machine; `worker` None: the interpreter of an image, which is not known here.
+
+    Raises:
+        UsageError, EnvironmentLacksError: as `plan_check`.
+    """
     if axes.get("pipeline") == "resident":
         raise UsageError("--pipeline resident has no images to evaluate: use dali or torchvision")
     for name, value, known in (
@@ -64,22 +87,13 @@ def plan_check(
             raise UsageError(f"--{name} {value} does not exist: choose from {', '.join(known)}")
     matrix = {"workload": _EQUIVALENT_WORKLOAD, **axes, "protocol": {"timeout_seconds": timeout_seconds, "launches": 1}}
     suite = parse_suite({"name": EVALUATE, "device": device, "matrix": [matrix]}, "command line")
-    machine = probe_machine()
-    worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count) and device != "cpu")
     (planned,) = make_plan(suite, machine, worker, seed=0).cases
     if planned.skip_reason is not None:
         raise EnvironmentLacksError(f"cannot evaluate here: {planned.skip_reason}")
-    for package, remedy in (
-        ("pycocotools", "install pycocotools there"),
-        (engine, "install the extra ssdbench[fast-eval] there, or use --engine pycocotools"),
-    ):
-        if package not in worker.packages:
-            raise EnvironmentLacksError(f"{package} is not installed for {worker.executable}: {remedy}")
-    case = replace(planned.case, workload=EVALUATE, options={"protocol": protocol, "engine": engine})
-    return Check(checkpoint=checkpoint.absolute(), python=worker.executable, case=case, gpus=machine.host.gpus)
+    return replace(planned.case, workload=EVALUATE, options={"protocol": protocol, "engine": engine})
 
 
-def _require_readable(checkpoint: Path) -> None:
+def require_readable(checkpoint: Path) -> None:
     """Refuse a file that cannot be read or is empty; only the worker, with torch, can check more."""
     try:
         with checkpoint.open("rb") as file:
@@ -100,19 +114,24 @@ def run_check(check: Check, data: PreparedData, on_event: Callable[[Event], None
     """
     now = datetime.now(timezone.utc)
     folder = work_folder().absolute() / f"{EVALUATE}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-    request = LaunchRequest(
-        schema_version=EXCHANGE_VERSION,
-        case=check.case,
-        launch=0,
-        seed=0,
-        output=str(folder),
-        prepared_data=str(data.path.absolute()),
-        checkpoint=str(check.checkpoint),
-    )
+    request = request_for(check.case, check.checkpoint, data, folder)
     outcome = LocalLauncher(check.python, gpus=check.gpus).evaluate(request, on_event)
     if isinstance(outcome, Failure):
         raise _error(outcome, check.checkpoint, folder)
     return outcome, folder / "sheet.png"
+
+
+def request_for(case: Case, checkpoint: Path, data: PreparedData, folder: Path) -> LaunchRequest:
+    """The launch that evaluates a checkpoint, with `folder` for its files."""
+    return LaunchRequest(
+        schema_version=EXCHANGE_VERSION,
+        case=case,
+        launch=0,
+        seed=0,
+        output=str(folder),
+        prepared_data=str(data.path.absolute()),
+        checkpoint=str(checkpoint),
+    )
 
 
 def _error(failure: Failure, checkpoint: Path, folder: Path) -> Exception:

@@ -10,7 +10,7 @@ from ssdbench.schema.text import pluralize
 from ssdbench.schema.training import Evaluation
 
 # Field of `Evaluation`, name, IoU, objects, detections per image.
-_FIGURES = (
+FIGURES = (
     ("ap", "AP", ".50:.95", "all", 100),
     ("ap_50", "AP", ".50", "all", 100),
     ("ap_75", "AP", ".75", "all", 100),
@@ -29,15 +29,15 @@ _FIGURES = (
 def render_evaluation(found: CheckpointEvaluation, data: str) -> RenderableType:
     """The metrics and how they were computed; `data` names the data set."""
     table = new_table("metric", "IoU", "objects", "detections per image", "value")
-    for field, name, iou, objects, most in _FIGURES:
-        table.add_row(name, iou, objects, f"at most {most}", _value(found.evaluation, field))
+    for field, name, iou, objects, most in FIGURES:
+        table.add_row(name, iou, objects, f"at most {most}", figure(found.evaluation, field))
     return Group(_headline(found, data), Text(), table, Text(), _footer(found))
 
 
 def _headline(found: CheckpointEvaluation, data: str) -> Text:
     trained = f", after {pluralize(found.epoch, 'epoch')}" if found.epoch is not None else ""
     return Text.assemble(
-        (f"AP {_value(found.evaluation, 'ap')}", "bold"), f": {found.checkpoint}{trained}\n",
+        (f"AP {figure(found.evaluation, 'ap')}", "bold"), f": {found.checkpoint}{trained}\n",
         (f"on {data}; {found.case.title}", "dim"),
     )  # fmt: skip
 
@@ -58,6 +58,7 @@ def _footer(found: CheckpointEvaluation) -> Text:
     )
 
 
-def _value(evaluation: Evaluation, field: str) -> str:
+def figure(evaluation: Evaluation, field: str) -> str:
+    """One of the metrics as text."""
     value: float = getattr(evaluation, field)
     return "no such object" if value < 0 else f"{value:.4f}"

@@ -1,7 +1,7 @@
 """Which detections of an evaluation are right: all that AP is computed from, so that resampled images can be judged.
 
-AP ranks the detections of all images together, so it is no mean over images. pycocotools matches detections with objects
-image by image, which no resampling changes; only the ranking has to be done again.
+AP ranks the detections of all images together, so it is no mean over images. pycocotools matches detections with
+objects image by image, which no resampling changes; only the ranking has to be done again.
 """
 
 from __future__ import annotations

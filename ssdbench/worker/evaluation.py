@@ -23,7 +23,9 @@ T = TypeVar("T")
 
 
 def evaluate_checkpoint(request: LaunchRequest, context: RankContext, events: Events) -> None:
-    """Evaluate the request's checkpoint; rank 0 writes evaluation.json, detections.npy and sheet.png into the request's folder.
+    """Evaluate the request's checkpoint.
+
+    Rank 0 writes evaluation.json, detections.npy and sheet.png into the request's folder.
 
     Raises:
         DataError: the checkpoint or the data set cannot be used.

@@ -1,7 +1,7 @@
 """The files that the host and the device side exchange.
 
-The worker reads case.json and writes measurement.json, evaluation.json with detections.npy, or failure-<rank>.json. Files are written
-atomically: a file that exists is complete.
+The worker reads case.json and writes measurement.json, evaluation.json with detections.npy, or failure-<rank>.json.
+Files are written atomically: a file that exists is complete.
 """
 
 from __future__ import annotations

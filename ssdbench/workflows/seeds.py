@@ -61,9 +61,9 @@ def judge_seeds(
     return judge_early(tuple(candidates), distribution, epoch, settings)
 
 
-def verdict_exit_code(verdict: ConvergenceVerdict) -> ExitCode:
-    """The exit code for a verdict on seeds; NOT_COVERED if they could not be compared."""
-    return _EXIT_CODES.get(verdict.status, ExitCode.NOT_COVERED)
+def verdict_exit_code(status: Status) -> ExitCode:
+    """The exit code for a verdict on accuracy; NOT_COVERED if nothing could be compared."""
+    return _EXIT_CODES.get(status, ExitCode.NOT_COVERED)
 
 
 def accept_seeds(store: DistributionStore, runs: Sequence[Run], *, name: str, reason: str) -> AcceptedSeeds:

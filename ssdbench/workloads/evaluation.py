@@ -18,7 +18,7 @@ from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation
 from ssdbench.ssd.boxes import Detections, decode
 from ssdbench.ssd.checkpoint import Checkpoint
-from ssdbench.ssd.coco import PreparedSplit, load_columns, require_same_labels
+from ssdbench.ssd.coco import load_columns, require_same_labels
 from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_truth, protocol_named
 from ssdbench.ssd.repair import rows_of
 from ssdbench.ssd.sheet import draw_sheet

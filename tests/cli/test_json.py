@@ -43,6 +43,7 @@ ELSEWHERE = {
     ("selftest",): "tests/cli/test_selftest.py",
     ("notify",): "tests/cli/test_notify.py",
     ("nightly",): "tests/cli/test_nightly.py",
+    ("containers", "evaluate"): "tests/containers/test_accuracy.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
 }
 WITHOUT = {

@@ -17,7 +17,10 @@ REPOSITORY = "bench"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """An engine with images of up to five releases, the last two of them slower by 30 %, and one without torch."""
+    """An engine with images of up to five releases, the last two of them slower by 30 %.
+
+    Of two more, `bare` has no torch, and `labels` gives detections the label of the next category.
+    """
 
     engine: Engine
 
@@ -54,6 +57,7 @@ def _bench(name: str, releases: int) -> Iterator[Bench]:
         for month in range(1, releases + 1):
             import_image(engine, f"{REPOSITORY}:26.0{month}", PLANTED_SLOWDOWN="0.3" if month > 3 else "0")
         import_image(engine, f"{REPOSITORY}:bare", packages=False)
+        import_image(engine, f"{REPOSITORY}:labels", PLANTED_LABELS="1")
         yield Bench(engine=engine)
 
 
@@ -64,4 +68,4 @@ def docker() -> Iterator[Bench]:
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Bench]:
-    yield from _bench("podman", releases=1)
+    yield from _bench("podman", releases=2)

@@ -1,8 +1,9 @@
 """Images made from files of this machine: a loader, its libraries and a Python environment; nothing is downloaded.
 
 The interpreter and the packages of the tests are mounted when the image runs; the image has an environment of its own
-around them, so that two images can differ. One of them is planted with a slowdown: its `sitecustomize` lengthens every
-sleep, and every time from one optimiser step to the next, by the share that its variable PLANTED_SLOWDOWN names.
+around them, so that two images can differ. Its `sitecustomize` plants what a variable of the image asks for: with
+PLANTED_SLOWDOWN it lengthens every sleep, and every time from one optimiser step to the next, by that share; with
+PLANTED_LABELS every detection has the label of the next category.
 """
 
 import functools
@@ -53,6 +54,32 @@ class Planted:
         return spec
 
 
+class PlantedLabels:
+    """Wraps the decoding of detections."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "ssdbench.ssd.boxes":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            decode = module.decode
+
+            def wrong(*arguments, **named):
+                found = decode(*arguments, **named)
+                return [one._replace(labels=one.labels % 80 + 1) for one in found]
+
+            module.decode = wrong
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+if os.environ.get("PLANTED_LABELS"):
+    sys.meta_path.insert(0, PlantedLabels)
 if SHARE:
     time.sleep = lambda seconds: _sleep(seconds * (1 + SHARE))
     sys.meta_path.insert(0, Planted)

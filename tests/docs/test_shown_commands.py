@@ -64,6 +64,7 @@ TABLE: dict[str, As] = {
     r"ssdbench (run|nightly) .*": DRY,
     r"ssdbench converge (--seeds|--resume|--gpus) .*": DRY,
     r"ssdbench containers (compare|run|bisect) .*": NO_ENGINE,
+    r"ssdbench containers evaluate .*": As(elsewhere="needs a checkpoint: tests/containers/test_accuracy.py"),
     r"ssdbench containers new( nvcr\.io/\S+)?": As(elsewhere="asks a registry: tests/harness/containers has one"),
     r"(?s)ssdbench containers new .* > new\.json\ncase .*esac": As(elsewhere="test_the_script_of_new_containers"),
     r"ssdbench data synth .*": As(elsewhere="draws 1,100 images: test_the_tutorial_is_true"),

@@ -86,9 +86,7 @@ def _compare(
     counts.relabelled += len(pairs)
     # Of several labels at one place the nearest score is the same detection.
     nearest = np.where(other[pairs], scores[pairs], np.inf).argmin(axis=1) if len(pairs) else pairs
-    moved.update(
-        (int(one), int(two)) for one, two in zip(there[pairs, 6], here[nearest, 6], strict=True)
-    )
+    moved.update((int(one), int(two)) for one, two in zip(there[pairs, 6], here[nearest, 6], strict=True))
 
 
 def _edges(rows: "Rows") -> "Rows":

@@ -43,9 +43,7 @@ def ap_difference(
     return ApDifference(baseline=there, candidate=here, change=here - there, low=float(low), high=float(high))
 
 
-def resampled_changes(
-    baseline: Matches, candidate: Matches, *, resamples: int, seed: int
-) -> "NDArray[np.float64]":
+def resampled_changes(baseline: Matches, candidate: Matches, *, resamples: int, seed: int) -> "NDArray[np.float64]":
     """The difference of AP in each resample, (resamples,)."""
     import numpy as np
 

@@ -7,10 +7,12 @@ With d = AP of the candidate - AP of the baseline, its interval [l, h], and m = 
 | regressed    | h < 0 and l <= -m; or the candidate computes other figures from its own detections than are right    |
 | improved     | l > 0 and h >= m                                                                                     |
 | regressed    | a share of the detections has the same box and score under another label, even if AP does not tell   |
-| unchanged    | -m < l and h < m                                                                                     |
+| unchanged    | the detections are equal within the tolerances, or -m < l and h < m                                  |
 | inconclusive | everything else                                                                                      |
 
-The first that applies. Weights, images and this judge are the same for both, and so a difference is the images' doing.
+The first that applies. Weights, data and this judge are the same for both, so that a difference comes from the images.
+On few images a single box on the other side of an IoU threshold moves AP by more than the margin: where all detections
+are equal, that is rounding.
 """
 
 import math
@@ -124,6 +126,8 @@ def _status(
         return Status.REGRESSED, f"{share} of the detections are the same but for their label"
     if found.identical:
         return Status.UNCHANGED, "all detections are identical to the last bit"
+    if found.equal:
+        return Status.UNCHANGED, "the detections are equal within the tolerances"
     if difference.baseline == 0:
         return Status.INCONCLUSIVE, "with AP 0 there is nothing to lose; give a trained checkpoint of these categories"
     if -margin < low and high < margin:

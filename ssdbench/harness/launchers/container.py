@@ -30,6 +30,7 @@ from ssdbench.harness.process import SOURCE, ProcessTree, last_line
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions
 from ssdbench.schema.environment import GpuState, Hardware
+from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
 from ssdbench.schema.variables import mask_secrets
@@ -69,6 +70,10 @@ class ContainerLauncher(LocalLauncher):
         if isinstance(outcome, Failure):
             return self._without_secrets(outcome)
         return own.without_own(outcome) if isinstance(outcome, Measurement) else outcome
+
+    def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
+        outcome = super().evaluate(request, on_event)
+        return self._without_secrets(outcome) if isinstance(outcome, Failure) else outcome
 
     def _without_secrets(self, failure: Failure) -> Failure:
         """The failure without the values that only the container was given, which its log may show."""
@@ -116,6 +121,8 @@ class ContainerLauncher(LocalLauncher):
             found.append(self._data_folder)
         if request.backbone_weights is not None and Path(request.backbone_weights).is_file():
             found.append(Path(request.backbone_weights))
+        if request.checkpoint is not None:
+            found.append(Path(request.checkpoint))
         return found
 
 

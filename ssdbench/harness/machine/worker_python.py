@@ -67,7 +67,8 @@ def missing_software(case: Case, worker: WorkerPython) -> str | None:
     """What the case needs and this interpreter lacks: a sentence, or None."""
     if "torch" not in worker.packages:
         return f"torch is not installed for {worker.executable} (extra worker)"
-    if WORKLOADS[case.workload].uses_model and "torchvision" not in worker.packages:
+    traits = WORKLOADS.get(case.workload)  # none of an evaluation, which uses a model
+    if (traits is None or traits.uses_model) and "torchvision" not in worker.packages:
         return f"torchvision is not installed for {worker.executable} (extra worker)"
     if case.pipeline == "dali" and "dali" not in worker.packages:
         return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"

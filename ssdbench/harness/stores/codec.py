@@ -39,6 +39,7 @@ from ssdbench.schema.bisection import Bisection, Step
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.image_evaluation import EvaluationQuestion, ImageComparison
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.roofline import Roofline
@@ -83,6 +84,8 @@ _EXPORTED: Mapping[str, type] = {
     "bisection_step": Step,
     "nightly_result": NightlyResult,
     "alerts": Alerts,
+    "evaluation_question": EvaluationQuestion,
+    "image_comparison": ImageComparison,
 }
 
 
