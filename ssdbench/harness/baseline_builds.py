@@ -12,13 +12,14 @@ from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.environments import find_environment, make_environment, what_it_takes
-from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python, version_numbers
+from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.source_copies import copy_of_commit, is_commit
 from ssdbench.harness.trust import Trust, environment_of, is_trusted
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.environment import Software
 from ssdbench.schema.record import BaselineArm, Run
+from ssdbench.schema.software_needs import version_numbers
 from ssdbench.schema.verdict import Baseline
 
 _COMPARED = ("torch", "torchvision", "dali", "numpy", "pycocotools")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.cache import cache_error, cache_folder
-from ssdbench.harness.machine.worker_python import version_numbers
 from ssdbench.harness.process import last_line, run_command
 from ssdbench.harness.trust import is_private
 from ssdbench.schema.environment import Software
 from ssdbench.schema.names import quoted
+from ssdbench.schema.software_needs import version_numbers
 
 _SECONDS = 2 * 3600.0
 _WHOLE = "installed"

@@ -188,7 +188,10 @@ def _set_float32_rounding(*, tf32: bool) -> None:
         if has_new_switches:
             backends.fp32_precision = precision
             cudnn.fp32_precision = precision
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        if hasattr(torch, "set_float32_matmul_precision"):
+            torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        else:  # torch before 1.12
+            backends.cuda.matmul.allow_tf32 = tf32
         cudnn.allow_tf32 = tf32
         if has_new_switches:
             backends.cuda.matmul.fp32_precision = precision
@@ -210,7 +213,10 @@ def supports_bf16(device: Device) -> bool:
     capability = device.capability()
     if capability is not None:
         return capability >= (8, 0)
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # torch 1 does not say
+        return False
 
 
 def seed_everything(seed: int) -> None:
@@ -237,12 +243,13 @@ def restore_random_state(device: Device, state: torch.Tensor) -> None:
 
 def is_gpu_allocator_error(error: BaseException) -> bool:
     """Whether torch's GPU memory allocator failed; see `out_of_memory` for all other allocators."""
-    return isinstance(error, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError))
+    kinds = (getattr(place, "OutOfMemoryError", None) for place in (torch, torch.cuda))  # neither before torch 1.13
+    return isinstance(error, tuple(kind for kind in kinds if kind is not None))
 
 
 def free_gpu_memory_bytes() -> int | None:
     """Free memory of this rank's GPU in bytes, counting all processes; None if no GPU answers."""
-    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if not torch.cuda.is_initialized() or not hasattr(torch.cuda, "mem_get_info"):  # type: ignore[no-untyped-call]
         return None
     try:
         free: int = torch.cuda.mem_get_info()[0]
@@ -254,10 +261,18 @@ def free_gpu_memory_bytes() -> int | None:
 def cuda_versions() -> tuple[str | None, str | None, str | None]:
     """Versions of CUDA, cuDNN and NCCL that torch was built with or loads; None for each that it lacks."""
     cudnn = torch.backends.cudnn.version() if torch.version.cuda else None  # type: ignore[no-untyped-call]
-    nccl: tuple[int, ...] | None = None
+    nccl: tuple[int, ...] | int | None = None
     if torch.version.cuda and torch.distributed.is_nccl_available():
         nccl = torch.cuda.nccl.version()  # type: ignore[no-untyped-call]
+    if isinstance(nccl, int):  # torch before 1.11: NCCL_VERSION_CODE
+        nccl = divide_version_code(nccl)
     return torch.version.cuda, str(cudnn) if cudnn else None, ".".join(map(str, nccl)) if nccl else None
+
+
+def divide_version_code(code: int) -> tuple[int, int, int]:
+    """(2, 10, 3) of NCCL's 21003, and (2, 8, 4) of 2804: up to 2.8 the minor version has one digit."""
+    major = 10_000 if code >= 10_000 else 1_000
+    return code // major, code % major // 100, code % 100
 
 
 def pci_bus_id(local_rank: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +20,8 @@ from ssdbench.schema.case import RENDEZVOUS_FILE
 
 T = TypeVar("T")
 
+_ON_BOTH = "cpu:gloo,cuda:nccl"
+_ERROR_HANDLING = "NCCL_ASYNC_ERROR_HANDLING"
 _OWN_FAULT = re.compile("ncclInvalidUsage|ncclInvalidArgument|ncclUnhandledCudaError")
 _LOST_PEER = re.compile(
     r"ncclRemoteError|remote process exited|Connection (closed|reset) by (remote )?peer|Connection refused|Broken pipe"
@@ -36,14 +38,20 @@ class ProcessGroup:
 
     def __init__(self, device: Device, timeout_seconds: float) -> None:
         # Samples and objects go through gloo on the CPU, so that collecting them puts no work on the GPU.
-        self.backend = "cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo"
+        self.backend = _ON_BOTH if device.kind == "cuda" else "gloo"
+        self._gpu_group: Any = None  # the default one
         file, limit = os.environ.get(RENDEZVOUS_FILE), timedelta(seconds=timeout_seconds)
+        _name_error_handling_for_older_torch()
+        takes_both = hasattr(dist.distributed_c10d, "BackendConfig")  # since torch 2.0
+        backend = self.backend if takes_both else "gloo"
         if file is None:  # torchrun has described where the ranks of other machines are
-            dist.init_process_group(self.backend, timeout=limit)
+            dist.init_process_group(backend, timeout=limit)
         else:
             size = _from_launch("WORLD_SIZE")
             store = dist.FileStore(file, size)  # type: ignore[attr-defined]
-            dist.init_process_group(self.backend, store=store, world_size=size, rank=global_rank(), timeout=limit)
+            dist.init_process_group(backend, store=store, world_size=size, rank=global_rank(), timeout=limit)
+        if backend != self.backend:
+            self._gpu_group = dist.new_group(timeout=limit, backend="nccl")
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
         self._device = device
@@ -87,7 +95,7 @@ class ProcessGroup:
         if self.world_size == 1:
             return
         for buffer in model.buffers():
-            dist.broadcast(buffer, src=0)
+            dist.broadcast(buffer, src=0, group=self._gpu_group)
 
     def data_parallel(self, model: torch.nn.Module) -> torch.nn.Module:
         """Wrap a model so that its backward pass averages the gradients over ranks.
@@ -99,7 +107,13 @@ class ProcessGroup:
         if self.world_size == 1:
             return model
         ids = [self._device.torch_device.index] if self._device.kind == "cuda" else None
-        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(
+            model,
+            device_ids=ids,
+            broadcast_buffers=False,
+            process_group=self._gpu_group,
+            gradient_as_bucket_view=True,
+        )
 
     def close(self) -> None:
         """Leave the group."""
@@ -130,6 +144,12 @@ class SingleProcess(ProcessGroup):
 
     def close(self) -> None:
         pass
+
+
+def _name_error_handling_for_older_torch() -> None:
+    # torch before 2.2 knows the variable by this name; later ones warn of it.
+    if tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 2) and f"TORCH_{_ERROR_HANDLING}" in os.environ:
+        os.environ.setdefault(_ERROR_HANDLING, os.environ[f"TORCH_{_ERROR_HANDLING}"])
 
 
 def local_rank() -> int:

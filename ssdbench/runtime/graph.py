@@ -8,6 +8,7 @@ Sources: NVIDIA, CUDA C++ Programming Guide ("CUDA Graphs"); PyTorch, "CUDA sema
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, Protocol, TypeVar
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ssdbench.compatibility import zip_equal
+from ssdbench.errors import EnvironmentLacksError
 
 T = TypeVar("T")
 
@@ -33,7 +35,16 @@ class Recorder(Protocol):
 
 
 class CudaRecorder:
-    """Records work of the current GPU."""
+    """Records work of the current GPU.
+
+    Raises:
+        EnvironmentLacksError: other threads would abort a recording of this torch.
+    """
+
+    def __init__(self) -> None:
+        recording = getattr(torch.cuda, "graph", None)
+        if recording is None or "capture_error_mode" not in inspect.signature(recording.__init__).parameters:
+            raise EnvironmentLacksError(f"CUDA graphs need torch 2.1 or newer, this is {torch.__version__}")
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -32,18 +32,22 @@ class PrecisionPolicy:
             raise EnvironmentLacksError(f"{precision} needs compute capability {self._rule.minimum_capability}")
         if precision == "bf16" and not supports_bf16(device):
             raise EnvironmentLacksError("this device has no bfloat16 arithmetic")
+        if self._rule.autocast_dtype is not None and not hasattr(torch, "autocast") and precision != "amp":
+            raise EnvironmentLacksError(f"{precision} needs torch 1.10 or newer, this is {torch.__version__}")
         device.allow_tf32(self._rule.allow_tf32)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context manager for the network's forward pass."""
         if self._rule.autocast_dtype is None:
             return nullcontext()
+        if not hasattr(torch, "autocast"):  # torch before 1.10: float16 on GPUs alone
+            return torch.cuda.amp.autocast()
         return torch.autocast(self._device.kind, dtype=getattr(torch, self._rule.autocast_dtype))
 
     def scaler(self) -> GradScaler | None:
         """A new gradient scaler, None if gradients need no scaling."""
         if not self._rule.scale_gradients:
             return None
-        make = getattr(torch.amp, "GradScaler", None)
+        make = getattr(getattr(torch, "amp", None), "GradScaler", None)
         scaler: GradScaler = make(self._device.kind) if make else torch.cuda.amp.GradScaler()  # torch before 2.3
         return scaler

@@ -90,7 +90,7 @@ def wait_for_programs(programs: Mapping[int, int], on_end: Callable[[int, int], 
     while left:
         pid, status = _reap(block=not failed)
         if pid in left:
-            code = os.waitstatus_to_exitcode(status)
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             on_end(left.pop(pid), code)
             if code != 0 and not failed:
                 failed, deadline = True, time.monotonic() + SETTLE_SECONDS

@@ -17,15 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
-
-Int64Array = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
+from ssdbench.ssd.arrays import BoolArray, Float64Array, Int64Array
 
 BYTES_BEFORE_THE_FIRST_MARK = 1024
 MAX_SHOWN = 60  # characters of a wrong value

@@ -34,7 +34,7 @@ class ResNetFeatures(nn.Module):
         super().__init__()
         if backbone not in BACKBONES:
             raise UsageError(f"backbone {backbone!r} does not exist; choose one of {', '.join(BACKBONES)}")
-        resnet = torchvision.models.get_model(backbone, weights=None)
+        resnet = getattr(torchvision.models, backbone)()  # without weights, whatever the version calls that
         if weights is not None:
             _load(resnet, _locate(backbone, os.fspath(weights), download=download), backbone)
         for module in resnet.layer3[0].modules():
@@ -63,16 +63,31 @@ def _used(state_dict: Any) -> dict[str, Tensor]:
 
 def _locate(backbone: str, weights: str, *, download: bool) -> Path:
     """The file for a name from torchvision's enum of weights, or for a path."""
-    names = torchvision.models.get_model_weights(backbone)
     family, _, member = weights.rpartition(".")
+    is_name = bool(re.fullmatch(r"\w+_Weights", family) or re.fullmatch(r"[A-Z][A-Z0-9_]*", weights))
+    if not hasattr(torchvision.models, "get_model_weights"):
+        return _file_or_refusal(weights, is_name=is_name)
+    names = torchvision.models.get_model_weights(backbone)
     if family in ("", names.__name__) and member in names.__members__:
         return _cached(names[member], download=download)
     if Path(weights).exists():
         return Path(weights)
     choices = ", ".join(f"{names.__name__}.{name}" for name in names.__members__)
-    if re.fullmatch(r"\w+_Weights", family) or re.fullmatch(r"[A-Z][A-Z0-9_]*", weights):
+    if is_name:
         raise UsageError(f"weights {weights!r} do not exist for {backbone}; choose one of {choices}, or a file")
     raise DataError(f"{weights}: no such file (weights are a file, or one of {choices})")
+
+
+def _file_or_refusal(weights: str, *, is_name: bool) -> Path:
+    """What `_locate` finds where torchvision has no enum of weights."""
+    if Path(weights).exists():
+        return Path(weights)
+    if is_name:
+        raise EnvironmentLacksError(
+            f"weights {weights!r} are known to torchvision 0.14 or newer, and this is {torchvision.__version__}: "
+            "give them as a file"
+        )
+    raise DataError(f"{weights}: no such file")
 
 
 def _cached(weights: Any, *, download: bool) -> Path:

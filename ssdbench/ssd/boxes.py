@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ssdbench.compatibility import zip_equal
 from ssdbench.ssd.suppression import suppress
+from ssdbench.ssd.torch_api import constant_when_compiled, where
 
 Order = Literal["cxcywh", "ltrb"]
 
@@ -90,7 +91,7 @@ def match(boxes_ltrb: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     best_default = iou.max(1).indices
     # Assignment through duplicate indices has no defined winner, so all that claim a default box write the same value.
     truths = torch.arange(len(iou), device=device)
-    winner = torch.where(best_default[:, None] == best_default, truths, len(iou)).amin(1)
+    winner = where(best_default[:, None] == best_default, truths, len(iou)).amin(1)
     for rows, owner in ((overlapping, best_truth), (best_default, winner)):
         matched_cxcywh[BOX_COUNT - 1 - rows] = boxes_cxcywh[owner]
         matched_labels[BOX_COUNT - 1 - rows] = labels[owner]
@@ -147,8 +148,8 @@ def _decode(loc: Tensor, logits: Tensor, score_threshold: float, iou_threshold: 
 
     found = candidates.take(suppress(candidates.boxes_ltrb, candidates.scores, candidates.group, sizes, iou_threshold))
     # Stable: equal scores keep the order of the candidates, by class, then by default box.
-    order = found.scores.argsort(descending=True, stable=True)
-    found = found.take(order[found.image[order].argsort(stable=True)])
+    order = found.scores.sort(descending=True, stable=True).indices
+    found = found.take(order[found.image[order].sort(stable=True).indices])
     ends: list[int] = torch.searchsorted(found.image, groups[: len(loc) + 1]).tolist()
     parts = (found.boxes_ltrb, found.column + 1, found.scores)
     return [
@@ -169,8 +170,8 @@ def _candidates(loc: Tensor, logits: Tensor, score_threshold: float) -> _Candida
 
 def _best_of_groups(candidates: _Candidates, bounds: Tensor, top_k: int) -> Tensor:
     """Rows of the best `top_k` of each group, ascending; of equal scores the lower default box."""
-    order = candidates.scores.argsort(descending=True, stable=True)
-    order = order[candidates.group[order].argsort(stable=True)]
+    order = candidates.scores.sort(descending=True, stable=True).indices
+    order = order[candidates.group[order].sort(stable=True).indices]
     rank = torch.arange(len(order), device=order.device) - bounds[candidates.group[order]]
     return order[rank < top_k].sort().values
 
@@ -209,7 +210,7 @@ def _to_ltrb(boxes_cxcywh: Tensor) -> Tensor:
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant_when_compiled
 def _default_boxes(order: Order, device: torch.device) -> Tensor:
     """The shared, read-only copy on a device. A compiled graph holds it as a constant."""
     return _kept_default_boxes(order, device)
@@ -243,7 +244,7 @@ def _level(side: int, step: int, scale: int, next_scale: int, ratios: tuple[int,
         shapes += [(size * root, size / root), (size / root, size * root)]
     wh = torch.tensor(shapes, dtype=torch.float64, device="cpu")
     centres = (torch.arange(side, dtype=torch.float64, device="cpu") + 0.5) * step / IMAGE_SIDE
-    cy, cx = torch.meshgrid(centres, centres, indexing="ij")
+    cy, cx = centres[:, None].expand(side, side), centres.expand(side, side)
     grid = (len(shapes), side, side, 2)
     return torch.cat([torch.stack([cx, cy], dim=-1).expand(grid), wh[:, None, None].expand(grid)], dim=-1).reshape(
         -1, 4

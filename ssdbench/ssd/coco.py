@@ -21,7 +21,8 @@ import numpy as np
 
 from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError
-from ssdbench.ssd.annotations import Float32Array, Int64Array, annotations_digest
+from ssdbench.ssd.annotations import annotations_digest
+from ssdbench.ssd.arrays import Float32Array, Int64Array
 from ssdbench.ssd.findings import Finding, same_name
 
 SPLITS = ("train", "val")

@@ -6,14 +6,14 @@ A category has a shape, a colour and a texture: 8 shapes x 10 colours make 80, t
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from ssdbench.compatibility import dataclass
+from ssdbench.ssd.arrays import BoolArray, Float32Array, Float64Array, UInt8Array
 
-Pixels = npt.NDArray[np.uint8]  # (H, W, 3) RGB
-Plane = npt.NDArray[np.float32]  # (H, W)
-Outline = npt.NDArray[np.float64]  # (K, 2) x, y; fills the unit square from edge to edge
+Pixels = UInt8Array  # (H, W, 3) RGB
+Plane = Float32Array  # (H, W)
+Outline = Float64Array  # (K, 2) x, y; fills the unit square from edge to edge
 
 
 def _regular(corners: int, *, star: float = 1.0) -> Outline:
@@ -53,7 +53,7 @@ class Style:
     """Appearance of the objects of one category."""
 
     shape: str
-    colour_rgb: npt.NDArray[np.float32]  # (3,)
+    colour_rgb: Float32Array  # (3,)
     texture: str
 
 
@@ -103,7 +103,7 @@ def _cloud(rng: np.random.Generator, size_wh: tuple[int, int], *, finest: int, c
 def _resized(plane: Plane, size_wh: tuple[int, int]) -> Plane:
     if plane.shape == (size_wh[1], size_wh[0]):
         return plane
-    return np.array(Image.fromarray(plane).resize(size_wh, Image.Resampling.BILINEAR))
+    return np.array(Image.fromarray(plane).resize(size_wh, Image.BILINEAR))
 
 
 def draw(rng: np.random.Generator, canvas: Pixels, look: Style, box_xywh: tuple[int, int, int, int]) -> int:
@@ -125,7 +125,7 @@ def draw(rng: np.random.Generator, canvas: Pixels, look: Style, box_xywh: tuple[
     return int(mask.sum())
 
 
-def _rim(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _rim(mask: BoolArray) -> BoolArray:
     """The border pixels of a mask that is large enough to have an interior."""
     if min(mask.shape) < 16:
         return np.zeros_like(mask)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -23,13 +22,13 @@ from torch import Tensor
 from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.errors import DataError, EnvironmentLacksError, UsageError
 from ssdbench.ssd.annotations import annotations_digest, read_annotations
+from ssdbench.ssd.arrays import Float64Array
 from ssdbench.ssd.coco import PreparedSplit
 from ssdbench.ssd.findings import annotation_findings
 from ssdbench.ssd.repair import repair_boxes, rows_of
 
 Protocol = Literal["every-image", "published"]
 CocoEngine = Literal["pycocotools", "faster-coco-eval"]
-Array = npt.NDArray[np.float64]
 Truth = Any  # a COCO object of the engine that evaluates
 
 
@@ -136,7 +135,7 @@ def detection_rows(
     images: Sequence[int],
     image_sizes: Sequence[tuple[int, int]],
     categories: int,
-) -> Array:
+) -> Float64Array:
     """The output of `ssdbench.ssd.boxes.decode` as rows (D, 7): image, left, top, width, height, score, label.
 
     `images` are rows of the annotation file, and `image_sizes` (height, width) in pixels, and so are the boxes in the
@@ -158,7 +157,7 @@ def detection_rows(
     return np.stack([rows, left, top, right - left, bottom - top, scores, labels.astype(np.float64)], axis=1)
 
 
-def evaluate(truth: Truth, rows: Array, *, protocol: Protocol = "every-image") -> Evaluation:
+def evaluate(truth: Truth, rows: Float64Array, *, protocol: Protocol = "every-image") -> Evaluation:
     """Evaluate detections: rows (D, 7) as from `detection_rows`, concatenated over batches; D may be 0.
 
     Every image of `truth` (from `load_annotations`) counts, with or without detections. Raises UsageError for an
@@ -184,7 +183,7 @@ _FIGURES = (
 )
 
 
-def counted_rows(truth: Truth, rows: Array, protocol: Protocol) -> Array:
+def counted_rows(truth: Truth, rows: Float64Array, protocol: Protocol) -> Float64Array:
     """The rows of detections that the protocol counts; DataError as `evaluate`."""
     unknown = np.setdiff1d(rows[:, 0], truth.getImgIds())
     if len(unknown):
@@ -197,7 +196,7 @@ def counted_rows(truth: Truth, rows: Array, protocol: Protocol) -> Array:
     return rows
 
 
-def as_detections(truth: Truth, rows: Array) -> Any:
+def as_detections(truth: Truth, rows: Float64Array) -> Any:
     """Rows of detections as an object of the engine of `truth`."""
     if len(rows):
         return truth.loadRes(np.asarray(rows, dtype=np.float64))

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ssdbench.compatibility import dataclass, zip_equal
-from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Int64Array
+from ssdbench.ssd.annotations import AnnotationTable
+from ssdbench.ssd.arrays import AnyArray, BoolArray, Int64Array
 from ssdbench.ssd.file_names import name_fault
 from ssdbench.ssd.images import ImageState
 from ssdbench.ssd.repair import MIN_SIDE_PX, RepairedBoxes, repair_boxes, rows_of
@@ -125,7 +125,7 @@ class _Reporter:
         self,
         severity: Severity,
         code: str,
-        faulty: Sequence[Any] | npt.NDArray[Any],
+        faulty: Sequence[Any] | AnyArray,
         what: str,
         remedy: str,
         show: Callable[[Any], str] | None = str,

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssdbench.ssd.boxes import encode
+from ssdbench.ssd.torch_api import where
 
 NEGATIVES_PER_POSITIVE = 3
 
@@ -40,7 +41,7 @@ class MultiBoxLoss(nn.Module):
         # The positives are set to 0, so ranks beyond the last negative add nothing: no second limit is needed.
         hardest = class_loss.masked_fill(positive, 0).sort(dim=1, descending=True).values
         rank = torch.arange(hardest.shape[1], device=hardest.device)
-        mined = hardest.where(rank < NEGATIVES_PER_POSITIVE * count[:, None], 0)
+        mined = where(rank < NEGATIVES_PER_POSITIVE * count[:, None], hardest, 0)
 
-        of_positives = (box_loss + class_loss).where(positive, 0)
+        of_positives = where(positive, box_loss + class_loss, 0)
         return ((of_positives.sum(1) + mined.sum(1)) / count.clamp(min=1)).mean()

@@ -23,7 +23,8 @@ import numpy as np
 from ssdbench.atomic import atomic_folder
 from ssdbench.compatibility import without_suffix, zip_equal
 from ssdbench.errors import DataError
-from ssdbench.ssd.annotations import AnnotationTable, Int64Array, annotations_digest, read_annotations
+from ssdbench.ssd.annotations import AnnotationTable, annotations_digest, read_annotations
+from ssdbench.ssd.arrays import Int64Array
 from ssdbench.ssd.coco import (
     PREPARED,
     PREPARED_VERSION,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ssdbench.compatibility import dataclass
-from ssdbench.ssd.annotations import AnnotationTable, BoolArray, Float32Array, Float64Array, Int64Array
+from ssdbench.ssd.annotations import AnnotationTable
+from ssdbench.ssd.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 
 MIN_SIDE_PX = 0.1  # the published pipeline drops smaller boxes (DALI's size_threshold)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Tuple, Union
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torchvision.ops import box_iou
@@ -15,9 +14,9 @@ from torchvision.ops import box_iou
 from ssdbench.atomic import atomic_file
 from ssdbench.compatibility import dataclass, zip_equal
 from ssdbench.errors import DataError
+from ssdbench.ssd.arrays import Float64Array
 from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
 
-Array = npt.NDArray[np.float64]
 Colour = Tuple[int, int, int]
 Corners = Tuple[int, int, int, int]  # left, top, right, bottom in pixels of a tile
 Font = Union[ImageFont.FreeTypeFont, ImageFont.ImageFont]
@@ -43,14 +42,14 @@ DETECTION: Colour = (255, 165, 30)
 class _Marks:
     """Boxes to draw on one image: relative corners (K, 4) and their texts; an empty text is not drawn."""
 
-    truth_ltrb: Array
+    truth_ltrb: Float64Array
     truth_texts: list[str]
-    found_ltrb: Array
+    found_ltrb: Float64Array
     found_texts: list[str]
 
 
 def draw_sheet(
-    path: Path, split: PreparedSplit, rows: Array, *, images: int = 12, score_threshold: float = 0.3
+    path: Path, split: PreparedSplit, rows: Float64Array, *, images: int = 12, score_threshold: float = 0.3
 ) -> None:
     """Write a PNG of `images` images, spread evenly over the split; `rows` are detections (D, 7) of `detection_rows`.
 
@@ -77,7 +76,7 @@ def draw_sheet(
         sheet.save(part, format="PNG", optimize=True)
 
 
-def _marks(split: PreparedSplit, columns: Columns, row: int, found: Array) -> _Marks:
+def _marks(split: PreparedSplit, columns: Columns, row: int, found: Float64Array) -> _Marks:
     height, width = columns.sizes_hw[row]
     ltrb = np.concatenate([found[:, 1:3], found[:, 1:3] + found[:, 3:5]], axis=1) / [width, height, width, height]
     names = ("background", *split.category_names)
@@ -116,7 +115,7 @@ def _draw_image(
     sheet.paste(picture, (corner[0], corner[1] + (PICTURE_WH[1] - picture.height) // 2))
 
 
-def _corners(boxes_ltrb: Array, size_wh: tuple[int, int]) -> list[Corners]:
+def _corners(boxes_ltrb: Float64Array, size_wh: tuple[int, int]) -> list[Corners]:
     """Corners in pixels within the picture; a box outside becomes a line on its edge."""
     last = np.array([size_wh[0] - 1, size_wh[1] - 1] * 2)
     pixels = (boxes_ltrb.clip(0, 1) * last).round().astype(int).tolist()

@@ -6,6 +6,7 @@ names of wrapped or compiled modules, with or without the counters of BatchNorm,
 
 from __future__ import annotations
 
+import inspect
 import re
 import tarfile
 import warnings
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssdbench.errors import DataError
+from ssdbench.errors import DataError, EnvironmentLacksError
 
 _SHOWN = 3  # names listed before "and N more"
 # The entries of a checkpoint that can be the state dict of its model, in this order: of the weights that were trained,
@@ -47,6 +48,10 @@ def read(path: Path) -> object:
         if tarfile.is_tarfile(file):
             raise DataError(f"{path}: a tar archive as torch 0.1 wrote them, which can run code: save it again")
         file.seek(0)
+        if "weights_only" not in inspect.signature(torch.load).parameters:
+            raise EnvironmentLacksError(
+                f"torch {torch.__version__} cannot read {path} without running code in it: use torch 1.13 or newer"
+            )
         warnings.simplefilter("ignore")  # torch's advice about unsafe pickles; the message below covers it
         try:
             return torch.load(file, map_location="cpu", weights_only=True)

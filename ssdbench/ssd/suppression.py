@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import nms
+
+from ssdbench.ssd.arrays import Int64Array
 
 _REACH = 16.0  # image sides; boxes are clipped to this range, for the comparison only
 # Boxes per call of NMS on a CPU; a larger group is still one call. A call compares all pairs of its boxes, whatever
@@ -24,9 +25,7 @@ _PAIRS_AT_ONCE = 4_000_000  # on a GPU, at about 100 bytes per pair
 _ROUNDS_PER_WAIT = 4
 
 
-def suppress(
-    boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: NDArray[np.int64], iou_threshold: float
-) -> Tensor:
+def suppress(boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: Int64Array, iou_threshold: float) -> Tensor:
     """Rows, ascending, of the boxes (M, 4) that NMS keeps; an IoU of `iou_threshold` or more suppresses a box.
 
     Rows are sorted by `group` (M,), and `sizes` are the groups' numbers of rows; empty groups may be omitted. Among
@@ -44,7 +43,7 @@ def suppress(
 
 
 def _suppress_by_calls(
-    boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: NDArray[np.int64], threshold: float
+    boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: Int64Array, threshold: float
 ) -> Tensor:
     """One call of NMS for several complete groups, which are shifted so that they do not overlap.
 
@@ -58,7 +57,7 @@ def _suppress_by_calls(
     return torch.cat([group[:0], *kept]).sort().values
 
 
-def _runs(sizes: NDArray[np.int64], limit: int) -> Iterator[slice]:
+def _runs(sizes: Int64Array, limit: int) -> Iterator[slice]:
     """Slices of complete groups with at most `limit` rows together, or of one group with more."""
     ends = np.cumsum(sizes)
     begin, total = 0, int(sizes.sum())
@@ -72,7 +71,7 @@ def _runs(sizes: NDArray[np.int64], limit: int) -> Iterator[slice]:
 
 
 def _suppress_by_pairs(
-    boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: NDArray[np.int64], threshold: float
+    boxes_ltrb: Tensor, scores: Tensor, group: Tensor, sizes: Int64Array, threshold: float
 ) -> Tensor:
     """Compare all pairs of boxes within their groups, then find in rounds which boxes stay.
 
@@ -80,8 +79,8 @@ def _suppress_by_pairs(
     whose better boxes are settled, so a round without changes has the result of the greedy loop. The number of rounds
     is the length of the longest chain in which each box suppresses the next: a few.
     """
-    order = scores.argsort(descending=True, stable=True)
-    order = order[group[order].argsort(stable=True)]
+    order = scores.sort(descending=True, stable=True).indices
+    order = order[group[order].sort(stable=True).indices]
     boxes_ltrb = boxes_ltrb[order]
     first = torch.searchsorted(group, group)  # the best row of a row's group
     better = torch.arange(len(group), device=group.device) - first

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssdbench.atomic import atomic_file
@@ -101,13 +102,24 @@ def _run_torchrun(arguments: list[str], output: Path) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     try:
-        run.run(run.parse_args(arguments))  # type: ignore[no-untyped-call]
+        run.run(run.parse_args(_as_older_torch_spells(arguments)))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         _write_exits(output, {rank: failure.exitcode for rank, failure in error.failures.items()})
         return 1
     finally:
         end_all()
     return 0
+
+
+def _as_older_torch_spells(arguments: Sequence[str]) -> list[str]:
+    """torchrun's own options with underscores: torch before 2.0 knows no hyphens, later ones know both."""
+    own = arguments.index("-m")
+    options = [
+        re.sub("(?<=[a-z])-(?=[a-z])", "_", name) + "".join((equals, value)) if word.startswith("--") else word
+        for word in arguments[:own]
+        for name, equals, value in [word.partition("=")]
+    ]
+    return [*options, *arguments[own:]]
 
 
 def _write_exits(output: Path, exits: Mapping[int, int]) -> None:

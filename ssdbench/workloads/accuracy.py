@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -179,4 +180,4 @@ def recipe_of(options: AccuracyOptions) -> Hyperparameters:
 
 def _as_tensor(content: bytes) -> Tensor:
     # Checkpoints may hold only tensors and plain data, so that loading one runs no code.
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8))

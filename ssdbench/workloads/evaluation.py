@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -16,15 +15,14 @@ from ssdbench.compatibility import dataclass
 from ssdbench.errors import DataError, NotFiniteError, UsageError
 from ssdbench.runtime.context import RankContext
 from ssdbench.schema.training import Evaluation
+from ssdbench.ssd.arrays import Float64Array, Int64Array
 from ssdbench.ssd.boxes import Detections, decode
 from ssdbench.ssd.checkpoint import Checkpoint
 from ssdbench.ssd.coco import load_columns, require_same_labels
-from ssdbench.ssd.evaluate import Array, detection_rows, evaluate, load_truth, protocol_named
+from ssdbench.ssd.evaluate import detection_rows, evaluate, load_truth, protocol_named
 from ssdbench.ssd.repair import rows_of
 from ssdbench.ssd.sheet import draw_sheet
 from ssdbench.workloads.pipeline import open_pipeline, split_of
-
-Int64Array = npt.NDArray[np.int64]
 
 
 def _ignore_batch(_batch: int) -> None:
@@ -35,7 +33,7 @@ def _ignore_batch(_batch: int) -> None:
 class Found:
     """Detections of one rank: rows (D, 7) as from `ssd.evaluate.detection_rows`, and its images (I,), as rows too."""
 
-    rows: Array
+    rows: Float64Array
     images: Int64Array
 
 
@@ -58,7 +56,7 @@ class Evaluator:
         split = split_of(context, training=False)
         if split is None or context.case.pipeline == "resident":
             raise UsageError("an evaluation needs real images: give a data set and the pipeline dali or torchvision")
-        self.rows: Array | None = None
+        self.rows: Float64Array | None = None
         self.images = 0
         self._split = split
         self._protocol = protocol_named(protocol)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ssdbench.errors import DataError
+from ssdbench.errors import DataError, EnvironmentLacksError
 from ssdbench.runtime.context import RankContext
 from ssdbench.ssd.checkpoint import Checkpoint, load_checkpoint, load_model_state
 from ssdbench.ssd.model import SSD300
@@ -34,6 +34,8 @@ def compiled(context: RankContext, module: M) -> M:
     """
     if not context.case.compile:
         return module
+    if not hasattr(torch, "compiler"):
+        raise EnvironmentLacksError(f"torch.compile needs torch 2.1 or newer, this is {torch.__version__}")
     wrapped: Any = torch.compile(module)
     return wrapped  # type: ignore[no-any-return]
 

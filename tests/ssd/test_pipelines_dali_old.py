@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.harness.machine.worker_python import OLDEST_DALI
+from ssdbench.schema.software_needs import OLDEST_DALI
 from ssdbench.ssd.pipelines.dali_graph import OLDEST_VERSION
 
 REPOSITORY = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ssdbench.errors import DataError
+from ssdbench.ssd.arrays import Float64Array
 from ssdbench.ssd.coco import Prepared, PreparedSplit, load_columns
-from ssdbench.ssd.evaluate import Array
 from ssdbench.ssd.sheet import (
     CAPTION_PX,
     DETECTION,
@@ -21,7 +21,7 @@ from ssdbench.ssd.sheet import (
 )
 
 
-def perfect(split: PreparedSplit) -> Array:
+def perfect(split: PreparedSplit) -> Float64Array:
     """A detection on every object."""
     columns = load_columns(split)
     rows = []

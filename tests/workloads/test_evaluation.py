@@ -20,8 +20,8 @@ from ssdbench.errors import DataError, NotFiniteError, UsageError
 from ssdbench.runtime.device import Cpu
 from ssdbench.runtime.distributed import ProcessGroup
 from ssdbench.schema.training import Evaluation
+from ssdbench.ssd.arrays import Float64Array
 from ssdbench.ssd.coco import Prepared
-from ssdbench.ssd.evaluate import Array
 from ssdbench.ssd.preparation import prepare
 from ssdbench.ssd.synthetic import SyntheticSpec, synthesise
 from ssdbench.workloads.evaluation import Evaluator, require_every_image
@@ -65,7 +65,7 @@ def alone() -> Iterator[ProcessGroup]:
     group.close()
 
 
-def by_pycocotools(annotations: Path, rows: Array, *, annotated_only: bool = False) -> list[float]:
+def by_pycocotools(annotations: Path, rows: Float64Array, *, annotated_only: bool = False) -> list[float]:
     """The twelve figures without any code of ours, from the detections as COCO's own result format has them."""
     truth = COCO(str(annotations))
     images, categories = truth.getImgIds(), [category["id"] for category in truth.dataset["categories"]]

@@ -20,14 +20,12 @@ from ssdbench.harness.containers.commands import (
 from ssdbench.harness.containers.engines import fill_in
 from ssdbench.harness.containers.given_variables import given_variables
 from ssdbench.harness.machine.probe import gpu_states
-from ssdbench.harness.machine.worker_python import version_numbers
+from ssdbench.harness.machine.worker_python import too_old
 from ssdbench.harness.process import SOURCE, CommandResult, last_line, run_command
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 
 _PULL_SECONDS = 4 * 3600.0
-OLDEST_PYTHON = (3, 10)
-OLDEST_TORCH = (2, 1)
 _REFUSED = re.compile(r"unauthori[sz]ed|authentication required|no basic auth credentials|access.* denied", re.I)
 _HAS_HOST = re.compile(r"(?:localhost|[^/]*[.:][^/]*)/")
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -122,14 +120,9 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
         remedy = "name the interpreter that has it as `python`, or mount an environment, in ci/containers.toml"
         reason = f"{image.reference} has no torch for {options.python}: {remedy}"
         return replace(found, failure=Failure(kind="unsupported", message=reason))
-    for name, version, oldest in (
-        ("Python", found.python, OLDEST_PYTHON),
-        ("torch", found.packages.get("torch"), OLDEST_TORCH),
-    ):
-        if version is not None and version_numbers(version) < oldest:
-            needed = ".".join(map(str, oldest))
-            reason = f"{image.reference} has {name} {version}, ssdbench needs {needed} or newer"
-            return replace(found, failure=Failure(kind="unsupported", message=reason))
+    reason = too_old(found.python or "", found.packages)
+    if reason is not None:
+        return replace(found, failure=Failure(kind="unsupported", message=f"{image.reference} has {reason}"))
     return found
 
 

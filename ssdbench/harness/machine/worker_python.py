@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +11,10 @@ from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.process import ask_module
 from ssdbench.schema.case import WORKLOADS, Case
 from ssdbench.schema.environment import Hardware
+from ssdbench.schema.software_needs import OLDEST_PYTHON, OLDEST_TORCH, unmet_need, version_numbers
 
 # From a network file system that many nodes read at once.
 _ANSWER_SECONDS, _IMPORT_SECONDS = 120.0, 600.0
-
-OLDEST_DALI = (1, 26)
-"""Required by `ssd.pipelines.dali_graph`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +64,8 @@ def _absolute(executable: str) -> str:
 
 def missing_software(case: Case, worker: WorkerPython) -> str | None:
     """What the case needs and this interpreter lacks: a sentence, or None."""
+    if reason := too_old(worker.version, worker.packages):
+        return f"{worker.executable} has {reason}"
     if "torch" not in worker.packages:
         return f"torch is not installed for {worker.executable} (extra worker)"
     traits = WORKLOADS.get(case.workload)  # none of an evaluation, which uses a model
@@ -72,10 +73,16 @@ def missing_software(case: Case, worker: WorkerPython) -> str | None:
         return f"torchvision is not installed for {worker.executable} (extra worker)"
     if case.pipeline == "dali" and "dali" not in worker.packages:
         return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
-    if case.pipeline == "dali" and version_numbers(worker.packages["dali"]) < OLDEST_DALI:
-        return f"DALI {worker.packages['dali']} is too old for the dali pipeline, which needs 1.26 or newer"
     if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
         return "torch.compile on a CPU needs a C++ compiler (g++)"
+    return unmet_need(case, worker.packages, worker.executable)
+
+
+def too_old(version: str, packages: Mapping[str, str]) -> str | None:
+    """Which of an interpreter's Python and torch is too old for any measurement, as "Python 3.6.9, ..."; or None."""
+    for name, found, oldest in (("Python", version, OLDEST_PYTHON), ("torch", packages.get("torch"), OLDEST_TORCH)):
+        if found and version_numbers(found) < oldest:
+            return f"{name} {found}, ssdbench needs {'.'.join(map(str, oldest))} or newer"
     return None
 
 
@@ -109,11 +116,6 @@ def _runs_on(code: str, capability: tuple[int, int]) -> bool:
         return (major, minor) == capability
     is_same_family = major == capability[0]
     return (major, minor) <= capability and (is_same_family or (kind == "compute" and not only))
-
-
-def version_numbers(text: str) -> tuple[int, ...]:
-    """Major and minor version: (2, 1) of "2.1.0a0+git"."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
 def dotted(capability: tuple[int, int]) -> str:

@@ -10,11 +10,11 @@ import math
 from typing import Tuple
 
 import torch
+import torchvision
 from torch import Tensor
-from torchvision import tv_tensors
 from torchvision.ops import box_iou
-from torchvision.transforms import v2
 
+from ssdbench.errors import EnvironmentLacksError
 from ssdbench.ssd.boxes import IMAGE_SIDE
 from ssdbench.ssd.pipelines.contract import (
     BRIGHTNESS,
@@ -28,10 +28,25 @@ from ssdbench.ssd.pipelines.contract import (
     SATURATION,
 )
 
+try:
+    from torchvision import tv_tensors
+    from torchvision.transforms import v2
+except ImportError as error:
+    raise EnvironmentLacksError(
+        f"the torchvision pipeline needs torchvision 0.16 or newer, this is {torchvision.__version__}: "
+        "use the dali pipeline"
+    ) from error
+
 Sample = Tuple[Tensor, Tensor, Tensor]
 
 # The coefficients of DALI's `hsv`.
 RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+
+
+def as_image(pixels: Tensor) -> Tensor:
+    """The pixels (3, H, W) as an image, the only kind of tensor that torchvision's transforms change."""
+    image: Tensor = tv_tensors.Image(pixels)
+    return image
 
 
 def training_transform() -> v2.Transform:
@@ -65,7 +80,7 @@ class SSDCrop(v2.Transform):  # type: ignore[misc]  # torchvision has no types
         pixels = image[:, y : max(_round(bottom * height), y + 1), x : max(_round(right * width), x + 1)]
         origin, extent = window_ltrb[:2].repeat(2), (window_ltrb[2:] - window_ltrb[:2]).repeat(2)
         boxes_ltrb = ((boxes_ltrb[kept] - origin) / extent).clamp(0, 1)
-        return tv_tensors.Image(pixels), boxes_ltrb, labels[kept]
+        return as_image(pixels), boxes_ltrb, labels[kept]
 
     def _window(self, boxes_ltrb: Tensor) -> tuple[Tensor, Tensor | None]:
         centres = (boxes_ltrb[:, :2] + boxes_ltrb[:, 2:]) / 2
@@ -98,7 +113,7 @@ class LinearColour(v2.Transform):  # type: ignore[misc]  # torchvision has no ty
             float(torch.empty(()).uniform_(*bounds)) for bounds in (HUE_DEGREES, SATURATION, CONTRAST, BRIGHTNESS)
         )
         twisted = twist(image, hue_degrees, saturation, contrast, brightness)
-        return tv_tensors.Image(twisted), boxes_ltrb, labels
+        return as_image(twisted), boxes_ltrb, labels
 
 
 class Flip(v2.Transform):  # type: ignore[misc]  # torchvision has no types

@@ -20,14 +20,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional
+from torchvision.transforms import functional
 
 from ssdbench.compatibility import zip_equal
 from ssdbench.errors import DataError
 from ssdbench.ssd.boxes import match
 from ssdbench.ssd.coco import Columns, PreparedSplit, load_columns
-from ssdbench.ssd.pipelines.augmentation import resize_transform, training_transform
+from ssdbench.ssd.pipelines.augmentation import as_image, resize_transform, training_transform
 from ssdbench.ssd.pipelines.bookmark import read_state, stream_of
 from ssdbench.ssd.pipelines.contract import (
     MEAN_RGB,
@@ -130,7 +129,7 @@ class _Images(Dataset[Union[_Item, DataError]]):
         boxes = slice(self._columns.first_box[row], self._columns.first_box[row + 1])
         boxes_ltrb = torch.from_numpy(self._columns.boxes_ltrb[boxes])
         labels = torch.from_numpy(self._columns.labels[boxes])
-        return _Item(row, *self._transform(tv_tensors.Image(image), boxes_ltrb, labels, seed))
+        return _Item(row, *self._transform(as_image(image), boxes_ltrb, labels, seed))
 
 
 def decode(root: Path, file_name: str) -> Tensor:
