@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.ssd.evaluate import Array, evaluate, load_annotations
+from ssdbench.ssd.arrays import Float64Array
+from ssdbench.ssd.evaluate import evaluate, load_annotations
 
 IMAGES = 500
 OBJECTS = 3600
@@ -17,7 +18,7 @@ DETECTIONS = 25_000
 CATEGORIES = 80
 
 
-def scene(path: Path) -> Array:
+def scene(path: Path) -> Float64Array:
     """Write random ground truth to `path`; the rows of detections, half of them near an object."""
     rng = np.random.default_rng(0)
     sides = np.exp(rng.uniform(np.log(8), np.log(300), (OBJECTS, 2)))

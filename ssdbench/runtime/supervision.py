@@ -43,7 +43,8 @@ def start_program(command: Sequence[str], variables: Mapping[str, str], log_fold
     It gets `variables` in addition to those of this process.
     """
     log_folder.mkdir(parents=True)
-    with (log_folder / "stdout.log").open("wb") as out, (log_folder / "stderr.log").open("wb") as error:
+    stdout, stderr = log_folder / "stdout.log", log_folder / "stderr.log"
+    with stdout.open("wb") as out, stderr.open("wb") as error:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=error, env={**os.environ, **variables}
         )

@@ -5,12 +5,15 @@ A category has a shape, a colour and a texture: 8 shapes x 10 colours make 80, t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ssdbench.compatibility import dataclass
 from ssdbench.ssd.arrays import BoolArray, Float32Array, Float64Array, UInt8Array
 
+_BILINEAR: Any = getattr(Image, "Resampling", Image).BILINEAR  # Pillow before 9.1 has no enum
 Pixels = UInt8Array  # (H, W, 3) RGB
 Plane = Float32Array  # (H, W)
 Outline = Float64Array  # (K, 2) x, y; fills the unit square from edge to edge
@@ -103,7 +106,7 @@ def _cloud(rng: np.random.Generator, size_wh: tuple[int, int], *, finest: int, c
 def _resized(plane: Plane, size_wh: tuple[int, int]) -> Plane:
     if plane.shape == (size_wh[1], size_wh[0]):
         return plane
-    return np.array(Image.fromarray(plane).resize(size_wh, Image.BILINEAR))
+    return np.array(Image.fromarray(plane).resize(size_wh, _BILINEAR))
 
 
 def draw(rng: np.random.Generator, canvas: Pixels, look: Style, box_xywh: tuple[int, int, int, int]) -> int:

@@ -16,13 +16,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ssdbench.atomic import atomic_file
-from ssdbench.ssd.evaluate import Array, Protocol, Truth, as_detections, counted_rows
+from ssdbench.ssd.arrays import Float64Array
+from ssdbench.ssd.evaluate import Protocol, Truth, as_detections, counted_rows
 
 RIGHT, IGNORED = 1, 2
 MOST_PER_IMAGE = 100
 
 
-def match(truth: Truth, rows: Array, *, protocol: Protocol) -> dict[str, Any]:
+def match(truth: Truth, rows: Float64Array, *, protocol: Protocol) -> dict[str, Any]:
     """Match detections, rows (D, 7) as from `detection_rows`, with the objects of `truth` (from pycocotools).
 
     K categories and I images, in the order of `truth`; of T thresholds of IoU each. The result is made of arrays:

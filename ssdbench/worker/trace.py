@@ -15,15 +15,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssdbench.compatibility import dataclass, zip_equal
+from ssdbench.errors import EnvironmentLacksError
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Cpu
 from ssdbench.runtime.distributed import SingleProcess
 from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
 from ssdbench.schema.roofline import GroupName, Operation
+
+try:
+    from torch.utils._python_dispatch import TorchDispatchMode
+except ImportError as error:
+    raise EnvironmentLacksError(f"steps are traced with torch 1.13 or newer, this is {torch.__version__}") from error
+
 from ssdbench.worker.operations import Cost, costs, memory_bytes, tensors, writes
 
 IMAGES = (2, 3)  # BatchNorm on the 1x1 map needs two images in training
@@ -210,5 +216,5 @@ class _Fused:
 
 
 def _storage(tensor: Tensor) -> int:
-    storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()  # torch 1
+    storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()  # type: ignore[no-untyped-call]
     return int(storage.data_ptr())

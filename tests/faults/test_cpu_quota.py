@@ -109,7 +109,7 @@ def test_launches_under_different_quotas_are_not_compared() -> None:
 def test_threads_follow_the_quota(quota: float | None, threads: list[int]) -> None:
     hardware = Hardware(cpu_model="CPU", cpu_count=4, cpu_quota_cores=quota)
     machine = Machine(hardware=hardware, host=HOST, cpu_has_bf16=False, no_gpu_reason="no driver")
-    worker = WorkerPython(executable="python", version="3", packages={"torch": "2"}, has_cpp_compiler=False)
+    worker = WorkerPython(executable="python", version="3.11", packages={"torch": "2.11"}, has_cpp_compiler=False)
     matrix = {"workload": "train", "backbone": "resnet18", "pipeline": "resident", "world_size": [1, 2]}
     suite = parse_suite({"name": "s", "device": "cpu", "matrix": [matrix]}, "test")
     cases = [planned.case for planned in make_plan(suite, machine, worker, seed=1).cases]

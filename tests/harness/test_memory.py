@@ -18,7 +18,10 @@ from tests.builders import HOST
 GIB = 2**30
 PUBLISHED = Path(__file__).parents[2] / "ssdbench/resources/published/nvidia_ssd300_published.csv"
 WORKER = WorkerPython(
-    executable="python", version="3.11", packages={"torch": "2", "torchvision": "0", "dali": "2"}, has_cpp_compiler=True
+    executable="python",
+    version="3.11",
+    packages={"torch": "2.11", "torchvision": "0.26", "dali": "2"},
+    has_cpp_compiler=True,
 )
 # As NVML tells it, in MiB.
 V100_16GB = Hardware(

@@ -14,7 +14,10 @@ from ssdbench.schema.environment import Hardware, Host
 
 HOST = Host(hostname="bench", os="Linux", kernel="6", memory_bytes=2**34, ssdbench_version="0")
 WORKER = WorkerPython(
-    executable="python", version="3.11", packages={"torch": "2", "torchvision": "0", "dali": "2"}, has_cpp_compiler=True
+    executable="python",
+    version="3.11",
+    packages={"torch": "2.11", "torchvision": "0.26", "dali": "2"},
+    has_cpp_compiler=True,
 )
 
 
@@ -158,10 +161,10 @@ def test_a_gpu_that_this_torch_has_no_code_for_is_skipped(
     assert (reason is None) == can
     assert skip_reason(case(device="cpu"), gpu, worker) is None
     if code and not can:
-        assert str(reason).startswith("torch 2 of python has no code for Tesla V100 of compute capability ")
+        assert str(reason).startswith("torch 2.11 of python has no code for Tesla V100 of compute capability ")
         assert str(reason).endswith(f"only for {', '.join(code)}")
     if code == ():
-        assert reason == "torch 2 of python was built without CUDA"
+        assert reason == "torch 2.11 of python was built without CUDA"
 
 
 def test_an_interpreter_says_for_which_gpus_its_torch_has_code_and_only_where_it_is_asked() -> None:

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 import torch
 
-from ssdbench.runtime.device import CudaGpu, EventClock
+from ssdbench.runtime.device import (
+    Cpu,
+    CudaGpu,
+    EventClock,
+    divide_version_code,
+    is_gpu_allocator_error,
+    supports_bf16,
+)
+from ssdbench.runtime.out_of_memory import memory_exhausted
 
 
 class Event:
@@ -65,3 +73,37 @@ def test_a_stream_is_waited_for_without_the_others(monkeypatch: pytest.MonkeyPat
     assert calls == ["stream"]
     gpu.synchronize()
     assert calls == ["stream", "device"]
+
+
+@pytest.mark.parametrize(("code", "version"), [(2708, (2, 7, 8)), (2804, (2, 8, 4)), (21003, (2, 10, 3))])
+def test_the_number_that_older_torch_has_for_nccl_is_divided(code: int, version: tuple[int, int, int]) -> None:
+    assert divide_version_code(code) == version
+
+
+def test_torch_before_1_12_has_one_switch_for_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    gpu = CudaGpu.__new__(CudaGpu)
+    gpu.allow_tf32(False)
+    with monkeypatch.context() as older:
+        older.delattr(torch, "set_float32_matmul_precision")
+        gpu.allow_tf32(True)
+    assert torch.backends.cuda.matmul.allow_tf32
+    gpu.allow_tf32(False)
+
+
+def test_without_an_error_class_of_its_own_no_error_is_the_allocators(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = torch.cuda.OutOfMemoryError("CUDA out of memory")
+    assert is_gpu_allocator_error(error)
+    monkeypatch.delattr(torch, "OutOfMemoryError")
+    monkeypatch.delattr(torch.cuda, "OutOfMemoryError")
+    assert not is_gpu_allocator_error(error)
+    assert memory_exhausted(error) == "gpu"  # by its text
+
+
+def test_bf16_of_a_cpu_is_not_claimed_where_torch_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(f"No such operator mkldnn::{name}")
+
+    monkeypatch.setattr(torch.ops, "mkldnn", Silent())
+    assert not supports_bf16(Cpu.__new__(Cpu))

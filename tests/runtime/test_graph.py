@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssdbench.runtime.graph import Graph
+from ssdbench.errors import EnvironmentLacksError
+from ssdbench.runtime.graph import CudaRecorder, Graph
 from tests.runtime.recorder import Recorder
 
 
@@ -73,3 +74,13 @@ def test_an_input_too_many_is_an_error() -> None:
     graph = Graph(Doubling(recorder), [torch.ones(3)], recorder=recorder)
     with pytest.raises(ValueError, match="zip"):
         graph(torch.ones(3), torch.ones(3))
+
+
+def test_a_torch_whose_recording_other_threads_abort_records_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OlderGraph:
+        def __init__(self, cuda_graph: object, pool: object = None) -> None: ...
+
+    CudaRecorder()
+    monkeypatch.setattr(torch.cuda, "graph", OlderGraph)
+    with pytest.raises(EnvironmentLacksError, match=r"CUDA graphs need torch 2\.1 or newer"):
+        CudaRecorder()

@@ -80,3 +80,20 @@ def test_what_a_device_cannot_compute_is_refused_before_a_switch_is_touched(
     with pytest.raises(EnvironmentLacksError, match=words):
         applied(precision, device)
     assert device.tf32 == []
+
+
+def test_older_torch_spells_autocast_and_the_scaler_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch, "autocast")
+    monkeypatch.delattr(torch, "amp")
+    monkeypatch.setattr(torch.cuda.amp, "autocast", lambda: "float16 on the GPU")
+    monkeypatch.setattr(torch.cuda.amp, "GradScaler", lambda: "scaler")
+    policy = applied("amp", Recording("cuda", (7, 0)))
+    assert (policy.autocast(), policy.scaler()) == ("float16 on the GPU", "scaler")
+
+
+def test_bf16_is_refused_where_torch_has_float16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch, "autocast")
+    device = Recording("cuda", (9, 0))
+    with pytest.raises(EnvironmentLacksError, match=r"bf16 needs torch 1\.10 or newer"):
+        applied("bf16", device)
+    assert device.tf32 == []

@@ -24,10 +24,12 @@ from ssdbench.harness.machine.worker_python import too_old
 from ssdbench.harness.process import SOURCE, CommandResult, last_line, run_command
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
+from ssdbench.schema.software_needs import OLDEST_PYTHON
 
 _PULL_SECONDS = 4 * 3600.0
 _REFUSED = re.compile(r"unauthori[sz]ed|authentication required|no basic auth credentials|access.* denied", re.I)
 _HAS_HOST = re.compile(r"(?:localhost|[^/]*[.:][^/]*)/")
+_SAID_BY_PYTHON_3_6 = "future feature annotations is not defined"
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     r"(?:[a-z]+://)?"  # docker:// of apptainer
@@ -102,7 +104,10 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
     answer = _inventory(options, image)
     lines = [line for line in answer.out.splitlines() if line.startswith("{")]
     if not lines:
-        failure = engine_failure(f"{image.reference} cannot run {options.python}", last_line(answer.error))
+        reason = last_line(answer.error)
+        if _SAID_BY_PYTHON_3_6 in reason:
+            reason = f"its Python is older than {'.'.join(map(str, OLDEST_PYTHON))}"
+        failure = engine_failure(f"{image.reference} cannot run {options.python}", reason)
         return replace(image, failure=failure)
     try:
         facts = json.loads(lines[-1])
@@ -120,9 +125,8 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
         remedy = "name the interpreter that has it as `python`, or mount an environment, in ci/containers.toml"
         reason = f"{image.reference} has no torch for {options.python}: {remedy}"
         return replace(found, failure=Failure(kind="unsupported", message=reason))
-    reason = too_old(found.python or "", found.packages)
-    if reason is not None:
-        return replace(found, failure=Failure(kind="unsupported", message=f"{image.reference} has {reason}"))
+    if too_old_for_us := too_old(found.python or "", found.packages):
+        return replace(found, failure=Failure(kind="unsupported", message=f"{image.reference} has {too_old_for_us}"))
     return found
 
 
