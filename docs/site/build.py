@@ -27,8 +27,7 @@ SECTIONS = {
     "Tutorial": ["tutorial.md"],
     "How-to guides": [
         *("running.md", "data.md", "report.md", "ci.md", "waivers.md", "containers.md", "container-accuracy.md"),
-        *("tables.md", "convergence.md"),
-        *("stores.md", "slurm.md", "watch.md", "alerts.md"),
+        *("bisect.md", "tables.md", "convergence.md", "stores.md", "slurm.md", "watch.md", "alerts.md"),
         *("examples.md", "pytest.md", "formats.md", "gpu-check.md"),
     ],
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],

@@ -1,81 +1,109 @@
-"""`ssdbench containers bisect`: which of the images between a good one and a bad one introduced a regression."""
+"""`ssdbench bisect`: which image, commit or list of requirements brought a change."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-import typer
+from ssdbench.cli.bisect_images import images
+from ssdbench.cli.bisect_options import Attempts, Budget, DryRun, Find, Log, Skip, direction_of, start_search
+from ssdbench.cli.help import MEASURING, SUITE, VerbApp, argument, option
+from ssdbench.cli.suite_options import SuiteOptions, takes_options
+from ssdbench.workflows.bisection_points import CommitPoints, MeasuredCase, RequirementPoints
 
-from ssdbench.cli.help import DECIDING, STORING, SUITE, option
-from ssdbench.cli.image_options import PairOptions, inspect_shown
-from ssdbench.cli.options import Budget
-from ssdbench.cli.progress import TerminalDisplay
-from ssdbench.errors import EnvironmentLacksError, UsageError
-from ssdbench.harness.bisections import BisectionLog, log_file_name
-from ssdbench.harness.containers.config import between
-from ssdbench.schema.record import ContainerImage
-from ssdbench.workflows.bisecting import Search
-from ssdbench.workflows.deciding import deadline_of
-
-Good = Annotated[
-    str, option("Image of the list that is as fast as it should be, or its tag.", metavar="IMAGE", panel=SUITE)
-]
-Bad = Annotated[str, option("A later image that is slower.", metavar="IMAGE", panel=SUITE)]
-Log = Annotated[
-    Path | None,
-    option(
-        "Log of all decisions, from which the search continues; default: a file in results/bisections.",
-        metavar="FILE",
-        panel=STORING,
-    ),
-]
-Attempts = Annotated[
-    int,
-    option(
-        "Runs of an image that stays inconclusive, each with twice the pairs of the one before.",
-        min=1,
-        metavar="N",
-        panel=DECIDING,
-    ),
-]
+app = VerbApp("Find the image, the commit or the list of requirements that made a case slower or faster.")
+app.command()(takes_options(images))
 
 
-def bisect(
-    options: PairOptions, good: Good, bad: Bad, log: Log = None, attempts: Attempts = 2, budget: Budget = None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointOptions(SuiteOptions):
+    """A suite, or an ad hoc grid, on this machine; the verdict rule decides how many launches are measured."""
+
+    OMITTED: ClassVar[tuple[str, ...]] = ("launches", "launcher", "slurm", "nodes")
+
+    name: Annotated[
+        str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)
+    ] = None
+
+    def measured_case(self) -> MeasuredCase:
+        """What these options select; errors as `suite`."""
+        suite = self.suite()
+        return MeasuredCase(suite=suite, options=self.run_options(suite), seed=self.seed, cases=tuple(self.case or ()))
+
+
+@app.command()
+@takes_options
+def commits(
+    options: PointOptions,
+    good: Annotated[str, argument("Commit that is as fast as it should be.", "GOOD")],
+    bad: Annotated[str, argument("Later commit that is slower (or faster, with --find improvement).", "BAD")],
+    repo: Annotated[Path, option("Checkout of ssdbench; it is not changed.", metavar="FOLDER", panel=SUITE)] = Path(),
+    find: Find = "regression",
+    skip: Skip = None,
+    log: Log = None,
+    attempts: Attempts = 2,
+    budget: Budget = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Find the first image that is slower than the good one, in a list from old to new (ci/containers.toml).
+    """Find the commit that made a case slower or faster, in a checkout of ssdbench.
 
-    One case (--case) is measured in pairs with the good image: first in the bad image, then by binary search, each for
-    as long as the verdict rule asks. Repeat the same command to continue where it stopped.
+    Commits are taken along first parents, and only those that change the folder ssdbench. Each is copied, and one case
+    (--case) is measured in pairs with GOOD. Repeat the same command to continue where it stopped.
 
-    Exit code: 0 the first bad image is found, 5 it is not; the last line says which images are left.
+    Exit code: 0 the first commit with the change is found, 5 it is not; the last line says which commits are left.
     """
-    containers, deadline = options.load(), deadline_of(budget)
-    images = between(containers.images, containers.image(good), containers.image(bad))
-    store, suite, display = (
-        options.store(),
-        options.image_suite(containers),
-        TerminalDisplay(continue_with="the same command"),
-    )
-    # A plan does not depend on what is in the images: what is asked is checked before any of them is pulled.
-    expected = ContainerImage(reference=images[0])
-    plan = suite.setup_in(expected, baseline=expected).plan
-    if len(plan.cases) != 1:
-        raise UsageError(f"a bisection is about one case, and {len(plan.cases)} are selected: choose one with --case")
-    reference = inspect_shown(containers, images[0])
-    if reference.failure is not None:
-        raise EnvironmentLacksError(f"nothing can be compared with {images[0]}: {reference.failure.message}")
-    key = plan.cases[0].case.key
-    path = log or options.results / "bisections" / log_file_name(images, key)
-    search = Search(
-        images=images,
-        reference=reference,
-        suite=suite,
-        inspect=lambda image: inspect_shown(containers, image),
-        store=store,
-        log=BisectionLog(path, suite=plan.suite, case_key=key, images=images),
+    case = options.measured_case()
+    points = CommitPoints.between(repo.resolve(), good, bad, case)
+    start_search(
+        options,
+        points.question(direction_of(find)),
+        case.setup(),
+        lambda: points.setup_of,
+        log=log,
         attempts=attempts,
-        display=display,
-        deadline_seconds=deadline,
+        budget=budget,
+        skip=skip or (),
+        dry_run=dry_run,
+        hint=points.hint,
     )
-    display.message(f"log of decisions: {path}")
-    raise typer.Exit(search.run())
+
+
+@app.command()
+@takes_options
+def requirements(
+    options: PointOptions,
+    files: Annotated[list[Path], argument("Files of pip requirements, oldest first; the first is good.", "FILE")],
+    see_packages: Annotated[
+        bool,
+        option(
+            "The environments import the packages of --python, too, where a list has no others.",
+            "--system-site-packages",
+            panel=MEASURING,
+        ),
+    ] = False,
+    find: Find = "regression",
+    skip: Skip = None,
+    log: Log = None,
+    attempts: Attempts = 2,
+    budget: Budget = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Find the list of pip requirements, such as those of nightly wheels, that made a case slower or faster.
+
+    Each list is installed into an environment in the cache, and one case (--case) is measured in pairs with the first.
+    Repeat the same command to continue where it stopped.
+
+    Exit code: 0 the first list with the change is found, 5 it is not; the last line says which lists are left.
+    """
+    case = options.measured_case()
+    points = RequirementPoints.of(files, case, sees_packages=see_packages)
+    start_search(
+        options,
+        points.question(direction_of(find)),
+        case.setup(),
+        lambda: points.setup_of,
+        log=log,
+        attempts=attempts,
+        budget=budget,
+        skip=skip or (),
+        dry_run=dry_run,
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ssdbench.analysis.verdicts.compare import exit_code
-from ssdbench.cli.bisect import bisect
+from ssdbench.cli.bisect_images import bisect
 from ssdbench.cli.container_evaluate import evaluate
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_options import ImageOptions, New, Old, PairOptions, inspect_shown

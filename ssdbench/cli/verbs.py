@@ -100,6 +100,11 @@ VERBS: Mapping[str, Verb] = {
         "app",
         "Measure inside container images, compare them, and find the one that introduced a regression.",
     ),
+    "bisect": Verb(
+        "bisect",
+        "app",
+        "Find the image, the commit or the list of requirements that made a case slower or faster.",
+    ),
     "converge": Verb(
         "converge",
         "app",

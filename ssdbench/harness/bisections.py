@@ -10,14 +10,17 @@ from ssdbench.harness.stores.lines import append_lines, read_all, write_whole
 from ssdbench.harness.stores.lock_files import FileClaims
 from ssdbench.harness.stores.locks import Lock
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.bisection import Bisection, Finding, Step
+from ssdbench.schema.bisection import Bisection, Direction, Finding, PointKind, Step
 from ssdbench.schema.times import utc_now
 
 
 class BisectionLog:
     """The decisions on one question; each is on disk before it is acted on."""
 
-    def __init__(self, path: Path, *, suite: str, case_key: str, images: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path, *, suite: str, case_key: str, images: tuple[str, ...], kind: PointKind = "image",
+        find: Direction = "regression",
+    ) -> None:  # fmt: skip
         """Start a log, or continue the existing one.
 
         Raises:
@@ -29,16 +32,18 @@ class BisectionLog:
         if path.exists():
             lines = read_all(path)
             asked = lines.header(Bisection)
-            if (asked.suite, asked.case_key, asked.images) != (suite, case_key, images):
+            question = (asked.suite, asked.case_key, asked.images, asked.kind, asked.find)
+            if question != (suite, case_key, images, kind, find):
                 raise UsageError(
-                    f"{path} is the log of another question ({asked.case_key} of {asked.suite}, from {asked.images[0]} "
-                    f"to {asked.images[-1]}, {len(asked.images)} images): give another file as --log"
+                    f"{path} is the log of another question ({asked.find} of {asked.case_key} of {asked.suite}, from "
+                    f"{asked.images[0]} to {asked.images[-1]}, {len(asked.images)} points): give another file as --log"
                 )
             self.steps = lines.parsed(Step)
             return
         asked = Bisection(
-            schema_version=SCHEMA_VERSION, created_at=utc_now(), suite=suite, case_key=case_key, images=images
-        )
+            schema_version=SCHEMA_VERSION, created_at=utc_now(), suite=suite, case_key=case_key, images=images,
+            kind=kind, find=find,
+        )  # fmt: skip
         write_whole(path, [codec.stored(asked)])
 
     def searching(self) -> Lock:
@@ -56,11 +61,11 @@ class BisectionLog:
 
     @property
     def findings(self) -> dict[str, Finding]:
-        """The finding for each judged image."""
+        """The finding for each judged point."""
         return {step.image: step.finding for step in self.steps if step.image and step.finding}
 
     def open_probe(self, image: str) -> Step | None:
-        """The probe of this image that was started and not judged yet."""
+        """The probe of this point that was started and not judged yet."""
         last = next((step for step in reversed(self.steps) if step.image == image), None)
         return last if last is not None and last.finding is None else None
 
@@ -87,7 +92,8 @@ def _ignore(_sentence: str) -> None:
     pass
 
 
-def log_file_name(images: tuple[str, ...], case_key: str) -> str:
+def log_file_name(images: tuple[str, ...], case_key: str, find: Direction = "regression") -> str:
     """The file name of a question's log."""
     words = [image.rpartition("/")[2] for image in (images[0], images[-1])]
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join([*words, case_key])) + ".jsonl"
+    words += [case_key, *([find] if find != "regression" else [])]
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join(words)) + ".jsonl"

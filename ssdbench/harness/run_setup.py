@@ -29,6 +29,7 @@ from ssdbench.harness.machine.validity import changed_settings
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import make_plan, select_cases
 from ssdbench.harness.process import SOURCE
+from ssdbench.harness.source_copies import is_copy
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite_tables import Suite
 from ssdbench.harness.trust import NOTHING, Trust, remember, require_complete, require_trusted, started_by
@@ -45,7 +46,7 @@ _RUNS_TO_LEARN_FROM = 20
 class RunSetup:
     """A run that can start or continue; nothing is measured or created yet.
 
-    `source` is the source that measures as the candidate; only the self-test measures another than its own.
+    `source` is the source that measures as the candidate; only the self-test and bisections measure another than ours.
     """
 
     machine: Machine
@@ -98,8 +99,9 @@ def resumed_setup(
     suite: str | None,
     is_unfinished: Callable[[Run], bool],
     trust: Trust = NOTHING,
+    source: Path = SOURCE,
 ) -> RunSetup:
-    """Prepare to continue a run; None is the newest unfinished one, of `suite` if that is given.
+    """Prepare to continue a run with this source; None is the newest unfinished one, of `suite` if that is given.
 
     Raises:
         StoreError: there is no such run, or no unfinished one.
@@ -112,6 +114,10 @@ def resumed_setup(
     require_trusted(resumed.header, started_by(options, baseline_arm), trust)
     options = replace(options, container=trust.container or options.container)
     require_complete(options)
+    if options.source not in (None, str(source)) and is_copy(Path(options.source)):
+        raise UsageError(
+            f"run {resumed.header.run_id} is a probe of another commit: repeat the `ssdbench bisect` command"
+        )
     machine = probe_machine() if options.slurm is None else _recorded_machine(resumed.header)
     if resumed.header.hardware != machine.hardware:
         raise UsageError(
@@ -132,6 +138,7 @@ def resumed_setup(
         baseline_arm=baseline_arm,
         nightly=resumed.header.nightly,
         resumed=resumed,
+        source=source,
     )
 
 

@@ -59,4 +59,4 @@ def resume_run(store: Store, run_id: str, setup: RunSetup) -> RunSetup:
         SsdbenchError: as `harness.run_setup.resumed_setup`.
     """
     named = Trust(named=started_by(setup.options, setup.baseline_arm), container=setup.options.container)
-    return run_setup.resumed_setup(store, run_id, None, lambda _run: True, named)
+    return run_setup.resumed_setup(store, run_id, None, lambda _run: True, named, setup.source)

@@ -67,6 +67,8 @@ TABLE: dict[str, As] = {
     r"ssdbench containers evaluate .*": As(elsewhere="needs a checkpoint: tests/containers/test_accuracy.py"),
     r"ssdbench containers new( nvcr\.io/\S+)?": As(elsewhere="asks a registry: tests/harness/containers has one"),
     r"(?s)ssdbench containers new .* > new\.json\ncase .*esac": As(elsewhere="test_the_script_of_new_containers"),
+    r"ssdbench bisect images .*": NO_ENGINE,
+    r"ssdbench bisect (commits|requirements) .*": As(elsewhere="needs a history: tests/cli/test_bisect.py makes one"),
     r"ssdbench data synth .*": As(elsewhere="draws 1,100 images: test_the_tutorial_is_true"),
     r"ssdbench evaluate .*": As(elsewhere="needs a checkpoint: tests/cli/test_evaluate.py trains one"),
     r"ssdbench roofline latest --measure": As(elsewhere="measures a GPU: tests/cli/test_roofline.py measures the CPU"),
