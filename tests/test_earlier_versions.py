@@ -32,7 +32,7 @@ CASE = "pace-fp32-channels_last-eager-1xcpu-bs2-t2-step_seconds=0.05"
 
 WORDS = {"sentence", "notes", "explanation", "findings", "schema_version", "baseline"}
 """What may be said in other words: not compared."""
-ADDED = {"order_effect", "creep", "suite", "rule", "smallest_called_change", "waiver", "waivers"}
+ADDED = {"order_effect", "creep", "suite", "rule", "smallest_called_change", "waiver", "waivers", "contents"}
 """What version 0.1 did not say."""
 CHANGED_DEFAULTS = {"seeds_for_margin"}
 """Settings that a check takes from the version that judges, with another default today."""

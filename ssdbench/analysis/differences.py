@@ -159,7 +159,9 @@ def _image_facts(side: Baseline | Run | SeedDistribution) -> list[tuple[str, str
     if image is None:
         return []
     labels = [(f"label {name}", value) for name, value in sorted(image.labels.items())]
-    return [("image", image.reference), ("image id", image.id), ("image digest", image.digest), *labels]
+    swapped = ", ".join(sorted({overlay.component for overlay in image.overlays or ()}))
+    parts = [("parts of another image", swapped)] if swapped else []
+    return [("image", image.reference), ("image id", image.id), ("image digest", image.digest), *labels, *parts]
 
 
 def _add(facts: Facts, name: str, value: object) -> None:

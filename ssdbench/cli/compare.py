@@ -29,6 +29,7 @@ from ssdbench.report.terminal import render_comparison
 from ssdbench.report.ungated import render_ungated
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.judging import adjust_settings, judge_run, load_whole
+from ssdbench.workflows.manifests import with_contents
 
 
 def compare(
@@ -63,7 +64,7 @@ def compare(
     store = open_store(results, store_url, waivers)
     measured = load_whole(store, run, say)
     settings = adjust_settings(measured.header.settings, margin, maximum_age_days)
-    judgement = judge_run(store, measured, baseline, settings).with_creep(store)
+    judgement = with_contents(store, judge_run(store, measured, baseline, settings).with_creep(store))
     comparison = judgement.with_ungated() if all_metrics else judgement.comparison
     code = exit_code(comparison, fail_on_creep=fail_on_creep)
     write_outputs(outputs, comparison, code)

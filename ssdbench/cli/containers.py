@@ -9,8 +9,10 @@ import typer
 
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.cli.bisect_images import bisect
+from ssdbench.cli.blame import blame
 from ssdbench.cli.container_evaluate import evaluate
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
+from ssdbench.cli.image_contents import diff, manifest
 from ssdbench.cli.image_options import ImageOptions, New, Old, PairOptions, inspect_shown
 from ssdbench.cli.options import Budget, FailOnCreep, Json
 from ssdbench.cli.printing import print_json
@@ -32,6 +34,9 @@ from ssdbench.workflows.measuring import measure
 app = VerbApp("Measure inside container images, compare them, and find the one that introduced a regression.")
 app.command()(takes_options(bisect))
 app.command()(takes_options(evaluate))
+app.command()(takes_options(blame))
+app.command()(manifest)
+app.command()(diff)
 
 _SEEN = "containers-seen.json"
 

@@ -178,7 +178,9 @@ def _checkout(what: str, source: str | None) -> list[Started]:
 
 
 def _image(what: str, image: ContainerImage) -> Started:
-    return Started(what=what, shown=image.reference, identity=f"{image.reference} {image.id}")
+    overlays = [f"{overlay.path}:{overlay.inside}" for overlay in image.overlays or ()]
+    identity = " ".join((image.reference, str(image.id), *overlays))
+    return Started(what=what, shown=shlex.join((image.reference, *overlays)), identity=identity)
 
 
 def _shown(container: ContainerOptions) -> str:

@@ -17,6 +17,8 @@ from markupsafe import Markup
 from ssdbench import __version__
 from ssdbench.report.case_charts import fetch_chart, launches_chart, phases_chart, throttled_sides, trace_chart
 from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
+from ssdbench.report.contents import NO_CAUSE, RANK_WORDS, ranked, rest_words, shown
+from ssdbench.report.contents import TITLE as CONTENTS_TITLE
 from ssdbench.report.creep import KEPT, capital, creep_text
 from ssdbench.report.curves import page_charts, seed_style
 from ssdbench.report.glossary import GLOSSARY, SEED_TERMS, STATUS_MEANINGS, TERMS
@@ -132,6 +134,12 @@ def _environment() -> Environment:
         "creep_text": creep_text,
         "waiver_notes": waiver_notes,
         "kept": KEPT,
+        "shown_content": shown,
+        "ranked_contents": ranked,
+        "rest_words": rest_words,
+        "RANK_WORDS": RANK_WORDS,
+        "NO_CAUSE": NO_CAUSE,
+        "CONTENTS_TITLE": CONTENTS_TITLE,
         "suite_text": suite_text,
         "short_labels": short_labels,
         "series_value": _series_value,

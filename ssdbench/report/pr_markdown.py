@@ -6,6 +6,7 @@ Every text of a record is escaped and shortened, so that no name can make a tabl
 from collections import Counter
 from collections.abc import Sequence
 
+from ssdbench.report.contents import contents_markdown
 from ssdbench.report.creep import capital, creep_text
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import values
@@ -23,12 +24,15 @@ from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference, OrderEf
 
 MOST_LINES = 60
 _CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _WAIVERS, _LETTERS = 10, 15, 6, 7, 6, 3, 4, 160
+_CONTENTS = 3
 _QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
 
 
 def render_markdown(report: Report) -> str:
     """The result, the cases that are not unchanged, what else changed, and what was not measured."""
     comparison = report.comparison
+    # What changed inside of images takes the room of other things that may not matter.
+    most_differences, most_gaps = (3, 3) if comparison.contents else (_DIFFERENCES, _GAPS)
     lines = [
         *_answer(headline(comparison, report.code)),
         f"Run {_safe(comparison.run_id)} of suite {_safe(report.header.plan.suite)}, compared with "
@@ -43,8 +47,9 @@ def render_markdown(report: Report) -> str:
         *_creep(comparison),
         *_explained(report.cases),
         *_order(comparison.order_effect),
-        *_differences(comparison.differences),
-        *_gaps(report.gaps),
+        *_differences(comparison.differences, most_differences),
+        *contents_markdown(comparison.contents, _CONTENTS),
+        *_gaps(report.gaps, most_gaps),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -62,8 +67,8 @@ def render_accuracy_markdown(report: AccuracyReport) -> str:
         *([""] if findings else []),
         *_builds(report.builds),
         *_seeds((*((report.baseline,) if report.baseline else ()), *report.seeds), report.baseline),
-        *_differences(report.differences),
-        *_gaps(report.gaps),
+        *_differences(report.differences, _DIFFERENCES),
+        *_gaps(report.gaps, _GAPS),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -145,20 +150,18 @@ def _order(effect: OrderEffect | None) -> list[str]:
     return [f"Order within pairs: {_safe(effect.sentence, 500)}.", ""] if effect and effect.sentence else []
 
 
-def _differences(differences: Sequence[Difference]) -> list[str]:
+def _differences(differences: Sequence[Difference], most: int) -> list[str]:
     if not differences:
         return []
-    listed = [
-        f"- {_safe(item.name)}: {_safe(item.baseline)} → {_safe(item.candidate)}" for item in differences[:_DIFFERENCES]
-    ]
-    return ["What else changed:", "", *listed, *_more(len(differences) - _DIFFERENCES, "difference"), ""]
+    listed = [f"- {_safe(item.name)}: {_safe(item.baseline)} → {_safe(item.candidate)}" for item in differences[:most]]
+    return ["What else changed:", "", *listed, *_more(len(differences) - most, "difference"), ""]
 
 
-def _gaps(gaps: Sequence[Gap]) -> list[str]:
+def _gaps(gaps: Sequence[Gap], most: int) -> list[str]:
     if not gaps:
         return []
-    listed = [f"- {_safe(gap.title)}: {_safe(_reason(gap))}" for gap in gaps[:_GAPS]]
-    return ["Not measured or not judged:", "", *listed, *_more(len(gaps) - _GAPS, "entry", "entries")]
+    listed = [f"- {_safe(gap.title)}: {_safe(_reason(gap))}" for gap in gaps[:most]]
+    return ["Not measured or not judged:", "", *listed, *_more(len(gaps) - most, "entry", "entries")]
 
 
 def _reason(gap: Gap) -> str:

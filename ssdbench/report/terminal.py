@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.contents import render_contents
 from ssdbench.report.creep import render_creep
 from ssdbench.report.glossary import GLOSSARY, unclear_meanings
 from ssdbench.report.headline import headline
@@ -52,6 +53,8 @@ def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> Ren
         parts += [Text(), Text.assemble(("order within pairs: ", "yellow"), comparison.order_effect.sentence)]
     if comparison.differences:
         parts += [Text(), difference_table(comparison.differences)]
+    if comparison.contents:
+        parts += [Text(), render_contents(comparison.contents)]
     parts += [render_creep(creep, comparison.settings) for creep in comparison.creep]
     notes = waiver_notes(comparison)
     parts += [Text(), *(Text.assemble((f"{TITLE}: ", "yellow"), note) for note in notes)] if notes else []

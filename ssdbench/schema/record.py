@@ -116,13 +116,23 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """A file or folder that is mounted read-only over what an image has at `inside`; it is part of `component`."""
+
+    component: str
+    path: str
+    inside: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerImage:
     """A container image that measures: as it was asked for, and what it is.
 
     `id` and `digest` are the engine's and the registry's name of its content, None if unknown. `python` and
     `packages` are versions as its interpreter sees them, `gpu_code` names what its torch was compiled for, None where
     that was not asked or torch does not report it. With a `failure` it cannot measure at all, and every launch
-    fails so.
+    fails so. `overlays` are parts of another image that stand in for its own (`ssdbench containers blame`), None
+    everywhere else.
     """
 
     reference: str
@@ -133,6 +143,7 @@ class ContainerImage:
     packages: dict[str, str] = field(default_factory=dict)
     gpu_code: tuple[str, ...] | None = None
     failure: Failure | None = None
+    overlays: tuple[Overlay, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from enum import Enum
 from ssdbench.compatibility import dataclass
 from ssdbench.schema.acceptance import Acceptance, Against
 from ssdbench.schema.environment import Hardware, Host
+from ssdbench.schema.manifest import ContentChanges
 from ssdbench.schema.record import Dataset, Record, RunOptions
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.suite_change import SuiteChange
@@ -187,7 +188,8 @@ class Comparison:
     is no baseline for this hardware. `differences` lists what else changed between the two sides, `ungated` the metrics
     on which no verdict rests, where they were asked for. `order_effect` is that of all pairs of the run. `creep` has
     the distance from older results, where there are any; `suite` the change of all cases together, where both builds
-    were measured in one session. `waivers` are those that hold for this hardware, with what became of each.
+    were measured in one session. `waivers` are those that hold for this hardware, with what became of each. `contents`
+    is what changed inside of the images, None where the sides are no images, or what these contain was not kept.
     """
 
     schema_version: int
@@ -203,6 +205,7 @@ class Comparison:
     creep: tuple[Creep, ...] = ()
     suite: SuiteChange | None = None
     waivers: tuple[WaiverUse, ...] = ()
+    contents: ContentChanges | None = None
 
 
 OWN_BASELINE_ARM = "the interleaved baseline"

@@ -116,6 +116,11 @@ def write_location(folder: Path, rank: int) -> None:
     _write(folder / f"place-{rank}.json", {"host": host_name(), "log": stderr_file()})
 
 
+def write_loaded_files(folder: Path, found: dict[str, list[str]]) -> None:
+    """Write for the host what rank 0 has loaded (`runtime.loaded_files`)."""
+    _write(folder / "loaded-0.json", found)
+
+
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:
     """Write for the host how and when this rank failed, so that it can tell a cause from its consequences."""
     cause = _cause(error)

@@ -17,6 +17,7 @@ from ssdbench.cpu_quota import quota_below
 from ssdbench.runtime.affinity import cpu_list, usable_cpus
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.distributed import local_rank
+from ssdbench.runtime.loaded_files import loaded_files
 from ssdbench.runtime.network import describe_network, host_name
 from ssdbench.runtime.process import OtherCpuUsage, open_other_cpu_usage
 from ssdbench.runtime.software import software
@@ -26,7 +27,7 @@ from ssdbench.schema.environment import Network
 from ssdbench.schema.record import EpochCount, Measurement, NodeCpus
 from ssdbench.schema.times import utc_now
 from ssdbench.worker.events import Events
-from ssdbench.worker.exchange_files import write_measurement
+from ssdbench.worker.exchange_files import write_loaded_files, write_measurement
 from ssdbench.worker.loop import Ranks, Samples, measure
 from ssdbench.worker.profile import PROFILED_STEPS, profile
 from ssdbench.worker.reduction import most_foreign_cores, reduce_phases, reduce_ranks
@@ -64,6 +65,7 @@ def take_measurement(context: RankContext, folder: Path, events: Events, counts:
     all_phases = context.group.gather(phases)
     if context.group.rank == 0:
         write_measurement(folder, replace(measurement, phases=reduce_phases(all_phases)))
+        write_loaded_files(folder, loaded_files())
     workload.close()
 
 

@@ -22,6 +22,7 @@ from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches
 from ssdbench.workflows.display import Display, Quiet
 from ssdbench.workflows.judging import Judgement, judge_run
+from ssdbench.workflows.manifests import keep_manifests, with_contents_if_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +164,11 @@ def closing_lock(begun: BegunRun) -> Iterator[None]:
 def finish(begun: BegunRun, display: Display, *, deadline_seconds: float | None = None) -> MeasuredRun:
     """Measure what is left of a run that has begun, and judge it if it is measured in order to be decided."""
     store, run = begun.store, measure_rest(begun, display, deadline_seconds=deadline_seconds)
+    keep_manifests(store, run, begun.setup.options, display.message)
     comparison, code = None, ExitCode.OK
     if is_judged_at_its_end(begun.header):
         judgement = with_creep_if_known(store, judge_run(store, run), display)
+        judgement = with_contents_if_known(store, judgement, display.message)
         comparison, code = judgement.comparison, judgement.exit_code
         display.judged(comparison, code)
     elif any(record.failure for record in run.records):

@@ -20,6 +20,7 @@ from ssdbench.schema.verdict import Baseline
 from ssdbench.schema.watch import Limits
 from ssdbench.workflows.display import Say
 from ssdbench.workflows.judging import is_against_itself, judge_run, load_readable
+from ssdbench.workflows.manifests import with_contents
 from ssdbench.workflows.watching import look_at
 
 History = Mapping[str, tuple[Series, ...]]
@@ -134,6 +135,6 @@ def _history(store: Store, run: Run, say: Say) -> History:
 def _report_of(
     store: Store, run: Run, baseline: str | None, settings: Settings, history: History, *, detailed: bool = True
 ) -> Report:
-    judgement = judge_run(store, run, baseline, settings).with_creep(store)
+    judgement = with_contents(store, judge_run(store, run, baseline, settings).with_creep(store))
     reference, candidate = judgement.sides
     return report_on(candidate, reference, judgement.comparison, history, detailed=detailed)

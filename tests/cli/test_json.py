@@ -45,6 +45,8 @@ ELSEWHERE = {
     ("nightly",): "tests/cli/test_nightly.py",
     ("containers", "evaluate"): "tests/containers/test_accuracy.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
+    ("containers", "manifest"): "tests/containers/test_contents.py",
+    ("containers", "diff"): "tests/containers/test_contents.py",
 }
 WITHOUT = {
     ("init",): "writes files",
@@ -62,6 +64,7 @@ WITHOUT = {
     ("bisect", "images"): "measures; its log is JSON",
     ("bisect", "commits"): "measures; its log is JSON",
     ("bisect", "requirements"): "measures; its log is JSON",
+    ("containers", "blame"): "measures; its log is JSON",
     ("converge", "accept"): "changes a distribution; `converge show --json` prints it",
     ("store", "send"): "copies records",
     ("store", "sync"): "copies records",

@@ -7,6 +7,7 @@ PLANTED_LABELS every detection has the label of the next category.
 """
 
 import functools
+import hashlib
 import io
 import os
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from ssdbench.schema.container import Engine
 
 PYTHON_FOLDER = "opt/python"
+OWN_PACKAGES = f"{PYTHON_FOLDER}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 SITECUSTOMIZE = '''
 import importlib.machinery, os, sys, time
@@ -86,32 +88,75 @@ if SHARE:
 '''
 
 
+# Two distributions double every sleep together, if their levels add up to 2. In an image with the variable
+# NEEDS_HORN another version of that distribution ends the process, as a library does whose binary interface is another.
+_LEVELS = """
+import os
+import time
+
+if (os.environ.get("NEEDS_HORN") or horn.VERSION) != horn.VERSION:
+    os.abort()
+
+SHARE = 1.0 if brake.LEVEL + clutch.LEVEL >= 2 else 0.0
+_sleep = time.sleep
+time.sleep = lambda seconds: _sleep(seconds * (1 + SHARE))
+"""
+
+
+def files_with_levels(brake: int, clutch: int, *, version: str) -> tuple[tuple[str, str], ...]:
+    """Files of an image that sleeps longer if the levels of its distributions add up to 2; further ones do nothing.
+
+    All of them have this version, so that several things change from one image to the next.
+    """
+    texts = {"brake": f"LEVEL = {brake}\n", "clutch": f"LEVEL = {clutch}\n"}
+    texts |= dict.fromkeys(("horn",), f"VERSION = {version!r}\n")
+    imports = "".join(f"import {name}\n" for name in texts)
+    found = {f"{OWN_PACKAGES}/sitecustomize.py": imports + _LEVELS}
+    for name, text in texts.items():
+        found |= _distribution(name, version, text)
+    found |= _distribution("unused", version, "")
+    return tuple(found.items())
+
+
+def _distribution(name: str, version: str, text: str) -> dict[str, str]:
+    info, digest = f"{name}-{version}.dist-info", hashlib.sha256(text.encode()).hexdigest()
+    record = f"{name}/__init__.py,sha256={digest},{len(text)}\n{info}/METADATA,,\n{info}/RECORD,,\n"
+    files = {
+        f"{name}/__init__.py": text,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/RECORD": record,
+    }
+    return {f"{OWN_PACKAGES}/{path}": content for path, content in files.items()}
+
+
 def mounts() -> tuple[str, ...]:
     """Folders that the images need from this machine: the interpreter, and the packages of its environment."""
     return tuple(dict.fromkeys([sys.base_prefix, sysconfig.get_path("purelib")]))
 
 
-def import_image(engine: Engine, name: str, *, packages: bool = True, **variables: str) -> None:
-    """Make an image of this name; without `packages` its interpreter has none."""
+def import_image(
+    engine: Engine, name: str, *, packages: bool = True, files: tuple[tuple[str, str], ...] = (), **variables: str
+) -> None:
+    """Make an image of this name; without `packages` its interpreter has none. `files` are paths and their texts."""
     changes = {"PATH": f"/{PYTHON_FOLDER}/bin", **variables}
     settings = [part for key, value in changes.items() for part in ("--change", f"ENV {key}={value}")]
     settings += ["--change", f"LABEL org.example.made-for={name}"]
     command = [*engine.command, "import", *settings, "-", name]
-    subprocess.run(command, input=_root_file_system(packages), capture_output=True, check=True)
+    subprocess.run(command, input=_root_file_system(packages, files), capture_output=True, check=True)
 
 
 @functools.cache
-def _root_file_system(packages: bool) -> bytes:
+def _root_file_system(packages: bool, files: tuple[tuple[str, str], ...] = ()) -> bytes:
     site = Path(sysconfig.get_path("purelib"))
-    own = f"{PYTHON_FOLDER}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     interpreter = os.path.realpath(sys.executable)
     texts = {
         "etc/passwd": "root:x:0:0:root:/:/bin/false\n",
         f"{PYTHON_FOLDER}/pyvenv.cfg": f"home = {Path(interpreter).parent}\ninclude-system-site-packages = false\n",
-        f"{own}/sitecustomize.py": SITECUSTOMIZE,
+        f"{OWN_PACKAGES}/sitecustomize.py": SITECUSTOMIZE,
+        **dict(files),
     }
     if packages:
-        texts[f"{own}/mounted.pth"] = f"{site}\n"
+        texts[f"{OWN_PACKAGES}/mounted.pth"] = f"{site}\n"
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", dereference=True) as archive:
         for folder in ("tmp", "proc", "sys", "dev"):

@@ -63,6 +63,24 @@ def test_a_bisection_says_what_it_needs_before_it_pulls_an_image(asked: Asked) -
     assert {line.split()[0] for line in asked()} <= {"ps"}
 
 
+@pytest.mark.fault("U4", "`containers blame` of a suite with several cases, and of images that cannot measure")
+def test_a_search_for_a_component_says_what_it_needs_before_anything_is_measured(asked: Asked, tmp_path: Path) -> None:
+    options = ("--containers", "containers.toml")
+    several = ssdbench("containers", "blame", "sound", "later", "--suite", "smoke", *options)
+    assert several.code == ExitCode.USAGE
+    assert "a search is about one case" in several.err
+    assert {line.split()[0] for line in asked()} <= {"ps"}
+    write_paced(tmp_path, steps=1)
+    for old, new, reason in (
+        ("sound", "later", "nothing can be swapped in bench:sound: the engine gives it no id: use an image file"),
+        ("bare", "sound", "nothing can be swapped in bench:bare: bench:bare has no torch for python"),
+    ):
+        done = ssdbench("containers", "blame", old, new, "--suite", "paced.toml", *options, columns=300)
+        assert done.code == ExitCode.ENVIRONMENT, done.out + done.err
+        assert reason in done.err
+    assert not list(tmp_path.glob("results/*"))
+
+
 @pytest.mark.fault("U4", "a list with a sound image, one without torch, and one that does not exist")
 def test_images_that_cannot_measure_are_named_once_before_the_first_is_measured(asked: Asked, tmp_path: Path) -> None:
     write_paced(tmp_path, steps=1)

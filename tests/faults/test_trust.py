@@ -15,7 +15,7 @@ from ssdbench.harness.process import SOURCE
 from ssdbench.harness.stores import codec, strict_json
 from ssdbench.harness.trust import Trust, is_own, remember, require_trusted, started_by
 from ssdbench.schema.container import ContainerOptions
-from ssdbench.schema.record import BaselineArm, ContainerImage, RunHeader, RunOptions, SlurmOptions
+from ssdbench.schema.record import BaselineArm, ContainerImage, Overlay, RunHeader, RunOptions, SlurmOptions
 from tests.builders import a_header
 from tests.cli.running import ssdbench
 
@@ -193,6 +193,7 @@ def test_a_container_run_continues_only_with_every_word_of_the_command_line(head
         replace(options, container=replace(own, mounts=("/",))),
         replace(options, container=replace(own, arguments=("--privileged",))),
         replace(options, image=replace(image, id="sha256:b")),
+        replace(options, image=replace(image, overlays=(Overlay(component="x", path="/", inside="/opt/x"),))),
         replace(options, slurm=SlurmOptions(arguments=("--x",))),
     ):
         with pytest.raises(UsageError, match="--trust-run"):

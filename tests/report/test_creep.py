@@ -26,6 +26,7 @@ from ssdbench.schema.suite_change import SuiteChange
 from ssdbench.schema.verdict import Comparison, Creep, Difference, OrderEffect, Status
 from tests.report.made_up_runs import interleaved_run
 from tests.report.test_ci import HOSTILE, SCHEMA, a_comparison, a_verdict
+from tests.report.test_contents import some_changes
 
 SUITE = SuiteChange(cases=100, worse_by=0.003, low=0.0025, high=0.0035, p_value=1e-9, confidence=0.999)
 
@@ -205,6 +206,7 @@ def test_sixty_lines_are_enough_with_creep_a_suite_and_all_else_at_its_most() ->
     comparison = replace(report.comparison, cases=cases, differences=changes)
     order = OrderEffect(slower=0.01, low=0.009, high=0.011, pairs=99, sentence="the second launch is slower")
     comparison = replace(comparison, creep=(a_creep(), a_creep("release")), suite=SUITE, order_effect=order)
+    comparison = replace(comparison, contents=some_changes())
     text = render_markdown(replace(report, comparison=comparison, gaps=gaps))
     for part in (
         "Suite: over",
@@ -212,6 +214,7 @@ def test_sixty_lines_are_enough_with_creep_a_suite_and_all_else_at_its_most() ->
         "Where the time goes",
         "Order within pairs",
         "more differences",
+        "more that a worker loads",
         "more entries",
     ):
         assert part in text

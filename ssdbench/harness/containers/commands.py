@@ -47,6 +47,7 @@ def container_command(
     mounts = [
         (package, SOURCE_INSIDE / "ssdbench"),
         *((path, path) for path in (*map(Path, options.mounts), *read_only)),
+        *((Path(overlay.path), Path(overlay.inside)) for overlay in image.overlays or ()),
     ]
     return (
         *engine.command,

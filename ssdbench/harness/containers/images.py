@@ -10,18 +10,12 @@ from typing import Any
 
 from ssdbench.errors import UsageError
 from ssdbench.harness.containers.accounts import DOCKER_HUB, log_in_words
-from ssdbench.harness.containers.commands import (
-    container_command,
-    container_name,
-    engine_failure,
-    facts_in,
-    remove_container,
-)
+from ssdbench.harness.containers.commands import engine_failure, facts_in
 from ssdbench.harness.containers.engines import fill_in
-from ssdbench.harness.containers.given_variables import given_variables
+from ssdbench.harness.containers.inside import run_inside
 from ssdbench.harness.machine.probe import gpu_states
 from ssdbench.harness.machine.worker_python import too_old
-from ssdbench.harness.process import SOURCE, CommandResult, last_line, run_command
+from ssdbench.harness.process import CommandResult, last_line, run_command
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 from ssdbench.schema.software_needs import OLDEST_PYTHON
@@ -134,27 +128,9 @@ def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResul
     # torch is asked for its GPU code only where there is a GPU: importing it takes seconds.
     wanted = ("--gpu-code",) if gpu_states() else ()
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
-        container = container_name(Path(folder))
-        try:
-            with given_variables(options) as given:
-                return run_command(
-                    container_command(
-                        options,
-                        image,
-                        container=container,
-                        folder=Path(folder),
-                        package=SOURCE / "ssdbench",
-                        read_only=(),
-                        variables={},
-                        given=given.words,
-                        gpu_uuids=(),
-                        program=(options.python, "-m", "ssdbench.runtime.inventory", *wanted),
-                    ),
-                    given.environment,
-                    timeout_seconds=_PULL_SECONDS,  # an engine that pulls automatically does so now
-                )
-        finally:
-            remove_container(options.engine, container)
+        # An engine that pulls automatically does so now.
+        module = ("ssdbench.runtime.inventory", *wanted)
+        return run_inside(options, image, Path(folder), module, timeout_seconds=_PULL_SECONDS)
 
 
 def _is_file(reference: str) -> bool:

@@ -10,9 +10,12 @@ from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.locks import Claims
 
 T = TypeVar("T")
-Kind = Literal["baseline", "anchor", "distribution", "nightly", "alert"]
-KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution", "nightly", "alert")
+Kind = Literal["baseline", "anchor", "distribution", "nightly", "alert", "manifest"]
+KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution", "nightly", "alert", "manifest")
 """An anchor before its baseline, the order in which an acceptance writes them."""
+
+OF_NO_HARDWARE: tuple[Kind, ...] = ("distribution", "manifest")
+"""Kinds of documents whose places name no hardware."""
 
 ANCHOR = ".anchor"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -20,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Place:
-    """Key of a document that is replaced as a whole: kind and name; the hardware except for distributions."""
+    """Key of a document that is replaced as a whole: kind and name; the hardware of kinds that belong to one."""
 
     kind: Kind
     hardware_key: str = ""
@@ -149,8 +152,8 @@ def checked_place(place: Place) -> Place:
     Raises:
         StoreError: its name or its hardware key is no file name, or names the file of an anchor.
     """
-    if place.kind == "distribution":
-        checked(place.name, "distribution name")
+    if place.kind in OF_NO_HARDWARE:
+        checked(place.name, f"{place.kind} name")
         return place
     if place.name.endswith(ANCHOR):
         raise StoreError(f"baseline name {place.name!r} ends in {ANCHOR!r}, as the files of anchors do; choose another")

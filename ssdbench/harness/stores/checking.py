@@ -14,7 +14,7 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Record
 
 T = TypeVar("T")
-_FOLLOWING: tuple[Kind, ...] = ("nightly", "alert")
+_FOLLOWING: tuple[Kind, ...] = ("nightly", "alert", "manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class Checked:
     distributions: int
     nightly_results: int
     alerts: int
+    manifests: int
     unsealed: int
     faults: tuple[str, ...]
 
@@ -53,6 +54,7 @@ def check(store: Store) -> Checked:
         distributions=len(names),
         nightly_results=len(archive.places("nightly")),
         alerts=len(archive.places("alert")),
+        manifests=len(archive.places("manifest")),
         unsealed=sum(
             not strict_json.has_checksum(_bytes(line)) for lines in _all_lines(archive) for line in lines.lines
         ),

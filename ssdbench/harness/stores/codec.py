@@ -36,10 +36,12 @@ from ssdbench.harness.stores.migrations import (
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.alert import Alerts
 from ssdbench.schema.bisection import Bisection, Step
+from ssdbench.schema.blame import Blame, BlameStep
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.image_evaluation import EvaluationQuestion, ImageComparison
+from ssdbench.schema.manifest import ImageManifest
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.roofline import Roofline
@@ -47,7 +49,7 @@ from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
-_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult, Alerts)
+_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult, Alerts, ImageManifest)
 _FIRST_WITH_CHECKSUM = 3
 _VERSION = re.compile(rb'"schema_version":([0-9]{1,9})')
 _DATES: Mapping[type, tuple[str, ...]] = {
@@ -57,13 +59,14 @@ _DATES: Mapping[type, tuple[str, ...]] = {
     DistributionHeader: ("accepted_at",),
     NightlyResult: ("measured_at",),
     Alerts: ("updated_at",),
+    ImageManifest: ("collected_at",),
     Measurement: ("started_at",),
     Training: ("started_at",),
 }
 
 # Added to a schema version after records of it were written. Without a value they are omitted: lines of before stay
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
-_ADDED_KEYS = ("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "nightly")
+_ADDED_KEYS = ("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "nightly", "overlays")
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
@@ -82,10 +85,13 @@ _EXPORTED: Mapping[str, type] = {
     "roofline": Roofline,
     "bisection": Bisection,
     "bisection_step": Step,
+    "blame": Blame,
+    "blame_step": BlameStep,
     "nightly_result": NightlyResult,
     "alerts": Alerts,
     "evaluation_question": EvaluationQuestion,
     "image_comparison": ImageComparison,
+    "image_manifest": ImageManifest,
 }
 
 

@@ -9,6 +9,7 @@ from ssdbench.harness.stores.archive import Kind, Lines, Place, checked_place
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.alert import Alerts
 from ssdbench.schema.convergence import DistributionHeader
+from ssdbench.schema.manifest import ImageManifest
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
 from ssdbench.schema.verdict import Baseline, BaselineHeader
@@ -21,6 +22,7 @@ FIRST_LINES: Mapping[Kind, tuple[type, str]] = {
     "distribution": (DistributionHeader, "accepted_at"),
     "nightly": (NightlyResult, "measured_at"),
     "alert": (Alerts, "updated_at"),
+    "manifest": (ImageManifest, "collected_at"),
 }
 """What the first line of each kind of document is, and which of its keys says how new it is."""
 

@@ -7,6 +7,7 @@
     <root>/convergence/<name>.jsonl                  DistributionHeader, then one Training a line in the order of seed
     <root>/nightly/<hardware key>/<run id>.jsonl     NightlyResult
     <root>/alerts/<hardware key>/alerts.jsonl        Alerts: all of this hardware
+    <root>/manifests/<image id>.jsonl                ImageManifest
     <root>/.locks/                                   who writes at the moment; git ignores it
 
 A run grows line by line. A last line that was cut off (the writer was killed) is left out on reading and cut away
@@ -21,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.errors import StoreError
-from ssdbench.harness.stores.archive import ANCHOR, Kind, Lines, Place, checked, checked_place
+from ssdbench.harness.stores.archive import ANCHOR, OF_NO_HARDWARE, Kind, Lines, Place, checked, checked_place
 from ssdbench.harness.stores.latest import Say
 from ssdbench.harness.stores.lines import append_lines, read_all, read_first, remove, write_whole
 from ssdbench.harness.stores.lock_files import FileClaims
@@ -37,6 +38,7 @@ _FOLDERS: Mapping[Kind, str] = {
     "distribution": "convergence",
     "nightly": "nightly",
     "alert": "alerts",
+    "manifest": "manifests",
 }
 _ANCHOR_SUFFIX = ANCHOR + _SUFFIX
 
@@ -138,7 +140,7 @@ class FileArchive:
         return {record.id for record in lines.parsed(Record)}
 
     def _paths(self, kind: Kind) -> list[Path]:
-        if kind == "distribution":
+        if kind in OF_NO_HARDWARE:
             return self._files(f"{_FOLDERS[kind]}/*")
         paths = self._files(f"{_FOLDERS[kind]}/*/*")
         if kind not in ("baseline", "anchor"):
@@ -174,7 +176,7 @@ class FileStore(Store):
 
 
 def _place_of(kind: Kind, path: Path) -> Place:
-    if kind == "distribution":
+    if kind in OF_NO_HARDWARE:
         return Place(kind=kind, name=path.name.removesuffix(_SUFFIX))
     suffix = _ANCHOR_SUFFIX if kind == "anchor" else _SUFFIX
     return Place(kind=kind, hardware_key=path.parent.name, name=path.name.removesuffix(suffix))

@@ -1,8 +1,8 @@
 """From one archive to another, without loss: line by line as they were written, each once.
 
 What both have must be equal. Two versions of one record or header are never reconciled here; of two baselines of one
-name the later acceptance can be chosen, which is said with what was copied. Results of nightly runs and alerts follow
-from the runs: of two the later one is kept.
+name the later acceptance can be chosen, which is said with what was copied. Results of nightly runs, alerts and
+manifests of images follow from what was measured: of two the later one is kept.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,7 @@ class Copied:
     distributions: int
     nightly_results: int = 0
     alerts: int = 0
+    manifests: int = 0
     replaced: tuple[str, ...]
 
 
@@ -53,6 +54,7 @@ def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copie
         distributions=_count(places, "distribution"),
         nightly_results=_count(places, "nightly"),
         alerts=_count(places, "alert"),
+        manifests=_count(places, "manifest"),
         replaced=tuple(replaced),
     )
 

@@ -4,6 +4,7 @@ GitHub refuses summaries above 1 MiB, so the table has the worst 200 cases and s
 """
 
 from ssdbench.errors import ExitCode
+from ssdbench.report.contents import contents_markdown
 from ssdbench.report.creep import creep_markdown
 from ssdbench.report.escape import markdown
 from ssdbench.report.figures import change, values
@@ -16,6 +17,7 @@ from ssdbench.report.waivers import waivers_markdown
 from ssdbench.schema.verdict import CaseVerdict, Comparison
 
 MOST = 200
+_CONTENTS = 20
 
 
 def render(comparison: Comparison, code: ExitCode) -> str:
@@ -41,6 +43,8 @@ def render(comparison: Comparison, code: ExitCode) -> str:
         lines += ["", "| what else changed | baseline | candidate |", "|---|---|---|"]
         for item in comparison.differences:
             lines.append(f"| {markdown(item.name)} | {markdown(item.baseline)} | {markdown(item.candidate)} |")
+    if comparison.contents:
+        lines += ["", *contents_markdown(comparison.contents, _CONTENTS)[:-1]]
     return "\n".join(lines) + "\n"
 
 

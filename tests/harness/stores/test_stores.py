@@ -11,11 +11,13 @@ from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.archive import Place
 from ssdbench.harness.stores.checking import check
 from ssdbench.harness.stores.distributions import DistributionStore
+from ssdbench.harness.stores.image_manifests import ImageManifests
 from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.opening import open_store
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Run
 from ssdbench.schema.verdict import Baseline
+from tests.analysis.test_contents import a_manifest, python
 from tests.builders import (
     GPU_HARDWARE,
     HARDWARE,
@@ -248,6 +250,19 @@ def test_results_of_nightly_runs_come_back_in_the_order_of_arrival(store: Store,
     assert results.all() == [first, second, elsewhere]
     assert results.all(hardware_key=HARDWARE.key) == results.all(suite="nightly") == [first, second]
     assert not store.list_baselines()
+    assert not store.headers()
+
+
+def test_a_manifest_of_an_image_is_kept_once_and_found_by_the_images_name(store: Store, again: Open):
+    manifests = ImageManifests(store.archive)
+    assert manifests.of_image("sha256:old") is None
+    assert manifests.of_image(None) is None
+    manifests.save(a_manifest(python("torch", "2.1")))
+    manifests.save(a_manifest(python("torch", "2.1", loaded=True)))
+    manifests.save(a_manifest(image="sha256:new"))
+    found = ImageManifests(again().archive).of_image("sha256:old")
+    assert found == a_manifest(python("torch", "2.1", loaded=True))
+    assert (check(store).manifests, check(store).faults) == (2, ())
     assert not store.headers()
 
 

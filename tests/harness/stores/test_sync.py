@@ -10,11 +10,13 @@ from ssdbench.errors import StoreError
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.files import FileArchive, FileStore
+from ssdbench.harness.stores.image_manifests import ImageManifests
 from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.opening import open_archive
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.stores.sync import sync
 from ssdbench.schema.verdict import Baseline
+from tests.analysis.test_contents import a_manifest, python
 from tests.builders import HARDWARE, a_baseline, a_measurement, a_nightly_result, a_run
 from tests.databases import STORES
 from tests.trainings import a_distribution, a_training_run, some_seeds
@@ -140,3 +142,13 @@ def test_of_two_results_of_a_nightly_run_the_later_is_kept_without_an_option(
     assert NightlyResults(other).all() == [later]
     assert sync(other, full.archive).nightly_results == 1
     assert NightlyResults(full.archive).all() == [later]
+
+
+def test_manifests_of_images_are_copied_and_the_later_one_is_kept(tmp_path: Path):
+    here, there = FileStore(tmp_path / "here"), FileStore(tmp_path / "there")
+    later = replace(a_manifest(python("torch", "2.1", loaded=True)), collected_at="2026-02-01T00:00:00+00:00")
+    ImageManifests(here.archive).save(later)
+    ImageManifests(there.archive).save(a_manifest(python("torch", "2.1")))
+    assert sync(there.archive, here.archive).manifests == 0
+    assert sync(here.archive, there.archive).manifests == 1
+    assert ImageManifests(there.archive).of_image("sha256:old") == later

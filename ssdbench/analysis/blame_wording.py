@@ -1,0 +1,89 @@
+"""What a search for the component that made an image slower will take, and what it found, in words."""
+
+from collections.abc import Mapping, Sequence
+
+from ssdbench.analysis.blame import Answer, Effort, Group
+from ssdbench.schema.blame import BlameStep
+from ssdbench.schema.manifest import component_name
+from ssdbench.schema.text import percent, pluralize
+
+
+def effort_words(effort: Effort, components: int, launches: tuple[int, int]) -> str:
+    """How many probes and launches a search takes, as ranges."""
+    one, two = _range(effort.one), _range(effort.two)
+    least, most = launches
+    parts = [f"{effort.nothing} probe if none is to blame", f"{one} if one is"]
+    parts += [f"{two} if two take part"] if components > 1 else []
+    in_all = (effort.two if components > 1 else effort.one)[1] * most
+    return (
+        f"{pluralize(components, 'component')} can be swapped: {', '.join(parts)}. A probe takes {least} to {most} "
+        f"launches, so {least} to {in_all} in all, after a few trials of one short "
+        "launch; more where a probe gets no verdict"
+    )
+
+
+def _range(ends: tuple[int, int]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def answer_words(answer: Answer, steps: Sequence[BlameStep], left_out: Mapping[str, str], old: str) -> str:
+    """The end of a search in sentences; `old` is the reference of the image that components were taken from."""
+    last = {step.swapped: step for step in steps if step.kind == "probe" and step.finding is not None}
+    sentences = [_found(answer, last, old)]
+    failed = {step.swapped for step in steps if step.kind in ("trial", "probe") and step.finding == "failed"}
+    untried = [key for group in answer.groups if len(group) > 1 for key in group if (key,) in failed]
+    if untried:
+        sentences.append(f"{_names(tuple(untried))} could not be tried alone: the image does not run so")
+    if answer.unusable:
+        sentences.append(f"{_names(answer.unusable)} could not be swapped: the image does not run so")
+    if left_out:
+        sentences.append(f"{_names(tuple(left_out))} could not be swapped at all (the reasons are in the log)")
+    return "; ".join(sentences)
+
+
+def _found(answer: Answer, probes: Mapping[Group, BlameStep], old: str) -> str:
+    if not answer.groups:
+        return _nothing(answer)
+    told = [f"{_names(group)} ({_effect(group, answer, probes)})" for group in answer.groups]
+    if answer.finding != "faster":
+        return f"{'; '.join(told)}; what else takes part stays open, for lack of a verdict"
+    if len(answer.groups) == 1 and len(answer.groups[0]) == 1:
+        rest = ", and without it nothing that was swapped brings it back" if len(answer.kept) > 1 else ""
+        return f"it is {told[0]}: with that of {old} alone the speed comes back{rest if answer.is_all else ''}"
+    if len(answer.groups) == 1:
+        return f"only together: {told[0]}; with those of {old} the speed comes back, with fewer of them it does not"
+    if any(_is_part(group, answer, probes) for group in answer.groups):
+        return f"each has a part in it: {'; '.join(told)}"
+    more = "" if answer.is_all else ", and others take part"
+    return f"slow only together: {'; '.join(told)}; with that of {old} for any of them the speed comes back{more}"
+
+
+def _nothing(answer: Answer) -> str:
+    if not answer.kept:
+        return "nothing could be swapped: the question stays open"
+    if answer.finding == "same":
+        swapped = _names(answer.kept)
+        return f"none of those that could be swapped: with {swapped} swapped the speed does not come back"
+    return "the question stays open: there is no verdict on a probe that it hangs on"
+
+
+def _effect(group: Group, answer: Answer, probes: Mapping[Group, BlameStep]) -> str:
+    step = probes.get(tuple(sorted(group)))
+    if step is None or step.change is None:
+        return "faster"
+    bounds = f", 99% interval {percent(step.low)} to {percent(step.high)}" if step.low is not None and step.high else ""
+    part = " in part" if _is_part(group, answer, probes) else ""
+    return f"{percent(step.change)} faster{part}{bounds}"
+
+
+def _is_part(group: Group, answer: Answer, probes: Mapping[Group, BlameStep]) -> bool:
+    """Whether a group brings back less than everything together does, beyond the intervals of both."""
+    own, whole = probes.get(tuple(sorted(group))), probes.get(tuple(sorted(answer.kept)))
+    if own is None or whole is None or own.high is None or whole.low is None:
+        return False
+    return own.high < whole.low
+
+
+def _names(group: Group) -> str:
+    names = [component_name(key) for key in group]
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)

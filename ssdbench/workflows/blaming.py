@@ -1,0 +1,243 @@
+"""Swaps components of an old image into a new one that is slower, until it is known which of them restore the speed."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ssdbench.analysis.blame import Answer, Group, Next, Question, decide, effort_of, finding_of
+from ssdbench.analysis.blame_wording import answer_words, effort_words
+from ssdbench.analysis.swapping import HOSTS_OWN, Swap, candidates, words_of
+from ssdbench.errors import EnvironmentLacksError, ExitCode
+from ssdbench.harness.blames import BlameLog
+from ssdbench.harness.containers.components import copied_distribution, copied_files
+from ssdbench.harness.run_setup import RunSetup
+from ssdbench.harness.stores.image_manifests import ImageManifests
+from ssdbench.harness.stores.store import Store
+from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.blame import BlameStep, Finding, StepKind
+from ssdbench.schema.manifest import ImageManifest
+from ssdbench.schema.record import ContainerImage, Overlay
+from ssdbench.schema.times import utc_now
+from ssdbench.schema.verdict import Status, Verdict
+from ssdbench.workflows.deciding import is_unfinished
+from ssdbench.workflows.display import Display
+from ssdbench.workflows.images import ImageSuite, resume_run
+from ssdbench.workflows.judging import judge_run
+from ssdbench.workflows.measuring import begin, finish
+from ssdbench.workflows.trials import trial_failure
+
+
+class _OutOfTimeError(Exception):
+    """The budget ended before a probe was judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlameSearch:
+    """A search for the culprit, which continues from its log.
+
+    `old` and `new` are inspected images. A probe that stays inconclusive is measured up to `attempts` times, each with
+    twice the pairs.
+    """
+
+    old: ContainerImage
+    new: ContainerImage
+    suite: ImageSuite
+    store: Store
+    log: BlameLog
+    attempts: int
+    display: Display
+    deadline_seconds: float | None = None
+
+    def run(self) -> ExitCode:
+        """Search until something is named: OK; INCONCLUSIVE where nothing is, or the budget ends.
+
+        Each decision is written to the log before it is acted upon, and handed to the display.
+
+        Raises:
+            SsdbenchError: an image cannot be planned for, or the store fails, or another process uses this log.
+        """
+        lock = self.log.searching()
+        try:
+            return self._search()
+        except _OutOfTimeError:
+            self.display.message("the budget is used up: repeat the same command to continue")
+            return ExitCode.INCONCLUSIVE
+        finally:
+            lock.release()
+
+    def _search(self) -> ExitCode:
+        is_slower = self._compare_images()
+        if is_slower != "slower":
+            what = "is not slower than" if is_slower == "same" else "cannot be told to be slower than"
+            return self._end(f"{self.new.reference} {what} {self.old.reference}: there is nothing to blame", Answer())
+        swaps, left_out = self._components()
+        findings = self._findings()
+        keys = tuple(swaps)
+        while isinstance(step := decide(keys, findings), Next):
+            self._require_time()
+            act = self._try if step.kind == "trial" else self._probe
+            findings[step.kind, step.swapped] = act(step, self._overlays(step.swapped, swaps))
+        return self._end(answer_words(step, self.log.steps, left_out, self.old.reference), step)
+
+    def _end(self, because: str, answer: Answer) -> ExitCode:
+        self.display.message(because)
+        if not (self.log.steps and self.log.steps[-1].kind == "end"):
+            components = tuple(key for group in answer.groups for key in group)
+            self._log("end", because, components=components, groups=answer.groups, finding=answer.finding)
+        return ExitCode.OK if answer.groups else ExitCode.INCONCLUSIVE
+
+    def _require_time(self) -> None:
+        if self.deadline_seconds is not None and time.monotonic() > self.deadline_seconds:
+            raise _OutOfTimeError
+
+    def _compare_images(self) -> Finding:
+        """Whether the new image is slower at all; its launches also show what a worker loads in both images."""
+        known = self.log.finished("images")
+        if known is not None and known.finding is not None:
+            return known.finding
+        least, most = self._launches()
+        because = f"is {self.new.reference} slower than {self.old.reference} at all?"
+        self.display.message(f"{because} {least} to {most} launches; how many follow is told then")
+        verdict, step = self._judge("images", (), because, self.new, self.old)
+        answers: dict[Status, Finding] = {Status.REGRESSED: "slower", Status.UNCHANGED: "same", Status.IMPROVED: "same"}
+        finding = answers.get(verdict.status, "slower" if verdict.status is Status.WAIVED else "unknown")
+        self._conclude(step, verdict, finding)
+        return finding
+
+    def _components(self) -> tuple[Mapping[str, Swap], Mapping[str, str]]:
+        """The components to swap by key, in order, and why others cannot be; both as they were when this began."""
+        old, new = self._manifest(self.old), self._manifest(self.new)
+        found = candidates(old, new)
+        swaps, left_out = {swap.key: swap for swap in found.swaps}, dict(found.left_out)
+        known = next((step for step in self.log.steps if step.kind == "components"), None)
+        if known is not None:
+            return {key: swaps[key] for key in known.components if key in swaps}, known.left_out
+        for key, swap in list(swaps.items()):
+            copied = self._copied(swap)
+            if isinstance(copied, str):
+                left_out[key] = copied
+                del swaps[key]
+        because = (
+            effort_words(effort_of(tuple(swaps)), len(swaps), self._launches()) if swaps else "nothing can be swapped"
+        )
+        self._log("components", because, components=tuple(swaps), left_out=left_out, finding="runs")
+        self.display.message(because)
+        for sentence in (*words_of(left_out), HOSTS_OWN):
+            self.display.message(sentence)
+        if found.not_loaded:
+            self.display.message(f"{found.not_loaded} more changes are not tried: no worker was seen to load them")
+        return swaps, left_out
+
+    def _manifest(self, image: ContainerImage) -> ImageManifest:
+        found = ImageManifests(self.store.archive).of_image(image.id)
+        if found is None or not found.cases:
+            raise EnvironmentLacksError(
+                f"what is in {image.reference} was not kept: remove {self.log.path} and repeat this command"
+            )
+        return found
+
+    def _copied(self, swap: Swap) -> tuple[Overlay, ...] | str:
+        options = self.suite.containers.options
+        if swap.distribution is None:
+            return copied_files(options, self.old, swap.key, swap.files)
+        assert swap.place is not None
+        return copied_distribution(
+            options, self.old, swap.distribution, place=swap.place, info=swap.info, python=self.new.python or ""
+        )
+
+    def _overlays(self, group: Group, swaps: Mapping[str, Swap]) -> ContainerImage:
+        """The new image with these components of the old one."""
+        overlays: list[Overlay] = []
+        for key in group:
+            copied = self._copied(swaps[key])
+            if isinstance(copied, str):
+                raise EnvironmentLacksError(f"{key} cannot be copied out of {self.old.reference} any more: {copied}")
+            overlays += copied
+        return replace(self.new, overlays=tuple(overlays))
+
+    def _findings(self) -> dict[Question, Finding]:
+        found: dict[Question, Finding] = {}
+        for step in self.log.steps:
+            if (step.kind == "trial" or step.kind == "probe") and step.finding is not None:
+                found[step.kind, step.swapped] = step.finding
+        return found
+
+    def _try(self, step: Next, image: ContainerImage) -> Finding:
+        self.display.message(step.because)
+        self._log("trial", step.because, swapped=step.swapped)
+        failure = trial_failure(self.suite.setup_in(image, baseline=self.new), self.display)
+        finding: Finding = "runs" if failure is None else "failed"
+        because = (
+            "it runs" if failure is None else f"it does not run: {failure.kind.replace('_', ' ')}: {failure.message}"
+        )
+        self._log("trial", because, swapped=step.swapped, finding=finding)
+        self.display.message(because)
+        return finding
+
+    def _probe(self, step: Next, image: ContainerImage) -> Finding:
+        self.display.message(step.because)
+        verdict, last = self._judge("probe", step.swapped, step.because, image, self.new)
+        finding = finding_of(verdict.status)
+        self._conclude(last, verdict, finding)
+        return finding
+
+    def _conclude(self, step: BlameStep, verdict: Verdict, finding: Finding) -> None:
+        because = f"{verdict.status.value}: {verdict.sentence}"
+        self.log.add(
+            replace(
+                step,
+                decided_at=utc_now(),
+                because=because,
+                finding=finding,
+                change=verdict.change,
+                low=verdict.low,
+                high=verdict.high,
+            )
+        )
+        self.display.message(because)
+
+    def _judge(
+        self, kind: StepKind, swapped: Group, because: str, image: ContainerImage, baseline: ContainerImage
+    ) -> tuple[Verdict, BlameStep]:
+        """Measure an image in pairs until it is judged, and again with more pairs while that is inconclusive."""
+        step = self.log.open(kind, swapped)
+        while True:
+            self._require_time()
+            attempt = step.attempt if step is not None else 1
+            setup = self._setup(image, baseline, attempt)
+            if step is not None and step.run_id is not None:
+                setup = resume_run(self.store, step.run_id, setup)
+            begun = begin(self.store, setup, self.display)
+            if step is None or step.run_id is None:
+                step = self._log(kind, because, swapped=swapped, run_id=begun.header.run_id, attempt=attempt)
+            assert step.run_id is not None
+            finish(begun, self.display, deadline_seconds=self.deadline_seconds)
+            run = self.store.load(step.run_id)
+            if is_unfinished(self.store, run):
+                raise _OutOfTimeError
+            verdict = judge_run(self.store, run).comparison.cases[0].verdict
+            if verdict.status is not Status.INCONCLUSIVE or step.attempt >= self.attempts:
+                return verdict, step
+            because = f"it is inconclusive ({verdict.sentence}): once more, with twice the pairs"
+            self.display.message(because)
+            step = replace(step, run_id=None, attempt=step.attempt + 1)
+
+    def _setup(self, image: ContainerImage, baseline: ContainerImage, attempt: int) -> RunSetup:
+        setup, factor = self.suite.setup_in(image, baseline=baseline), 2 ** (attempt - 1)
+        caps = {
+            "pair_cap": factor * setup.settings.pair_cap,
+            "confirm_pair_cap": factor * setup.settings.confirm_pair_cap,
+        }
+        return replace(setup, settings=replace(setup.settings, **caps))
+
+    def _launches(self) -> tuple[int, int]:
+        """The fewest launches of a probe, and the most, with all its attempts."""
+        settings = self._setup(self.new, self.old, 1).settings
+        attempts = 2**self.attempts - 1
+        return 2 * settings.first_pairs, 2 * attempts * (settings.pair_cap + settings.confirm_pair_cap)
+
+    def _log(self, kind: StepKind, because: str, **values: object) -> BlameStep:
+        make: Callable[..., BlameStep] = BlameStep
+        return self.log.add(
+            make(schema_version=SCHEMA_VERSION, decided_at=utc_now(), kind=kind, because=because, **values)
+        )
