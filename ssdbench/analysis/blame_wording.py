@@ -71,7 +71,7 @@ def _effect(group: Group, answer: Answer, probes: Mapping[Group, BlameStep]) -> 
     step = probes.get(tuple(sorted(group)))
     if step is None or step.change is None:
         return "faster"
-    bounds = f", 99% interval {percent(step.low)} to {percent(step.high)}" if step.low is not None and step.high else ""
+    bounds = f", interval {percent(step.low)} to {percent(step.high)}" if step.low is not None and step.high else ""
     part = " in part" if _is_part(group, answer, probes) else ""
     return f"{percent(step.change)} faster{part}{bounds}"
 

@@ -31,23 +31,23 @@ def words(*groups: Group, steps: Iterable[BlameStep] = (), left_out: Iterable[st
     [
         (
             words((A,), steps=[step(A, B, C), step(A)]),
-            "it is brake (Python) (30.0% faster, 99% interval 28.0% to 32.0%): with that of bench:1 alone the speed "
+            "it is brake (Python) (30.0% faster, interval 28.0% to 32.0%): with that of bench:1 alone the speed "
             "comes back, and without it nothing that was swapped brings it back",
         ),
         (
             words((A, B), steps=[step(A, B, C), step(A, B)]),
-            "only together: brake (Python) and clutch (Python) (30.0% faster, 99% interval 28.0% to 32.0%); with those "
+            "only together: brake (Python) and clutch (Python) (30.0% faster, interval 28.0% to 32.0%); with those "
             "of bench:1 the speed comes back, with fewer of them it does not",
         ),
         (
             words((A,), (B,), steps=[step(A, B, C), step(A), step(B)]),
-            "slow only together: brake (Python) (30.0% faster, 99% interval 28.0% to 32.0%); clutch (Python) (30.0% "
-            "faster, 99% interval 28.0% to 32.0%); with that of bench:1 for any of them the speed comes back",
+            "slow only together: brake (Python) (30.0% faster, interval 28.0% to 32.0%); clutch (Python) (30.0% "
+            "faster, interval 28.0% to 32.0%); with that of bench:1 for any of them the speed comes back",
         ),
         (
             words((A,), (B,), steps=[step(A, B, C), *(step(n, change=0.15, low=0.13, high=0.17) for n in (A, B))]),
-            "each has a part in it: brake (Python) (15.0% faster in part, 99% interval 13.0% to 17.0%); clutch "
-            "(Python) (15.0% faster in part, 99% interval 13.0% to 17.0%)",
+            "each has a part in it: brake (Python) (15.0% faster in part, interval 13.0% to 17.0%); clutch "
+            "(Python) (15.0% faster in part, interval 13.0% to 17.0%)",
         ),
         (
             words(finding="same"),
@@ -58,7 +58,7 @@ def words(*groups: Group, steps: Iterable[BlameStep] = (), left_out: Iterable[st
         (words(finding="unknown"), "the question stays open: there is no verdict on a probe that it hangs on"),
         (
             words((A,), steps=[step(A)], kept=(A,), unusable=(C,), left_out=["interpreter:python"]),
-            "it is brake (Python) (30.0% faster, 99% interval 28.0% to 32.0%): with that of bench:1 alone the speed "
+            "it is brake (Python) (30.0% faster, interval 28.0% to 32.0%): with that of bench:1 alone the speed "
             "comes back; libhorn1 (Debian) could not be swapped: the image does not run so; Python itself could not be "
             "swapped at all (the reasons are in the log)",
         ),
