@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ssdbench.cli.bisect_options import Attempts
-from ssdbench.cli.help import STORING, argument, option
+from ssdbench.cli.help import DECIDING, STORING, argument, option
 from ssdbench.cli.image_options import PairOptions, inspect_shown
 from ssdbench.cli.options import Budget
 from ssdbench.cli.progress import TerminalDisplay
@@ -22,6 +21,15 @@ Log = Annotated[
         "Log of all decisions, from which the search continues; default: a file in results/blames.",
         metavar="FILE",
         panel=STORING,
+    ),
+]
+Attempts = Annotated[
+    int,
+    option(
+        "Runs of a probe that stays inconclusive, each with twice the pairs of the one before.",
+        min=1,
+        metavar="N",
+        panel=DECIDING,
     ),
 ]
 
