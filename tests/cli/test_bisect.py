@@ -12,7 +12,11 @@ import pytest
 
 from ssdbench.errors import ExitCode
 from ssdbench.harness.process import SOURCE
+from ssdbench.harness.source_copies import commits_between
 from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.suite import parse_suite
+from ssdbench.schema.record import RunOptions
+from ssdbench.workflows.bisection_points import CommitPoints, MeasuredCase
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.running import records_so_far
 from tests.cli.running import ssdbench as in_process
@@ -137,6 +141,22 @@ def test_the_slow_commit_is_named_after_the_host_was_killed_and_the_checkout_is_
     refused = ssdbench("run", "--resume", "--run", runs[0].header.run_id)
     assert refused.returncode == ExitCode.USAGE
     assert "is a probe of another commit: repeat the `ssdbench bisect` command" in " ".join(refused.stderr.split())
+
+
+def test_a_merge_is_one_point_and_its_branch_can_be_searched_next(repository: Repository) -> None:
+    made = history(repository)
+    suite = parse_suite({"name": "paced", "matrix": [{"workload": "pace"}]}, "paced")
+    case = MeasuredCase(suite=suite, options=RunOptions(), seed=1)
+    points = CommitPoints.between(repository.folder, made["good"], "main", case)
+    branch = repository.git("rev-parse", "branch")
+    base = repository.git("merge-base", f"{made['merge'][:12]}^", branch[:12])
+    assert points.hint(made["merge"]) == (
+        f"; it merges {branch[:12]}: search that branch from `git merge-base {made['merge'][:12]}^ {branch[:12]}` to "
+        f"{branch[:12]}"
+    )
+    assert points.hint(made["slow"]) == ""
+    subjects = [commit.subject for commit in commits_between(repository.folder, base, branch[:12])]
+    assert subjects == ["comment", "on a branch", "on a branch, too"]
 
 
 def test_wrong_commits_are_one_sentence(repository: Repository, tmp_path: Path) -> None:
