@@ -18,14 +18,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import feeding, machine, runs, speed
+from benchmarks.gpu import explained, feeding, machine, runs, speed
 from benchmarks.gpu.check import Check, Stage, StageResult, open_check
 
-STAGES: dict[str, Stage] = {stage.name: stage for module in (machine, speed, feeding, runs) for stage in module.STAGES}
+MODULES = (machine, speed, feeding, runs, explained)
+STAGES: dict[str, Stage] = {stage.name: stage for module in MODULES for stage in module.STAGES}
 SETS = {
     "all": (
         "facts", "nvml", "tests", "ceilings", "precisions", "train", "infer", "harness",
-        "compiled", "graph", "kernels", "detect", "beside_plain", "roofline", "same", "planted",
+        "compiled", "graph", "kernels", "detect", "beside_plain", "roofline", "same", "planted", "explain",
         "waits", "pipelines", "small", "train_bf16", "train_slow",
     ),
     "short": (

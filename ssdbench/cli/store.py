@@ -20,7 +20,7 @@ app = VerbApp("Copy, check and migrate stores of records and baselines: files, S
 
 _PLACE = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, a folder, or env:VARIABLE to read it from there."
 # What most stores have none of is not counted aloud.
-_OFTEN_NONE = ("nightly result", "alert state", "manifest")
+_OFTEN_NONE = ("nightly result", "alert state", "manifest", "profile")
 
 
 @app.command()
@@ -81,7 +81,8 @@ def check(results: Results = DEFAULT_RESULTS, store_url: StoreUrl = None, as_jso
     found = checking.check(store)
     wrong = (*found.faults, *stored_secrets(store.archive))
     counts = {"run": found.runs, "baseline": found.baselines, "distribution": found.distributions}
-    counts |= {"nightly result": found.nightly_results, "alert state": found.alerts, "manifest": found.manifests}
+    counts |= {"nightly result": found.nightly_results, "alert state": found.alerts}
+    counts |= {"manifest": found.manifests, "profile": found.profiles}
     if as_json:
         more = {"lines_without_checksum": found.unsealed, "faults": list(wrong)}
         print_data({"store": store.name, **{f"{what}s".replace(" ", "_"): n for what, n in counts.items()}, **more})
@@ -112,6 +113,7 @@ def _say(copied: Copied, name: str) -> None:
         "nightly result": copied.nightly_results,
         "alert state": copied.alerts,
         "manifest": copied.manifests,
+        "profile": copied.profiles,
     }
     counts = [pluralize(number, what) for what, number in new.items() if number or what not in _OFTEN_NONE]
     print_text(f"copied to {name}: {', '.join(counts)}")

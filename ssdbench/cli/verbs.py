@@ -46,6 +46,11 @@ VERBS: Mapping[str, Verb] = {
         "compare",
         "Judge a run against a baseline of the same hardware, against another run, or against its own baseline arm.",
     ),
+    "explain": Verb(
+        "explain",
+        "explain",
+        "Explain why cases changed: profile both builds in turns, and name the operators and waits that differ.",
+    ),
     "runs": Verb(
         "runs",
         "runs",

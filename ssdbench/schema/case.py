@@ -256,6 +256,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRequest:
+    """Asks for a profiled launch, which measures nothing: so many steps, and no trace larger than that per rank."""
+
+    steps: int
+    largest_trace_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
     """The content of case.json: what a worker needs for one launch of a case; all paths absolute.
 
@@ -264,6 +272,7 @@ class LaunchRequest:
     `training_folder` is where an accuracy run keeps its checkpoints and takes up again what it finds. `source` is the
     tree of ssdbench that shall be measured: a worker that was imported from another refuses. `step_counts` are those of
     an earlier launch, to be taken in place of the protocol's, so that launches which are compared do equal work.
+    `profile` makes it a profiled launch: its result is a profile and no measurement.
     """
 
     schema_version: int
@@ -278,3 +287,4 @@ class LaunchRequest:
     training_folder: str | None = None
     source: str | None = None
     step_counts: StepCounts | None = None
+    profile: ProfileRequest | None = None

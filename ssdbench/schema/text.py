@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 WIDE_INTERVAL = 2.0
@@ -40,3 +41,12 @@ def interval(low: float, high: float, decimals: int = 1) -> tuple[str, str]:
     is_open = low < LARGEST_OPEN_CHANGE and high - low > WIDE_INTERVAL
     largest = LARGEST_OPEN_CHANGE if is_open else LARGEST_CHANGE
     return percent(low, decimals, sign="+"), percent(high, decimals, sign="+", largest=largest)
+
+
+def milliseconds(seconds: float, *, sign: str = "+") -> str:
+    """A time with two significant digits or more: `+12.3 ms`; without its sign where `sign` is empty."""
+    value = 1e3 * seconds
+    if not math.isfinite(value):
+        return "unknown"
+    decimals = max(int(abs(value) < 100), 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:{sign}.{decimals}f} ms"

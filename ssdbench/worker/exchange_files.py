@@ -1,7 +1,7 @@
 """The files that the host and the device side exchange.
 
-The worker reads case.json and writes measurement.json, evaluation.json with detections.npy, or failure-<rank>.json.
-Files are written atomically: a file that exists is complete.
+The worker reads case.json and writes measurement.json, profile.json, evaluation.json with detections.npy, or
+failure-<rank>.json. Files are written atomically: a file that exists is complete.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ssdbench.runtime.network import host_name
 from ssdbench.runtime.out_of_memory import memory_exhausted
 from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import EXCHANGE_VERSION
-from ssdbench.schema.case import Case, LaunchRequest, Protocol, StepCounts
+from ssdbench.schema.case import Case, LaunchRequest, ProfileRequest, Protocol, StepCounts
 from ssdbench.schema.environment import Software
 from ssdbench.schema.evaluation import DETECTIONS, CheckpointEvaluation
+from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import Failure, FailureKind, Measurement
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 
@@ -46,11 +47,12 @@ def read_request(path: Path) -> LaunchRequest:
             "run host and worker from the same ssdbench"
         )
     case = content.pop("case")
-    counts = content.pop("step_counts", None)
+    counts, profile = content.pop("step_counts", None), content.pop("profile", None)
     try:
         protocol = Protocol(**case.pop("protocol"))
         step_counts = StepCounts(**counts) if counts is not None else None
-        return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, **content)
+        profiled = ProfileRequest(**profile) if profile is not None else None
+        return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, profile=profiled, **content)
     except TypeError as error:
         raise UsageError(
             f"this worker does not support all of {path} ({error}): its ssdbench is older than the host's; "
@@ -109,6 +111,11 @@ def write_detections(folder: Path, rows: Any) -> None:
 
     with atomic_file(folder / DETECTIONS) as part, part.open("wb") as file:
         np.save(file, rows, allow_pickle=False)
+
+
+def write_profile(folder: Path, profile: LaunchProfile) -> None:
+    """Write the profile of a launch for the host."""
+    _write(folder / "profile.json", asdict(profile))
 
 
 def write_location(folder: Path, rank: int) -> None:

@@ -52,6 +52,10 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
         from ssdbench.worker.evaluation import evaluate_checkpoint
 
         evaluate_checkpoint(request, context, events)
+    elif request.profile is not None:
+        from ssdbench.worker.profiled import take_profile
+
+        take_profile(context, request, events)
     else:
         take_measurement(context, folder, events, request.step_counts)
     context.group.barrier()

@@ -78,6 +78,7 @@ TABLE: dict[str, As] = {
     r"ssdbench notify .*--push .*": As(codes=(8,)),
     r"ssdbench notify .*--issues .*": DRY,
     r"ssdbench notify .*": DRY,
+    r"ssdbench explain .*": As(elsewhere="profiles both builds for minutes: tests/cli/test_explain.py"),
     r"ssdbench .*": PRINTED,
     # Other programs.
     r"export \w+=\S+": PRINTED,

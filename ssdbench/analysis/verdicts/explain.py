@@ -14,6 +14,7 @@ from ssdbench.analysis.metrics import figure
 from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.record import Measurement
 from ssdbench.schema.report import PhasePair
+from ssdbench.schema.text import milliseconds
 
 LARGEST_GAP = 0.5
 """Share of the step's change that its phases may miss, or exceed it by, and still explain it."""
@@ -42,7 +43,7 @@ def explanation(phases: Sequence[PhasePair], step_change_seconds: float | None) 
     total = math.fsum(changes.values())
     if abs(total - step_change_seconds) > LARGEST_GAP * abs(step_change_seconds):
         return (
-            f"a step takes {_milliseconds(step_change_seconds)}, its phases one by one {_milliseconds(total)}: "
+            f"a step takes {milliseconds(step_change_seconds)}, its phases one by one {milliseconds(total)}: "
             "the change does not lie in a phase, but in how they overlap or in the noise"
         )
     shares = sorted(((change / total, name) for name, change in changes.items()), reverse=True)
@@ -50,7 +51,7 @@ def explanation(phases: Sequence[PhasePair], step_change_seconds: float | None) 
     named = [
         f"{name}{' has' if n == 0 else ''} {_part(changes[name], share)}" for n, (share, name) in enumerate(shares)
     ]
-    return f"of {_milliseconds(total)} a step, {', '.join(named[:needed])}"
+    return f"of {milliseconds(total)} a step, {', '.join(named[:needed])}"
 
 
 def _step_seconds(measurements: Sequence[Measurement], trim: float) -> float | None:
@@ -68,10 +69,4 @@ def _medians(measurements: Sequence[Measurement]) -> dict[str, float]:
 
 
 def _part(seconds: float, share: float) -> str:
-    return f"{_milliseconds(seconds)} ({100 * share:.0f}%)"
-
-
-def _milliseconds(seconds: float) -> str:
-    value = 1e3 * seconds
-    decimals = max(int(abs(value) < 100), 1 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:+.{decimals}f} ms"
+    return f"{milliseconds(seconds)} ({100 * share:.0f}%)"

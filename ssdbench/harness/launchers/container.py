@@ -31,6 +31,7 @@ from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions
 from ssdbench.schema.environment import GpuState, Hardware
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
 from ssdbench.schema.variables import mask_secrets
@@ -73,6 +74,10 @@ class ContainerLauncher(LocalLauncher):
 
     def evaluate(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> CheckpointEvaluation | Failure:
         outcome = super().evaluate(request, on_event)
+        return self._without_secrets(outcome) if isinstance(outcome, Failure) else outcome
+
+    def profile(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> LaunchProfile | Failure:
+        outcome = super().profile(request, on_event)
         return self._without_secrets(outcome) if isinstance(outcome, Failure) else outcome
 
     def _without_secrets(self, failure: Failure) -> Failure:

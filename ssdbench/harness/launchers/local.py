@@ -22,10 +22,11 @@ from ssdbench.harness.launchers.torchrun import (
     write_request,
 )
 from ssdbench.harness.process import SOURCE, ProcessTree, is_rank_of
-from ssdbench.harness.stores.codec import read_evaluation
+from ssdbench.harness.stores.codec import read_evaluation, read_profile
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
 
@@ -67,6 +68,12 @@ class LocalLauncher:
         result = Path(request.output) / "evaluation.json"
         failure = self._run(request, on_event, result)
         return read_left(result, read_evaluation) if failure is None else failure
+
+    def profile(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> LaunchProfile | Failure:
+        """Like `launch`, for a request that asks for a profile."""
+        result = Path(request.output) / "profile.json"
+        failure = self._run(request, on_event, result)
+        return read_left(result, read_profile) if failure is None else failure
 
     def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
         """Run the launch; returns its failure, or None if it wrote the file `result`."""

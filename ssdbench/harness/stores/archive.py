@@ -10,8 +10,8 @@ from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.locks import Claims
 
 T = TypeVar("T")
-Kind = Literal["baseline", "anchor", "distribution", "nightly", "alert", "manifest"]
-KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution", "nightly", "alert", "manifest")
+Kind = Literal["baseline", "anchor", "distribution", "nightly", "alert", "manifest", "profile"]
+KINDS: tuple[Kind, ...] = ("anchor", "baseline", "distribution", "nightly", "alert", "manifest", "profile")
 """An anchor before its baseline, the order in which an acceptance writes them."""
 
 OF_NO_HARDWARE: tuple[Kind, ...] = ("distribution", "manifest")

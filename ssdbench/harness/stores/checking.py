@@ -10,6 +10,7 @@ from ssdbench.harness.stores import codec, strict_json
 from ssdbench.harness.stores.archive import KINDS, Archive, Kind, Lines, Place
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.documents import FIRST_LINES
+from ssdbench.harness.stores.profiles import Profiles
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.record import Record
 
@@ -27,6 +28,7 @@ class Checked:
     nightly_results: int
     alerts: int
     manifests: int
+    profiles: int
     unsealed: int
     faults: tuple[str, ...]
 
@@ -46,6 +48,7 @@ def check(store: Store) -> Checked:
         *_faults(lambda place: (store.load_anchor(*place), store.load_baseline(*place)), places),
         *_faults(distributions.load, names),
         *_faults(partial(_read_first, archive), followers),
+        *_faults(Profiles(archive).load, archive.places("profile")),
         *(fault for lines in _all_lines(archive) for fault in unlike_doubles(lines)),
     ]
     return Checked(
@@ -55,6 +58,7 @@ def check(store: Store) -> Checked:
         nightly_results=len(archive.places("nightly")),
         alerts=len(archive.places("alert")),
         manifests=len(archive.places("manifest")),
+        profiles=len(archive.places("profile")),
         unsealed=sum(
             not strict_json.has_checksum(_bytes(line)) for lines in _all_lines(archive) for line in lines.lines
         ),

@@ -40,16 +40,21 @@ from ssdbench.schema.blame import Blame, BlameStep
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.explanation import Explanation
 from ssdbench.schema.image_evaluation import EvaluationQuestion, ImageComparison
 from ssdbench.schema.manifest import ImageManifest
 from ssdbench.schema.nightly import NightlyResult
+from ssdbench.schema.profile import CaseProfile, LaunchProfile, ProfileHeader
 from ssdbench.schema.record import Measurement, Record, RunHeader
 from ssdbench.schema.roofline import Roofline
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import BaselineHeader, Comparison
 
 T = TypeVar("T")
-_SEALED = (RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult, Alerts, ImageManifest)
+_SEALED = (
+    *(RunHeader, Record, BaselineHeader, Acceptance, DistributionHeader, NightlyResult, Alerts, ImageManifest),
+    *(ProfileHeader, CaseProfile),
+)
 _FIRST_WITH_CHECKSUM = 3
 _VERSION = re.compile(rb'"schema_version":([0-9]{1,9})')
 _DATES: Mapping[type, tuple[str, ...]] = {
@@ -60,6 +65,9 @@ _DATES: Mapping[type, tuple[str, ...]] = {
     NightlyResult: ("measured_at",),
     Alerts: ("updated_at",),
     ImageManifest: ("collected_at",),
+    ProfileHeader: ("profiled_at",),
+    CaseProfile: ("profiled_at",),
+    LaunchProfile: ("started_at",),
     Measurement: ("started_at",),
     Training: ("started_at",),
 }
@@ -92,6 +100,10 @@ _EXPORTED: Mapping[str, type] = {
     "evaluation_question": EvaluationQuestion,
     "image_comparison": ImageComparison,
     "image_manifest": ImageManifest,
+    "launch_profile": LaunchProfile,
+    "profile_header": ProfileHeader,
+    "case_profile": CaseProfile,
+    "explanation": Explanation,
 }
 
 
@@ -224,6 +236,11 @@ def read_training(text: str | bytes, source: str = "training.json") -> Training:
 def read_evaluation(text: str | bytes, source: str = "evaluation.json") -> CheckpointEvaluation:
     """A worker's figures of a checkpoint; errors as `read`."""
     return read(CheckpointEvaluation, text, source)
+
+
+def read_profile(text: str | bytes, source: str = "profile.json") -> LaunchProfile:
+    """A worker's profile of a launch; errors as `read`."""
+    return read(LaunchProfile, text, source)
 
 
 def json_schemas() -> dict[str, str]:

@@ -11,6 +11,7 @@ from ssdbench.schema.alert import Alerts
 from ssdbench.schema.convergence import DistributionHeader
 from ssdbench.schema.manifest import ImageManifest
 from ssdbench.schema.nightly import NightlyResult
+from ssdbench.schema.profile import ProfileHeader
 from ssdbench.schema.record import STAGES, Record, Run, RunHeader
 from ssdbench.schema.verdict import Baseline, BaselineHeader
 
@@ -23,6 +24,7 @@ FIRST_LINES: Mapping[Kind, tuple[type, str]] = {
     "nightly": (NightlyResult, "measured_at"),
     "alert": (Alerts, "updated_at"),
     "manifest": (ImageManifest, "collected_at"),
+    "profile": (ProfileHeader, "profiled_at"),
 }
 """What the first line of each kind of document is, and which of its keys says how new it is."""
 

@@ -8,6 +8,7 @@
     <root>/nightly/<hardware key>/<run id>.jsonl     NightlyResult
     <root>/alerts/<hardware key>/alerts.jsonl        Alerts: all of this hardware
     <root>/manifests/<image id>.jsonl                ImageManifest
+    <root>/profiles/<hardware key>/<run id>.jsonl    ProfileHeader, then one CaseProfile a line
     <root>/.locks/                                   who writes at the moment; git ignores it
 
 A run grows line by line. A last line that was cut off (the writer was killed) is left out on reading and cut away
@@ -39,6 +40,7 @@ _FOLDERS: Mapping[Kind, str] = {
     "nightly": "nightly",
     "alert": "alerts",
     "manifest": "manifests",
+    "profile": "profiles",
 }
 _ANCHOR_SUFFIX = ANCHOR + _SUFFIX
 

@@ -2,7 +2,7 @@
 
 What both have must be equal. Two versions of one record or header are never reconciled here; of two baselines of one
 name the later acceptance can be chosen, which is said with what was copied. Results of nightly runs, alerts and
-manifests of images follow from what was measured: of two the later one is kept.
+manifests of images follow from what was measured, profiles from the runs: of two the later one is kept.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,7 @@ class Copied:
     nightly_results: int = 0
     alerts: int = 0
     manifests: int = 0
+    profiles: int = 0
     replaced: tuple[str, ...]
 
 
@@ -55,6 +56,7 @@ def sync(source: Archive, target: Archive, *, keep_newer: bool = False) -> Copie
         nightly_results=_count(places, "nightly"),
         alerts=_count(places, "alert"),
         manifests=_count(places, "manifest"),
+        profiles=_count(places, "profile"),
         replaced=tuple(replaced),
     )
 

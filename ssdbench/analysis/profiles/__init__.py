@@ -1,0 +1,1 @@
+"""Profiled launches of two builds: merged into a profile that is kept, and explained."""

@@ -1,0 +1,349 @@
+"""Reduces a trace to a step: its parts, which add up to it, and its operators.
+
+A step of a rank is a window of time: on a CPU from the beginning of one step to that of the next; on a GPU from the end
+of one step's last kernel to that of the next step's, as the host runs ahead. Every moment of a window belongs to one
+part (`schema.profile.PartKind`). Means are over the middle half of the windows by their length, so that an odd step
+counts for nothing; the same windows count for parts and operators, which is why they add up.
+
+Where the kernel says how long the host's thread waited for a CPU that something else had, this time is left out on a
+CPU: from everything between two marks in proportion.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from typing import Iterable, Iterator, NamedTuple, Sequence, Tuple
+
+from ssdbench.schema.profile import FETCH, OperatorTime, PartKind, RankProfile, StepPart
+from ssdbench.worker.chrome_trace import Kernel, Marks, Span, Trace
+
+LONGEST_KERNELS = 3
+_MOST_NAME = 100
+_WRAPPERS = re.compile(r"autograd::engine|torch::autograd::|\w+Backward\d*$|CompiledFunction|Torch-Compiled|## Call ")
+_COPIES = {
+    *("aten::copy_", "aten::_to_copy", "aten::to", "aten::contiguous", "aten::clone", "aten::_foreach_copy_"),
+    *("aten::_copy_from", "aten::to_mkldnn", "aten::to_dense", "aten::mkldnn_reorder_conv2d_weight"),
+}
+_COPY_KERNELS = re.compile(r"nchwToNhwc|nhwcToNchw|Memcpy|copy_kernel|direct_copy|convertTensor", re.IGNORECASE)
+
+Key = Tuple[str, str, bool, str, str]  # phase, operator, copies, shapes, layout
+Interval = Tuple[float, float, str]  # begin, end, phase
+
+
+class _Sums:
+    """Of one operator: calls and seconds by step, and seconds by kernel and step."""
+
+    def __init__(self, steps: int) -> None:
+        self.calls = [0] * steps
+        self.seconds = [0.0] * steps
+        self.kernels: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
+
+
+class _Cell(NamedTuple):
+    """A stretch of a step's window; `running` is the share of it that counts."""
+
+    begin: float
+    end: float
+    step: int
+    running: float
+
+
+class _Found(NamedTuple):
+    """What a span or a kernel counts for."""
+
+    operator: Span
+    copies: bool
+
+
+def reduce_trace(trace: Trace, rank: int) -> RankProfile:
+    """The step of this rank.
+
+    Raises:
+        ValueError: the trace has no whole step.
+    """
+    marks = trace.marks
+    count = len(marks.begins) - 1  # the last mark ends the last step
+    if count < 1:
+        raise ValueError("the trace of the profiled steps has no marks")
+    kernels = [kernel for kernel in trace.kernels if marks.begins[0] <= _launch_time(kernel) < marks.begins[-1]]
+    cells = _device_cells(kernels, marks) if kernels else _host_cells(marks)
+    lengths = [0.0] * count
+    for cell in cells:
+        lengths[cell.step] += (cell.end - cell.begin) * cell.running
+    chosen = middle_half(lengths)
+    parts = _parts(_segments(trace, kernels), cells, marks, chosen, on_gpu=bool(kernels))
+    sums = _operators_on_gpu(kernels, trace, count) if kernels else _operators_on_host(trace, count)
+    return RankProfile(
+        rank=rank,
+        step_seconds=sum(lengths[step] for step in chosen) / len(chosen),
+        waited_seconds=sum((c.end - c.begin) * (1 - c.running) for c in cells if c.step in chosen) / len(chosen),
+        parts=parts,
+        operators=tuple(_operator_time(key, found, chosen) for key, found in sorted(sums.items())),
+    )
+
+
+def middle_half(lengths: Sequence[float]) -> list[int]:
+    """The indices of the middle half of some lengths: a quarter, rounded down, is left out at either end."""
+    cut = len(lengths) // 4
+    ordered = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return sorted(ordered[cut : len(lengths) - cut])
+
+
+def _launch_time(kernel: Kernel) -> float:
+    return kernel.launch.begin if kernel.launch is not None else kernel.span.begin
+
+
+def _host_cells(marks: Marks) -> list[_Cell]:
+    """Stretches from mark to mark."""
+    cells = [
+        _Cell(begin, end, marks.phase_at(begin)[0], running)
+        for (begin, _), (end, _), running in zip(marks.all, marks.all[1:], marks.running)
+    ]
+    return [cell for cell in cells if 0 <= cell.step < len(marks.begins) - 1]
+
+
+def _device_cells(kernels: Sequence[Kernel], marks: Marks) -> list[_Cell]:
+    """From when the device had done one step's work to the next; the first begins with the first step."""
+    ends: dict[int, float] = {}
+    for kernel in kernels:
+        step, _ = marks.phase_at(_launch_time(kernel))
+        ends[step] = max(ends.get(step, 0.0), kernel.span.end)
+    cells, begin = [], marks.begins[0]
+    for step in range(len(marks.begins) - 1):
+        end = max(begin, ends.get(step, 0.0))
+        cells.append(_Cell(begin, end, step, 1.0))
+        begin = end
+    return cells
+
+
+def _segments(trace: Trace, kernels: Sequence[Kernel]) -> list[tuple[float, float, PartKind, str]]:
+    """Stretches in which something runs, without overlap, in order; of two that overlap the earlier one counts."""
+    if kernels:
+        busy = [
+            (kernel.span.begin, kernel.span.end, trace.marks.phase_at(_launch_time(kernel))[1])
+            for kernel in kernels
+            if not kernel.span.communicates
+        ]
+        talk = [(kernel.span.begin, kernel.span.end, "") for kernel in kernels if kernel.span.communicates]
+    else:
+        busy = [
+            (span.begin, span.end, trace.marks.phase_at(span.begin)[1])
+            for span in trace.host
+            if _is_outermost_operator(span) and not _within_communication(span)
+        ]
+        talk = [(span.begin, span.end, "") for span in trace.host if span.communicates]
+    running: list[tuple[float, float, PartKind, str]] = [(a, b, "kernels", phase) for a, b, phase in _disjoint(busy)]
+    exposed = _without(_disjoint(talk), [(a, b) for a, b, _, _ in running])
+    return sorted([*running, *((a, b, "communication", "") for a, b in exposed)])
+
+
+def _disjoint(intervals: Iterable[Interval]) -> list[Interval]:
+    found: list[Interval] = []
+    reached = float("-inf")
+    for begin, end, phase in sorted(intervals):
+        if end > reached:
+            found.append((max(begin, reached), end, phase))
+            reached = end
+    return found
+
+
+def _without(intervals: Iterable[Interval], taken: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """What is left of disjoint intervals outside of others, both in order."""
+    begins = [begin for begin, _ in taken]
+    for begin, end, _ in intervals:
+        at = begin
+        for other_begin, other_end in taken[max(0, bisect_right(begins, begin) - 1) :]:
+            if other_begin >= end:
+                break
+            if other_begin > at:
+                yield at, other_begin
+            at = max(at, other_end)
+        if at < end:
+            yield at, end
+
+
+def _parts(
+    segments: Sequence[tuple[float, float, PartKind, str]],
+    cells: Sequence[_Cell],
+    marks: Marks,
+    chosen: Sequence[int],
+    *,
+    on_gpu: bool,
+) -> tuple[StepPart, ...]:
+    """Seconds a step of each part, over the cells of the chosen steps; cells follow each other without a gap."""
+    sums: dict[tuple[PartKind, str], float] = defaultdict(float)
+    counted, begins = set(chosen), [cell.begin for cell in cells]
+    for begin, end, kind, phase in _filled(segments, cells[0].begin, cells[-1].end, marks):
+        if kind == "kernels" and phase == FETCH and not on_gpu:
+            kind, phase = "input", ""  # on a CPU, what reads images runs while the step waits for it
+        for cell in cells[max(0, bisect_right(begins, begin) - 1) :]:
+            if cell.begin >= end:
+                break
+            if cell.step in counted:
+                sums[kind, phase] += max(0.0, min(end, cell.end) - max(begin, cell.begin)) * cell.running
+    return tuple(
+        StepPart(kind=kind, phase=phase, seconds=seconds / len(chosen)) for (kind, phase), seconds in sums.items()
+    )
+
+
+def _filled(
+    segments: Sequence[tuple[float, float, PartKind, str]], begin: float, end: float, marks: Marks
+) -> Iterator[tuple[float, float, PartKind, str]]:
+    """The segments, and between them what the host does while nothing runs, cut where its phases end."""
+    at = begin
+    for start, stop, kind, phase in [*segments, (end, end, "unexplained", "")]:
+        if start > at:
+            yield from _idle(at, min(start, end), marks)
+        if min(stop, end) > max(start, at):
+            yield max(start, at), min(stop, end), kind, phase
+        at = max(at, stop)
+        if at >= end:
+            return
+
+
+def _idle(begin: float, end: float, marks: Marks) -> Iterator[tuple[float, float, PartKind, str]]:
+    cuts = [begin, *(time for time, _ in marks.all if begin < time < end), end]
+    for start, stop in zip(cuts, cuts[1:]):
+        _, phase = marks.phase_at(start)
+        if phase == FETCH:
+            yield start, stop, "input", ""
+        elif phase:
+            yield start, stop, "host", phase
+        else:
+            yield start, stop, "unexplained", ""
+
+
+def _operators_on_host(trace: Trace, steps: int) -> dict[Key, _Sums]:
+    found: dict[Key, _Sums] = defaultdict(lambda: _Sums(steps))
+    for span in trace.host:
+        here = _found(span)
+        step, phase = trace.marks.phase_at(span.begin)
+        if here is None or not 0 <= step < steps:
+            continue
+        own = (span.end - span.begin) * trace.marks.running_at(span.begin)
+        if here.copies and span is not here.operator:  # copies within an operator have a row of their own
+            _row(found, here._replace(copies=False), phase).seconds[step] -= own
+        row = _row(found, here, phase)
+        row.calls[step] += 1
+        row.seconds[step] += own
+    return dict(found)
+
+
+def _operators_on_gpu(kernels: Sequence[Kernel], trace: Trace, steps: int) -> dict[Key, _Sums]:
+    found: dict[Key, _Sums] = defaultdict(lambda: _Sums(steps))
+    called: dict[Key, set[int]] = defaultdict(set)
+    for kernel in kernels:
+        if kernel.span.communicates:
+            continue
+        step, phase = trace.marks.phase_at(_launch_time(kernel))
+        operator, copies = _launcher(kernel)
+        seconds = kernel.span.end - kernel.span.begin
+        name = operator.name if operator is not None else kernel.span.name
+        key = (phase, name[:_MOST_NAME], copies, *_inputs(operator))
+        row = found[key]
+        row.seconds[step] += seconds
+        row.kernels[kernel.span.name[:_MOST_NAME]][step] += seconds
+        call = id(kernel.launch if operator is None or copies else operator)
+        if call not in called[key]:
+            called[key].add(call)
+            row.calls[step] += 1
+    return dict(found)
+
+
+def _launcher(kernel: Kernel) -> tuple[Span | None, bool]:
+    """The outermost operator that launched a kernel (None for a graph or another thread), and whether to copy."""
+    is_copy = _COPY_KERNELS.search(kernel.span.name) is not None
+    span, operator = kernel.launch, None
+    while span is not None:
+        if _is_operator(span):
+            is_copy = is_copy or span.name in _COPIES
+            operator = span
+        span = span.parent
+    return operator, is_copy
+
+
+def _row(found: dict[Key, _Sums], here: _Found, phase: str) -> _Sums:
+    key = (phase, here.operator.name[:_MOST_NAME], here.copies, *_inputs(here.operator))
+    return found[key]
+
+
+def _found(span: Span) -> _Found | None:
+    """What a span counts for: an outermost operator, or the outermost copy within one; None for all others."""
+    if not _is_operator(span) or _within_communication(span):
+        return None
+    above = [parent for parent in _parents(span) if _is_operator(parent)]
+    is_copy = span.name in _COPIES
+    if not above:
+        return _Found(operator=span, copies=is_copy)
+    if is_copy and not any(parent.name in _COPIES for parent in above):
+        return _Found(operator=above[-1], copies=True)
+    return None
+
+
+def _parents(span: Span) -> Iterator[Span]:
+    parent = span.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
+
+
+def _is_operator(span: Span) -> bool:
+    """Whether it is an operator of the model, and not what calls some."""
+    return span.is_operator and not span.communicates and not _WRAPPERS.match(span.name)
+
+
+def _is_outermost_operator(span: Span) -> bool:
+    return _is_operator(span) and not any(_is_operator(parent) for parent in _parents(span))
+
+
+def _within_communication(span: Span) -> bool:
+    return span.communicates or any(parent.communicates for parent in _parents(span))
+
+
+def _inputs(operator: Span | None) -> tuple[str, str]:
+    """Shapes of the first inputs of an operator, and the layout of its first input with four dimensions."""
+    if operator is None:
+        return "", ""
+    sizes = operator.arguments.get("Input Dims") or []
+    strides = operator.arguments.get("Input Strides") or []
+    shown = ["x".join(map(str, size)) for size in sizes if _is_shape(size)]
+    layout = ""
+    for size, stride in zip(sizes, strides):
+        if _is_shape(size) and len(size) == 4 and _is_shape(stride) and len(stride) == 4:
+            layout = _layout(size, stride)
+            break
+    return " ".join(shown[:2]), layout
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(number, int) for number in value)
+
+
+def _layout(size: Sequence[int], stride: Sequence[int]) -> str:
+    _, channels, height, width = size
+    if channels == 1 or height * width == 1:
+        return ""  # both at once
+    if stride[1] == 1 and stride[3] == channels:
+        return "channels_last"
+    return "contiguous" if stride[3] == 1 and stride[1] == height * width else "other"
+
+
+def _operator_time(key: Key, found: _Sums, chosen: Sequence[int]) -> OperatorTime:
+    def mean(values: Sequence[float]) -> float:
+        return sum(values[step] for step in chosen) / len(chosen)
+
+    phase, operator, copies, shapes, layout = key
+    kernels = {name: mean(seconds) for name, seconds in found.kernels.items()}
+    longest = sorted(kernels, key=kernels.__getitem__, reverse=True)[:LONGEST_KERNELS]
+    return OperatorTime(
+        phase=phase,
+        operator=operator,
+        copies=copies,
+        shapes=shapes,
+        layout=layout,
+        calls=mean(found.calls),
+        seconds=mean(found.seconds),
+        kernels={name: kernels[name] for name in longest},
+    )
