@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtrit
 
 from benchmarks.verdicts import sequential
@@ -13,6 +14,7 @@ from benchmarks.verdicts.rules import DEFAULT
 from benchmarks.verdicts.world import Flags, Supply, World, draw
 from ssdbench.analysis.verdicts.nomination import escape
 from ssdbench.analysis.verdicts.spread import fit_prior
+from ssdbench.schema.nightly import Look
 from ssdbench.schema.settings import Settings
 
 STORED_LAUNCHES = 3
@@ -23,20 +25,22 @@ class Nightly:
     """`nomination.nominate`, and `sequential` on what it nominates.
 
     sessions: stored ones, of `STORED_LAUNCHES` launches.
-    launches: of each case in the session of the night.
+    launches: of each case in the session of the night, which looks at them once; None: it looks after the first one,
+        and again after `STORED_LAUNCHES` of the cases that are still open.
     every: runs within which each case has its turn; the ages of the last pairs are in a random order.
     machine_faster: by how much the machine is faster than in the stored sessions, with any build.
     """
 
     sessions: int = 10
-    launches: int = 2
+    launches: int | None = None
     every: int = 20
     machine_faster: float = 0.0
     settings: Settings = DEFAULT
 
     @property
     def name(self) -> str:
-        return f"ssdbench, nightly, {self.sessions} stored sessions, {self.launches} launches, every {self.every}"
+        launches = f"1 to {STORED_LAUNCHES}" if self.launches is None else self.launches
+        return f"ssdbench, nightly, {self.sessions} stored sessions, {launches} launches, every {self.every}"
 
     def decide(self, world: World, rng: np.random.Generator, runs: int, /) -> Decided:
         supply = Supply(world, rng, runs)
@@ -65,15 +69,25 @@ class Nightly:
     def one_night(self, supply: Supply, stored: Floats, ages: Floats, rng: np.random.Generator) -> Decided:
         """A night; `stored` is (runs, cases, sessions, launches), of the largest `ages` is the turn."""
         settings, (runs, _) = self.settings, supply.shape
-        session = supply.candidate(self.launches) - np.log1p(self.machine_faster)
-        is_open = may_have_changed(stored, session, settings)
+        session = supply.candidate(self.launches or STORED_LAUNCHES) - np.log1p(self.machine_faster)
+        is_open, launches = self.looks(stored, session)
         nominated = is_open | turns(is_open, ages, self.every)
         drawn = draw(supply.world, rng, runs, settings.pair_cap, settings.confirm_pair_cap, supply.sds)
         found = sequential.decide_chosen(drawn, nominated, settings)
-        return replace(found, launches=found.launches + self.launches, paired=nominated)
+        return replace(found, launches=found.launches + launches, paired=nominated)
+
+    def looks(self, stored: Floats, session: Floats) -> tuple[Flags, int | NDArray[np.intp]]:
+        """The cases that the looks leave open, and how many launches each case has taken by then."""
+        if self.launches is not None:
+            return may_have_changed(stored, session, self.settings), self.launches
+        if self.sessions < self.settings.minimum_sessions:  # no look can close a case
+            return may_have_changed(stored, session, self.settings), STORED_LAUNCHES
+        first = may_have_changed(stored, session[..., :1], self.settings, "first")
+        second = may_have_changed(stored, session, self.settings, "second")
+        return first & second, np.where(first, STORED_LAUNCHES, 1)
 
 
-def may_have_changed(stored: Floats, session: Floats, settings: Settings) -> Flags:
+def may_have_changed(stored: Floats, session: Floats, settings: Settings, look: Look = "only") -> Flags:
     """`nomination.may_have_changed` of logarithms (runs, cases, sessions, launches) and (runs, cases, launches)."""
     sessions, (*_, launches) = stored.shape[-2], stored.shape
     if sessions < settings.minimum_sessions:
@@ -86,7 +100,7 @@ def may_have_changed(stored: Floats, session: Floats, settings: Settings) -> Fla
     fewer = stored.var(axis=-1, ddof=1).mean(axis=-1) * max(0.0, 1 / session.shape[-1] - 1 / launches)
     error = np.sqrt(np.maximum(shrunk, least) * (1 + 1 / sessions) + fewer)
     change = session.mean(axis=-1) - means.mean(axis=-1)
-    reach = stdtrit(prior.freedom + freedom, 1 - escape(settings)) * error
+    reach = stdtrit(prior.freedom + freedom, 1 - escape(settings, look)) * error
     found: Flags = (change + reach >= settings.log_margin) | (change <= -settings.log_margin)
     return found
 

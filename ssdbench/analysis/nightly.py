@@ -8,6 +8,7 @@ keeps the verdict of the whole run.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from ssdbench.analysis.verdicts.compare import worst_first
 from ssdbench.schema import SCHEMA_VERSION
@@ -24,10 +25,14 @@ _ENDED = {
     *(Status.UNCHANGED, Status.IMPROVED, Status.REGRESSED, Status.FAILED),
     *(Status.NO_LONGER_FITS, Status.DOES_NOT_FIT, Status.FITS_NOW),
 }
+_UNSETTLED = {
+    *(Status.REGRESSED, Status.WAIVED, Status.FAILED, Status.NO_LONGER_FITS, Status.INCONCLUSIVE),
+}
 _WHY: Mapping[str, str] = {
     "interval": "its stored figures leave a change of the margin open",
     "failed": "it was not measured whole with the suite",
     "new": "the baseline has nothing to compare it with",
+    "unsettled": "its last result was bad, or no verdict",
     "turn": "it was its turn",
 }
 
@@ -38,7 +43,7 @@ def merge(whole: Comparison, pairs: Comparison, nominated: Mapping[str, str], bu
     cases = (
         _merged(case, fresh.get(case.case_key), nominated[case.case_key], budget)
         if case.case_key in nominated
-        else case
+        else _screened(case)
         for case in whole.cases
     )
     known = {difference.name for difference in whole.differences}
@@ -74,6 +79,18 @@ def _merged(case: CaseVerdict, pair: CaseVerdict | None, why: str, budget: str |
         return replace(case, notes=(note, *case.notes))
     verdict = replace(case.verdict, status=Status.INCONCLUSIVE, sentence=f"{case.verdict.sentence}; {note}")
     return replace(case, verdict=verdict, notes=(note, *case.notes))
+
+
+def _screened(case: CaseVerdict) -> CaseVerdict:
+    """A case that was not nominated: its session excludes a slowdown of the margin, if less surely than a verdict."""
+    if case.verdict.status is not Status.INCONCLUSIVE:
+        return case
+    margin = 100 * case.verdict.settings.margin
+    sentence = (
+        f"its stored sessions exclude a slowdown of {margin:g}% well enough to do without pairs in this run "
+        f"({case.verdict.sentence})"
+    )
+    return replace(case, verdict=replace(case.verdict, status=Status.SCREENED, sentence=sentence))
 
 
 def result_of(
@@ -129,10 +146,17 @@ def last_pairs(results: Sequence[NightlyResult]) -> dict[str, int]:
     return found
 
 
+def unsettled(results: Sequence[NightlyResult]) -> set[str]:
+    """The cases whose last result was bad, or no verdict though they were nominated; `results` are by arrival."""
+    last = {case.case_key: case.status for result in results for case in result.cases}
+    return {key for key, status in last.items() if status in _UNSETTLED}
+
+
 def inconclusive_in_a_row(comparison: Comparison, earlier: Sequence[NightlyResult]) -> dict[str, int]:
     """How many results in a row, this one included, had no conclusive verdict, for each inconclusive case by key.
 
-    `earlier` are results of the same hardware and suite in the order of arrival; one without the case is passed over.
+    `earlier` are results of the same hardware and suite in the order of arrival; one without the case, or in which it
+    was screened, is passed over.
     """
     found = {}
     for case in comparison.cases:
@@ -143,9 +167,9 @@ def inconclusive_in_a_row(comparison: Comparison, earlier: Sequence[NightlyResul
 
 
 def _results_of(key: str, results: Iterable[NightlyResult]) -> list[NightlyCase]:
-    return [case for result in results for case in result.cases if case.case_key == key]
+    cases = (case for result in results for case in result.cases if case.case_key == key)
+    return [case for case in cases if case.status is not Status.SCREENED]
 
 
 def _nomination(reason: str | None) -> Nomination | None:
-    known: tuple[Nomination, ...] = ("interval", "failed", "new", "turn")
-    return next((name for name in known if name == reason), None)
+    return next((name for name in get_args(Nomination) if name == reason), None)

@@ -95,13 +95,14 @@ def _suite(results: Sequence[NightlyResult], alphas: Mapping[str, float], limits
 
 def _case(case: NightlyCase, regular: Sequence[NightlyResult]) -> CaseHealth:
     found = [found for result in regular for found in result.cases if found.case_key == case.case_key]
-    verdicts = [place for place, one in enumerate(found) if one.is_conclusive]
+    judged = [one for one in found if one.status is not Status.SCREENED]
+    verdicts = [place for place, one in enumerate(judged) if one.is_conclusive]
     pairs = [place for place, one in enumerate(found) if one.confirmed_in_pairs]
     return CaseHealth(
         case_key=case.case_key,
         title=case.title,
         status=case.status,
-        runs_without_verdict=len(found) - 1 - verdicts[-1] if verdicts else len(found),
+        runs_without_verdict=len(judged) - 1 - verdicts[-1] if verdicts else len(judged),
         had_verdict=bool(verdicts),
         runs_without_pairs=len(found) - 1 - pairs[-1] if pairs else len(found),
         had_pairs=bool(pairs),

@@ -1,5 +1,6 @@
 """`ssdbench nightly`: measure a suite, and what may have changed in pairs with the baseline's build."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,9 @@ from ssdbench.cli.writing import is_standard_output, write
 from ssdbench.errors import UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
-from ssdbench.harness.baseline_builds import FoundBuild, find_build
+from ssdbench.harness.baseline_builds import FoundBuild, ImageChoice, find_build
+from ssdbench.harness.containers.config import DEFAULT_FILE, load_containers
+from ssdbench.harness.containers.given_variables import variable_values
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
@@ -54,6 +57,17 @@ InstallBaseline = Annotated[
         "--install-baseline",
         panel=DECIDING,
     ),
+]
+BaselineImage = Annotated[
+    str | None,
+    option(
+        "Image of the baseline's build, where the file of --containers does not list it.",
+        metavar="IMAGE",
+        panel=DECIDING,
+    ),
+]
+ContainersFile = Annotated[
+    Path, option("File that says how a baseline's image is started.", "--containers", metavar="FILE", panel=DECIDING)
 ]
 Every = Annotated[
     int, option("Measure each case in pairs at least once in this many calls.", min=1, metavar="N", panel=DECIDING)
@@ -103,6 +117,8 @@ def nightly(
     baseline_python: BaselinePython = None,
     baseline_checkout: BaselineCheckout = None,
     install_baseline: InstallBaseline = False,
+    baseline_image: BaselineImage = None,
+    containers: ContainersFile = DEFAULT_FILE,
     fail_on_creep: FailOnCreep = False,
     dry_run: Annotated[bool, option("Print the plan without measuring.", "--dry-run", panel=OUTPUT)] = False,
     id_file: IdFile = None,
@@ -130,7 +146,15 @@ def nightly(
         setup = run_setup.new_setup(suite, kept, options.seed, cases=options.case or ())
         setup = replace(setup, nightly=NightlyStage(baseline=baseline))
     run_setup.require_speed(setup.plan)
-    build = _build(store, setup, trust, baseline_python, baseline_checkout, install=install_baseline)
+    build = _build(
+        store,
+        setup,
+        trust,
+        baseline_python,
+        baseline_checkout,
+        install=install_baseline,
+        images=lambda: _images(containers, baseline_image),
+    )
     is_alone = as_json or any(is_standard_output(path) for _, path in outputs)
     display: Display = Quiet() if is_alone else TerminalDisplay(continue_with=_resume_words(options, store))
     if build is not None:
@@ -166,7 +190,14 @@ def _resumed(store: Store, options: SuiteOptions, run_id: str | None, trust: Tru
 
 
 def _build(
-    store: Store, setup: RunSetup, trust: Trust, python: str | None, checkout: Path | None, *, install: bool
+    store: Store,
+    setup: RunSetup,
+    trust: Trust,
+    python: str | None,
+    checkout: Path | None,
+    *,
+    install: bool,
+    images: Callable[[], ImageChoice],
 ) -> FoundBuild | None:
     """The build of the baseline; None where there is no baseline yet."""
     stage = setup.nightly
@@ -177,7 +208,14 @@ def _build(
     if python is not None or checkout is not None:
         arm = choose_baseline_arm(python or setup.options.python, checkout, None)
         return FoundBuild(arm=arm, said=f"{stage.baseline} is measured by {arm.python} with {arm.source}, as asked for")
-    return find_build(reference, stage.baseline, trust, python=setup.options.python, install=install)
+    choice = images() if reference.header.options.image is not None else None
+    return find_build(reference, stage.baseline, trust, python=setup.options.python, install=install, images=choice)
+
+
+def _images(file: Path, named: str | None) -> ImageChoice:
+    containers = load_containers(file)
+    variable_values(containers.options)
+    return ImageChoice(containers=containers, file=str(file), named=named)
 
 
 def _resume_words(options: SuiteOptions, store: Store) -> str:

@@ -1,24 +1,28 @@
-"""What of a stored baseline can be run here again: its own environment, or its commit with an interpreter like its own.
+"""What of a stored baseline can be run here again: its own environment or image, or its commit with an interpreter like
+its own.
 
 A record may come from anybody who can write to the store: of what it names, an interpreter and a source tree are looked
-into and started only where they are trusted (`harness.trust`). A commit is safe: it is taken from a repository that is
-here anyway.
+into and started only where they are trusted (`harness.trust`), and an image only where this machine's own list of
+images has it as well (`ImageChoice`). A commit is safe: it is taken from a repository that is here anyway.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.errors import EnvironmentLacksError
+from ssdbench.harness.containers.config import Containers
+from ssdbench.harness.containers.images import inspect_image
 from ssdbench.harness.environments import find_environment, make_environment, what_it_takes
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.source_copies import copy_of_commit, is_commit
 from ssdbench.harness.trust import Trust, environment_of, is_trusted
 from ssdbench.harness.version import source_commit
+from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import Software
-from ssdbench.schema.record import BaselineArm, Run
+from ssdbench.schema.record import BaselineArm, ContainerImage, Run
 from ssdbench.schema.software_needs import version_numbers
 from ssdbench.schema.verdict import Baseline
 
@@ -27,10 +31,32 @@ _COMPARED = ("torch", "torchvision", "dali", "numpy", "pycocotools")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundBuild:
-    """The build of a baseline, None if it cannot be run here; `said` is a sentence that says what it has, or lacks."""
+    """The build of a baseline, None if it cannot be run here; `said` is a sentence that says what it has, or lacks.
+
+    `container` is how an image is started; None where the build is none.
+    """
 
     arm: BaselineArm | None
     said: str
+    container: ContainerOptions | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageChoice:
+    """How images are started here, and which of them: those of this machine's file, and the one `named` by the user.
+
+    `file` is what that file is called in messages.
+    """
+
+    containers: Containers
+    file: str
+    named: str | None = None
+
+    def has(self, reference: str) -> bool:
+        """Whether an image that a record names may be started."""
+        own = (*self.containers.images, *([self.named] if self.named else []))
+        repository = self.containers.repository
+        return reference in own or (repository is not None and _repository_of(reference) == repository)
 
 
 class _LacksError(Exception):
@@ -38,26 +64,73 @@ class _LacksError(Exception):
 
 
 def find_build(
-    stored: Baseline | Run, name: str, trust: Trust, *, python: str | None = None, install: bool = False
+    stored: Baseline | Run,
+    name: str,
+    trust: Trust,
+    *,
+    python: str | None = None,
+    install: bool = False,
+    images: ImageChoice | None = None,
 ) -> FoundBuild:
     """The build that measured a baseline or a run called `name`, as it can be run here.
 
     `python` is the interpreter that measures the candidate; None: the one of this process. With `install` the recorded
-    versions are installed into the cache where no interpreter here has them, which takes minutes and gigabytes.
+    versions are installed into the cache where no interpreter here has them, which takes minutes and gigabytes. An
+    image is fetched by its digest if it is one of `images`, or everything is trusted.
 
     Raises:
-        EnvironmentLacksError: the cache cannot be written, or the versions cannot be installed.
+        EnvironmentLacksError: the cache cannot be written, the versions cannot be installed, or there is no engine.
     """
+    measured_in = stored.header.options.image
     try:
-        if stored.header.options.image is not None:
-            raise _LacksError(f"it was measured in the image {stored.header.options.image.reference}")
+        if measured_in is not None:
+            _require_choice(measured_in, images, trust)
         commit = _commit_of(stored)
         source, where = _source(stored, commit, trust)
+        if measured_in is not None and images is not None:
+            image = _fetched(measured_in, images.containers.options)
+            container = images.containers.options
+            arm = BaselineArm(python=container.python, source=str(source), image=image, commit=commit)
+            said = f"{name} can be measured again: {where}, in the image {image.reference}"
+            return FoundBuild(arm=arm, said=said, container=container)
         interpreter, with_what = _interpreter(stored, trust, python, install=install)
     except _LacksError as lack:
         return FoundBuild(arm=None, said=f"{name} cannot be measured again here: {lack}")
     arm = BaselineArm(python=interpreter, source=str(source), commit=commit)
     return FoundBuild(arm=arm, said=f"{name} can be measured again: {where}, {with_what}")
+
+
+def _require_choice(image: ContainerImage, images: ImageChoice | None, trust: Trust) -> None:
+    if images is None or not (images.has(image.reference) or trust.everything):
+        where = images.file if images is not None else "ci/containers.toml"
+        raise _LacksError(
+            f"it was measured in the image {image.reference}; add that to `images` in {where}, or name it with "
+            "--baseline-image"
+        )
+
+
+def _fetched(image: ContainerImage, options: ContainerOptions) -> ContainerImage:
+    """The very image, from the registry where it is not here."""
+    asked = image.reference
+    if image.digest is not None and "@" not in asked:
+        asked = f"{_repository_of(asked)}@{image.digest}"
+    found = inspect_image(options, asked)
+    if found.failure is not None and asked != image.reference:
+        found = inspect_image(options, image.reference)  # made here, or removed from the registry since
+    if found.failure is not None:
+        raise _LacksError(f"it was measured in the image {image.reference}: {found.failure.message}")
+    if found.id != image.id:
+        raise _LacksError(
+            f"it was measured in the image {image.reference} as it was then, {image.id}; now that is {found.id}"
+        )
+    return replace(found, reference=image.reference)
+
+
+def _repository_of(reference: str) -> str:
+    """A reference without its tag and digest."""
+    name = reference.partition("@")[0]
+    path, _, tag = name.rpartition(":")
+    return path if path and "/" not in tag else name
 
 
 def _commit_of(stored: Baseline | Run) -> str:

@@ -51,6 +51,17 @@ def plan_pairs(plan: Plan, keys: Collection[str], pairs: int) -> Plan:
     return replace(plan, cases=cases, order=_interleave(cases))
 
 
+def plan_first_launches(plan: Plan, keys: Collection[str]) -> Plan:
+    """The plan with one launch of these cases."""
+    cases = tuple(
+        replace(planned, case=replace(planned.case, protocol=replace(planned.case.protocol, launches=1)))
+        if planned.case.key in keys
+        else planned
+        for planned in plan.cases
+    )
+    return replace(plan, cases=cases, order=_interleave(cases))
+
+
 def refuse_endless(suite: str, launches: int) -> None:
     """Raises UsageError for more launches than anybody can measure."""
     if launches > MOST_LAUNCHES:

@@ -86,7 +86,7 @@ def new_setup(
     pilot_pairs = settings.first_pairs if baseline_arm else None
     plan = make_plan(suite, machine, None if options.image else worker, seed, pilot_pairs=pilot_pairs)
     plan = select_cases(plan, cases)
-    measured_by = options.container.python if options.container else worker.executable
+    measured_by = options.container.python if options.container and options.image else worker.executable
     options = replace(options, measured_by=measured_by, source=str(SOURCE))
     return RunSetup(
         machine=machine, worker=worker, plan=plan, options=options, settings=settings, baseline_arm=baseline_arm

@@ -55,9 +55,9 @@ NOTHING = Trust()
 def started_by(options: RunOptions, baseline_arm: BaselineArm | None) -> tuple[Started, ...]:
     """What a run with these options starts, apart from the interpreter and the source of this process."""
     found = []
-    if options.container is None:
+    if options.image is None:
         found += _interpreter("interpreter", options.python)
-    else:
+    if options.container is not None:
         container = options.container.recorded()
         found.append(Started(what="container engine", shown=_shown(container), identity=codec.dump(container)))
     if options.image is not None:

@@ -41,6 +41,7 @@ STATUS_MEANINGS: Mapping[Status, str] = {
     Status.FAILED: "a launch crashed, ran out of memory or timed out",
     Status.WAIVED: "worse than the baseline, known, and tolerated up to a ceiling and a day",
     Status.INCONCLUSIVE: "the launches can neither show a change nor rule one out",
+    Status.SCREENED: "not measured in pairs this time: its stored sessions show no sign of a slowdown of the margin",
     Status.UNCHANGED: "the whole interval is within the margin",
     Status.IMPROVED: "better than the baseline, confirmed by the rule",
     Status.FITS_NOW: "runs now, while the baseline ran out of GPU memory",

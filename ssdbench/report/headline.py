@@ -59,7 +59,7 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         return Headline(
             tone="good",
             word="No new regression" if known else "No regression",
-            sentence="; ".join(filter(None, [within, known, *_of_memory(counts)])),
+            sentence="; ".join(filter(None, [within, known, _screened(counts, margin), *_of_memory(counts)])),
             certainty=" ".join(found) or "No values were compared.",
         )
     if code is ExitCode.CREPT:
@@ -77,7 +77,11 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         certainty = f"{intervals} neither inside the margin of {margin} nor clearly outside it."
         reason = no_interval_reason([case.verdict for case in comparison.cases], settings)
         return Headline(tone="open", word="Inconclusive", sentence=where, certainty=reason or certainty)
-    gaps = {status: count for status, count in counts.items() if tone_of(status) in ("gap", "quiet")}
+    gaps = {
+        status: count
+        for status, count in counts.items()
+        if tone_of(status) in ("gap", "quiet") and status is not Status.SCREENED
+    }
     listed = ", ".join(f"{count} {status_word(status)}" for status, count in gaps.items())
     count = sum(gaps.values())
     where = f"{count} {of_all} {'was' if count == 1 else 'were'} not judged ({listed}); {seen}"
@@ -125,6 +129,12 @@ def _waived(comparison: Comparison) -> str:
     metric, change = METRICS[waived[0].verdict.metric].title, change_text(waived[0].verdict)
     worst = f"{'worst: ' if len(waived) > 1 else ''}{waived[0].title}, {metric} {change}"
     return f"{pluralize(len(waived), 'known regression')} waived ({worst})"
+
+
+def _screened(counts: Mapping[Status, int], margin: str) -> str:
+    """How many cases were left alone, and why; empty where none was."""
+    number = counts[Status.SCREENED]
+    return f"{number} screened: no sign of a slowdown of {margin}, so no pairs this time" if number else ""
 
 
 def _crept(comparison: Comparison) -> Headline:

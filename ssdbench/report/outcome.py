@@ -4,7 +4,7 @@ passed   unchanged, improved, fits now, waived
 failed   everything else that keeps the exit code of `compare` from being 0: regressed, no longer fits, inconclusive,
          no baseline, stale, incomparable, not run, vanished; skipped if the baseline has the case
 error    failed (crash, out of memory, timeout, ...)
-skipped  skipped with a reason, if the baseline does not have the case either; does not fit, as accepted
+skipped  skipped with a reason, if the baseline does not have the case either; does not fit, as accepted; screened
 """
 
 from collections.abc import Collection
@@ -28,6 +28,7 @@ _PLAIN = {
     Status.FITS_NOW: Outcome.PASSED,
     Status.WAIVED: Outcome.PASSED,
     Status.DOES_NOT_FIT: Outcome.SKIPPED,
+    Status.SCREENED: Outcome.SKIPPED,
     Status.FAILED: Outcome.ERROR,
 }
 

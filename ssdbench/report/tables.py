@@ -26,6 +26,7 @@ _TONES: dict[Status, Tone] = {
     Status.FITS_NOW: "good",
     Status.DOES_NOT_FIT: "quiet",
     Status.SKIPPED: "quiet",
+    Status.SCREENED: "quiet",
 }
 
 

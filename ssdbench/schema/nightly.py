@@ -7,12 +7,16 @@ from typing import Literal
 from ssdbench.compatibility import dataclass
 from ssdbench.schema.verdict import Status
 
-Nomination = Literal["interval", "failed", "new", "turn"]
+Nomination = Literal["interval", "failed", "new", "unsettled", "turn"]
 """Why a case is measured again in fresh pairs.
 
 `interval`: by stored figures it may have changed by the margin; `failed`: it failed, or no longer fits; `new`: there is
-nothing to compare it with; `turn`: its turn, so that every case is measured in pairs from time to time.
+nothing to compare it with; `unsettled`: its last result was bad, or no verdict; `turn`: its turn, so that every case is
+measured in pairs from time to time.
 """
+Look = Literal["only", "first", "second"]
+"""Which look at the launches of a session decides whether a case is nominated: that after the first launch, that after
+the others of the cases that were still open, or one after all launches."""
 
 _CONCLUSIVE = {
     *(Status.UNCHANGED, Status.IMPROVED, Status.REGRESSED, Status.WAIVED, Status.FAILED),

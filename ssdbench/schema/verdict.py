@@ -20,7 +20,9 @@ class Status(str, Enum):
 
     Of a case that is out of the GPU's memory in every launch: DOES_NOT_FIT where that was accepted, NO_LONGER_FITS
     where it was measured before; FITS_NOW where it is measured and did not fit before. WAIVED is a regression that
-    somebody agreed to tolerate for a time (docs/waivers.md).
+    somebody agreed to tolerate for a time (docs/waivers.md). SCREENED is a case that a nightly run did not measure in
+    pairs, because its stored sessions exclude a slowdown of the margin, if less surely than a verdict does: no pass,
+    and nothing to act on.
     """
 
     UNCHANGED = "unchanged"
@@ -38,6 +40,7 @@ class Status(str, Enum):
     NO_LONGER_FITS = "no_longer_fits"
     VANISHED = "vanished"
     WAIVED = "waived"
+    SCREENED = "screened"
 
 
 class Mode(str, Enum):

@@ -17,7 +17,7 @@ Concern = Literal[
 class Limits:
     """What needs attention once it is exceeded.
 
-    runs_without_verdict: runs of a case since its last conclusive verdict.
+    runs_without_verdict: runs of a case since its last conclusive verdict, without those that screened it.
     days_without_run: days since the last run of a suite, and of a host.
     retired_days: days after which a host that is silent is taken for retired, and a suite as well.
     inconclusive_share: share of the verdicts of the last `recent_runs` runs that are inconclusive.

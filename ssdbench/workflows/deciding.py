@@ -13,6 +13,7 @@ from ssdbench.harness.runner import AskRule, run_candidates, run_pairs, run_plan
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.schema.record import Record, Run, RunHeader
 from ssdbench.workflows.judging import find_reference
+from ssdbench.workflows.nightly_looks import more_launches
 
 
 def name_of_reference(store: Store, baseline: str | None) -> str:
@@ -54,6 +55,7 @@ def measure_launches(loop: LaunchLoop, store: Store, header: RunHeader, deadline
         run_pairs(loop, header.plan, ask, deadline_seconds)
         return
     run_plan(loop, header.plan, deadline_seconds)
+    ask = ask or more_launches(store, header)
     if ask is not None:
         run_candidates(loop, header.plan, ask, deadline_seconds)
 
@@ -65,7 +67,7 @@ def is_judged_at_its_end(header: RunHeader) -> bool:
 
 def is_unfinished(store: Store, run: Run) -> bool:
     """Whether the run's plan, or the verdict rule, asks for launches that are not measured."""
-    ask = _rule_of(store, run.header)
+    ask = _rule_of(store, run.header) or more_launches(store, run.header)
     if ask is not None and ask(run.records):
         return True
     launches = {(record.case.key, record.launch) for record in run.records}

@@ -1,6 +1,7 @@
 """Measures a suite, and the cases that may have changed in fresh pairs with the build of the baseline: one verdict.
 
-    1  the whole suite, compared with the stored baseline
+    1  the whole suite, compared with the stored baseline: one launch of each case, and the others of the suite where
+       that leaves open whether the case has changed (all at once where pairs cannot follow, or sessions are few)
     2  the nominated cases (`analysis.verdicts.nomination`) in pairs, within what is left of the time budget
 
 Both are runs of their own. The second one follows the first, and is judged together with it (`judging.judge_run`).
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from socket import gethostname
 
-from ssdbench.analysis.nightly import inconclusive_in_a_row, last_pairs, result_of
+from ssdbench.analysis.nightly import inconclusive_in_a_row, last_pairs, result_of, unsettled
 from ssdbench.analysis.verdicts.arms import last_attempts
 from ssdbench.analysis.verdicts.compare import compare_arms, exit_code
 from ssdbench.analysis.verdicts.nomination import nominate
@@ -32,8 +33,15 @@ from ssdbench.workflows.deciding import is_unfinished
 from ssdbench.workflows.display import Display
 from ssdbench.workflows.judging import find_reference, judge_run
 from ssdbench.workflows.measuring import begin, measure_rest, with_creep_if_known
+from ssdbench.workflows.nightly_looks import looks_of, setup_to_look_twice
 
-_REASONS = {"interval": "may have changed", "failed": "failed", "new": "new", "turn": "whose turn it is"}
+_REASONS = {
+    "interval": "may have changed",
+    "failed": "failed",
+    "new": "new",
+    "unsettled": "not well or without a verdict last time",
+    "turn": "whose turn it is",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +97,16 @@ def measure_nightly(nightly: Nightly, setup: RunSetup) -> Outcome:
         whole = pairs.header if stage.follows is None else nightly.store.load(stage.follows).header
         return _end(nightly, whole, pairs)
     nightly.display.message(f"stage 1 of 2: the whole suite, compared with {stage.baseline}")
+    if setup.resumed is None and nightly.build is not None and nightly.build.arm is not None:
+        setup = setup_to_look_twice(nightly.store, setup, stage)
     run = _measure(nightly, setup)
     follow = _nominated(nightly, run, stage)
-    arm = nightly.build.arm if nightly.build else None
-    if not follow or arm is None or not _left_to_measure(run, follow):
+    build = nightly.build
+    if not follow or build is None or build.arm is None or not _left_to_measure(run, follow):
         return _end(nightly, run.header, run)
     nightly.display.message(f"stage 2 of 2: pairs with the build of {stage.baseline}: {_counted(follow)}")
     stage = replace(stage, follows=run.header.run_id, nominated=follow)
-    return _end(nightly, run.header, _measure(nightly, pairs_setup(setup, stage, arm, nightly.budget)))
+    return _end(nightly, run.header, _measure(nightly, pairs_setup(setup, stage, build, nightly.budget)))
 
 
 def setup_against_itself(nightly: Nightly, first: RunSetup, baseline: str) -> RunSetup:
@@ -109,7 +119,7 @@ def setup_against_itself(nightly: Nightly, first: RunSetup, baseline: str) -> Ru
         why = nightly.build.said if nightly.build else f"there is no baseline {baseline} for this hardware yet"
         raise UsageError(f"--a-a measures the build of the baseline against itself: {why}")
     arm = nightly.build.arm
-    setup = pairs_setup(first, NightlyStage(baseline=baseline, against_itself=True), arm, nightly.budget)
+    setup = pairs_setup(first, NightlyStage(baseline=baseline, against_itself=True), nightly.build, nightly.budget)
     host = replace(setup.machine.host, ssdbench_commit=arm.commit)
     return replace(
         setup,
@@ -165,6 +175,8 @@ def _nominated(nightly: Nightly, run: Run, stage: NightlyStage) -> dict[str, str
         run.header.settings,
         last_pairs=last_pairs(earlier),
         every=nightly.rules.every,
+        looks=looks_of(run),
+        unsettled=unsettled(earlier),
     )
     return {key: str(reason) for key, reason in found.items()}
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssdbench.analysis.nightly import inconclusive_in_a_row, last_pairs, merge, rests_on_pairs, result_of
+from ssdbench.analysis.nightly import inconclusive_in_a_row, last_pairs, merge, rests_on_pairs, result_of, unsettled
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.errors import ExitCode
 from ssdbench.schema.nightly_stage import NightlyStage
@@ -85,6 +85,35 @@ def test_a_case_that_only_had_its_turn_keeps_its_verdict_without_pairs() -> None
     assert merged(case("a", Status.UNCHANGED), None, "turn").verdict.status is Status.UNCHANGED
 
 
+@pytest.mark.parametrize("status", sorted(Status))
+def test_an_open_case_that_was_not_nominated_is_screened_and_any_other_stays_as_it_is(status: Status) -> None:
+    whole = comparison(case("a", Status.UNCHANGED), case("b", status, sentence="too few launches"))
+    (found,) = [item for item in merge(whole, comparison(), {"a": "turn"}, None).cases if item.case_key == "b"]
+    if status is not Status.INCONCLUSIVE:
+        assert found == whole.cases[1]
+        return
+    assert found.verdict.status is Status.SCREENED
+    assert found.verdict.sentence == (
+        "its stored sessions exclude a slowdown of 1% well enough to do without pairs in this run (too few launches)"
+    )
+
+
+def test_screened_cases_are_no_gap_and_do_not_hide_one() -> None:
+    screened = case("b", Status.SCREENED)
+    assert exit_code(comparison(case("a", Status.UNCHANGED, pairs=5), screened)) is ExitCode.OK
+    assert exit_code(comparison(case("a", Status.INCONCLUSIVE), screened)) is ExitCode.INCONCLUSIVE
+    assert exit_code(comparison(case("a", Status.NOT_RUN), screened)) is ExitCode.NOT_COVERED
+
+
+@pytest.mark.parametrize("status", sorted(Status))
+def test_a_case_is_unsettled_until_its_last_result_is_good(status: Status) -> None:
+    key = a_nightly_result().cases[0].case_key
+    bad = {Status.REGRESSED, Status.WAIVED, Status.FAILED, Status.NO_LONGER_FITS, Status.INCONCLUSIVE}
+    results = [a_nightly_result(Status.REGRESSED, arrival=1), a_nightly_result(status, arrival=2)]
+    assert unsettled(results) == ({key} if status in bad else set())
+    assert unsettled(results[:1]) == {key}
+
+
 def test_the_worst_case_comes_first_and_gives_the_exit_code() -> None:
     whole = comparison(case("b", Status.UNCHANGED), case("a", Status.INCONCLUSIVE))
     found = merge(whole, comparison(case("b", Status.REGRESSED, pairs=8)), {"b": "turn"}, None)
@@ -125,6 +154,7 @@ def test_results_in_a_row_without_a_verdict_are_counted_for_each_case() -> None:
     assert count() == {key: 1, "new": 1}
     assert count(Status.INCONCLUSIVE, Status.INCONCLUSIVE) == {key: 3, "new": 1}
     assert count(Status.INCONCLUSIVE, Status.UNCHANGED, Status.INCONCLUSIVE) == {key: 2, "new": 1}
+    assert count(Status.INCONCLUSIVE, Status.SCREENED, Status.INCONCLUSIVE) == {key: 3, "new": 1}
     assert count(Status.INCONCLUSIVE, Status.NOT_RUN)[key] == 3
     assert count(Status.INCONCLUSIVE, Status.REGRESSED)[key] == 1
     assert count(Status.INCONCLUSIVE, Status.WAIVED)[key] == 1

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness import baseline_builds, source_copies
-from ssdbench.harness.baseline_builds import find_build
+from ssdbench.harness.baseline_builds import ImageChoice, find_build
+from ssdbench.harness.containers.config import Containers
+from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.harness.source_copies import is_commit
 from ssdbench.harness.trust import NOTHING, Trust
 from ssdbench.harness.version import source_commit
+from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import Software
 from ssdbench.schema.record import ContainerImage, RunOptions
 from ssdbench.schema.verdict import Baseline
@@ -92,10 +96,55 @@ def test_a_build_that_nobody_has_is_a_sentence_with_the_remedy(commit: str | Non
     assert "--baseline-checkout" in found.said
 
 
-def test_an_image_is_left_to_the_verb_for_images() -> None:
-    found = find_build(baseline("a" * 40, image=ContainerImage(reference="bench:1")), "main", NOTHING)
+def choice(*images: str, repository: str | None = None, named: str | None = None) -> ImageChoice:
+    """Of an engine that is not there: what asks it, fails."""
+    engine = replace(ENGINES["docker"], command=("no-such-engine",))
+    containers = Containers(options=ContainerOptions(engine=engine), images=images, repository=repository)
+    return ImageChoice(containers=containers, file="mine.toml", named=named)
+
+
+@pytest.mark.parametrize("images", [None, choice("bench:2"), choice(repository="ben"), choice(named="bench")])
+def test_an_image_that_only_the_record_names_is_never_started(images: ImageChoice | None, repository: Path) -> None:
+    stored = baseline(first_commit(repository), image=ContainerImage(reference="bench:1"))
+    found = find_build(stored, "main", NOTHING, images=images)
     assert found.arm is None
-    assert "it was measured in the image bench:1" in found.said
+    where = "mine.toml" if images else "ci/containers.toml"
+    assert found.said == (
+        f"main cannot be measured again here: it was measured in the image bench:1; add that to `images` in {where}, "
+        "or name it with --baseline-image"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "trust"),
+    [
+        (choice("bench:1"), NOTHING),
+        (choice(repository="bench"), NOTHING),
+        (choice(named="bench:1"), NOTHING),
+        (choice(), Trust(everything=True)),
+    ],
+)
+def test_an_image_that_this_machine_names_as_well_is_started(
+    images: ImageChoice, trust: Trust, repository: Path
+) -> None:
+    stored = baseline(first_commit(repository), image=ContainerImage(reference="bench:1"))
+    with pytest.raises(EnvironmentLacksError, match="no-such-engine"):
+        find_build(stored, "main", trust, images=images)
+
+
+@pytest.mark.parametrize(
+    ("reference", "repository"),
+    [
+        ("bench:1", "bench"),
+        ("registry:5000/bench", "registry:5000/bench"),
+        ("registry:5000/team/bench:1", "registry:5000/team/bench"),
+        (f"bench@sha256:{'a' * 64}", "bench"),
+        (f"bench:1@sha256:{'a' * 64}", "bench"),
+    ],
+)
+def test_the_repository_of_an_image_is_its_name_without_tag_and_digest(reference: str, repository: str) -> None:
+    assert choice(repository=repository).has(reference)
+    assert not choice(repository=f"{repository}x").has(reference)
 
 
 def test_other_versions_are_named_with_what_an_environment_of_them_takes(repository: Path) -> None:

@@ -100,12 +100,13 @@ def test_junit_has_a_test_case_for_each_case_with_its_result():
         Status.FITS_NOW: [],
         Status.DOES_NOT_FIT: [Skipped],
         Status.WAIVED: [Skipped],
+        Status.SCREENED: [Skipped],
         Status.FAILED: [Error],
         Status.SKIPPED: [Failure],  # the baseline has the case: coverage was lost
     }
     for number, status in enumerate(Status):
         assert kinds[f"case-{number}: global throughput"] == expected.get(status, [Failure]), status
-    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (15, 1, 9, 2)
+    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (16, 1, 9, 3)
     regressed = next(case for case in suite if case.name.startswith(f"case-{list(Status).index(Status.REGRESSED)}:"))
     assert (regressed.result[0].type, regressed.result[0].message) == ("regressed", "because of regressed")
     assert "change: -10.0% (-11.0..-9.0%)" in regressed.system_out
@@ -143,7 +144,7 @@ def test_nothing_undecided_is_a_pass():
 
 def test_what_was_allowed_by_name_is_skipped_and_nothing_else():
     skipped = {case.verdict.status for case in EVERY.cases if outcome(case.verdict, ("stale",)) is Outcome.SKIPPED}
-    assert skipped == {Status.STALE, Status.DOES_NOT_FIT}
+    assert skipped == {Status.STALE, Status.DOES_NOT_FIT, Status.SCREENED}
 
 
 def test_hostile_text_stays_text_in_junit():
@@ -236,7 +237,7 @@ def test_gitlab_metrics_are_openmetrics_and_survive_what_gitlab_does_to_a_line(c
 def test_the_line_for_a_chat_is_one_line_and_says_what_happened():
     text = line.render(replace(HOSTILE_COMPARISON, cases=EVERY.cases), ExitCode.OK)
     assert len(text.splitlines()) == 1
-    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No new regression: 2 of 15 cases")
+    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: No new regression: 2 of 16 cases")
 
 
 def test_the_json_of_every_comparison_is_as_its_schema_says():

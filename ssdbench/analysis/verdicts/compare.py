@@ -18,7 +18,7 @@ Exit codes, the first that applies (`exit_code`):
     5  inconclusive  every case was measured and compared, and for at least one the data support no verdict
     0                every case that was judged is unchanged, improved, waived or fits now; cases skipped with a reason,
                      which the baseline does not have either, and cases accepted as not fitting are no gap: the same
-                     suite serves machines of different sizes
+                     suite serves machines of different sizes; nor are those that a nightly run has screened
 
 Not covered goes before inconclusive, because a nightly run repairs it by measuring or accepting, not by repeating.
 """
@@ -62,12 +62,13 @@ WORST_FIRST = (
     Status.FITS_NOW,
     Status.DOES_NOT_FIT,
     Status.SKIPPED,
+    Status.SCREENED,
     Status.UNCHANGED,
     Status.IMPROVED,
 )
 _NOT_COVERED = {Status.NOT_RUN, Status.INCOMPARABLE, Status.NO_BASELINE, Status.STALE, Status.VANISHED}
 _JudgeOpen = Callable[[Mapping[str, "Sides"]], dict[str, Verdict]]
-_JUDGED = {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW, Status.WAIVED}
+_JUDGED = {Status.UNCHANGED, Status.IMPROVED, Status.FITS_NOW, Status.WAIVED, Status.SCREENED}
 _WORSE = {Status.REGRESSED, Status.NO_LONGER_FITS}
 _CHANGED = {Status.REGRESSED, Status.IMPROVED}
 

@@ -11,10 +11,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from ssdbench.analysis.verdicts.nomination import escape, may_have_changed, nominate
+from ssdbench.analysis.verdicts.nomination import escape, may_have_changed, nominate, open_after_first
 from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.launch_values import CaseSessions
 from ssdbench.schema.metrics import Metric
+from ssdbench.schema.nightly import Look
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Status, Verdict
 from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT
@@ -116,6 +117,49 @@ def test_as_many_slowdowns_of_the_margin_are_left_out_as_the_level_says(launches
     }
     left_out = [not found for found in may_have_changed(cases, SETTINGS).values()]
     assert np.mean(left_out) == pytest.approx(0.035, abs=0.008)
+
+
+def test_both_looks_together_leave_out_no_more_than_one_alone():
+    rng = np.random.default_rng(5)
+    logs = rng.normal(0.0, 0.002, (4000, 7, 1)) + rng.normal(0.0, 0.002, (4000, 7, 3))
+    logs[:, -1] += math.log1p(0.01)
+    cases = {
+        str(number): CaseSessions(
+            metric=LATENCY,
+            baseline=tuple(map(tuple, np.exp(case[:-1]).tolist())),
+            candidate=(tuple(np.exp(case[-1]).tolist()),),
+        )
+        for number, case in enumerate(logs)
+    }
+    first = open_after_first(cases, SETTINGS)
+    second = may_have_changed({key: cases[key] for key in first}, SETTINGS, dict.fromkeys(cases, "second"))
+    assert 0.002 < 1 - len(first) / len(cases) < 0.014
+    assert 0.01 < 1 - sum(second.values()) / len(cases) < 0.035
+    assert escape(SETTINGS, "first") + escape(SETTINGS, "second") == pytest.approx(escape(SETTINGS))
+
+
+def test_the_first_look_sees_the_first_launch_alone():
+    case = sessions(math.log1p(0.01) - reach(level=0.01) - 1e-6)
+    slow_later = replace(case, candidate=((case.candidate[0][0], 2 * case.candidate[0][1]),))
+    slow_first = replace(case, candidate=((2 * case.candidate[0][0], case.candidate[0][1]),))
+    unknown = replace(case, baseline=case.baseline[:4])
+    found = open_after_first({"a": case, "b": slow_later, "c": slow_first, "d": unknown}, SETTINGS)
+    assert found == {"c"}, "of d nothing is known, so that no second look can clear it"
+
+
+@pytest.mark.parametrize(("look", "level"), [("first", 0.01), ("second", 0.025), ("only", 0.035)])
+def test_each_look_has_its_own_level(look: Look, level: float):
+    limit = math.log1p(0.01) - reach(level=level)
+    for offset, is_nominated in ((-1e-6, False), (1e-6, True)):
+        found = may_have_changed({"case": sessions(limit + offset)}, SETTINGS, {"case": look})
+        assert found == {"case": is_nominated}
+
+
+def test_what_was_not_settled_last_time_is_measured_again():
+    statuses = dict.fromkeys("abcd", Status.UNCHANGED) | {"e": Status.FAILED, "f": Status.SKIPPED}
+    cases = {key: calm(number, change=0.2 if key == "b" else 0.0) for number, key in enumerate(statuses)}
+    found = nominate(compared(statuses), cases, SETTINGS, last_pairs={}, every=6, unsettled="abef")
+    assert found == {"a": "unsettled", "b": "interval", "c": "turn", "e": "failed"}
 
 
 def test_cases_lend_one_another_the_drift_between_their_sessions():
