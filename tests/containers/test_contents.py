@@ -1,17 +1,23 @@
 """What is inside of real images, and what changed, ranked by what workers loaded."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ssdbench.errors import ExitCode
+from ssdbench.harness.containers.components import copied_distribution, copied_files
+from ssdbench.harness.containers.images import inspect_image
+from ssdbench.harness.containers.manifests import collect_manifest
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.image_manifests import ImageManifests
+from ssdbench.schema.manifest import ImageManifest
 from tests.cli.conftest import Ssdbench
 from tests.containers.conftest import REPOSITORY, Bench
-from tests.containers.images import files_with_levels, import_image
+from tests.containers.images import OWN_PACKAGES, files_with_levels, import_image
 from tests.paced import write_paced
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
@@ -21,8 +27,10 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 def bench(request: pytest.FixtureRequest) -> Bench:
     """An engine that also has two releases with packages of their own: 27.01, and 27.02, which sleeps longer."""
     found: Bench = request.getfixturevalue(request.param)
-    import_image(found.engine, f"{REPOSITORY}:27.01", files=files_with_levels(0, 0, version="1.0"), CUDNN_VERSION="9.1")
-    import_image(found.engine, f"{REPOSITORY}:27.02", files=files_with_levels(2, 0, version="2.0"), CUDNN_VERSION="9.2")
+    for month, brake in ((1, 0), (2, 2)):
+        library = (f"opt/fast/libfast.so.1.{month}", f"version {month}")
+        files = (*files_with_levels(brake, 0, version=f"{month}.0"), library)
+        import_image(found.engine, f"{REPOSITORY}:27.0{month}", files=files, CUDNN_VERSION=f"9.{month}")
     return found
 
 
@@ -41,6 +49,32 @@ def test_contents_are_listed_and_compared_before_anything_was_measured(
     assert {change["rank"] for change in changes["changes"]} == {"other"}
     assert len(changes["notes"]) == 2
     assert "no case was measured in bench:27.01 yet" in ssdbench("containers", "diff", "27.01", "27.02", *file).stdout
+
+
+def test_a_library_and_a_distribution_of_one_image_stand_in_for_those_of_another(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path / "cache"))
+    old, new = (inspect_image(bench.options, f"{REPOSITORY}:27.0{month}") for month in (1, 2))
+    library = ("/opt/fast/libfast.so.1.1", "/opt/fast/libfast.so.1.2")
+    files = copied_files(bench.options, old, "folder:/opt/fast", (library,))
+    brake = copied_distribution(
+        bench.options, old, "brake", place=f"/{OWN_PACKAGES}", info="brake-2.0.dist-info", python=new.python or ""
+    )
+    assert not isinstance(files, str)
+    assert not isinstance(brake, str)
+    loaded = {"objects": [library[1]], "modules": []}
+    plain, swapped = (
+        collect_manifest(bench.options, image, loaded, []) for image in (new, replace(new, overlays=(*files, *brake)))
+    )
+    assert isinstance(plain, ImageManifest)
+    assert isinstance(swapped, ImageManifest)
+    for manifest, text in ((plain, b"version 2"), (swapped, b"version 1")):
+        assert [file.identity for file in manifest.loaded] == [f"sha256:{hashlib.sha256(text).hexdigest()}"]
+    versions = [{item.name: item.version for item in found.installed} for found in (plain, swapped)]
+    assert versions[0]["brake"] == "2.0"
+    assert versions[1] == versions[0] | {"brake": "1.0"}
+    assert bench.containers() == []
 
 
 @pytest.mark.slow
