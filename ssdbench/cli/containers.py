@@ -13,7 +13,13 @@ from ssdbench.cli.blame import blame
 from ssdbench.cli.container_evaluate import evaluate
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_contents import diff, manifest
-from ssdbench.cli.image_options import ImageOptions, New, Old, PairOptions, inspect_shown
+from ssdbench.cli.image_options import (
+    ClusterImageOptions,
+    ClusterPairOptions,
+    New,
+    Old,
+    inspect_where_measured,
+)
 from ssdbench.cli.options import Budget, FailOnCreep, Json
 from ssdbench.cli.printing import print_json
 from ssdbench.cli.progress import TerminalDisplay
@@ -46,16 +52,17 @@ Images = Annotated[list[str] | None, argument("Images; default: all of ci/contai
 @app.command()
 @takes_options
 def compare(
-    options: PairOptions, old: Old, new: New, budget: Budget = None, fail_on_creep: FailOnCreep = False
+    options: ClusterPairOptions, old: Old, new: New, budget: Budget = None, fail_on_creep: FailOnCreep = False
 ) -> None:
-    """Measure two images in pairs on this machine, a launch of each, until the verdict rule has decided.
+    """Measure two images in pairs on one machine, a launch of each, until the verdict rule has decided.
 
     A case that an image cannot run is recorded as a failure, and the others continue. Ctrl-C keeps what is measured;
     `ssdbench run --resume` continues. Exit code: as `ssdbench compare`.
     """
     store, deadline, containers = options.store(), deadline_of(budget), options.load()
     suite = options.image_suite(containers)
-    baseline, candidate = (inspect_shown(containers, containers.image(name)) for name in (old, new))
+    (baseline, candidate), node = inspect_where_measured(suite, [containers.image(name) for name in (old, new)])
+    suite = suite.bound_to(node)
     broken = next((image for image in (baseline, candidate) if image.failure is not None), None)
     # Where an image is broken only its failures can be recorded: the other has nothing to be compared with.
     setup = suite.setup_in(broken) if broken is not None else suite.setup_in(candidate, baseline=baseline)
@@ -66,7 +73,7 @@ def compare(
 @app.command()
 @takes_options
 def run(
-    options: ImageOptions,
+    options: ClusterImageOptions,
     images: Images = None,
     resume: Annotated[
         bool, option("Skip images that are measured, and continue an interrupted one.", "--resume", panel=MEASURING)
@@ -80,7 +87,8 @@ def run(
         raise UsageError(f"no images: name some, or list them in {options.containers}")
     suite, codes = options.image_suite(containers), []
     # All of them before the first is measured: a wrong name is not found hours later.
-    for image in [inspect_shown(containers, name) for name in names]:
+    inspected, _ = inspect_where_measured(suite, names)
+    for image in inspected:
         setup = suite.setup_in(image)
         earlier = find_earlier_run(store, setup, image) if resume else None
         if earlier is not None:

@@ -1,5 +1,6 @@
 """The options of `ssdbench containers`: a suite, or some of its cases, and the images that measure it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -7,10 +8,14 @@ from typing import Annotated, ClassVar
 from ssdbench.cli.help import MEASURING, SUITE, argument, option
 from ssdbench.cli.printing import Terminal
 from ssdbench.cli.suite_options import SuiteOptions
+from ssdbench.errors import UsageError
+from ssdbench.harness.cache import work_folder
 from ssdbench.harness.containers.commands import remove_leftovers
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_containers
 from ssdbench.harness.containers.given_variables import variable_values
 from ssdbench.harness.containers.images import inspect_image
+from ssdbench.harness.launchers.slurm.image_probe import inspect_on_a_node
+from ssdbench.schema.names import quoted
 from ssdbench.schema.record import ContainerImage
 from ssdbench.workflows.images import ImageSuite
 
@@ -19,17 +24,27 @@ ContainersFile = Annotated[
 ]
 EngineName = Annotated[
     str | None,
-    option("docker, podman, apptainer, enroot, or an engine of the file.", "--engine", metavar="NAME", panel=MEASURING),
+    option(
+        "docker, podman, apptainer, enroot, or an engine of the file; on Slurm also pyxis or oci.",
+        "--engine",
+        metavar="NAME",
+        panel=MEASURING,
+    ),
 ]
 Old = Annotated[str, argument("Image of the baseline: repository:tag, or a tag of ci/containers.toml.", "OLD")]
 New = Annotated[str, argument("Image that is judged.", "NEW")]
 
 
-def load_engine(path: Path, engine: str | None) -> Containers:
+def load_engine(path: Path, engine: str | None, *, on_cluster: bool = False) -> Containers:
     """The file, with the engine as given; errors as `ImageOptions.load`."""
     containers = load_containers(path, engine)
     variable_values(containers.options)  # one that is missing here is named before anything is pulled
-    remove_leftovers(containers.options.engine)
+    if on_cluster:
+        return containers
+    found = containers.options.engine
+    if found.job_step is not None:
+        raise UsageError(f"engine {quoted(found.name)} is a part of Slurm: choose another one for this machine")
+    remove_leftovers(found)
     return containers
 
 
@@ -52,7 +67,7 @@ class ImageOptions(SuiteOptions):
             UsageError: the file has a mistake.
             EnvironmentLacksError: the engine does not answer.
         """
-        return load_engine(self.containers, self.engine)
+        return load_engine(self.containers, self.engine, on_cluster=self.launcher != "local")
 
     def image_suite(self, containers: Containers) -> ImageSuite:
         """Options for measuring in the images of the file.
@@ -77,14 +92,45 @@ class PairOptions(ImageOptions):
     OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterImageOptions(ImageOptions):
+    """Like `ImageOptions`, for a verb that also measures on a cluster."""
+
+    OMITTED: ClassVar[tuple[str, ...]] = ("python",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPairOptions(ImageOptions):
+    """Like `PairOptions`, for a verb that also measures on a cluster."""
+
+    OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches")
+
+
+def inspect_where_measured(suite: ImageSuite, references: Sequence[str]) -> tuple[list[ContainerImage], str | None]:
+    """Like `inspect_shown`, on a node of the cluster if the suite is measured there; the images, and its name."""
+    containers, slurm = suite.containers, suite.options.slurm
+    if slurm is None:
+        return [inspect_shown(containers, reference) for reference in references], None
+    found = inspect_on_a_node(containers.options, references, slurm, work_folder())
+    console = Terminal()
+    for image in found.images:
+        console.say(f"image {image.reference}, on {found.node}")
+        _show(console, image)
+    return list(found.images), found.node
+
+
 def inspect_shown(containers: Containers, reference: str, *, stderr: bool = False) -> ContainerImage:
     """Fetch and inspect an image, and print what is in it."""
     console = Terminal(stderr=stderr)
     console.say(f"image {reference}")
     image = inspect_image(containers.options, reference)
+    _show(console, image)
+    return image
+
+
+def _show(console: Terminal, image: ContainerImage) -> None:
     if image.failure is not None:
         console.say("  ", (image.failure.kind, "red"), f" {image.failure.message}")
     else:
         installed = ", ".join(f"{name} {version}" for name, version in image.packages.items()) or "no torch"
         console.say(f"  {image.digest or image.id or 'no id'}: Python {image.python}, {installed}")
-    return image

@@ -21,8 +21,10 @@ from ssdbench.harness.datasets import (
 )
 from ssdbench.harness.launch_loop import Launcher
 from ssdbench.harness.launchers.container import ContainerLauncher
+from ssdbench.harness.launchers.images import MeasuredImage
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.slurm.launcher import SlurmLauncher
+from ssdbench.harness.launchers.slurm.placement import PairNodes
 from ssdbench.harness.launchers.slurm.probe import probe_cluster
 from ssdbench.harness.machine.probe import Machine, probe_machine
 from ssdbench.harness.machine.validity import changed_settings
@@ -218,24 +220,34 @@ def earlier_records(store: Store) -> list[Record]:
 def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
     """The launcher of each arm."""
     options, baseline_arm = setup.options, setup.baseline_arm
-    candidate = _build_launcher(setup, options.image, setup.worker.executable, setup.source)
+    nodes = PairNodes(setup.resumed.records if setup.resumed is not None else ()) if baseline_arm is not None else None
+    candidate = _build_launcher(setup, options.image, setup.worker.executable, setup.source, nodes)
     found: dict[Arm, Launcher] = {"candidate": candidate}
     if baseline_arm is not None:
-        found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, Path(baseline_arm.source))
+        source = Path(baseline_arm.source)
+        found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, source, nodes)
         if setup.nightly is not None and setup.nightly.against_itself:
             found["candidate"] = found["baseline"]
     return found
 
 
-def _build_launcher(setup: RunSetup, image: ContainerImage | None, python: str, source: Path) -> Launcher:
+def _build_launcher(
+    setup: RunSetup, image: ContainerImage | None, python: str, source: Path, nodes: PairNodes | None
+) -> Launcher:
     options, machine = setup.options, setup.machine
-    if options.slurm is not None:
-        return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source)
     gpus = machine.host.gpus
     if image is None or options.container is None:
+        if options.slurm is not None:
+            return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source, None, nodes)
         return LocalLauncher(python, source, gpus)
     images = image_folder(options).resolve()
-    return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
+    if options.slurm is None:
+        return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
+    measured = MeasuredImage(
+        options=options.container, image=image, data_folder=images, source=source, hardware=machine.hardware
+    )
+    inside = options.container.python
+    return SlurmLauncher(options.slurm, inside, machine.hardware, machine.host, source, measured, nodes)
 
 
 def probe_node(slurm: SlurmOptions, options: RunOptions, *, pairs: bool) -> tuple[Machine, WorkerPython, RunOptions]:
@@ -264,7 +276,12 @@ def _recorded_machine(header: RunHeader) -> Machine:
 
 
 def _require_images(run: Run, options: RunOptions) -> None:
-    """Raises UsageError if an image is not the one that the run was started with."""
+    """Raises UsageError if an image is not the one that the run was started with.
+
+    On a cluster each launch asks for it on its node, by id or digest.
+    """
+    if options.slurm is not None:
+        return
     baseline_arm = run.header.baseline_arm
     if options.container is not None:
         remove_leftovers(options.container.engine)

@@ -31,6 +31,7 @@ class Engine:
     inspect, pull: print facts about `{image}` as JSON, fetch it.
     names, state, remove: the names of all containers, facts about `{container}` as JSON, its end by force; empty where
         the container is a child of the command and ends with it.
+    job_step: what enters the image, where that is a part of Slurm: `pyxis` or `oci`; None for an engine.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Engine:
     variable_file: Arguments = ()
     variable_inherited: Arguments = ("--env={name}",)
     inherited_name: Arguments = ("{name}",)
+    job_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class ContainerOptions:
 
     `python` is the interpreter in the image, `mounts` are folders mounted read-only at their own path, in addition
     to ssdbench and the data set. `arguments` are added to the engine's `run`, `variables` to those of the image, and
-    so are `pass_variables`, by name, with their values here.
+    so are `pass_variables`, by name, with their values here. `node_images` is the folder in which a node of a cluster
+    keeps what it has fetched, for ways into an image that keep none themselves.
     """
 
     engine: Engine
@@ -74,6 +77,7 @@ class ContainerOptions:
     variables: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     pass_variables: tuple[str, ...] = ()
+    node_images: str | None = None
 
     def recorded(self) -> ContainerOptions:
         """These options as a record holds them: variables that it may not hold by name alone, no secret arguments."""

@@ -25,6 +25,13 @@ class ImageSuite:
     containers: Containers
     cases: tuple[str, ...] = ()
 
+    def bound_to(self, node: str | None) -> "ImageSuite":
+        """The same, measured on this node of a cluster alone; unchanged for None."""
+        slurm = self.options.slurm
+        if slurm is None or node is None:
+            return self
+        return replace(self, options=replace(self.options, slurm=replace(slurm, nodelist=node)))
+
     def setup_in(self, image: ContainerImage, *, baseline: ContainerImage | None = None) -> RunSetup:
         """The plan for an inspected image; in pairs with the image `baseline` where that is given.
 

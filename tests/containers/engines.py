@@ -18,7 +18,7 @@ from ssdbench.schema.container import Engine
 _START_SECONDS = 60.0
 
 # What a machine allows that gives root less than all: no higher limits, and control groups of both versions.
-_PODMAN_SETTINGS = """
+PODMAN_SETTINGS = """
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
 [engine]
@@ -65,7 +65,7 @@ def _docker(folder: Path) -> Iterator[Engine]:
 @contextmanager
 def _podman(folder: Path) -> Iterator[Engine]:
     settings = folder / "containers.conf"
-    settings.write_text(_PODMAN_SETTINGS)
+    settings.write_text(PODMAN_SETTINGS)
     command = (
         *("env", f"CONTAINERS_CONF={settings}", "podman", "--root", f"{folder}/data", "--runroot", f"{folder}/run"),
         *("--tmpdir", f"{folder}/tmp"),

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,39 +27,31 @@ _SAME_MOMENT_SECONDS = 2.0
 
 def container_command(
     options: ContainerOptions, image: ContainerImage, *, container: str, folder: Path, package: Path,
-    read_only: Sequence[Path], variables: dict[str, str], given: Arguments, gpu_uuids: Sequence[str],
-    program: Sequence[str],
+    read_only: Sequence[Path], variables: Mapping[str, str], given: Arguments, gpu_uuids: Sequence[str],
+    program: Sequence[str], network: bool = False,
 ) -> Arguments:  # fmt: skip
     """The engine's command line that runs `program` in the image, in the writable `folder`, with our `package`.
 
     `variables` are ours, `given` the words for the user's (`given_variables`), which replace ours of the same name.
+    With `network` it has that of the machine, whatever the options say.
 
     Raises:
         UsageError: a path cannot be mounted.
     """
     engine = options.engine
-    inside = {"PYTHONPATH": str(SOURCE_INSIDE), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    # torch needs a home and a user name, which a user without an entry in the image's /etc/passwd lacks.
-    inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables}
-    inside = {
-        name: value for name, value in inside.items() if name not in {*options.variables, *options.pass_variables}
-    }
-    mounts = [
-        (package, SOURCE_INSIDE / "ssdbench"),
-        *((path, path) for path in (*map(Path, options.mounts), *read_only)),
-        *((Path(overlay.path), Path(overlay.inside)) for overlay in image.overlays or ()),
-    ]
+    inside = own_variables(options, variables)
+    mounts = read_only_mounts(options, image, package, read_only)
     return (
         *engine.command,
         *fill_in(engine.run, container=container, folder=folder),
         *fill_in(engine.user, uid=os.getuid(), gid=os.getgid()),
-        *(engine.network if options.network else engine.no_network),
+        *(engine.network if network or options.network else engine.no_network),
         *(fill_in(engine.shared_memory, size=options.shared_memory) if options.shared_memory else ()),
         *(word for limit in options.ulimits for word in fill_in(engine.ulimit, limit=limit)),
         *(fill_in(engine.gpus, uuids=",".join(gpu_uuids)) if gpu_uuids else ()),
         *(word for uuid in gpu_uuids for word in fill_in(engine.gpu, uuid=uuid)),
-        *(word for path, place in mounts for word in _mount(engine.read_only, path, place)),
-        *_mount(engine.writable, folder, folder),
+        *(word for path, place in mounts for word in mount_words(engine.read_only, path, place)),
+        *mount_words(engine.writable, folder, folder),
         *(word for name, value in inside.items() for word in fill_in(engine.variable, name=name, value=value)),
         *given,
         *options.arguments,
@@ -68,7 +60,31 @@ def container_command(
     )
 
 
-def _mount(arguments: Arguments, path: Path, inside: Path) -> Arguments:
+def own_variables(options: ContainerOptions, variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a container that are ours: those that every worker needs, and `variables`; not the user's."""
+    inside = {"PYTHONPATH": str(SOURCE_INSIDE), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    # torch needs a home and a user name, which a user without an entry in the image's /etc/passwd lacks.
+    inside |= {"HOME": "/tmp", "USER": "ssdbench", **variables}
+    return {name: value for name, value in inside.items() if name not in {*options.variables, *options.pass_variables}}
+
+
+def read_only_mounts(
+    options: ContainerOptions, image: ContainerImage, package: Path, read_only: Sequence[Path]
+) -> list[tuple[Path, Path]]:
+    """What a container sees and cannot change, with its place inside: our `package`, the user's mounts, the rest."""
+    return [
+        (package, SOURCE_INSIDE / "ssdbench"),
+        *((path, path) for path in (*map(Path, options.mounts), *read_only)),
+        *((Path(overlay.path), Path(overlay.inside)) for overlay in image.overlays or ()),
+    ]
+
+
+def mount_words(arguments: Arguments, path: Path, inside: Path) -> Arguments:
+    """An engine's words for a mount.
+
+    Raises:
+        UsageError: the path cannot be written in them.
+    """
     if any(character in f"{path}{inside}" for character in ":,\n"):
         raise UsageError(f"{path} cannot be mounted in a container: choose a path without ':' and ','")
     return fill_in(arguments, path=path, inside=inside)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from ssdbench.errors import UsageError
-from ssdbench.harness.containers.engines import ENGINES
+from ssdbench.harness.containers.engines import ENGINES, STEP_ENGINES
 from ssdbench.harness.containers.images import require_image_name
 from ssdbench.harness.resources import CI, resource
 from ssdbench.harness.toml_tables import Table, read_toml, validated
@@ -16,8 +17,9 @@ from ssdbench.schema.variables import holds_secret
 
 DEFAULT_FILE = Path("ci/containers.toml")
 
-_WORDS = tuple(field.name for field in fields(Engine) if field.name != "name")
+_WORDS = tuple(field.name for field in fields(Engine) if field.name not in ("name", "job_step"))
 _LIKE = "like"
+_BUILT_IN = {**ENGINES, **STEP_ENGINES}
 
 
 class _ContainersTable(Table):
@@ -32,6 +34,7 @@ class _ContainersTable(Table):
     variables: dict[str, str] = {}
     arguments: list[str] = []
     pass_variables: list[str] = []
+    node_images: str | None = None
     engines: dict[str, dict[str, str | list[str]]] = {}
 
 
@@ -73,6 +76,10 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
     for mount in table.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():
             raise UsageError(f"{path}: mounts: {mount!r} does not exist: give the absolute path of a file or folder")
+    if table.node_images is not None and not Path(table.node_images).is_absolute():
+        raise UsageError(
+            f"{path}: node_images: {table.node_images!r} is relative: give the path that it has on the nodes"
+        )
     _require_no_secrets(table, str(path))
     images = tuple(_named(image, table.repository) for image in table.images)
     for image in images:
@@ -88,6 +95,7 @@ def load_containers(path: Path, engine: str | None = None) -> Containers:
             variables=dict(table.variables),
             arguments=tuple(table.arguments),
             pass_variables=tuple(table.pass_variables),
+            node_images=table.node_images,
         ),
         repository=table.repository,
         images=images,
@@ -131,14 +139,14 @@ def _require_no_secrets(table: _ContainersTable, origin: str) -> None:
 
 def _engine(name: str, own: Mapping[str, Mapping[str, str | list[str]]], origin: str) -> Engine:
     if name not in own:
-        if name in ENGINES:
-            return ENGINES[name]
-        known = ", ".join(sorted({*ENGINES, *own}))
+        if name in _BUILT_IN:
+            return _BUILT_IN[name]
+        known = ", ".join(sorted({*_BUILT_IN, *own}))
         raise UsageError(f"{origin}: engine {name!r} is not known: choose from {known}, or define it in [engines]")
     words = dict(own[name])
     like = words.pop(_LIKE, None)
-    if not isinstance(like, str) or like not in ENGINES:
-        raise UsageError(f"{origin}: engines.{name}.like must be one of {', '.join(ENGINES)}")
+    if not isinstance(like, str) or like not in _BUILT_IN:
+        raise UsageError(f"{origin}: engines.{name}.like must be one of {', '.join(_BUILT_IN)}")
     for key, value in words.items():
         if key not in _WORDS:
             where = quoted(f"engines.{name}.{key}")
@@ -147,7 +155,8 @@ def _engine(name: str, own: Mapping[str, Mapping[str, str | list[str]]], origin:
             )
         if isinstance(value, str):
             raise UsageError(f"{origin}: engines.{name}.{key} must be a list of arguments: write [{value!r}]")
-    return replace(ENGINES[like], name=name, **{key: tuple(value) for key, value in words.items()})
+    given: dict[str, Any] = {key: tuple(value) for key, value in words.items()}
+    return replace(_BUILT_IN[like], name=name, **given)
 
 
 def _named(image: str, repository: str | None) -> str:

@@ -76,6 +76,26 @@ _ENROOT = Engine(
 
 ENGINES = {engine.name: engine for engine in (_DOCKER, _PODMAN, _APPTAINER, _ENROOT)}
 
+# A step inside the job of the launch, on the node where it is started: it shares the node with the step around it.
+_STEP = ("--overlap", "--nodes=1", "--ntasks=1", "--cpu-bind=none", "--kill-on-bad-exit=1")
+
+_PYXIS = Engine(
+    name="pyxis",
+    command=("srun", *_STEP),
+    run=("--container-workdir={folder}", "--container-writable", "--no-container-mount-home"),
+    read_only=("{path}:{inside}:ro",),
+    writable=("{path}:{inside}",),
+    variable=(),
+    job_step="pyxis",
+)
+
+_OCI = Engine(
+    name="oci", command=("srun", *_STEP), run=(), read_only=(), writable=(), variable=(), job_step="oci"
+)  # fmt: skip
+
+STEP_ENGINES = {engine.name: engine for engine in (_PYXIS, _OCI)}
+"""Ways into an image that are part of Slurm."""
+
 
 def fill_in(arguments: Iterable[str], **values: object) -> Arguments:
     """The arguments with each `{name}` replaced by its value; other braces are left for the engine."""

@@ -20,7 +20,7 @@ from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 from ssdbench.schema.software_needs import OLDEST_PYTHON
 
-_PULL_SECONDS = 4 * 3600.0
+PULL_SECONDS = 4 * 3600.0
 _REFUSED = re.compile(r"unauthori[sz]ed|authentication required|no basic auth credentials|access.* denied", re.I)
 _HAS_HOST = re.compile(r"(?:localhost|[^/]*[.:][^/]*)/")
 _SAID_BY_PYTHON_3_6 = "future feature annotations is not defined"
@@ -34,7 +34,7 @@ _REFERENCE = re.compile(
 
 def require_image_name(reference: str) -> None:
     """Raises UsageError if this is neither the name of an image in a registry nor a file."""
-    if not _REFERENCE.fullmatch(reference) and not _is_file(reference):
+    if not _REFERENCE.fullmatch(reference) and not is_image_file(reference):
         raise UsageError(f"{reference!r} is not an image: write repository:tag, or give an image file")
 
 
@@ -53,11 +53,11 @@ def inspect_image(options: ContainerOptions, reference: str) -> ContainerImage:
         return ContainerImage(reference=reference, failure=facts)
     image = ContainerImage(
         reference=reference,
-        id=facts.get("Id") or (_file_digest(Path(reference)) if _is_file(reference) else None),
+        id=facts.get("Id") or (file_digest(Path(reference)) if is_image_file(reference) else None),
         digest=_digest(facts, reference),
         labels=facts.get("Config", {}).get("Labels") or {},
     )
-    return _with_packages(options, image)
+    return with_packages(options, image, _inventory(options, image))
 
 
 def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failure:
@@ -67,7 +67,7 @@ def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failur
     inspect = (*engine.command, *fill_in(engine.inspect, image=reference))
     answer = run_command(inspect)
     if answer.exit_code and engine.pull:
-        pulled = run_command((*engine.command, *fill_in(engine.pull, image=reference)), timeout_seconds=_PULL_SECONDS)
+        pulled = run_command((*engine.command, *fill_in(engine.pull, image=reference)), timeout_seconds=PULL_SECONDS)
         if pulled.exit_code:
             return engine_failure(f"{reference} cannot be pulled", _with_remedy(last_line(pulled.error), reference))
         answer = run_command(inspect)
@@ -93,9 +93,11 @@ def _digest(facts: dict[str, Any], reference: str) -> str | None:
     return next(iter([*own, *(digest for _, _, digest in named)]), None)
 
 
-def _with_packages(options: ContainerOptions, image: ContainerImage) -> ContainerImage:
-    """The image with the packages of its interpreter, or with the reason why that cannot measure."""
-    answer = _inventory(options, image)
+def with_packages(options: ContainerOptions, image: ContainerImage, answer: CommandResult) -> ContainerImage:
+    """The image with the packages of its interpreter, or with the reason why that cannot measure.
+
+    `answer` is what `inventory_module` printed inside.
+    """
     lines = [line for line in answer.out.splitlines() if line.startswith("{")]
     if not lines:
         reason = last_line(answer.error)
@@ -124,20 +126,26 @@ def _with_packages(options: ContainerOptions, image: ContainerImage) -> Containe
     return found
 
 
-def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResult:
+def inventory_module() -> tuple[str, ...]:
+    """The words after `python -m` that list the packages of an image's interpreter, inside."""
     # torch is asked for its GPU code only where there is a GPU: importing it takes seconds.
     wanted = ("--gpu-code",) if gpu_states() else ()
+    return ("ssdbench.runtime.inventory", *wanted)
+
+
+def _inventory(options: ContainerOptions, image: ContainerImage) -> CommandResult:
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as folder:
         # An engine that pulls automatically does so now.
-        module = ("ssdbench.runtime.inventory", *wanted)
-        return run_inside(options, image, Path(folder), module, timeout_seconds=_PULL_SECONDS)
+        return run_inside(options, image, Path(folder), inventory_module(), timeout_seconds=PULL_SECONDS)
 
 
-def _is_file(reference: str) -> bool:
+def is_image_file(reference: str) -> bool:
+    """Whether this is a file, rather than a name in a registry."""
     return "/" in reference and Path(reference).is_file()
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The SHA-256 of an image file, written as registries write it."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -89,7 +89,7 @@ class LocalLauncher:
         try:
             timed_out = not follow(started, folder, limit, on_event)
             if timed_out:
-                _dump_stacks(case_file)
+                dump_stacks(case_file)
         finally:
             started.stop()
         if timed_out:
@@ -106,7 +106,7 @@ class LocalLauncher:
         return ProcessTree(worker_command(self._python, request), environment, Path(request.output) / LOG)
 
 
-def _dump_stacks(case_file: Path) -> None:
+def dump_stacks(case_file: Path) -> None:
     """Have every rank write its stacks to its log before it is stopped: they show which rank the others wait for."""
     for process in psutil.process_iter():
         if is_rank_of(process, case_file):

@@ -74,7 +74,10 @@ _DATES: Mapping[type, tuple[str, ...]] = {
 
 # Added to a schema version after records of it were written. Without a value they are omitted: lines of before stay
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
-_ADDED_KEYS = ("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "nightly", "overlays")
+_ADDED_KEYS = (
+    *("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "job_step", "nightly", "node_images"),
+    "overlays",
+)
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from ssdbench.harness.launchers.slurm.watch import run_watched, with_watched_gpu
 from ssdbench.harness.machine.gpu_monitor import GpuMonitor
 from ssdbench.harness.machine.probe import gpu_states
 from ssdbench.harness.machine.validity import Validity
+from ssdbench.harness.process import run_in_foreground
 from ssdbench.harness.stores.codec import dump
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.environment import GpuState, Network
@@ -206,11 +208,20 @@ def on_nodes(folder: Path, gpus: tuple[GpuState, ...]) -> tuple[list[dict[str, o
     measurement = a_measurement(case=CASE, wall_seconds=WALL_SECONDS, network=network)
     phases = (("warm-up", 0.1), ("measure", WALL_SECONDS), ("profile", 0.1))
     command = [sys.executable, "-c", WORKER, str(folder), dump(measurement), json.dumps(phases)]
-    assert run_watched(["false"], os.environ, gpus[:1], "n1", folder / "gpus-1.json") == 1
+    assert run_watched(partial(run_in_foreground, ["false"], os.environ), gpus[:1], "n1", folder / "gpus-1.json") == 1
     assert not list(folder.iterdir())
     for number, node in enumerate(("n0", "n1")):
         gpu = gpus[number : number + 1]
-        assert run_watched(command, os.environ, gpu, node, folder / f"gpus-{number}.json", period_seconds=0.02) == 0
+        assert (
+            run_watched(
+                partial(run_in_foreground, command, os.environ),
+                gpu,
+                node,
+                folder / f"gpus-{number}.json",
+                period_seconds=0.02,
+            )
+            == 0
+        )
     seen = with_watched_gpus(measurement, folder)
     validity = Validity(host=HOST, foreign_cpu_limit_cores=64.0, query=tuple)
     return [asdict(gpu) for gpu in seen.gpus], validity.invalid_reason(seen, CASE)

@@ -13,9 +13,13 @@ from pathlib import Path
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.cache import CacheFullError
+from ssdbench.harness.containers.commands import SOURCE_INSIDE
 from ssdbench.harness.launchers.diagnosis import diagnose
 from ssdbench.harness.launchers.following import Event, follow, read_event
+from ssdbench.harness.launchers.images import MeasuredImage
 from ssdbench.harness.launchers.slurm.commands import Job, JobState, RefusedError, Resources, find_job, submit
+from ssdbench.harness.launchers.slurm.image_step import FETCH_MINUTES, await_image, hand_over, image_failure
+from ssdbench.harness.launchers.slurm.placement import PairNodes
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.launchers.slurm.watch import with_watched_gpus
 from ssdbench.harness.launchers.torchrun import kept_result, read_result, result_file, write_request
@@ -49,16 +53,21 @@ class SlurmLauncher:
     """Submits workers with the interpreter `python` and the ssdbench of `source`, both on the shared file system.
 
     A launch is valid only on a node like the one that the run was planned for (`hardware`, and the driver of `host`).
+    With `image` the worker runs in it, and `python` is the interpreter there. Launches of several nodes are where
+    `pair_nodes` puts them.
     """
 
     def __init__(
-        self, options: SlurmOptions, python: str, hardware: Hardware, host: Host, source: Path = SOURCE
-    ) -> None:
+        self, options: SlurmOptions, python: str, hardware: Hardware, host: Host, source: Path = SOURCE,
+        image: MeasuredImage | None = None, pair_nodes: PairNodes | None = None,
+    ) -> None:  # fmt: skip
         self.jobs = options.jobs
         self._options = options
         self._python = python
         self._hardware, self._host = hardware, host
         self._source = source
+        self._image = image
+        self._pair_nodes = pair_nodes
         self._submitted: dict[str, Job | Failure] = {}
         self._run_seconds: dict[str, float] = {}
 
@@ -95,8 +104,12 @@ class SlurmLauncher:
         self._submitted.clear()
 
     def _submit(self, request: LaunchRequest) -> Job | Failure:
+        unusable = self._image.unusable(request.case) if self._image is not None else None
+        if unusable is not None:
+            return unusable
         try:
-            case_file = write_request(request, self._source)
+            case_file = write_request(request, self._source if self._image is None else SOURCE_INSIDE)
+            handed = hand_over(self._image, request) if self._image is not None else {}
         except CacheFullError as error:
             return Failure(kind="disk_full", message=str(error))
         folder = case_file.parent
@@ -105,7 +118,10 @@ class SlurmLauncher:
             demand = required_resources(
                 request.case, self._hardware.cpu_count, shares_nodes=not self._options.exclusive
             )
-            job = submit(command, folder, demand, self._options, worker_environment({}))
+            if self._image is not None:
+                demand = replace(demand, minutes=demand.minutes + FETCH_MINUTES)
+            options = self._pair_nodes.options(request.case, self._options) if self._pair_nodes else self._options
+            job = submit(command, folder, demand, options, worker_environment(handed))
         except RefusedError as error:
             return Failure(kind="unsupported", message=f"Slurm refused the job: {error}")
         write_bytes(_job_file(folder), job.number.encode())
@@ -121,16 +137,21 @@ class SlurmLauncher:
                 job.cancel()
                 return Failure(kind="unsupported", message=f"job {job.number} can never start: {state.hopeless_reason}")
             time.sleep(_POLL_SECONDS)
+        if self._pair_nodes is not None:
+            self._pair_nodes.note(request.case, state.nodes)
         folder, limit = Path(request.output), request.case.protocol.timeout_seconds
+        fetch_seconds = 0.0 if self._image is None else await_image(job, folder, on_event)
+        limit, state = limit + fetch_seconds, job.state()
         timed_out = not follow(job, folder, max(0.0, limit - state.run_seconds), on_event)
         if timed_out:
             _stop(job, folder)
         state = job.state()
-        self._run_seconds[request.output] = state.run_seconds
+        self._run_seconds[request.output] = max(0.0, state.run_seconds - fetch_seconds)
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _reported_done(folder)):
             wait_for(result_file(request))
             return self._wrong_node_kind(folder) or _watched(read_result(request), folder)
         failure = _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
+        failure = failure if self._image is None else self._image.without_secrets(failure)
         kept = kept_result(request, failure)
         return self._wrong_node_kind(folder) or _watched(kept, folder) if isinstance(kept, Measurement) else kept
 
@@ -169,7 +190,8 @@ def _watched(outcome: Measurement | Training | Failure, folder: Path) -> Measure
 
 def _failure(job: Job, state: JobState, request: LaunchRequest, *, timed_out: bool) -> Failure:
     limit = request.case.protocol.timeout_seconds if timed_out else None
-    found = diagnose(
+    reported = None if timed_out else image_failure(Path(request.output))
+    found = reported or diagnose(
         Path(request.output), request.case.world_size, exit_code=job.exit_code(), timed_out_after_seconds=limit
     )
     if timed_out or state.state not in _ENDS:

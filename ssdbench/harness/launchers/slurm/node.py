@@ -1,20 +1,23 @@
 """The program of a launch's job: `python -m ssdbench.harness.launchers.slurm.node CASE_JSON PYTHON [PORT ID]`.
 
 sbatch starts it on the first node, where it replaces itself by an srun that starts it again on every node, with the
-port and the name of the rendezvous on the first one. There it replaces itself by the worker, or, with GPUs, starts the
-worker and samples the GPUs. Launches on one node use srun as well: Slurm signals every process of a step, but not the
-processes of a batch script that lead sessions of their own.
+port and the name of the rendezvous on the first one. There it replaces itself by the worker; with GPUs or an image it
+starts the worker, samples the GPUs, and ends its container. Launches on one node use srun as well: Slurm signals every
+process of a step, but not the processes of a batch script that lead sessions of their own.
 """
 
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from ssdbench.harness.launchers.slurm.image_step import handed_over, run_in_image
 from ssdbench.harness.launchers.slurm.watch import run_watched
 from ssdbench.harness.launchers.torchrun import launch_environment, new_rendezvous_id, worker_command
 from ssdbench.harness.machine.node import describe
+from ssdbench.harness.process import run_in_foreground
 from ssdbench.harness.stores.codec import read
 from ssdbench.schema.case import LaunchRequest
 
@@ -45,11 +48,17 @@ def _become_worker(request: LaunchRequest, python: str, command: list[str]) -> N
     gpus = node.machine.host.gpus[: request.case.ranks_per_node]
     # If NVML finds fewer GPUs than there are ranks, the selection made by Slurm is kept.
     known = gpus if len(gpus) == request.case.ranks_per_node else ()
-    environment = launch_environment(request.case, Path(request.source), known)
     # A training is judged by its curve, whatever state the GPU is in.
-    if request.case.device != "cuda" or request.training_folder is not None or not gpus:
-        os.execve(python, command, environment)
-    sys.exit(run_watched(command, environment, gpus, node.name, folder / f"gpus-{number}.json"))
+    is_watched = request.case.device == "cuda" and request.training_folder is None and bool(gpus)
+    handed = handed_over(folder)
+    if handed is not None:
+        run = partial(run_in_image, request, handed, known, command)
+    else:
+        environment = launch_environment(request.case, Path(request.source), known)
+        if not is_watched:
+            os.execve(python, command, environment)
+        run = partial(run_in_foreground, command, environment)
+    sys.exit(run_watched(run, gpus, node.name, folder / f"gpus-{number}.json") if is_watched else run())
 
 
 def _become_srun(nodes: int) -> NoReturn:

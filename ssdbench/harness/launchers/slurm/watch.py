@@ -1,14 +1,13 @@
 """Samples the GPUs of a launch on each node of a cluster; the samples are kept in the launch's folder."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.harness.launchers.following import read_event
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.machine.gpu_monitor import PERIOD_SECONDS, GpuMonitor
-from ssdbench.harness.process import run_in_foreground
 from ssdbench.harness.stores.codec import dump, read, read_measurement
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema import SCHEMA_VERSION
@@ -27,8 +26,7 @@ class NodeWatch:
 
 
 def run_watched(
-    command: Sequence[str],
-    environment: Mapping[str, str],
+    run: Callable[[], int],
     gpus: Sequence[GpuState],
     node: str,
     file: Path,
@@ -36,11 +34,11 @@ def run_watched(
 ) -> int:
     """Run a worker and sample these GPUs; if it has measured, the samples are written to `file`, next to its result.
 
-    Returns the worker's exit code in a shell's convention. The timed region is that of rank 0, which may be on another
-    node: it is located by wall-clock time, so the nodes' clocks should agree to a fraction of a second.
+    Returns the worker's exit code as `run` does, in a shell's convention. The timed region is that of rank 0, which may
+    be on another node: it is located by wall-clock time, so the nodes' clocks should agree to a fraction of a second.
     """
     with GpuMonitor(gpus, period_seconds=period_seconds) as monitor:
-        code = run_in_foreground(command, environment)
+        code = run()
     result = file.with_name("measurement.json")
     if result.is_file() or (code == 0 and wait_for(result)):
         measurement = read_measurement(result.read_text(encoding="utf-8"))

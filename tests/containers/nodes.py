@@ -1,0 +1,113 @@
+"""A real Slurm of two nodes on which images run: each node has a podman, an OCI runtime and a plug-in of its own.
+
+Both nodes are on this machine, but keep their images apart: an image that one has fetched is missing on the other.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import slurm_cluster
+from tests.containers.engines import PODMAN_SETTINGS, engine_of_its_own, registry_of_its_own
+from tests.containers.images import import_image, mounts
+
+REPOSITORY = "bench"
+WAYS = ("podman", "oci", "pyxis")
+PROGRAMS = {"gcc": "ci/install-slurm.sh", "umoci": "ci/install-slurm.sh", "skopeo": "ci/install-slurm.sh"}
+HERE = Path(__file__).parent
+
+_OCI = """
+RunTimeQuery="runc --root={folder}/runc state %n.%u.%j.%s.%t"
+RunTimeKill="runc --root={folder}/runc kill -a %n.%u.%j.%s.%t"
+RunTimeDelete="runc --root={folder}/runc delete --force %n.%u.%j.%s.%t"
+RunTimeRun="runc --root={folder}/runc run %n.%u.%j.%s.%t -b %b"
+"""
+_PODMAN = """#!/bin/sh
+echo "$SLURMD_NODENAME $*" >> {folder}/podman.log
+CONTAINERS_CONF={folder}/containers.conf exec podman --root {folder}/podman/$SLURMD_NODENAME/data \\
+    --runroot {folder}/podman/$SLURMD_NODENAME/run --tmpdir {folder}/podman/$SLURMD_NODENAME/tmp "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """A cluster: `configuration` is its slurm.conf, `registry` has images of this month and of slower ones."""
+
+    folder: Path
+    configuration: Path
+    registry: str
+
+    def write(self, folder: Path, way: str, **more: str) -> Path:
+        """ci/containers.toml for this way into images."""
+        kept = self.folder / "kept" / "{node}"
+        lists = [f"mounts = {list(mounts())!r}", f'node_images = "{kept}"', 'engine = "own"']
+        lists += [f'repository = "{self.registry}/{REPOSITORY}"', *(f"{key} = {value}" for key, value in more.items())]
+        lists += ["[engines.own]", f'like = "{way}"']
+        if way == "podman":
+            lists += [f'command = ["{self.folder}/podman-of-node"]']
+            lists += ['pull = ["pull", "--quiet", "--tls-verify=false", "{image}"]']
+        path = folder / f"{way}.toml"
+        path.write_text("\n".join(lists))
+        return path
+
+    def fetched(self) -> list[tuple[str, str]]:
+        """Node and name of every image that a node keeps, apart from those of podman."""
+        return sorted(
+            (path.parent.name, path.name) for path in (self.folder / "kept").glob("*/*") if path.suffix != ".lock"
+        )
+
+    def pulled(self) -> list[str]:
+        """The nodes on which podman has pulled an image, with the image."""
+        log = self.folder / "podman.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [f"{line.split()[0]} {line.split()[-1]}" for line in lines if " pull " in line]
+
+    def containers(self) -> list[str]:
+        """The containers of podman on either node, running or not, and those of runc."""
+        found = []
+        for node in ("node1", "node2"):
+            names = [f"{self.folder}/podman-of-node", "ps", "--all", "--format={{.Names}}"]
+            environment = {**os.environ, "SLURMD_NODENAME": node}
+            found += subprocess.run(names, env=environment, capture_output=True, text=True, check=True).stdout.split()
+        listed = ["runc", f"--root={self.folder}/runc", "list", "--quiet"]
+        return found + subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()
+
+
+def why_not() -> str | None:
+    """Why no such cluster can be started here; None where one can."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        return f"{missing[0]} is not installed: run {PROGRAMS[missing[0]]}"
+    return slurm_cluster.missing()
+
+
+@contextmanager
+def nodes(folder: Path) -> Iterator[Nodes]:
+    """Start the cluster with a registry of images; `folder` is empty."""
+    plugin = folder / "pyxis.so"
+    build = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(plugin), str(HERE / "pyxis.c")]
+    subprocess.run(build, check=True)
+    script = folder / "pyxis_images.py"
+    shutil.copy(HERE / "pyxis_images.py", script)
+    script.chmod(0o755)
+    (folder / "plugstack.conf").write_text(f"required {plugin} {script}\n")
+    (folder / "oci.conf").write_text(_OCI.format(folder=folder))
+    (folder / "containers.conf").write_text(PODMAN_SETTINGS)
+    podman = folder / "podman-of-node"
+    podman.write_text(_PODMAN.format(folder=folder))
+    podman.chmod(0o755)
+    with registry_of_its_own() as registry, slurm_cluster.cluster(folder) as configuration:
+        with engine_of_its_own("podman") as engine:
+            for tag, share in (("26.01", "0"), ("26.02", "0"), ("26.05", "0.3")):
+                name = f"{registry}/{REPOSITORY}:{tag}"
+                import_image(engine, name, PLANTED_SLOWDOWN=share)
+                push = [*engine.command, "push", "--quiet", "--tls-verify=false", name]
+                subprocess.run(push, check=True, capture_output=True)
+        yield Nodes(folder=folder, configuration=configuration, registry=registry)
+        for node in ("node1", "node2"):
+            environment = {**os.environ, "SLURMD_NODENAME": node}
+            subprocess.run([podman, "system", "reset", "--force"], env=environment, capture_output=True, check=False)
