@@ -11,6 +11,8 @@ from ssdbench.schema.container import ContainerOptions, Engine
 from tests.cli.conftest import cache, environment, ssdbench, start  # noqa: F401  the command, as its own tests run it
 from tests.containers.engines import engine_of_its_own, why_not
 from tests.containers.images import import_image, mounts
+from tests.containers.nodes import Nodes, nodes
+from tests.containers.nodes import why_not as why_no_nodes
 
 REPOSITORY = "bench"
 
@@ -69,3 +71,11 @@ def docker() -> Iterator[Bench]:
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Bench]:
     yield from _bench("podman", releases=2)
+
+
+@pytest.fixture(scope="session")
+def image_nodes() -> Iterator[Nodes]:
+    if (reason := why_no_nodes() or why_not("podman")) is not None:
+        pytest.skip(reason)
+    with nodes() as found:
+        yield found

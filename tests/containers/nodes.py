@@ -6,6 +6,7 @@ Both nodes are on this machine, but keep their images apart: an image that one h
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tests.containers.engines import PODMAN_SETTINGS, engine_of_its_own, registr
 from tests.containers.images import import_image, mounts
 
 REPOSITORY = "bench"
+NAMES = ("node1", "node2")
 WAYS = ("podman", "oci", "pyxis")
 PROGRAMS = {"gcc": "ci/install-slurm.sh", "umoci": "ci/install-slurm.sh", "skopeo": "ci/install-slurm.sh"}
 HERE = Path(__file__).parent
@@ -24,12 +26,25 @@ _OCI = """
 RunTimeQuery="runc --root={folder}/runc state %n.%u.%j.%s.%t"
 RunTimeKill="runc --root={folder}/runc kill -a %n.%u.%j.%s.%t"
 RunTimeDelete="runc --root={folder}/runc delete --force %n.%u.%j.%s.%t"
-RunTimeRun="runc --root={folder}/runc run %n.%u.%j.%s.%t -b %b"
+RunTimeRun="{folder}/runc-of-node %n.%u.%j.%s.%t %b"
+"""
+# Both nodes have one host name: torchrun tells two ranks with the same one apart by their process ids.
+_RUNC = """#!/usr/bin/python3
+import json, os, sys
+name, bundle = sys.argv[1:]
+with open(f"{{bundle}}/config.json") as file:
+    config = json.load(file)
+linux = config["linux"]
+linux["namespaces"] = [one for one in linux["namespaces"] if one["type"] != "pid"]
+with open(f"{{bundle}}/config.json", "w") as file:
+    json.dump(config, file)
+os.execvp("runc", ["runc", "--root={folder}/runc", "run", name, "-b", bundle])
 """
 _PODMAN = """#!/bin/sh
 echo "$SLURMD_NODENAME $*" >> {folder}/podman.log
-CONTAINERS_CONF={folder}/containers.conf exec podman --root {folder}/podman/$SLURMD_NODENAME/data \\
-    --runroot {folder}/podman/$SLURMD_NODENAME/run --tmpdir {folder}/podman/$SLURMD_NODENAME/tmp "$@"
+test -e {folder}/closed-to-$SLURMD_NODENAME && test "$1" = pull && set -- pull --tls-verify=true "$4"
+CONTAINERS_CONF={folder}/containers.conf exec podman --root {folder}/$SLURMD_NODENAME/data \\
+    --runroot {folder}/$SLURMD_NODENAME/run --tmpdir {folder}/$SLURMD_NODENAME/tmp "$@"
 """
 
 
@@ -54,6 +69,23 @@ class Nodes:
         path.write_text("\n".join(lists))
         return path
 
+    @contextmanager
+    def closed_to(self, node: str) -> Iterator[None]:
+        """Let the podman of a node trust the registry no more, which has no certificate."""
+        mark = self.folder / f"closed-to-{node}"
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+    def forget(self) -> None:
+        """Have no node keep any image."""
+        shutil.rmtree(self.folder / "kept", ignore_errors=True)
+        for node in NAMES:
+            _podman(self.folder, node, "rmi", "--all", "--force")
+        (self.folder / "podman.log").unlink()
+
     def fetched(self) -> list[tuple[str, str]]:
         """Node and name of every image that a node keeps, apart from those of podman."""
         return sorted(
@@ -68,11 +100,7 @@ class Nodes:
 
     def containers(self) -> list[str]:
         """The containers of podman on either node, running or not, and those of runc."""
-        found = []
-        for node in ("node1", "node2"):
-            names = [f"{self.folder}/podman-of-node", "ps", "--all", "--format={{.Names}}"]
-            environment = {**os.environ, "SLURMD_NODENAME": node}
-            found += subprocess.run(names, env=environment, capture_output=True, text=True, check=True).stdout.split()
+        found = [name for node in NAMES for name in _podman(self.folder, node, "ps", "--all", "--format={{.Names}}")]
         listed = ["runc", f"--root={self.folder}/runc", "list", "--quiet"]
         return found + subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()
 
@@ -86,28 +114,46 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def nodes(folder: Path) -> Iterator[Nodes]:
-    """Start the cluster with a registry of images; `folder` is empty."""
-    plugin = folder / "pyxis.so"
+def nodes() -> Iterator[Nodes]:
+    """Start the cluster with a registry of images; a short path, since podman takes no long one."""
+    folder = Path(tempfile.mkdtemp(prefix="ssdb-"))
+    try:
+        _prepare(folder)
+        with registry_of_its_own() as registry, slurm_cluster.cluster(folder) as configuration:
+            _push(registry)
+            yield Nodes(folder=folder, configuration=configuration, registry=registry)
+            for node in NAMES:
+                _podman(folder, node, "system", "reset", "--force")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(folder: Path) -> None:
+    plugin, script, podman = folder / "pyxis.so", folder / "pyxis_images.py", folder / "podman-of-node"
     build = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(plugin), str(HERE / "pyxis.c")]
     subprocess.run(build, check=True)
-    script = folder / "pyxis_images.py"
-    shutil.copy(HERE / "pyxis_images.py", script)
-    script.chmod(0o755)
+    shutil.copy(HERE / script.name, script)
+    podman.write_text(_PODMAN.format(folder=folder))
+    runc = folder / "runc-of-node"
+    runc.write_text(_RUNC.format(folder=folder))
+    for program in (script, podman, runc):
+        program.chmod(0o755)
     (folder / "plugstack.conf").write_text(f"required {plugin} {script}\n")
     (folder / "oci.conf").write_text(_OCI.format(folder=folder))
     (folder / "containers.conf").write_text(PODMAN_SETTINGS)
-    podman = folder / "podman-of-node"
-    podman.write_text(_PODMAN.format(folder=folder))
-    podman.chmod(0o755)
-    with registry_of_its_own() as registry, slurm_cluster.cluster(folder) as configuration:
-        with engine_of_its_own("podman") as engine:
-            for tag, share in (("26.01", "0"), ("26.02", "0"), ("26.05", "0.3")):
-                name = f"{registry}/{REPOSITORY}:{tag}"
-                import_image(engine, name, PLANTED_SLOWDOWN=share)
-                push = [*engine.command, "push", "--quiet", "--tls-verify=false", name]
-                subprocess.run(push, check=True, capture_output=True)
-        yield Nodes(folder=folder, configuration=configuration, registry=registry)
-        for node in ("node1", "node2"):
-            environment = {**os.environ, "SLURMD_NODENAME": node}
-            subprocess.run([podman, "system", "reset", "--force"], env=environment, capture_output=True, check=False)
+
+
+def _push(registry: str) -> None:
+    with engine_of_its_own("podman") as engine:
+        for tag, share in (("26.01", "0"), ("26.02", "0"), ("26.05", "0.3")):
+            name = f"{registry}/{REPOSITORY}:{tag}"
+            import_image(engine, name, PLANTED_SLOWDOWN=share)
+            push = [*engine.command, "push", "--quiet", "--tls-verify=false", name]
+            subprocess.run(push, check=True, capture_output=True)
+
+
+def _podman(folder: Path, node: str, *words: str) -> list[str]:
+    """The words that the podman of a node answers."""
+    environment = {**os.environ, "SLURMD_NODENAME": node}
+    command = [f"{folder}/podman-of-node", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
