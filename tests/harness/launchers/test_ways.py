@@ -196,7 +196,7 @@ def test_an_image_that_slurm_would_not_enter_measures_nothing_and_is_unpacked_on
 ) -> None:
     unpacked(write, tmp_path)
     write("umoci", "raise SystemExit('called twice')")
-    with pytest.raises(EnvironmentLacksError, match="it has no oci.conf there"):
+    with pytest.raises(EnvironmentLacksError, match=r"it has no oci\.conf there"):
         way_of(options(tmp_path, "oci")).fetch(IMAGE)
 
 
