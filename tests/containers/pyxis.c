@@ -150,7 +150,8 @@ int slurm_spank_task_init(spank_t spank, int count, char **words)
 		return -1;
 	}
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || bind_in("/proc", "/proc", 0) ||
-	    bind_in("/dev", "/dev", 0) || bind_in("/sys", "/sys", 0) || bind_all())
+	    bind_in("/dev", "/dev", 0) || bind_in("/sys", "/sys", 0) || bind_in("/etc/hosts", "/etc/hosts", 1) ||
+	    bind_in("/etc/resolv.conf", "/etc/resolv.conf", 1) || bind_all())
 		return -1;
 	if (chroot(root) || chdir(workdir ? workdir : "/")) {
 		slurm_error("pyxis: cannot enter %s: %s", root, strerror(errno));

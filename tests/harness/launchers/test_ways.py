@@ -219,6 +219,7 @@ def test_a_bundle_has_the_mounts_of_the_launch_and_the_image_stays_as_it_is(
     assert mounts["/dev/shm"]["options"] == ["nosuid", "size=8g"]
     assert mounts["/ssdbench-source/ssdbench"]["source"] == "/checkout/ssdbench"
     assert [mounts[path]["options"][-1] for path in ("/data", str(tmp_path / "launch"))] == ["ro", "rw"]
+    assert ("/etc/hosts" in mounts) == (network and Path("/etc/hosts").is_file())
     kinds = {namespace["type"] for namespace in config["linux"]["namespaces"]}
     assert ("network" in kinds, "uts" in kinds) == (not network, not network)
     assert config.get("hostname") == (None if network else "localhost")

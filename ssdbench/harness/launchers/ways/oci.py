@@ -36,6 +36,8 @@ from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
 
 _IS_INSIDE = f"import os; print(os.path.isdir('{SOURCE_INSIDE}/ssdbench'))"
+# What engines put into a container that has the network of its machine: without them it resolves no name.
+_NAMES = ("/etc/hosts", "/etc/resolv.conf")
 # What a program may expect to write to, in an image that stays as it is.
 _SCRATCH = ("/tmp", "/var/tmp", "/run")
 
@@ -104,6 +106,7 @@ class OciWay:
         process, linux = dict(config["process"]), dict(config["linux"])
         process |= {"cwd": str(contents.folder), "terminal": False}
         process.pop("rlimits", None)  # those of the step
+        mounts = [*config.get("mounts", ()), *map(_scratch, _SCRATCH)]
         # Without a network only /etc/hosts resolves a host name.
         config = {**config, "hostname": "localhost"}
         namespaces = [*linux["namespaces"], {"type": "network"}]
@@ -111,8 +114,8 @@ class OciWay:
             shared = ("network", "uts")
             namespaces = [one for one in namespaces if one["type"] not in shared]
             del config["hostname"]
+            mounts += [_bind(path, path, "ro") for path in map(Path, _NAMES) if path.is_file()]
         linux["namespaces"] = list({one["type"]: one for one in namespaces}.values())
-        mounts = [*config.get("mounts", ()), *map(_scratch, _SCRATCH)]
         for path, inside in read_only_mounts(self._options, image, contents.package, contents.read_only):
             mount_words((), path, inside)
             mounts.append(_bind(path, inside, "ro"))
