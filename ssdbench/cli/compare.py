@@ -25,9 +25,11 @@ from ssdbench.cli.streams import say
 from ssdbench.cli.writing import is_standard_output
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores import codec
+from ssdbench.report.explanation_terminal import render_explanations
 from ssdbench.report.terminal import render_comparison
 from ssdbench.report.ungated import render_ungated
 from ssdbench.schema.verdict import Comparison
+from ssdbench.workflows.explained import explanations
 from ssdbench.workflows.judging import adjust_settings, judge_run, load_whole
 from ssdbench.workflows.manifests import with_contents
 
@@ -72,6 +74,8 @@ def compare(
         print_json(codec.dump(comparison))
     elif not any(is_standard_output(path) for _, path in outputs):
         print_verdicts(comparison, code)
+        if found := explanations(store, judgement):
+            Terminal().print(render_explanations(found, short=True))
     raise typer.Exit(code)
 
 

@@ -32,11 +32,11 @@ from ssdbench.schema.explanation import Explanation
 from ssdbench.schema.record import BaselineArm, Run, RunOptions
 from ssdbench.schema.text import pluralize
 from ssdbench.workflows.display import Display, Quiet
+from ssdbench.workflows.explained import explanations
 from ssdbench.workflows.explaining import (
     Effort,
     ask,
     chosen_cases,
-    explanations,
     find_baseline_arm,
     profile,
     trace_files,

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ssdbench import __version__
+from ssdbench.report import explanations
 from ssdbench.report.case_charts import fetch_chart, launches_chart, phases_chart, throttled_sides, trace_chart
 from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
 from ssdbench.report.contents import NO_CAUSE, RANK_WORDS, ranked, rest_words, shown
@@ -120,6 +121,7 @@ def _environment() -> Environment:
         "trace_chart": trace_chart,
         "throttled_sides": throttled_sides,
         "phases_chart": phases_chart,
+        "explanations": explanations,
         "fetch_chart": fetch_chart,
         "trend": _trend,
         "sparkline": sparkline,

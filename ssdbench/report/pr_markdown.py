@@ -6,6 +6,7 @@ Every text of a record is escaped and shortened, so that no name can make a tabl
 from collections import Counter
 from collections.abc import Sequence
 
+from ssdbench.report import explanations
 from ssdbench.report.contents import contents_markdown
 from ssdbench.report.creep import capital, creep_text
 from ssdbench.report.escape import markdown
@@ -143,7 +144,14 @@ def _explained(cases: Sequence[CaseReport]) -> list[str]:
     """Which phases of a step account for the worst changes."""
     explained = [case for case in cases if case.judged.explanation and case.judged.verdict.status is Status.REGRESSED]
     listed = [f"- {_safe(case.judged.title)}: {_safe(case.judged.explanation, 250)}" for case in explained[:_EXPLAINED]]
+    listed += _profiled(cases)
     return ["Where the time goes:", "", *listed, ""] if listed else []
+
+
+def _profiled(cases: Sequence[CaseReport]) -> list[str]:
+    """What the profiles of cases explain."""
+    found = [(case.judged.title, case.why) for case in cases if case.why is not None]
+    return [f"- {_safe(title)}, profiled: {_safe(explanations.answer(why), 300)}" for title, why in found[:_EXPLAINED]]
 
 
 def _order(effect: OrderEffect | None) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Literal
 from ssdbench.compatibility import dataclass
 from ssdbench.errors import ExitCode
 from ssdbench.schema.convergence import ConvergenceVerdict, SeedDistribution
+from ssdbench.schema.explanation import Explanation
 from ssdbench.schema.history import Series
 from ssdbench.schema.record import RunHeader, StageName
 from ssdbench.schema.training import Training
@@ -62,7 +63,10 @@ class FigurePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
-    """The content of a report about one case; launches and traces in measuring order, the baseline's first."""
+    """The content of a report about one case; launches and traces in measuring order, the baseline's first.
+
+    `why` explains its change, where its run has a profile of it.
+    """
 
     judged: CaseVerdict
     launches: tuple[LaunchValue, ...] = ()
@@ -71,6 +75,7 @@ class CaseReport:
     figures: tuple[FigurePair, ...] = ()
     history: tuple[Series, ...] = ()
     failures: tuple[str, ...] = ()
+    why: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

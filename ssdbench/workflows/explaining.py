@@ -3,13 +3,10 @@
 Nothing is profiled where nothing changed. A profile is kept beside its run, and read again by `compare` and reports.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssdbench.analysis.metrics import figure
-from ssdbench.analysis.profiles.differences import Difference
-from ssdbench.analysis.profiles.explaining import explain
 from ssdbench.analysis.profiles.merging import Taken, merge
 from ssdbench.errors import UsageError
 from ssdbench.harness import run_setup
@@ -24,9 +21,7 @@ from ssdbench.harness.trust import Trust
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.case import Case, ProfileRequest
 from ssdbench.schema.explanation import Explanation
-from ssdbench.schema.launch_rules import usable_measurement
-from ssdbench.schema.profile import CaseProfile
-from ssdbench.schema.record import Arm, BaselineArm, Record, Run
+from ssdbench.schema.record import Arm, BaselineArm, Run
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.verdict import Status
 from ssdbench.workflows.display import Display
@@ -161,37 +156,9 @@ def profile(store: Store, question: Question, run_id: str, hardware_key: str, di
         lock.release()
 
 
-def explanations(store: Store, judgement: Judgement, cases: Iterable[str] | None = None) -> tuple[Explanation, ...]:
-    """What the profiles of a run explain: those of these cases (keys), or of all; none where nothing was profiled.
-
-    Raises:
-        StoreError: a profile cannot be read.
-    """
-    header = judgement.run.header
-    wanted = None if cases is None else set(cases)
-    return tuple(
-        explain(found, _measured(judgement, found))
-        for found in Profiles(store.archive).of_run(header.hardware.key, header.run_id)
-        if wanted is None or found.case_key in wanted
-    )
-
-
 def trace_files(found: Explanation, work: Path) -> list[Path]:
     """The raw traces of an explanation that are still there."""
     return [path for name in found.traces if (path := work / name).is_file()]
-
-
-def _measured(judgement: Judgement, profile: CaseProfile) -> Difference | None:
-    """The mean steps of the launches that were judged, in seconds; None where an arm has none."""
-    reference, run = judgement.sides
-    baseline, candidate = (_steps(side.records if side else (), profile.case_key) for side in (reference, run))
-    return Difference(baseline=baseline, candidate=candidate) if baseline and candidate else None
-
-
-def _steps(records: Iterable[Record], case_key: str) -> tuple[float, ...]:
-    launches = (usable_measurement(record) for record in records if record.case.key == case_key)
-    found = (figure("latency_mean", launch) for launch in launches if launch is not None)
-    return tuple(seconds for seconds in found if seconds is not None)
 
 
 def _builds(setup: RunSetup) -> dict[Arm, str]:

@@ -19,6 +19,7 @@ from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import Baseline
 from ssdbench.schema.watch import Limits
 from ssdbench.workflows.display import Say
+from ssdbench.workflows.explained import explanations
 from ssdbench.workflows.judging import is_against_itself, judge_run, load_readable
 from ssdbench.workflows.manifests import with_contents
 from ssdbench.workflows.watching import look_at
@@ -137,4 +138,7 @@ def _report_of(
 ) -> Report:
     judgement = with_contents(store, judge_run(store, run, baseline, settings).with_creep(store))
     reference, candidate = judgement.sides
-    return report_on(candidate, reference, judgement.comparison, history, detailed=detailed)
+    report = report_on(candidate, reference, judgement.comparison, history, detailed=detailed)
+    why = {found.case_key: found for found in explanations(store, judgement)} if detailed else {}
+    cases = tuple(replace(case, why=why.get(case.judged.case_key)) for case in report.cases) if why else report.cases
+    return replace(report, cases=cases)
