@@ -9,6 +9,9 @@ CONSTRAINTS := constraints/environment.txt
 # The oldest supported version and the newest of the older API; `make old-dali-tests` installs the others.
 OLD_DALI := 1.26 1.34
 MORE_DALI := 1.28 1.30 1.31 1.32 1.33
+# An environment like that of container images before 23.08: the oldest Python that may measure.
+OLD_TORCH := .environments/python-3.8
+OLD_PYTHON ?= $(shell ls $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.8.*/bin/python3.8 2>/dev/null | tail -n 1 | grep . || command -v python3.8)
 GROOVY_LINT := .environments/groovy-lint
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
@@ -21,7 +24,7 @@ endif
 # Hundreds of tests start the command or its ranks as processes: with byte code each imports in half the CPU time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults fuzz old-dali-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean audit
+.PHONY: environment test lint types tests long-tests engine-tests package package-tests mutants faults fuzz old-dali-tests old-torch-tests demo converge-demo benchmark performance verdicts gpu-check docs format clean audit
 
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
@@ -117,6 +120,16 @@ faults: environment
 # The dali pipeline on every older DALI: 5 wheels of 0.9 GB more, and some minutes.
 old-dali-tests: environment $(MORE_DALI:%=.environments/dali-%/.complete)
 	$(RUN)/pytest tests/ssd/test_pipelines_dali_old.py
+
+$(OLD_TORCH)/.complete: constraints/python-3.8.txt
+	@test -n "$(OLD_PYTHON)" || { echo "there is no Python 3.8: install one, or name it as OLD_PYTHON=FILE" >&2; exit 1; }
+	@echo "making $(@D)" && rm -rf $(@D) && $(OLD_PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement $<
+	@touch $@
+
+# Every workload on Python 3.8 and torch 1.13, and in an image with these against one of today: 3.4 GB, some ten minutes.
+old-torch-tests: environment $(OLD_TORCH)/.complete
+	$(RUN)/pytest tests/harness/test_old_torch.py tests/containers/test_old_image.py
 
 # Known vulnerabilities of the pinned packages; says so where it cannot ask for them.
 audit:

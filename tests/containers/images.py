@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import tarfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ssdbench.schema.container import Engine
@@ -129,34 +130,67 @@ def _distribution(name: str, version: str, text: str) -> dict[str, str]:
     return {f"{OWN_PACKAGES}/{path}": content for path, content in files.items()}
 
 
-def mounts() -> tuple[str, ...]:
-    """Folders that the images need from this machine: the interpreter, and the packages of its environment."""
-    return tuple(dict.fromkeys([sys.base_prefix, sysconfig.get_path("purelib")]))
+@dataclass(frozen=True)
+class Environment:
+    """A Python environment of this machine: its interpreter (not a link), standard library and packages."""
+
+    interpreter: str
+    base: str
+    version: str
+    packages: str
+
+
+HERE = Environment(
+    interpreter=os.path.realpath(sys.executable),
+    base=sys.base_prefix,
+    version=f"{sys.version_info.major}.{sys.version_info.minor}",
+    packages=sysconfig.get_path("purelib"),
+)
+
+
+def environment_of(python: str) -> Environment:
+    """The environment of another interpreter."""
+    program = "import os, sys, sysconfig; print(os.path.realpath(sys.executable), sys.base_prefix, "
+    program += "'%d.%d' % sys.version_info[:2], sysconfig.get_path('purelib'), sep='\\n')"
+    said = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout
+    interpreter, base, version, packages = said.splitlines()
+    return Environment(interpreter=interpreter, base=base, version=version, packages=packages)
+
+
+def mounts(*environments: Environment) -> tuple[str, ...]:
+    """Folders that images with these environments need from this machine: interpreters, and packages."""
+    return tuple(dict.fromkeys(path for made in environments or (HERE,) for path in (made.base, made.packages)))
 
 
 def import_image(
-    engine: Engine, name: str, *, packages: bool = True, files: tuple[tuple[str, str], ...] = (), **variables: str
+    engine: Engine,
+    name: str,
+    *,
+    packages: bool = True,
+    files: tuple[tuple[str, str], ...] = (),
+    environment: Environment = HERE,
+    **variables: str,
 ) -> None:
     """Make an image of this name; without `packages` its interpreter has none. `files` are paths and their texts."""
     changes = {"PATH": f"/{PYTHON_FOLDER}/bin", **variables}
     settings = [part for key, value in changes.items() for part in ("--change", f"ENV {key}={value}")]
     settings += ["--change", f"LABEL org.example.made-for={name}"]
     command = [*engine.command, "import", *settings, "-", name]
-    subprocess.run(command, input=_root_file_system(packages, files), capture_output=True, check=True)
+    subprocess.run(command, input=_root_file_system(packages, environment, files), capture_output=True, check=True)
 
 
 @functools.cache
-def _root_file_system(packages: bool, files: tuple[tuple[str, str], ...] = ()) -> bytes:
-    site = Path(sysconfig.get_path("purelib"))
-    interpreter = os.path.realpath(sys.executable)
+def _root_file_system(packages: bool, environment: Environment, files: tuple[tuple[str, str], ...]) -> bytes:
+    own = f"{PYTHON_FOLDER}/lib/python{environment.version}/site-packages"
+    interpreter = environment.interpreter
     texts = {
         "etc/passwd": "root:x:0:0:root:/:/bin/false\n",
         f"{PYTHON_FOLDER}/pyvenv.cfg": f"home = {Path(interpreter).parent}\ninclude-system-site-packages = false\n",
-        f"{OWN_PACKAGES}/sitecustomize.py": SITECUSTOMIZE,
+        f"{own}/sitecustomize.py": SITECUSTOMIZE,
         **dict(files),
     }
     if packages:
-        texts[f"{OWN_PACKAGES}/mounted.pth"] = f"{site}\n"
+        texts[f"{own}/mounted.pth"] = f"{environment.packages}\n"
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", dereference=True) as archive:
         for folder in ("tmp", "proc", "sys", "dev"):
@@ -170,16 +204,17 @@ def _root_file_system(packages: bool, files: tuple[tuple[str, str], ...] = ()) -
         link = tarfile.TarInfo(f"{PYTHON_FOLDER}/bin/python")
         link.type, link.linkname = tarfile.SYMTYPE, interpreter
         archive.addfile(link)
-        for library in _libraries(interpreter, site):
+        for library in _libraries(environment):
             archive.add(library, arcname=library.lstrip("/"))
     return content.getvalue()
 
 
-def _libraries(interpreter: str, site: Path) -> list[str]:
+def _libraries(environment: Environment) -> list[str]:
     """The loader and the shared libraries of the interpreter and of torch that no mount brings."""
-    standard = Path(sysconfig.get_path("stdlib")) / "lib-dynload"
-    files = [interpreter, *map(str, standard.glob("*.so")), *map(str, (site / "torch").glob("_C.*.so"))]
-    return sorted(path for path in _needed(files) if not path.startswith(mounts()))
+    standard = Path(environment.base) / "lib" / f"python{environment.version}" / "lib-dynload"
+    torch = Path(environment.packages) / "torch"
+    files = [environment.interpreter, *map(str, standard.glob("*.so")), *map(str, torch.glob("_C.*.so"))]
+    return sorted(path for path in _needed(files) if not path.startswith(mounts(environment)))
 
 
 def _needed(files: Iterable[str]) -> set[str]:

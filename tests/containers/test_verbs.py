@@ -197,3 +197,19 @@ def test_a_real_registry_tells_which_tags_are_new(docker: Bench, ssdbench: Ssdbe
     gone = ssdbench("containers", "new", f"{address}/nvidia/pytorch")
     assert gone.returncode == ExitCode.ENVIRONMENT
     assert gone.stderr.count("\n") == 1
+
+
+def test_an_image_of_today_can_measure_everything_and_one_without_torch_nothing(
+    ssdbench: Ssdbench, arguments: tuple[str, ...]
+) -> None:
+    containers = arguments[2:]
+    done = ssdbench("containers", "check", "26.01", *containers, "--json")
+    assert done.returncode == ExitCode.OK, done.stderr
+    why_not = json.loads(done.stdout)["why_not"]
+    assert {reason for kinds in why_not["cuda"].values() for reason in kinds.values()} == {None}
+    reasons = {name: reason for kinds in why_not["cpu"].values() for name, reason in kinds.items() if reason}
+    assert reasons == {"tf32": "tf32 needs a GPU", "amp": "amp needs a GPU"}
+
+    bare = ssdbench("containers", "check", "bare", *containers)
+    assert bare.returncode == ExitCode.ENVIRONMENT, bare.stderr
+    assert "bench:bare has no torch for python" in " ".join(bare.stdout.split())

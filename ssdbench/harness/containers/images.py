@@ -14,7 +14,7 @@ from ssdbench.harness.containers.commands import engine_failure, facts_in
 from ssdbench.harness.containers.engines import fill_in
 from ssdbench.harness.containers.inside import run_inside
 from ssdbench.harness.machine.probe import gpu_states
-from ssdbench.harness.machine.worker_python import too_old
+from ssdbench.harness.machine.worker_python import WorkerPython, too_old
 from ssdbench.harness.process import CommandResult, last_line, run_command
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure
@@ -58,6 +58,17 @@ def inspect_image(options: ContainerOptions, reference: str) -> ContainerImage:
         labels=facts.get("Config", {}).get("Labels") or {},
     )
     return with_packages(options, image, _inventory(options, image))
+
+
+def worker_in(image: ContainerImage, python: str) -> WorkerPython:
+    """The interpreter of an image, as far as the image was inspected."""
+    return WorkerPython(
+        executable=f"{python} in {image.reference}",
+        version=image.python or "",
+        packages=image.packages,
+        has_cpp_compiler=True,  # if there is none, the worker reports it
+        gpu_code=image.gpu_code,
+    )
 
 
 def _facts(options: ContainerOptions, reference: str) -> dict[str, Any] | Failure:

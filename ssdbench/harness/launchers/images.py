@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ssdbench.harness.containers.commands import container_name
 from ssdbench.harness.containers.given_variables import variable_values
+from ssdbench.harness.containers.images import worker_in
 from ssdbench.harness.launchers.torchrun import launch_variables, visible_names
 from ssdbench.harness.launchers.ways.contract import Contents
-from ssdbench.harness.machine.worker_python import WorkerPython, missing_gpu_code, missing_software
+from ssdbench.harness.machine.worker_python import missing_gpu_code, missing_software
 from ssdbench.harness.process import SOURCE
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.container import ContainerOptions
@@ -34,13 +35,7 @@ class MeasuredImage:
         """Why the image cannot measure this case, as far as that is known without starting it."""
         if self.image.failure is not None:
             return self.image.failure
-        worker = WorkerPython(
-            executable=f"{self.options.python} in {self.image.reference}",
-            version=self.image.python or "",
-            packages=self.image.packages,
-            has_cpp_compiler=True,  # if there is none, the worker reports it
-            gpu_code=self.image.gpu_code,
-        )
+        worker = worker_in(self.image, self.options.python)
         reason = missing_software(case, worker)
         if reason is None and self.hardware is not None:
             reason = missing_gpu_code(case, self.hardware, worker)

@@ -71,6 +71,8 @@ def missing_software(case: Case, worker: WorkerPython) -> str | None:
     traits = WORKLOADS.get(case.workload)  # none of an evaluation, which uses a model
     if (traits is None or traits.uses_model) and "torchvision" not in worker.packages:
         return f"torchvision is not installed for {worker.executable} (extra worker)"
+    if case.workload == "accuracy" and "pycocotools" not in worker.packages:
+        return f"pycocotools is not installed for {worker.executable} (extra worker)"
     if case.pipeline == "dali" and "dali" not in worker.packages:
         return f"DALI is not installed for {worker.executable} (extras dali-cuda110, dali-cuda120, dali-cuda130)"
     if case.compile and case.device == "cpu" and not worker.has_cpp_compiler:
