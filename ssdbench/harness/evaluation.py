@@ -22,6 +22,7 @@ from ssdbench.schema.case import Case, LaunchRequest, OptionValue
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.evaluation import EVALUATE, CheckpointEvaluation
 from ssdbench.schema.record import Failure
+from ssdbench.schema.software_needs import unmet_need
 from ssdbench.schema.training import EvaluationEngine, EvaluationProtocol
 
 _EQUIVALENT_WORKLOAD = "detect"
@@ -88,9 +89,11 @@ def plan_case(
     matrix = {"workload": _EQUIVALENT_WORKLOAD, **axes, "protocol": {"timeout_seconds": timeout_seconds, "launches": 1}}
     suite = parse_suite({"name": EVALUATE, "device": device, "matrix": [matrix]}, "command line")
     (planned,) = make_plan(suite, machine, worker, seed=0).cases
-    if planned.skip_reason is not None:
-        raise EnvironmentLacksError(f"cannot evaluate here: {planned.skip_reason}")
-    return replace(planned.case, workload=EVALUATE, options={"protocol": protocol, "engine": engine})
+    case = replace(planned.case, workload=EVALUATE, options={"protocol": protocol, "engine": engine})
+    unmet = None if worker is None else unmet_need(case, worker.packages, worker.executable)
+    if (reason := planned.skip_reason or unmet) is not None:
+        raise EnvironmentLacksError(f"cannot evaluate here: {reason}")
+    return case
 
 
 def require_readable(checkpoint: Path) -> None:

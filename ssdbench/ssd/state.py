@@ -12,7 +12,7 @@ import tarfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -45,18 +45,27 @@ def read(path: Path) -> object:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     with file, warnings.catch_warnings():
         # The form of torch 0.1: torch before 2.6 runs code in it although only weights are asked for (CVE-2025-32434).
-        if tarfile.is_tarfile(file):
+        if _is_tar(file):
             raise DataError(f"{path}: a tar archive as torch 0.1 wrote them, which can run code: save it again")
         file.seek(0)
         if "weights_only" not in inspect.signature(torch.load).parameters:
             raise EnvironmentLacksError(
-                f"torch {torch.__version__} cannot read {path} without running code in it: use torch 1.13 or newer"
+                f"torch {torch.__version__} cannot read {path} without running code in it: use torch 2.1 or newer"
             )
         warnings.simplefilter("ignore")  # torch's advice about unsafe pickles; the message below covers it
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged files raise nearly anything: OSError, KeyError, UnpicklingError ...
             raise DataError(f"{path}: {_fault(error)}") from error
+
+
+def _is_tar(file: BinaryIO) -> bool:
+    """`tarfile.is_tarfile`, which takes no open file before Python 3.9."""
+    try:
+        tarfile.open(fileobj=file).close()
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def is_state_dict(value: object) -> bool:
@@ -136,6 +145,8 @@ def _fault(error: Exception) -> str:
             f"contains {found}, and only tensors and plain data are loaded, so that a file can run no code; "
             "save the model's state_dict() alone"
         )
+    if "Unsupported operand 71" in text:  # a number with decimals
+        return f"holds more than torch {torch.__version__} reads safely; use torch 2.1 or newer"
     if "TorchScript" in text:
         return "is a TorchScript archive, from which nothing is loaded; save the model's state_dict()"
     if "legacy .tar" in text:

@@ -40,22 +40,6 @@ pipeline = "resident"
 compile = [false, true]
 """
 
-TRAINING = """
-name = "learns"
-device = "cpu"
-protocol = { launches = 1, timeout_seconds = 600 }
-data = { train_images = 8, val_images = 5, seed = 1, easy = true }
-
-[[matrix]]
-workload = "accuracy"
-backbone = "resnet18"
-pipeline = "dali"
-precision = "fp32"
-batch_size_per_gpu = 2
-threads_per_rank = 1
-options = { epochs = 2, validation = "0", warmup_iterations = 2, base_learning_rate = 0.02 }
-"""
-
 # The loss and gradients of a step from numbers that every torch draws alike, and the detections of its output.
 STEP = """
 import json, sys
@@ -68,8 +52,10 @@ torch.set_num_threads(1)
 random = np.random.RandomState(5)
 model = SSD300("resnet18", weights=None)
 with torch.no_grad():
-    for tensor in model.state_dict().values():
-        if tensor.is_floating_point() and tensor.dim() > 1:
+    for name, tensor in model.state_dict().items():
+        if name.endswith("bias"):
+            tensor.zero_()
+        elif tensor.dim() > 1:
             tensor.copy_(torch.from_numpy(random.normal(0, 0.05, tuple(tensor.shape)).astype("float32")))
 sgd = optimizer(model)
 set_learning_rate(sgd, 1e-3)
@@ -77,10 +63,10 @@ step = TrainStep(model=model.train(), optimizer=sgd)
 images = torch.from_numpy(random.normal(0, 1, (2, 3, 300, 300)).astype("float32"))
 truth = torch.tensor([[0.1, 0.1, 0.5, 0.6], [0.2, 0.3, 0.9, 0.9], [0.2, 0.3, 0.9, 0.9]])
 boxes, labels = match(truth, torch.tensor([3, 4, 5]))
-losses = []
-for _ in range(2):
-    losses.append(float(step(images, torch.stack([boxes] * 2), torch.stack([labels] * 2))))
+batch = (images, torch.stack([boxes] * 2), torch.stack([labels] * 2))
+losses = [float(step(*batch))]
 gradients = {name: float(p.grad.double().norm()) for name, p in model.named_parameters() if p.grad is not None}
+losses.append(float(step(*batch)))
 generator = np.random.RandomState(6)
 loc = torch.from_numpy(generator.normal(0, 1, (2, 4, 8732)).astype("float32"))
 logits = torch.from_numpy(generator.normal(0, 2, (2, 81, 8732)).astype("float32"))
@@ -112,18 +98,13 @@ def test_every_workload_that_it_can_do_is_measured_and_the_others_say_why_not(
     assert {(s.python[:4], s.torch, s.dali) for s in software if s is not None} == {("3.8.", "1.13.1+cu117", "1.34.0")}
 
 
-def test_a_training_runs_and_its_checkpoint_is_evaluated(ssdbench: Ssdbench, tmp_path: Path) -> None:  # noqa: F811
+def test_a_checkpoint_is_not_read_rather_than_read_unsafely(ssdbench: Ssdbench, tmp_path: Path) -> None:  # noqa: F811
     python = old_python()
-    (tmp_path / "learns.toml").write_text(TRAINING, encoding="utf-8")
-    trained = ssdbench("converge", "--suite", "learns.toml", "--seeds", "1", "--python", python)
-    assert trained.returncode == ExitCode.NOT_COVERED, trained.stdout + trained.stderr
-    (checkpoint,) = tmp_path.rglob("last.pt")
-    made = ssdbench("data", "synth", "coco", "--train-images", "2", "--val-images", "5", "--python", python)
-    assert made.returncode == ExitCode.OK, made.stderr
-    asked = ("--data", "coco", "--backbone", "resnet18", "--device", "cpu", "--batch-size", "2", "--python", python)
-    judged = ssdbench("evaluate", str(checkpoint), *asked, "--json")
-    assert judged.returncode == ExitCode.OK, judged.stdout + judged.stderr
-    assert json.loads(judged.stdout)["evaluation"]["images"] == 5
+    asked = ("--data", str(tmp_path), "--backbone", "resnet18", "--device", "cpu", "--python", python)
+    (tmp_path / "last.pt").write_bytes(b"some bytes")
+    judged = ssdbench("evaluate", "last.pt", *asked)
+    assert judged.returncode == ExitCode.ENVIRONMENT, judged.stdout + judged.stderr
+    assert f"reading checkpoints safely needs torch 2.1 or newer, and {python} has 1.13.1" in judged.stderr
 
 
 def test_a_step_and_detections_are_those_of_todays_torch() -> None:
