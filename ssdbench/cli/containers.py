@@ -11,6 +11,7 @@ from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.cli.bisect_images import bisect
 from ssdbench.cli.blame import blame
 from ssdbench.cli.container_check import check
+from ssdbench.cli.container_converge import converge
 from ssdbench.cli.container_evaluate import evaluate
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_contents import diff, manifest
@@ -45,6 +46,7 @@ app.command()(takes_options(blame))
 app.command()(manifest)
 app.command()(diff)
 app.command()(check)
+app.command()(takes_options(converge))
 
 _SEEN = "containers-seen.json"
 

@@ -16,16 +16,24 @@ from ssdbench.workflows.measuring import BegunRun
 
 
 class TrainingDisplay(TerminalDisplay):
-    """Shows the training of seeds."""
+    """Shows the training of seeds; with `stderr` on standard error, where something else is printed."""
+
+    def __init__(self, store_words: str = "", *, continue_with: str | None = None, stderr: bool = False) -> None:
+        super().__init__(store_words, continue_with=continue_with)
+        self._stderr = stderr
+
+    def message(self, text: str) -> None:
+        Terminal(stderr=self._stderr).say(text)
 
     def launches(self, begun: BegunRun) -> AbstractContextManager[Observer]:
-        return training_progress(begun.header, self._store_words)
+        own = f"`ssdbench converge --resume --run {begun.header.run_id}{self._store_words}`"
+        return training_progress(begun.header, self._continue_with or own, stderr=self._stderr)
 
 
 @contextmanager
-def training_progress(header: RunHeader, store_words: str = "") -> Iterator[Observer]:
-    """Watches the seeds of a run; at its end, even after an error, prints how to continue with what is left."""
-    console = Terminal()
+def training_progress(header: RunHeader, continue_with: str, *, stderr: bool = False) -> Iterator[Observer]:
+    """Watches the seeds of a run; at its end, even after an error, prints what continues with those that are left."""
+    console = Terminal(stderr=stderr)
     console.say("run ", (header.run_id, "bold"), f" on {header.hardware.key}")
     watch = _Watch(console)
     try:
@@ -33,8 +41,7 @@ def training_progress(header: RunHeader, store_words: str = "") -> Iterator[Obse
             yield watch
     finally:
         if watch.seeds_left:
-            resume = f"`ssdbench converge --resume --run {header.run_id}{store_words}`"
-            console.say(f"{pluralize(watch.seeds_left, 'seed')} not finished; continue with {resume}")
+            console.say(f"{pluralize(watch.seeds_left, 'seed')} not finished; continue with {continue_with}")
 
 
 class _Watch:

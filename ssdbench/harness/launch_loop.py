@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.launchers.torchrun import CASE_FILE, read_left
+from ssdbench.harness.legs import Leg
 from ssdbench.harness.machine.gpu_conditions import case_gpus
 from ssdbench.harness.machine.gpu_monitor import GpuMonitor
 from ssdbench.harness.machine.validity import Validity
@@ -89,7 +90,7 @@ class LaunchLoop:
 
     def __init__(
         self, run: Run, data: PreparedData | None, launchers: Mapping[Arm, Launcher], sink: Sink, work_folder: Path,
-        observer: Observer, training_folder: Path | None = None,
+        observer: Observer, training_folder: Path | None = None, leg: Leg | None = None,
     ) -> None:  # fmt: skip
         self.records = list(run.records)
         self._last_by_place = {_place(record): record for record in run.records}
@@ -100,6 +101,7 @@ class LaunchLoop:
         self._sink = sink
         self._work_folder = work_folder / run.header.run_id
         self._training_folder = training_folder
+        self._leg = leg
         # An interrupted training continues from its checkpoint only when its run is resumed.
         self._resumable = {record.id for record in run.records if _can_continue(record)}
         limit = run.header.options.foreign_cpu_limit_cores
@@ -116,7 +118,7 @@ class LaunchLoop:
     def is_measured(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> bool:
         """Whether nothing is left to do for this launch: it is valid, failed, or may not be replaced again."""
         last = self._last(case_key, arm, stage, launch)
-        if last is None or last.id in self._resumable:
+        if last is None or last.id in self._resumable or (self._leg is not None and self._leg.continues(last)):
             return False
         return not may_be_replaced(last, self.records)
 
@@ -226,15 +228,15 @@ class LaunchLoop:
             prepared_data=str(self._data.path) if self._data else None,
             backbone_weights=_absolute(header.options.backbone_weights),
             allow_download=header.options.allow_download,
-            training_folder=self._training_folder_for(case, seed),
+            training_folder=self._training_folder_for(case, seed, arm),
             step_counts=self._step_counts(case),
         )
 
-    def _training_folder_for(self, case: Case, seed: int) -> str | None:
+    def _training_folder_for(self, case: Case, seed: int, arm: Arm) -> str | None:
         if case.workload != "accuracy":
             return None
         assert self._training_folder is not None
-        return str(seed_folder(self._training_folder, self._header.run_id, case.key, seed).absolute())
+        return str(seed_folder(self._training_folder, self._header.run_id, case.key, seed, arm).absolute())
 
     def _last(self, case_key: str, arm: Arm, stage: StageName, launch: int) -> Record | None:
         return self._last_by_place.get((case_key, arm, stage, launch))

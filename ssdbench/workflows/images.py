@@ -38,12 +38,16 @@ class ImageSuite:
         Raises:
             UsageError: a case does not exist, or the suite trains for accuracy.
         """
+        setup = self.setup_of(image, baseline)
+        run_setup.require_speed(setup.plan)
+        return setup
+
+    def setup_of(self, image: ContainerImage, baseline: ContainerImage | None) -> RunSetup:
+        """Like `setup_in`, also for a suite that trains for accuracy."""
         options = replace(self.options, image=image, container=self.containers.options)
         python = self.containers.options.python
         baseline_arm = BaselineArm(python=python, source=str(SOURCE), image=baseline) if baseline is not None else None
-        setup = run_setup.new_setup(self.suite, options, self.seed, baseline_arm, cases=self.cases)
-        run_setup.require_speed(setup.plan)
-        return setup
+        return run_setup.new_setup(self.suite, options, self.seed, baseline_arm, cases=self.cases)
 
 
 def find_earlier_run(store: Store, setup: RunSetup, image: ContainerImage) -> RunHeader | None:

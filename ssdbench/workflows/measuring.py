@@ -11,6 +11,8 @@ from ssdbench.harness.cache import KEPT_DAYS, clean_work, work_folder
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.forecast import Forecast, forecast
 from ssdbench.harness.launch_loop import LaunchLoop, Observer
+from ssdbench.harness.launchers.pausing import PausingLauncher
+from ssdbench.harness.legs import Leg
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.locks import Lock
 from ssdbench.harness.stores.store import Store
@@ -47,11 +49,16 @@ class BegunRun:
         """How long its launches will take."""
         return predict(self.store, self.setup)
 
-    def loop(self, observer: Observer, training_folder: Path | None = None) -> LaunchLoop:
-        """The loop that measures a run's launches one by one; seeds are trained below `training_folder`."""
+    def loop(self, observer: Observer, training_folder: Path | None = None, leg: Leg | None = None) -> LaunchLoop:
+        """The loop that measures a run's launches one by one; seeds are trained below `training_folder`.
+
+        With `leg` they pause at its end.
+        """
         clean_work(KEPT_DAYS)
         launchers, work = run_setup.build_launchers(self.setup), work_folder()
-        return LaunchLoop(self.run, self.data, launchers, self, work, observer, training_folder)
+        if leg is not None:
+            launchers = {arm: PausingLauncher(launcher, leg) for arm, launcher in launchers.items()}
+        return LaunchLoop(self.run, self.data, launchers, self, work, observer, training_folder, leg)
 
     def append(self, record: Record) -> bool:
         """Store a launch of this run.

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ssdbench.analysis.convergence.arms import baseline_distribution, judge_arms
 from ssdbench.analysis.history.series import every_series
 from ssdbench.analysis.reports.accuracy import accuracy_report
 from ssdbench.analysis.reports.run import report_on
@@ -12,6 +13,7 @@ from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, training_sheets
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.training_folders import training_folder
+from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
 from ssdbench.schema.report import AccuracyReport, Picture, Report
@@ -51,8 +53,11 @@ def build_accuracy_report(
     Raises:
         StoreError: there is no distribution called `baseline`.
     """
-    distribution = DistributionStore(store.archive).load(baseline) if baseline is not None else None
-    report = accuracy_report(run, distribution)
+    if baseline is None and run.header.baseline_arm is not None:
+        report = accuracy_report(run, baseline_distribution(run))
+        report = replace(report, verdict=judge_arms(run, DEFAULT_CONVERGENCE_SETTINGS))
+    else:
+        report = accuracy_report(run, DistributionStore(store.archive).load(baseline) if baseline is not None else None)
     left_bytes = LARGEST_PICTURES_BYTES - sum(len(picture.content) for picture in pictures)
     folder = training_folder(results)
     sheets, gaps = training_sheets(folder, report.header.run_id, report.case_key, report.trainings, left_bytes)

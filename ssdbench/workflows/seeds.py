@@ -46,9 +46,18 @@ def setup_to_resume(store: Store, run_id: str | None, suite: str | None, trust: 
     Raises:
         SsdbenchError: as `harness.run_setup.resumed_setup`.
     """
-    return run_setup.resumed_setup(
-        store, run_id, suite, lambda run: run_setup.trains_for_accuracy(run.header.plan), trust
+    setup = run_setup.resumed_setup(
+        store,
+        run_id,
+        suite,
+        lambda run: run_setup.trains_for_accuracy(run.header.plan) and run.header.baseline_arm is None,
+        trust,
     )
+    if setup.baseline_arm is not None:
+        raise UsageError(
+            f"run {run_id} trains in two images: continue it with `ssdbench containers converge OLD NEW --resume`"
+        )
+    return setup
 
 
 def judge_seeds(

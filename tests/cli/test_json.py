@@ -44,6 +44,7 @@ ELSEWHERE = {
     ("notify",): "tests/cli/test_notify.py",
     ("nightly",): "tests/cli/test_nightly.py",
     ("containers", "evaluate"): "tests/containers/test_accuracy.py",
+    ("containers", "converge"): "tests/containers/test_accuracy.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
     ("containers", "manifest"): "tests/containers/test_contents.py",
     ("containers", "diff"): "tests/containers/test_contents.py",

@@ -77,8 +77,8 @@ def lines_at(columns: int, display: Any) -> list[str]:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    def console() -> Console:
-        found = Terminal()
+    def console(*, stderr: bool = False) -> Console:
+        found = Terminal(stderr=stderr)
         found.file, found._force_terminal, found.width = io.StringIO(), True, 80
         return found
 
@@ -106,7 +106,7 @@ def test_80_columns_have_a_bar_the_count_and_the_time_left_as_a_range(terminal: 
 
 
 def test_80_columns_have_the_seed_and_the_time_that_all_seeds_take(terminal: None):
-    with training_progress.training_progress(a_training_run(some_seeds(3)).header) as watch:
+    with training_progress.training_progress(a_training_run(some_seeds(3)).header, "--resume") as watch:
         watch.remaining_changed([CASE.key] * 3)
         watch.launch_started(CASE, "seed 1")
         watch.event({"event": "training", "epochs": 10, "steps": 100})

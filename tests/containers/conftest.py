@@ -1,7 +1,7 @@
 """Real engines with images made here; a test is skipped, with the reason, if the engine that it needs is missing."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,9 @@ class Bench:
         for words in (("tag", f"{REPOSITORY}:{tag}", name), ("push", name)):
             subprocess.run([*self.engine.command, *words], capture_output=True, check=True)
 
-    def write(self, folder: Path, **more: str) -> Path:
+    def write(self, folder: Path, *, mount: Sequence[str] = (), **more: str) -> Path:
         """ci/containers.toml of this engine."""
-        lists = {"images": [f"26.0{month}" for month in range(1, 6)], "mounts": list(mounts())}
+        lists = {"images": [f"26.0{month}" for month in range(1, 6)], "mounts": [*mounts(), *mount]}
         lines = ['engine = "own"', f'repository = "{REPOSITORY}"', *(f"{key} = {value}" for key, value in more.items())]
         lines += [f"{key} = {value!r}" for key, value in lists.items()]
         lines += ["[engines.own]", f'like = "{self.engine.name}"', f"command = {list(self.engine.command)!r}"]

@@ -63,7 +63,7 @@ TABLE: dict[str, As] = {
     r"ssdbench nightly .*--a-a.*": As("--dry-run", codes=(2,), says="--a-a measures the build of the baseline"),
     r"ssdbench (run|nightly) .*": DRY,
     r"ssdbench converge (--seeds|--resume|--gpus) .*": DRY,
-    r"ssdbench containers (compare|run|bisect|blame|check|manifest|diff) .*": NO_ENGINE,
+    r"ssdbench containers (compare|run|bisect|blame|check|manifest|diff|converge) .*": NO_ENGINE,
     r"ssdbench containers evaluate .*": As(elsewhere="needs a checkpoint: tests/containers/test_accuracy.py"),
     r"ssdbench containers new( nvcr\.io/\S+)?": As(elsewhere="asks a registry: tests/harness/containers has one"),
     r"(?s)ssdbench containers new .* > new\.json\ncase .*esac": As(elsewhere="test_the_script_of_new_containers"),

@@ -31,7 +31,7 @@ def comparability_fault(
         return Status.NOT_RUN, "no seed was trained"
     return (
         _unlike(candidates, distribution)
-        or _unsound(distribution)
+        or _unsound(distribution, until)
         or _collapsed(candidates, distribution, until)
         or _broken(candidates, until)
         or _dependent(candidates)
@@ -55,13 +55,13 @@ def _unlike(candidates: Sequence[SeedResult], distribution: SeedDistribution) ->
     return None
 
 
-def _unsound(distribution: SeedDistribution) -> Finding | None:
+def _unsound(distribution: SeedDistribution, until: int | None) -> Finding | None:
     name = distribution.header.name
     if len(distribution.seeds) < MINIMUM_SEEDS:
         had = f"baseline {name} has {len(distribution.seeds)} seeds"
         return Status.INCONCLUSIVE, f"{had}; a verdict needs {MINIMUM_SEEDS} at least, 10 or more are better"
     for seed in distribution.seeds:
-        fault = fault_of(SeedResult(launch=0, training=seed))
+        fault = fault_of(SeedResult(launch=0, training=seed), until)
         if fault is None and not asked_evaluations(seed):
             fault = f"seed {seed.seed}: it was never evaluated"
         if fault:

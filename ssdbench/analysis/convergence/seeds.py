@@ -7,7 +7,7 @@ from dataclasses import fields
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import Case
 from ssdbench.schema.convergence import SeedResult, TrainingRecipe
-from ssdbench.schema.record import Record, Run
+from ssdbench.schema.record import Arm, Record, Run
 from ssdbench.schema.text import shorten_list
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Difference
@@ -19,7 +19,12 @@ _MAY_DIFFER = {"protocol", "threads_per_rank"}
 
 
 def candidates_of(run: Run) -> tuple[SeedResult, ...]:
-    """The planned seeds of an accuracy run, in order; of a seed that was tried again the last attempt.
+    """The planned seeds of an accuracy run, of the candidate where it trains two images; errors as `seeds_of`."""
+    return seeds_of(run, "candidate")
+
+
+def seeds_of(run: Run, arm: Arm) -> tuple[SeedResult, ...]:
+    """The planned seeds of one arm of an accuracy run, in order; of a seed that was continued the last attempt.
 
     Raises:
         UsageError: the run holds no accuracy case, or several.
@@ -28,7 +33,8 @@ def candidates_of(run: Run) -> tuple[SeedResult, ...]:
     last: dict[int, Record] = {}
     for record in run.records:
         kept = last.get(record.launch)
-        if record.case.key == case.key and (kept is None or record.replacement >= kept.replacement):
+        is_of_it = record.case.key == case.key and record.arm == arm
+        if is_of_it and (kept is None or record.replacement >= kept.replacement):
             last[record.launch] = record
     planned = {slot.launch for slot in run.header.plan.order if slot.case_key == case.key}
     return tuple(_candidate(run, launch, last.get(launch)) for launch in sorted(planned | last.keys()))

@@ -28,12 +28,13 @@ _SAME_MOMENT_SECONDS = 2.0
 def container_command(
     options: ContainerOptions, image: ContainerImage, *, container: str, folder: Path, package: Path,
     read_only: Sequence[Path], variables: Mapping[str, str], given: Arguments, gpu_uuids: Sequence[str],
-    program: Sequence[str], network: bool = False,
+    program: Sequence[str], network: bool = False, writable: Sequence[Path] = (),
 ) -> Arguments:  # fmt: skip
     """The engine's command line that runs `program` in the image, in the writable `folder`, with our `package`.
 
     `variables` are ours, `given` the words for the user's (`given_variables`), which replace ours of the same name.
-    With `network` it has that of the machine, whatever the options say.
+    Other folders that it may write to are `writable`. With `network` it has that of the machine, whatever the options
+    say.
 
     Raises:
         UsageError: a path cannot be mounted.
@@ -51,7 +52,7 @@ def container_command(
         *(fill_in(engine.gpus, uuids=",".join(gpu_uuids)) if gpu_uuids else ()),
         *(word for uuid in gpu_uuids for word in fill_in(engine.gpu, uuid=uuid)),
         *(word for path, place in mounts for word in mount_words(engine.read_only, path, place)),
-        *mount_words(engine.writable, folder, folder),
+        *(word for path in (folder, *writable) for word in mount_words(engine.writable, path, path)),
         *(word for name, value in inside.items() for word in fill_in(engine.variable, name=name, value=value)),
         *given,
         *options.arguments,

@@ -1,11 +1,13 @@
 """Launches inside a container image on this machine; the image is measured unchanged.
 
-The folder of the launch is the only writable one: it has case.json, and gets the events and the result.
+The folder of the launch is writable: it has case.json, and gets the events and the result. So is that of a training,
+which has its checkpoints. Nothing else is.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ssdbench.errors import StoreError
 from ssdbench.harness.containers.commands import SOURCE_INSIDE
 from ssdbench.harness.launchers.diagnosis import LOG
 from ssdbench.harness.launchers.following import Event
@@ -65,6 +67,8 @@ class ContainerLauncher(LocalLauncher):
         failure = self._measured.unusable(request.case)
         if failure is not None:
             return failure
+        if request.training_folder is not None:
+            _make(Path(request.training_folder))
         measured = self._measured
         way = EngineWay(measured.options)
         return way.start(measured.image, self._contents(request), Path(request.output) / LOG)
@@ -76,3 +80,11 @@ class ContainerLauncher(LocalLauncher):
     def _contents(self, request: LaunchRequest) -> Contents:
         package, read_only = self._measured.source / "ssdbench", self._measured.read_only(request)
         return contents_of(request, package, read_only, self._gpus, worker_command(self._python, request))
+
+
+def _make(folder: Path) -> None:
+    """Make a folder that is to be mounted: an engine would make one that belongs to root."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written ({error.strerror}); choose another folder for results") from None

@@ -70,6 +70,7 @@ def contents_of(
         package=package,
         program=tuple(program),
         read_only=tuple(read_only),
+        writable=() if request.training_folder is None else (Path(request.training_folder),),
         # Engines show GPUs in PCI order, whatever order was requested, and with indices of their own.
         variables=launch_variables(case, [gpu for gpu in gpus if gpu.uuid]),
         gpu_uuids=tuple(visible_names(gpus[: case.ranks_per_node])) if case.device == "cuda" else (),

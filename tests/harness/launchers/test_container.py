@@ -86,6 +86,19 @@ def test_docker_gets_the_source_and_the_data_read_only_and_the_folder_of_the_lau
     assert words[image + 1 : image + 5] == ["python", "-m", "ssdbench.worker.launch", "/scratch/launch"]
 
 
+def test_a_training_can_also_write_to_the_folder_of_its_seed_and_an_evaluation_reads_its_weights() -> None:
+    words = command("docker", request_of(training_folder="/results/training/run/case-seed1"))
+    assert [word for word in words if word.startswith("--volume") and not word.endswith(":ro")] == [
+        "--volume=/scratch/launch:/scratch/launch",
+        "--volume=/results/training/run/case-seed1:/results/training/run/case-seed1",
+    ]
+    evaluating = command("docker", request_of(checkpoint="/weights/best.pt"))
+    assert "--volume=/weights/best.pt:/weights/best.pt:ro" in evaluating
+    assert [word for word in evaluating if word.startswith("--volume") and not word.endswith(":ro")] == [
+        "--volume=/scratch/launch:/scratch/launch"
+    ]
+
+
 def test_each_engine_gets_the_measured_gpus_and_no_others_in_its_own_syntax() -> None:
     request = request_of(case=a_case(device="cuda", world_size=2))
     assert '--gpus="device=GPU-a,GPU-b"' in command("docker", request)

@@ -13,8 +13,9 @@ from ssdbench.schema.record import ContainerImage, Failure
 class Contents:
     """The program of a container, and what it sees.
 
-    It can write to `folder` alone, where it starts; `package` is our own, `read_only` are further files and folders at
-    their own path. `variables` are ours, apart from those of the user. With `network` it has that of the machine.
+    It starts in `folder`, and can write there and to the folders of `writable` alone; `package` is our own, `read_only`
+    are further files and folders at their own path. `variables` are ours, apart from those of the user. With `network`
+    it has that of the machine.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Contents:
     package: Path
     program: tuple[str, ...]
     read_only: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     gpu_uuids: tuple[str, ...] = ()
     network: bool = False

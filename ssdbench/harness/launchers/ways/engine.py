@@ -79,6 +79,7 @@ def engine_command(options: ContainerOptions, image: ContainerImage, contents: C
         gpu_uuids=contents.gpu_uuids,
         program=contents.program,
         network=contents.network,
+        writable=contents.writable,
     )
 
 

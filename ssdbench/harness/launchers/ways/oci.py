@@ -119,7 +119,7 @@ class OciWay:
         for path, inside in read_only_mounts(self._options, image, contents.package, contents.read_only):
             mount_words((), path, inside)
             mounts.append(_bind(path, inside, "ro"))
-        mounts.append(_bind(contents.folder, contents.folder, "rw"))
+        mounts += [_bind(path, path, "rw") for path in (contents.folder, *contents.writable)]
         if self._options.shared_memory:
             mounts = [_sized(mount, self._options.shared_memory) for mount in mounts]
         root = {**config["root"], "readonly": True}

@@ -65,7 +65,7 @@ class PyxisWay:
         seen = read_only_mounts(options, image, contents.package, contents.read_only)
         mounts = [
             *(mount_words(options.engine.read_only, *pair) for pair in seen),
-            mount_words(options.engine.writable, contents.folder, contents.folder),
+            *(mount_words(options.engine.writable, path, path) for path in (contents.folder, *contents.writable)),
         ]
         ours = own_variables(options, contents.variables)
         # Enroot makes a home inside.
