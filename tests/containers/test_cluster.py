@@ -1,6 +1,7 @@
 """Images on a cluster: a real Slurm of two nodes, on which three ways lead into an image."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 from ssdbench.errors import ExitCode
+from ssdbench.harness.process import is_rank_of
 from ssdbench.schema.record import Failure, Record, Run
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_run import eventually, latest, measured, only
@@ -140,15 +142,33 @@ def test_a_killed_host_goes_on_with_its_jobs_and_a_cancelled_one_leaves_no_conta
 
 def ranks(tmp_path: Path) -> list[psutil.Process]:
     """The living ranks of the test's launches."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if command[-3:-1] == ["-m", "ssdbench.worker"] and str(tmp_path) in command[-1]:
-            found.append(process)
-    return found
+    files = list(tmp_path.glob("work/*/*/case.json"))
+    return [process for process in psutil.process_iter() if any(is_rank_of(process, file) for file in files)]
+
+
+@each_way
+def test_a_killed_rank_and_a_launch_that_takes_too_long_are_told_as_outside_of_images(
+    image_nodes: Nodes, start: Start, ssdbench: Ssdbench, tmp_path: Path, way: str
+) -> None:
+    given = ("--containers", str(image_nodes.write(tmp_path, way)))
+    asked = ("containers", "run", "26.01", *PACE, "--steps", "4000", "--launches", "1", *given)
+    process = start(*asked)
+    eventually(
+        lambda: [file for file in tmp_path.glob("work/*/*/events-0.jsonl") if '"step":' in file.read_text()], 240
+    )
+    (rank,) = ranks(tmp_path)
+    rank.send_signal(signal.SIGKILL)
+    assert process.wait(120) == ExitCode.CASE_FAILED
+    found = failure(tmp_path)
+    assert (found.kind, found.rank) == ("crash", 0)
+    assert found.message.startswith("rank 0 ended by SIGKILL")
+    late = ssdbench(*asked, "--timeout", "90")
+    assert late.returncode == ExitCode.CASE_FAILED, late.stdout + late.stderr
+    found = failure(tmp_path)
+    assert found.kind == "timeout"
+    assert "rank 0 was after step" in found.message
+    assert "most recent call first" in (found.log or "")
+    assert image_nodes.containers() == []
 
 
 def test_an_image_that_one_node_cannot_pull_fails_there_and_is_measured_on_the_other(
@@ -176,3 +196,19 @@ def test_an_image_that_does_not_exist_is_a_failure_with_its_sentence(
     found = failure(tmp_path)
     assert found.kind == "unsupported"
     assert found.message.startswith(f"{image_nodes.registry}/bench:26.11 cannot be pulled: ")
+
+
+def test_a_node_without_the_way_is_named_in_one_sentence(
+    image_nodes: Nodes, slurm: Path, ssdbench: Ssdbench, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment |= {"SLURM_CONF": str(slurm)}
+    for way, sentence in (
+        ("pyxis", "has no --container-image: Pyxis is not installed there (plugstack.conf)"),
+        ("oci", "it has no oci.conf there that names a runtime"),
+        ("apptainer", "apptainer is not on the PATH: install it, or use a machine that has it"),
+    ):
+        given = ("--containers", str(image_nodes.write(tmp_path, way)))
+        done = ssdbench("containers", "run", "26.01", *PACE, "--steps", "4", "--launches", "1", *given)
+        assert done.returncode == ExitCode.ENVIRONMENT, done.stdout + done.stderr
+        assert sentence in " ".join(done.stderr.split())
+        assert done.stderr.count("\n") == 1

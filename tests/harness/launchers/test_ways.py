@@ -186,7 +186,7 @@ def unpacked(write: Write, tmp_path: Path) -> None:
     write("srun", SRUN)
     write("skopeo", "")
     write("umoci", UMOCI)
-    way = way_of(options(tmp_path, "oci"))
+    way = way_of(options(tmp_path, "oci", python="a-program-of-the-image"))
     with pytest.raises(EnvironmentLacksError, match="Slurm ignores --container on node1"):
         way.fetch(IMAGE)  # the stand-in runs the program here, as a Slurm without oci.conf does
 
