@@ -18,7 +18,7 @@ import ast, importlib, pathlib, sys
 import ssdbench
 package = pathlib.Path(ssdbench.__file__).parent
 host = ("cli", "harness", "analysis", "report", "schema", "workflows")
-unneeded = {"ssdbench", "sqlalchemy", "alembic", "psycopg", "tomli", "apprise", *sys.stdlib_module_names}
+unneeded = {"ssdbench", "sqlalchemy", "alembic", "psycopg", "tomli", "apprise", "docker", *sys.stdlib_module_names}
 files = [file for place in host for file in (package / place).rglob("*.py") if "sql" not in file.parts]
 wanted = set()
 for node in (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))):

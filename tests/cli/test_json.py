@@ -45,6 +45,8 @@ ELSEWHERE = {
     ("nightly",): "tests/cli/test_nightly.py",
     ("containers", "evaluate"): "tests/containers/test_accuracy.py",
     ("containers", "converge"): "tests/containers/test_accuracy.py",
+    ("containers", "check"): "tests/containers/test_verbs.py",
+    ("explain",): "tests/cli/test_explain.py",
     ("containers", "new"): "tests/harness/containers/test_registry.py",
     ("containers", "manifest"): "tests/containers/test_contents.py",
     ("containers", "diff"): "tests/containers/test_contents.py",
