@@ -1,6 +1,5 @@
 """Images that a node of a cluster keeps: fetched once, by digest, whatever number of launches ask for it."""
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -55,6 +54,8 @@ def kept_name(image: ContainerImage) -> str:
 @contextmanager
 def one_at_a_time(options: ContainerOptions, name: str) -> Iterator[None]:
     """Let no other process of this user on this node be in a block of the same name."""
+    import fcntl  # nodes have it; the host side, which is imported on other systems as well, may not
+
     path = kept_images(options) / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock"
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
