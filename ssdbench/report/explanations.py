@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ssdbench.schema.explanation import Cause, Change, Explanation, PartChange, RowChange
+from ssdbench.schema.profile import PartKind
 from ssdbench.schema.text import milliseconds, percent, pluralize
 
 PART_COLUMNS = ("a step, which its parts add up to", "baseline", "candidate", "difference")
@@ -70,14 +71,15 @@ def parts(found: Explanation) -> Iterator[tuple[str, str, str, str]]:
     if not any(part.kind == "unexplained" for part in shown):
         shown.append(PartChange(kind="unexplained", phase="", change=Change(baseline=0, candidate=0, low=0, high=0)))
     for part in shown:
-        yield _row(_part_name(part, on_gpu=found.device == "cuda"), part.change)
+        yield _row(_part_name(part.kind, part.phase, on_gpu=found.device == "cuda"), part.change)
     yield _row("the step, profiled", found.profiled)
 
 
 def ranks(found: Explanation) -> Iterator[tuple[str, str, str, str]]:
     """What the slowest rank works longer than the median rank, by phase, in milliseconds; nothing for one rank."""
     for excess in found.ranks:
-        yield _row(f"{_PARTS.get(excess.phase, excess.phase)} (rank {excess.rank})", excess.change)
+        name = _part_name(excess.kind, excess.phase, on_gpu=found.device == "cuda")
+        yield _row(f"{name} (rank {excess.rank})", excess.change)
 
 
 def _cause(cause: Cause) -> CauseText:
@@ -113,11 +115,11 @@ def _order(part: PartChange) -> tuple[int, str, int]:
     return phases.index(part.phase) if part.phase in phases else len(phases), part.phase, part.kind == "host"
 
 
-def _part_name(part: PartChange, *, on_gpu: bool) -> str:
-    if part.kind in _PARTS:
-        return _PARTS[part.kind]
-    phase = part.phase or "between phases"
-    if part.kind == "host":
+def _part_name(kind: PartKind, phase: str, *, on_gpu: bool) -> str:
+    if kind in _PARTS:
+        return _PARTS[kind]
+    phase = phase or "between phases"
+    if kind == "host":
         return f"{phase}: {'the GPU waits for the host' if on_gpu else 'the host, between operators'}"
     return f"{phase}: {'kernels' if on_gpu else 'operators'}"
 

@@ -70,11 +70,12 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankExcess:
-    """A phase in which a rank works longer than the median rank, on average over the launches of each arm.
+    """A part of a step in which a rank takes longer than the median rank, on average over the launches of each arm.
 
     `rank` is the one that was slowest in most launches of the candidate.
     """
 
+    kind: PartKind
     phase: str
     rank: int
     change: Change

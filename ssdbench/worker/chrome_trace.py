@@ -54,28 +54,28 @@ class Kernel:
 class Marks:
     """The ends of phases on the host's time line: (time, name of the phase), and beginnings of steps, without name.
 
-    `waited` is how long the host's thread had waited for a CPU by each of them, in seconds, empty where unknown.
+    `waited` and `ran` are how long the host's thread had waited for a CPU, and had had one, by each of them (seconds);
+    both are empty where that is not known. `waits` and `runs` are the same from each mark to the next.
     """
 
-    def __init__(self, marks: Iterable[tuple[float, str]], waited: Sequence[float] = ()) -> None:
+    def __init__(
+        self, marks: Iterable[tuple[float, str]], waited: Sequence[float] = (), ran: Sequence[float] = ()
+    ) -> None:
         # Of the same moment (older torch rounds to microseconds) a phase ends before the next step begins.
         self.all = sorted(marks, key=lambda mark: (mark[0], not mark[1]))
         self._times = [time for time, _ in self.all]
         self.begins = [time for time, name in self.all if not name]
-        lengths = [after - before for before, after in zip(self._times, self._times[1:])]
-        waits = [after - before for before, after in zip(waited, waited[1:])] or [0.0] * len(lengths)
-        self.running = [1 - min(wait / length, 1.0) if length > 0 else 1.0 for wait, length in zip(waits, lengths)]
-        """The share of the time between each mark and the next in which the thread had a CPU."""
+        self.waits = _steps_of(waited) or [0.0] * (len(self.all) - 1)
+        self.runs = _steps_of(ran) or [after - before for before, after in zip(self._times, self._times[1:])]
 
     def phase_at(self, moment: float) -> tuple[int, str]:
         """The step of a moment (-1 before the first) and its phase, empty between phases."""
         after = bisect_right(self._times, moment)
         return bisect_right(self.begins, moment) - 1, self.all[after][1] if after < len(self.all) else ""
 
-    def running_at(self, moment: float) -> float:
-        """The share of `running` at a moment."""
-        after = bisect_right(self._times, moment)
-        return self.running[after - 1] if 0 < after <= len(self.running) else 1.0
+
+def _steps_of(sums: Sequence[float]) -> list[float]:
+    return [after - before for before, after in zip(sums, sums[1:])]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -87,8 +87,8 @@ class Trace:
     marks: Marks
 
 
-def read_trace(events: Iterable[Mapping[str, Any]], waited: Sequence[float] = ()) -> Trace:
-    """The trace of `traceEvents`; what is none of its kinds is passed over. `waited` as in `Marks`."""
+def read_trace(events: Iterable[Mapping[str, Any]], waited: Sequence[float] = (), ran: Sequence[float] = ()) -> Trace:
+    """The trace of `traceEvents`; what is none of its kinds is passed over. `waited` and `ran` as in `Marks`."""
     host: list[Span] = []
     driver: list[Span] = []
     device: list[Span] = []
@@ -108,7 +108,7 @@ def read_trace(events: Iterable[Mapping[str, Any]], waited: Sequence[float] = ()
         elif category in _DEVICE:
             device.append(span)
     _nest([*host, *driver])
-    return Trace(host=host, kernels=_launched(device, driver, host), marks=Marks(marks, waited))
+    return Trace(host=host, kernels=_launched(device, driver, host), marks=Marks(marks, waited, ran))
 
 
 def _span(event: Mapping[str, Any], category: str) -> Span:

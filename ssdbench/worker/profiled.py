@@ -10,6 +10,7 @@ import gzip
 import importlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -45,10 +46,10 @@ def take_profile(context: RankContext, request: LaunchRequest, events: Events) -
     group.barrier()
     events.phase("profile")
     path = Path(request.output) / f"trace-{group.rank}.json"
-    waited = _trace_steps(context, workload, steps, path)
+    waited, ran = _trace_steps(context, workload, steps, path)
     events.phase("write")
     content = json.loads(path.read_text(encoding="utf-8"))
-    rank = reduce_trace(read_trace(content["traceEvents"], waited), group.rank)
+    rank = reduce_trace(read_trace(content["traceEvents"], waited, ran), group.rank)
     results: list[tuple[list[float], RankProfile, TraceFile]] = group.gather(
         (plain, rank, _keep(path, request.profile.largest_trace_bytes))
     )
@@ -104,20 +105,27 @@ def _plain_steps(context: RankContext, workload: Workload[Any], steps: int) -> l
     return [seconds - (after - before) for seconds, before, after in zip(clock.seconds(), waits, waits[1:])]
 
 
-def _trace_steps(context: RankContext, workload: Workload[Any], steps: int, path: Path) -> list[float]:
-    """Run steps with the profiler and write its trace; returns what the thread had waited for a CPU by each mark."""
+def _trace_steps(
+    context: RankContext, workload: Workload[Any], steps: int, path: Path
+) -> tuple[list[float], list[float]]:
+    """Run steps with the profiler and write its trace.
+
+    Returns how long the thread had waited for a CPU by each mark, and how long it had had one; nothing on a GPU.
+    """
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if context.device.kind == "cuda" else [])]
     waited = _waits(context.device)
     waits: list[float] = []
+    runs: list[float] = []
 
     def mark(phase: str) -> None:
         with record_function(MARK + phase):
             waits.append(waited())
+            runs.append(time.thread_time())
 
     with profile(activities=activities, record_shapes=True) as profiler:
         _run_steps(context, workload, steps, mark)
     profiler.export_chrome_trace(str(path))
-    return waits
+    return (waits, runs) if context.device.kind == "cpu" else ([], [])
 
 
 def _waits(device: Device) -> Callable[[], float]:

@@ -6,7 +6,8 @@ part (`schema.profile.PartKind`). Means are over the middle half of the windows 
 counts for nothing; the same windows count for parts and operators, which is why they add up.
 
 Where the kernel says how long the host's thread waited for a CPU that something else had, this time is left out on a
-CPU: from everything between two marks in proportion.
+CPU: of all between two marks in proportion, except for the time in which the thread slept, which is taken to lie
+between operators.
 """
 
 from __future__ import annotations
@@ -42,12 +43,18 @@ class _Sums:
 
 
 class _Cell(NamedTuple):
-    """A stretch of a step's window; `running` is the share of it that counts."""
+    """A stretch of a step's window; of operators, and of the time between them, such a share counts."""
 
     begin: float
     end: float
     step: int
-    running: float
+    of_operators: float = 1.0
+    of_gaps: float = 1.0
+
+    def seconds(self, begin: float, end: float, kind: PartKind) -> float:
+        """What counts of a segment within this stretch."""
+        share = self.of_operators if kind == "kernels" else self.of_gaps
+        return max(0.0, min(end, self.end) - max(begin, self.begin)) * share
 
 
 class _Found(NamedTuple):
@@ -68,18 +75,19 @@ def reduce_trace(trace: Trace, rank: int) -> RankProfile:
     if count < 1:
         raise ValueError("the trace of the profiled steps has no marks")
     kernels = [kernel for kernel in trace.kernels if marks.begins[0] <= _launch_time(kernel) < marks.begins[-1]]
-    cells = _device_cells(kernels, marks) if kernels else _host_cells(marks)
-    lengths = [0.0] * count
-    for cell in cells:
-        lengths[cell.step] += (cell.end - cell.begin) * cell.running
+    segments = _segments(trace, kernels)
+    cells = _device_cells(kernels, marks) if kernels else _host_cells(marks, segments)
+    by_step = _parts(segments, cells, marks, on_gpu=bool(kernels))
+    lengths = [sum(by_step[step].values()) for step in range(count)]
     chosen = middle_half(lengths)
-    parts = _parts(_segments(trace, kernels), cells, marks, chosen, on_gpu=bool(kernels))
-    sums = _operators_on_gpu(kernels, trace, count) if kernels else _operators_on_host(trace, count)
+    sums = _operators_on_gpu(kernels, trace, count) if kernels else _operators_on_host(trace, cells, count)
+    step_seconds = sum(lengths[step] for step in chosen) / len(chosen)
+    wall_seconds = sum(cell.end - cell.begin for cell in cells if cell.step in chosen) / len(chosen)
     return RankProfile(
         rank=rank,
-        step_seconds=sum(lengths[step] for step in chosen) / len(chosen),
-        waited_seconds=sum((c.end - c.begin) * (1 - c.running) for c in cells if c.step in chosen) / len(chosen),
-        parts=parts,
+        step_seconds=step_seconds,
+        waited_seconds=max(0.0, wall_seconds - step_seconds),
+        parts=_means(by_step, chosen),
         operators=tuple(_operator_time(key, found, chosen) for key, found in sorted(sums.items())),
     )
 
@@ -95,13 +103,31 @@ def _launch_time(kernel: Kernel) -> float:
     return kernel.launch.begin if kernel.launch is not None else kernel.span.begin
 
 
-def _host_cells(marks: Marks) -> list[_Cell]:
+def _host_cells(marks: Marks, segments: Sequence[tuple[float, float, PartKind, str]]) -> list[_Cell]:
     """Stretches from mark to mark."""
-    cells = [
-        _Cell(begin, end, marks.phase_at(begin)[0], running)
-        for (begin, _), (end, _), running in zip(marks.all, marks.all[1:], marks.running)
-    ]
-    return [cell for cell in cells if 0 <= cell.step < len(marks.begins) - 1]
+    cells, begins = [], [segment[0] for segment in segments]
+    for (begin, _), (end, _), waited, ran in zip(marks.all, marks.all[1:], marks.waits, marks.runs):
+        step, _ = marks.phase_at(begin)
+        if 0 <= step < len(marks.begins) - 1:
+            whole = _Cell(begin, end, step)
+            within = segments[max(0, bisect_right(begins, begin) - 1) : bisect_right(begins, end)]
+            operators = sum(whole.seconds(a, b, kind) for a, b, kind, _ in within if kind == "kernels")
+            of_operators, of_gaps = _shares(operators, end - begin - operators, waited, ran)
+            cells.append(whole._replace(of_operators=of_operators, of_gaps=of_gaps))
+    return cells
+
+
+def _shares(operators: float, gaps: float, waited: float, ran: float) -> tuple[float, float]:
+    """What counts of operators and of the time between them: all of them together, less what was waited."""
+    runnable = ran + waited
+    running = ran / runnable if runnable > 0 else 1.0
+    slept = min(max(0.0, operators + gaps - runnable), operators + gaps)
+    in_gaps = min(slept, gaps)
+    of_operators, of_gaps = (
+        (asleep + (seconds - asleep) * running) / seconds if seconds > 0 else 1.0
+        for asleep, seconds in ((slept - in_gaps, operators), (in_gaps, gaps))
+    )
+    return of_operators, of_gaps
 
 
 def _device_cells(kernels: Sequence[Kernel], marks: Marks) -> list[_Cell]:
@@ -113,7 +139,7 @@ def _device_cells(kernels: Sequence[Kernel], marks: Marks) -> list[_Cell]:
     cells, begin = [], marks.begins[0]
     for step in range(len(marks.begins) - 1):
         end = max(begin, ends.get(step, 0.0))
-        cells.append(_Cell(begin, end, step, 1.0))
+        cells.append(_Cell(begin, end, step))
         begin = end
     return cells
 
@@ -165,27 +191,27 @@ def _without(intervals: Iterable[Interval], taken: Sequence[tuple[float, float]]
 
 
 def _parts(
-    segments: Sequence[tuple[float, float, PartKind, str]],
-    cells: Sequence[_Cell],
-    marks: Marks,
-    chosen: Sequence[int],
-    *,
-    on_gpu: bool,
-) -> tuple[StepPart, ...]:
-    """Seconds a step of each part, over the cells of the chosen steps; cells follow each other without a gap."""
-    sums: dict[tuple[PartKind, str], float] = defaultdict(float)
-    counted, begins = set(chosen), [cell.begin for cell in cells]
+    segments: Sequence[tuple[float, float, PartKind, str]], cells: Sequence[_Cell], marks: Marks, *, on_gpu: bool
+) -> dict[int, dict[tuple[PartKind, str], float]]:
+    """Seconds of each part, by step; cells follow each other without a gap."""
+    sums: dict[int, dict[tuple[PartKind, str], float]] = defaultdict(lambda: defaultdict(float))
+    begins = [cell.begin for cell in cells]
     for begin, end, kind, phase in _filled(segments, cells[0].begin, cells[-1].end, marks):
-        if kind == "kernels" and phase == FETCH and not on_gpu:
-            kind, phase = "input", ""  # on a CPU, what reads images runs while the step waits for it
+        # On a CPU, what reads images runs while the step waits for it.
+        part: tuple[PartKind, str] = (
+            ("input", "") if kind == "kernels" and phase == FETCH and not on_gpu else (kind, phase)
+        )
         for cell in cells[max(0, bisect_right(begins, begin) - 1) :]:
             if cell.begin >= end:
                 break
-            if cell.step in counted:
-                sums[kind, phase] += max(0.0, min(end, cell.end) - max(begin, cell.begin)) * cell.running
-    return tuple(
-        StepPart(kind=kind, phase=phase, seconds=seconds / len(chosen)) for (kind, phase), seconds in sums.items()
-    )
+            sums[cell.step][part] += cell.seconds(begin, end, kind)
+    return sums
+
+
+def _means(by_step: dict[int, dict[tuple[PartKind, str], float]], chosen: Sequence[int]) -> tuple[StepPart, ...]:
+    parts = dict.fromkeys(part for step in chosen for part in by_step[step])
+    means = {part: sum(by_step[step].get(part, 0.0) for step in chosen) / len(chosen) for part in parts}
+    return tuple(StepPart(kind=kind, phase=phase, seconds=seconds) for (kind, phase), seconds in means.items())
 
 
 def _filled(
@@ -215,14 +241,15 @@ def _idle(begin: float, end: float, marks: Marks) -> Iterator[tuple[float, float
             yield start, stop, "unexplained", ""
 
 
-def _operators_on_host(trace: Trace, steps: int) -> dict[Key, _Sums]:
+def _operators_on_host(trace: Trace, cells: Sequence[_Cell], steps: int) -> dict[Key, _Sums]:
     found: dict[Key, _Sums] = defaultdict(lambda: _Sums(steps))
+    begins = [cell.begin for cell in cells]
     for span in trace.host:
         here = _found(span)
         step, phase = trace.marks.phase_at(span.begin)
         if here is None or not 0 <= step < steps:
             continue
-        own = (span.end - span.begin) * trace.marks.running_at(span.begin)
+        own = (span.end - span.begin) * cells[bisect_right(begins, span.begin) - 1].of_operators
         if here.copies and span is not here.operator:  # copies within an operator have a row of their own
             _row(found, here._replace(copies=False), phase).seconds[step] -= own
         row = _row(found, here, phase)

@@ -145,6 +145,13 @@ def test_ranks_that_exchange_gradients_wait_only_while_nothing_else_runs() -> No
     assert list(rows(found)) == [("backward", "aten::convolution_backward", False)]
 
 
+def waiting(*stretches: tuple[float, float]) -> dict[str, list[float]]:
+    """Sums by mark of what was waited and run between them, given in milliseconds."""
+    waited, ran = zip(*stretches, strict=True)
+    return {"waited": [1e-3 * sum(waited[:n]) for n in range(len(waited) + 1)],
+            "ran": [1e-3 * sum(ran[:n]) for n in range(len(ran) + 1)]}  # fmt: skip
+
+
 def test_what_a_thread_waited_for_a_cpu_is_left_out_of_its_phase_in_proportion() -> None:
     """Of 10 ms of forward it had none for 4 ms, of the optimiser's 4 ms for all."""
     events = [
@@ -153,7 +160,7 @@ def test_what_a_thread_waited_for_a_cpu_is_left_out_of_its_phase_in_proportion()
         op("aten::add_", 12, 16),
         mark("", 17),
     ]
-    found = reduce_trace(read_trace(events, waited=[1.0, 1.0, 1.004, 1.008, 1.008]), rank=0)
+    found = reduce_trace(read_trace(events, **waiting((0, 2), (4, 6), (4, 0), (0, 1))), rank=0)
     assert found.step_seconds == pytest.approx(0.017 - 0.008)
     assert found.waited_seconds == pytest.approx(0.008)
     assert parts(found) == {
@@ -165,6 +172,16 @@ def test_what_a_thread_waited_for_a_cpu_is_left_out_of_its_phase_in_proportion()
     }
     assert 1e3 * rows(found)["forward", "aten::conv2d", False].seconds == pytest.approx(3)
     assert adds_up(found)
+
+
+def test_what_a_thread_slept_is_all_of_it_between_operators() -> None:
+    """10 ms of forward: 2 ms asleep, 4 ms with a CPU, and 4 ms without one, of operators 6 ms."""
+    events = [*marks(0, ("forward", 10)), op("aten::conv2d", 0, 6), mark("", 10)]
+    found = reduce_trace(read_trace(events, **waiting((4, 4), (0, 0))), rank=0)
+    assert parts(found) == {("kernels", "forward"): 3, ("host", "forward"): 3}
+    asleep = reduce_trace(read_trace(events, **waiting((0, 1), (0, 0))), rank=0)
+    assert parts(asleep) == {("kernels", "forward"): 6, ("host", "forward"): 4}
+    assert asleep.waited_seconds == 0
 
 
 def kernel(name: str, begin: float, end: float, correlation: int, **arguments: object) -> Event:

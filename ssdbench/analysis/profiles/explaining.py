@@ -16,7 +16,7 @@ from ssdbench.analysis.profiles.rows import Row, arms_of, critical, layout_chang
 from ssdbench.analysis.profiles.wording import layout_words, place_words, rank_words
 from ssdbench.analysis.verdicts.contrast import holm
 from ssdbench.schema.explanation import Cause, Explanation, PartChange, RankExcess, RowChange
-from ssdbench.schema.profile import CaseProfile, PartKind, ProfiledLaunch, ProfiledRank
+from ssdbench.schema.profile import CaseProfile, PartKind, ProfiledLaunch
 from ssdbench.schema.record import Arm
 from ssdbench.schema.text import milliseconds
 
@@ -25,6 +25,7 @@ LARGEST_GAP = 0.5
 _RANK_FIRST = 0.5
 """Of the largest other cause: a rank that explains so much is named before what it does."""
 _WORK: tuple[PartKind, ...] = ("kernels", "host", "input")
+_Excesses = dict[tuple[PartKind, str], tuple[Difference, int]]
 
 
 def explain(profile: CaseProfile, measured: Difference | None) -> Explanation:
@@ -37,7 +38,7 @@ def explain(profile: CaseProfile, measured: Difference | None) -> Explanation:
     if not any("conv" in row.operator and not row.copies for row in layout):
         layout = []
     p_values = {row.name: row.seconds.p for row in rows}
-    p_values |= {f"rank/{phase}": found.p for phase, (found, _) in excesses.items()}
+    p_values |= {_name(part): found.p for part, (found, _) in excesses.items()}
     real = holm(p_values, FALSE_ALARMS)
     refusal = _refusal(plain, profiled, measured)
     causes = [] if refusal else _causes(rows, layout, excesses, real, arms)
@@ -59,7 +60,8 @@ def explain(profile: CaseProfile, measured: Difference | None) -> Explanation:
         ),
         causes=tuple(causes),
         ranks=tuple(
-            RankExcess(phase=phase, rank=rank, change=found.change()) for phase, (found, rank) in excesses.items()
+            RankExcess(kind=kind, phase=phase, rank=rank, change=found.change())
+            for (kind, phase), (found, rank) in excesses.items()
         ),
         refusal=refusal,
         detectable_seconds=(median(detectable), max(detectable)) if detectable else (0.0, 0.0),
@@ -68,6 +70,10 @@ def explain(profile: CaseProfile, measured: Difference | None) -> Explanation:
             f"{launch.folder}/{trace.name}" for launch in profile.launches for trace in launch.traces if trace.kept
         ),
     )
+
+
+def _name(part: tuple[PartKind, str]) -> str:
+    return f"rank/{'/'.join(part)}"
 
 
 def _split(profile: CaseProfile, values: Sequence[float]) -> Difference:
@@ -80,20 +86,18 @@ def _split(profile: CaseProfile, values: Sequence[float]) -> Difference:
 
 def _refusal(plain: Difference, profiled: Difference, measured: Difference | None) -> str:
     """Why nothing is blamed, a sentence; empty where the differences are the same, or the noise could make them so."""
-    noise = plain.half_width()
-    if measured is not None and _is_another(
-        measured.estimate, plain.estimate, math.hypot(noise, measured.half_width())
-    ):
+    if measured is not None and _is_another(measured, plain, math.hypot(plain.half_width(), measured.half_width())):
         return (
             f"the run showed {milliseconds(measured.estimate)} a step, and these launches without the profiler "
-            f"{milliseconds(plain.estimate)} ± {milliseconds(noise, sign='')}: what changed then is not here now"
+            f"{milliseconds(plain.estimate)} ± {milliseconds(plain.half_width(), sign='')}: what changed then is not "
+            "here now"
         )
     # Both are of the same launches, so their common noise cancels.
     gap = Difference(
         baseline=tuple(a - b for a, b in zip(profiled.baseline, plain.baseline, strict=True)),
         candidate=tuple(a - b for a, b in zip(profiled.candidate, plain.candidate, strict=True)),
     )
-    if _is_another(plain.estimate, profiled.estimate, gap.half_width()):
+    if _is_another(plain, profiled, gap.half_width()):
         return (
             f"with the profiler a step differs by {milliseconds(profiled.estimate)}, without it by "
             f"{milliseconds(plain.estimate)}: the profiler itself changes what is compared"
@@ -101,15 +105,17 @@ def _refusal(plain: Difference, profiled: Difference, measured: Difference | Non
     return ""
 
 
-def _is_another(expected: float, found: float, noise: float) -> bool:
-    gap = abs(found - expected)
-    return gap > LARGEST_GAP * abs(expected) and gap > noise
+def _is_another(expected: Difference, found: Difference, noise: float) -> bool:
+    """Whether two differences are not the same, and at least one of them is more than noise."""
+    gap = abs(found.estimate - expected.estimate)
+    is_seen = any(abs(one.estimate) > one.half_width() for one in (expected, found))
+    return is_seen and gap > LARGEST_GAP * abs(expected.estimate) and gap > noise
 
 
 def _causes(
     rows: Sequence[Row],
     layout: Sequence[Row],
-    excesses: dict[str, tuple[Difference, int]],
+    excesses: _Excesses,
     real: set[str],
     arms: Sequence[Arm],
 ) -> list[Cause]:
@@ -133,9 +139,9 @@ def _causes(
         causes.append(Cause(kind="step", what=place_words(place, changed), change=change, rows=changed))
     causes.sort(key=lambda cause: (cause.change.low <= 0 <= cause.change.high, -abs(cause.change.seconds)))
     largest = abs(causes[0].change.seconds) if causes else 0.0
-    for phase, (difference, rank) in sorted(excesses.items(), key=lambda item: abs(item[1][0].estimate)):
-        if f"rank/{phase}" in real:
-            cause = Cause(kind="rank", what=rank_words(phase, rank), change=difference.change())
+    for part, (difference, rank) in sorted(excesses.items(), key=lambda item: abs(item[1][0].estimate)):
+        if _name(part) in real:
+            cause = Cause(kind="rank", what=rank_words(*part, rank), change=difference.change())
             first = abs(difference.estimate) >= _RANK_FIRST * largest
             causes.insert(0 if first else len(causes), cause)
     return causes
@@ -145,33 +151,34 @@ def _largest_first(rows: Sequence[RowChange]) -> tuple[RowChange, ...]:
     return tuple(sorted(rows, key=lambda row: -abs(row.change.seconds)))
 
 
-def _rank_excesses(profile: CaseProfile) -> dict[str, tuple[Difference, int]]:
-    """By phase: what the slowest rank works longer than the median rank, in each launch, and which one it is."""
+def _rank_excesses(profile: CaseProfile) -> _Excesses:
+    """By part: what the slowest rank works longer than the median rank, in each launch, and which one it is.
+
+    Part by part, as a short one is told from its noise where a whole phase is not.
+    """
     if len(profile.launches[0].ranks) < 2:
         return {}
-    phases = dict.fromkeys(
-        part.phase or part.kind
+    parts = dict.fromkeys(
+        (part.kind, part.phase)
         for launch in profile.launches
         for rank in launch.ranks
         for part in rank.parts
         if part.kind in _WORK
     )
-    found = {}
-    for phase in phases:
-        excesses, slowest = zip(*(_excess(launch, phase) for launch in profile.launches), strict=True)
-        arms = arms_of(profile)
+    found, arms = {}, arms_of(profile)
+    for kind, phase in parts:
+        excesses, slowest = zip(*(_excess(launch, kind, phase) for launch in profile.launches), strict=True)
         named = Counter(rank for rank, arm in zip(slowest, arms, strict=True) if arm == "candidate")
-        found[phase] = (_split(profile, excesses), named.most_common(1)[0][0])
+        found[kind, phase] = (_split(profile, excesses), named.most_common(1)[0][0])
     return found
 
 
-def _excess(launch: ProfiledLaunch, phase: str) -> tuple[float, int]:
-    work = {rank.rank: _work(rank, phase) for rank in launch.ranks}
+def _excess(launch: ProfiledLaunch, kind: PartKind, phase: str) -> tuple[float, int]:
+    work = {
+        rank.rank: sum(part.seconds for part in rank.parts if (part.kind, part.phase) == (kind, phase))
+        for rank in launch.ranks
+    }
     slowest = max(work, key=work.__getitem__)
     # Of two ranks the faster one is the other.
     ordered = sorted(work.values())
     return work[slowest] - ordered[(len(ordered) - 1) // 2], slowest
-
-
-def _work(rank: ProfiledRank, phase: str) -> float:
-    return sum(part.seconds for part in rank.parts if part.kind in _WORK and (part.phase or part.kind) == phase)

@@ -39,9 +39,12 @@ def place_words(place: str, rows: Sequence[RowChange]) -> str:
     return f"{place}: {', '.join(named)}{f' and {more} more' if more else ''}"
 
 
-def rank_words(phase: str, rank: int) -> str:
-    """A rank that is slower than the others."""
-    return f"rank {rank} works longer than the median rank in {WAITING.get(phase, phase)}"
+def rank_words(kind: PartKind, phase: str, rank: int) -> str:
+    """A rank that is slower than the others: in operators or kernels, between them, or in waiting for input."""
+    if kind == "input":
+        return f"rank {rank} waits longer for input than the median rank"
+    where = "the host, between operators" if kind == "host" else "operators"
+    return f"rank {rank} works longer than the median rank in {phase} ({where})"
 
 
 def layout_words(baseline: str, candidate: str) -> str:

@@ -169,10 +169,10 @@ def _sum(first: dict[Part, float], second: dict[Part, float]) -> dict[Part, floa
 def test_one_slow_rank_is_named_before_what_it_does_and_the_others_are_not_blamed_for_waiting() -> None:
     found = explain(_with_ranks(World().profile(), {("host", "forward"): 12.0}), None)
     rank, work = found.causes
-    assert rank.what == "rank 2 works longer than the median rank in forward"
+    assert rank.what == "rank 2 works longer than the median rank in forward (the host, between operators)"
     assert is_near(rank, 12.0)
     assert work.what == "forward: the host, between operators, is slower"
-    assert {excess.phase: excess.rank for excess in found.ranks}["forward"] == 2
+    assert {(excess.kind, excess.phase): excess.rank for excess in found.ranks}["host", "forward"] == 2
 
 
 def test_ranks_that_are_slow_together_are_none_that_is_slow() -> None:

@@ -36,7 +36,10 @@ def test_what_is_short_joins_its_operator_and_a_short_operator_its_phase() -> No
 def test_what_is_pooled_in_one_arm_and_not_in_the_other_keeps_its_calls() -> None:
     """Shapes are joined by their length; were an operator's last short ones joined with its phase, calls would go."""
     rows = [an_operator(0.03), *(an_operator(LEAST_SHARE * 0.01, shapes=f"{n}x1") for n in range(5))]
-    here = [an_operator(0.03, layout="other"), *(an_operator(LEAST_SHARE * 0.2, shapes=f"{n}x1") for n in range(5))]
+    here = [
+        an_operator(0.03, layout="other"),
+        *(an_operator(LEAST_SHARE * 0.05, shapes=f"{n}x1", layout="other") for n in range(5)),
+    ]
     found = merged(a_launch_profile(rows), a_launch_profile(here))
     assert {row.operator for row in found.operators} == {"aten::conv2d"}
     assert [sum(row.calls[n] for row in found.operators) for n in range(2)] == [6, 6]
