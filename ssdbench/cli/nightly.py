@@ -37,6 +37,7 @@ from ssdbench.workflows.nightly import (
     Rules,
     measure_nightly,
     setup_against_itself,
+    setup_of_suite,
     setup_to_resume,
 )
 
@@ -168,8 +169,8 @@ def nightly(
         budget=budget or setup.options.budget,
         begun=lambda begun: write(id_file, f"{begun}\n") if id_file is not None else None,
     )
-    if against_itself and not resume:
-        setup = setup_against_itself(call, setup, baseline)
+    if not resume:
+        setup = setup_against_itself(call, setup, baseline) if against_itself else setup_of_suite(call, setup)
     if dry_run:
         print_plan(setup, predict(store, setup))
         return

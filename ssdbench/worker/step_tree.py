@@ -12,22 +12,23 @@ between operators.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from typing import Iterable, Iterator, NamedTuple, Sequence, Tuple
 
 from ssdbench.schema.profile import FETCH, OperatorTime, PartKind, RankProfile, StepPart
-from ssdbench.worker.chrome_trace import Kernel, Marks, Span, Trace
+from ssdbench.worker.chrome_trace import Kernel, Marks, Trace
+from ssdbench.worker.traced_operators import (
+    Counted,
+    counted_as,
+    inputs_of,
+    is_outermost_operator,
+    is_within_communication,
+    launcher_of,
+)
 
 LONGEST_KERNELS = 3
 _MOST_NAME = 100
-_WRAPPERS = re.compile(r"autograd::engine|torch::autograd::|\w+Backward\d*$|CompiledFunction|Torch-Compiled|## Call ")
-_COPIES = {
-    *("aten::copy_", "aten::_to_copy", "aten::to", "aten::contiguous", "aten::clone", "aten::_foreach_copy_"),
-    *("aten::_copy_from", "aten::to_mkldnn", "aten::to_dense", "aten::mkldnn_reorder_conv2d_weight"),
-}
-_COPY_KERNELS = re.compile(r"nchwToNhwc|nhwcToNchw|Memcpy|copy_kernel|direct_copy|convertTensor", re.IGNORECASE)
 
 Key = Tuple[str, str, bool, str, str]  # phase, operator, copies, shapes, layout
 Interval = Tuple[float, float, str]  # begin, end, phase
@@ -55,13 +56,6 @@ class _Cell(NamedTuple):
         """What counts of a segment within this stretch."""
         share = self.of_operators if kind == "kernels" else self.of_gaps
         return max(0.0, min(end, self.end) - max(begin, self.begin)) * share
-
-
-class _Found(NamedTuple):
-    """What a span or a kernel counts for."""
-
-    operator: Span
-    copies: bool
 
 
 def reduce_trace(trace: Trace, rank: int) -> RankProfile:
@@ -157,7 +151,7 @@ def _segments(trace: Trace, kernels: Sequence[Kernel]) -> list[tuple[float, floa
         busy = [
             (span.begin, span.end, trace.marks.phase_at(span.begin)[1])
             for span in trace.host
-            if _is_outermost_operator(span) and not _within_communication(span)
+            if is_outermost_operator(span) and not is_within_communication(span)
         ]
         talk = [(span.begin, span.end, "") for span in trace.host if span.communicates]
     running: list[tuple[float, float, PartKind, str]] = [(a, b, "kernels", phase) for a, b, phase in _disjoint(busy)]
@@ -245,7 +239,7 @@ def _operators_on_host(trace: Trace, cells: Sequence[_Cell], steps: int) -> dict
     found: dict[Key, _Sums] = defaultdict(lambda: _Sums(steps))
     begins = [cell.begin for cell in cells]
     for span in trace.host:
-        here = _found(span)
+        here = counted_as(span)
         step, phase = trace.marks.phase_at(span.begin)
         if here is None or not 0 <= step < steps:
             continue
@@ -265,10 +259,10 @@ def _operators_on_gpu(kernels: Sequence[Kernel], trace: Trace, steps: int) -> di
         if kernel.span.communicates:
             continue
         step, phase = trace.marks.phase_at(_launch_time(kernel))
-        operator, copies = _launcher(kernel)
+        operator, copies = launcher_of(kernel)
         seconds = kernel.span.end - kernel.span.begin
         name = operator.name if operator is not None else kernel.span.name
-        key = (phase, name[:_MOST_NAME], copies, *_inputs(operator))
+        key = (phase, name[:_MOST_NAME], copies, *inputs_of(operator))
         row = found[key]
         row.seconds[step] += seconds
         row.kernels[kernel.span.name[:_MOST_NAME]][step] += seconds
@@ -279,82 +273,9 @@ def _operators_on_gpu(kernels: Sequence[Kernel], trace: Trace, steps: int) -> di
     return dict(found)
 
 
-def _launcher(kernel: Kernel) -> tuple[Span | None, bool]:
-    """The outermost operator that launched a kernel (None for a graph or another thread), and whether to copy."""
-    is_copy = _COPY_KERNELS.search(kernel.span.name) is not None
-    span, operator = kernel.launch, None
-    while span is not None:
-        if _is_operator(span):
-            is_copy = is_copy or span.name in _COPIES
-            operator = span
-        span = span.parent
-    return operator, is_copy
-
-
-def _row(found: dict[Key, _Sums], here: _Found, phase: str) -> _Sums:
-    key = (phase, here.operator.name[:_MOST_NAME], here.copies, *_inputs(here.operator))
+def _row(found: dict[Key, _Sums], here: Counted, phase: str) -> _Sums:
+    key = (phase, here.operator.name[:_MOST_NAME], here.copies, *inputs_of(here.operator))
     return found[key]
-
-
-def _found(span: Span) -> _Found | None:
-    """What a span counts for: an outermost operator, or the outermost copy within one; None for all others."""
-    if not _is_operator(span) or _within_communication(span):
-        return None
-    above = [parent for parent in _parents(span) if _is_operator(parent)]
-    is_copy = span.name in _COPIES
-    if not above:
-        return _Found(operator=span, copies=is_copy)
-    if is_copy and not any(parent.name in _COPIES for parent in above):
-        return _Found(operator=above[-1], copies=True)
-    return None
-
-
-def _parents(span: Span) -> Iterator[Span]:
-    parent = span.parent
-    while parent is not None:
-        yield parent
-        parent = parent.parent
-
-
-def _is_operator(span: Span) -> bool:
-    """Whether it is an operator of the model, and not what calls some."""
-    return span.is_operator and not span.communicates and not _WRAPPERS.match(span.name)
-
-
-def _is_outermost_operator(span: Span) -> bool:
-    return _is_operator(span) and not any(_is_operator(parent) for parent in _parents(span))
-
-
-def _within_communication(span: Span) -> bool:
-    return span.communicates or any(parent.communicates for parent in _parents(span))
-
-
-def _inputs(operator: Span | None) -> tuple[str, str]:
-    """Shapes of the first inputs of an operator, and the layout of its first input with four dimensions."""
-    if operator is None:
-        return "", ""
-    sizes = operator.arguments.get("Input Dims") or []
-    strides = operator.arguments.get("Input Strides") or []
-    shown = ["x".join(map(str, size)) for size in sizes if _is_shape(size)]
-    layout = ""
-    for size, stride in zip(sizes, strides):
-        if _is_shape(size) and len(size) == 4 and _is_shape(stride) and len(stride) == 4:
-            layout = _layout(size, stride)
-            break
-    return " ".join(shown[:2]), layout
-
-
-def _is_shape(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(number, int) for number in value)
-
-
-def _layout(size: Sequence[int], stride: Sequence[int]) -> str:
-    _, channels, height, width = size
-    if channels == 1 or height * width == 1:
-        return ""  # both at once
-    if stride[1] == 1 and stride[3] == channels:
-        return "channels_last"
-    return "contiguous" if stride[3] == 1 and stride[1] == height * width else "other"
 
 
 def _operator_time(key: Key, found: _Sums, chosen: Sequence[int]) -> OperatorTime:

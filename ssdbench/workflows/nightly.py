@@ -97,8 +97,6 @@ def measure_nightly(nightly: Nightly, setup: RunSetup) -> Outcome:
         whole = pairs.header if stage.follows is None else nightly.store.load(stage.follows).header
         return _end(nightly, whole, pairs)
     nightly.display.message(f"stage 1 of 2: the whole suite, compared with {stage.baseline}")
-    if setup.resumed is None and nightly.build is not None and nightly.build.arm is not None:
-        setup = setup_to_look_twice(nightly.store, setup, stage)
     run = _measure(nightly, setup)
     follow = _nominated(nightly, run, stage)
     build = nightly.build
@@ -107,6 +105,14 @@ def measure_nightly(nightly: Nightly, setup: RunSetup) -> Outcome:
     nightly.display.message(f"stage 2 of 2: pairs with the build of {stage.baseline}: {_counted(follow)}")
     stage = replace(stage, follows=run.header.run_id, nominated=follow)
     return _end(nightly, run.header, _measure(nightly, pairs_setup(setup, stage, build, nightly.budget)))
+
+
+def setup_of_suite(nightly: Nightly, setup: RunSetup) -> RunSetup:
+    """The setup of a call as it begins: one launch of the cases that pairs can follow and sessions can clear."""
+    stage = setup.nightly
+    assert stage is not None
+    can_follow = nightly.build is not None and nightly.build.arm is not None
+    return setup_to_look_twice(nightly.store, setup, stage) if can_follow else setup
 
 
 def setup_against_itself(nightly: Nightly, first: RunSetup, baseline: str) -> RunSetup:

@@ -70,6 +70,8 @@ def launches(nights: Nights, run_id: str) -> list[int]:
 @pytest.mark.slow
 def test_one_launch_clears_a_case_and_what_it_leaves_open_gets_the_others_then_pairs(nights: Nights) -> None:
     python = python_with_sessions(nights)
+    planned = nights.ssdbench("nightly", "paced.toml", *python, "--dry-run")
+    assert "4 cases, 4 launches" in planned.stdout, planned.stdout + planned.stderr
 
     code, verdicts, said = nights.night(*python)
     assert (code, sorted(verdicts)) == (ExitCode.OK, ["screened"] * 3 + ["unchanged"]), said
