@@ -240,7 +240,7 @@ class _Lines:
     def round_finished(self, records: Sequence[Record]) -> None:
         """Ignored: progress is reported before each launch."""
 
-    def event(self, event: dict[str, object]) -> None:
+    def event(self, name: str, event: dict[str, object]) -> None:
         """Steps are not shown."""
 
     def launch_finished(self, record: Record, name: str) -> None:

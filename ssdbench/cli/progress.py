@@ -181,7 +181,7 @@ class _Watch:
         self.display.remove_task(self._launch)
         self._launch = self.display.add_task(title, total=steps, note="starting")
 
-    def event(self, event: Event) -> None:
+    def event(self, name: str, event: Event) -> None:  # noqa: ARG002  # one launch at a time
         if event["event"] == "phase":
             self.display.update(self._launch, note=str(event["phase"]))
             return

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from rich.progress import Progress
+
 from ssdbench.cli.printing import Part, Terminal
 from ssdbench.cli.progress import TerminalDisplay, live_display
 from ssdbench.cli.time_left import range_text
@@ -45,25 +47,50 @@ def training_progress(header: RunHeader, continue_with: str, *, stderr: bool = F
 
 
 class _Watch:
-    """Follows one seed after another, and prints a line for every evaluation."""
+    """Follows the seeds that are being trained, and prints a line for every evaluation."""
 
     def __init__(self, console: Terminal) -> None:
         self._console = console
         self.seeds_left = 0
-        self._epochs, self._steps = 1, 1
-        self._loss = self._figures = ""
-        self._begin: tuple[int, float] | None = None
         self._ended: list[float] = []
         self._seeds = 0
-        self._pace: tuple[float, float] | None = None
+        self._running: dict[str, _Seed] = {}
         self.display = live_display(console)
         self._run = self.display.add_task("seeds", total=None, note="")
-        self._task = self.display.add_task("", total=1, note="", visible=False)
 
     def remaining_changed(self, case_keys: Sequence[str]) -> None:
         self.seeds_left = len(case_keys)
         self._seeds = max(self._seeds, self.seeds_left + len(self._ended))
         self._show_run()
+
+    def launch_started(self, case: Case, name: str) -> None:
+        self._running[name] = _Seed(self.display, f"{case.title} · {name}")
+
+    def event(self, name: str, event: Event) -> None:
+        seed = self._running[name]
+        seed.event(event)
+        if event["event"] == "step":
+            self._show_run()
+        elif event["event"] == "epoch" and event["ap"] is not None:
+            self._console.say(f"{seed.evaluated(name, event)}{self._in_a_log()}")
+
+    def launch_finished(self, record: Record, name: str) -> None:
+        self._running.pop(name).end()
+        result: list[Part]
+        training = record.training
+        if record.failure is not None:
+            result = [(record.failure.kind, "red"), f" {record.failure.message}"]
+        else:
+            assert training is not None
+            result = [(f"AP {_last_ap(training):.4f}", "green"), f" after {duration(training.seconds)}"]
+            self.seeds_left -= 1
+        self._ended.append(record.launch_seconds)
+        self._show_run()
+        title = f"  {record.case.title} · {name}  "
+        self._console.say(*result, title, (f"{duration(record.launch_seconds)}{self._in_a_log()}", "dim"))
+
+    def round_finished(self, records: Sequence[Record]) -> None:
+        pass  # seeds are judged together, when all are trained
 
     def _show_run(self) -> None:
         done = self._seeds - self.seeds_left
@@ -77,51 +104,59 @@ class _Watch:
 
     def _seconds_left(self) -> tuple[float, float] | None:
         """The least and the most seconds of the seeds that are left; None while nothing is known."""
-        if self._pace is None or not self.seeds_left:
+        paces = [seed.pace for seed in self._running.values() if seed.pace is not None]
+        if not paces or not self.seeds_left:
             return None
-        step_seconds, share_left = self._pace
-        whole = step_seconds * self._epochs * self._steps
+        whole = max(seconds for seconds, _ in paces)
         # Steps alone, as far as is known; evaluations and starts come on top, as earlier seeds show.
         shortest, longest = (min(self._ended), max(self._ended)) if self._ended else (whole, 1.5 * whole)
-        rest = self.seeds_left - 1 + share_left
+        rest = self.seeds_left - len(paces) + sum(share_left for _, share_left in paces)
+        # Not shorter than the one that has most left, however many are trained side by side.
+        rest = max(rest / len(self._running), max(share_left for _, share_left in paces))
         return rest * shortest / 1.1, rest * longest * 1.1
 
-    def launch_started(self, case: Case, name: str) -> None:
-        self._begin, self._loss, self._figures = None, "", ""
-        title = f"{case.title} · {name}"
-        self.display.update(self._task, description=title, completed=0, total=1, note="starting", visible=True)
+    def _in_a_log(self) -> str:
+        """What a live display shows all the time, where there is none."""
+        return "" if self._console.is_terminal else f" · {self._standing('/')}"
+
+
+class _Seed:
+    """The bar of one seed. `pace` is the seconds that its steps take in all, and the share that is left."""
+
+    def __init__(self, display: Progress, title: str) -> None:
+        self._display = display
+        self._task = display.add_task(title, total=1, note="starting")
+        self._epochs, self._steps = 1, 1
+        self._loss = self._figures = ""
+        self._begin: tuple[int, float] | None = None
+        self.pace: tuple[float, float] | None = None
 
     def event(self, event: Event) -> None:
+        """Show an event of its training."""
         match event["event"]:
             case "training":
                 self._epochs, self._steps = _whole(event["epochs"]), _whole(event["steps"])
-                self.display.update(self._task, total=self._epochs * self._steps)
+                self._display.update(self._task, total=self._epochs * self._steps)
             case "step":
                 self._show(_whole(event["step"]), _number(event["seconds"]))
             case "loss":
                 self._loss = f" · loss {_number(event['loss']):.3f}"
-            case "epoch":
-                self._epoch(event)
             case "phase":
-                self.display.update(self._task, note=f"{event['phase']}{self._loss}{self._figures}")
+                self._display.update(self._task, note=f"{event['phase']}{self._loss}{self._figures}")
 
-    def launch_finished(self, record: Record, name: str) -> None:
-        result: list[Part]
-        training = record.training
-        if record.failure is not None:
-            result = [(record.failure.kind, "red"), f" {record.failure.message}"]
-        else:
-            assert training is not None
-            result = [(f"AP {_last_ap(training):.4f}", "green"), f" after {duration(training.seconds)}"]
-            self.seeds_left -= 1
-        self._ended.append(record.launch_seconds)
-        self._pace = None
-        self._show_run()
-        title = f"  {record.case.title} · {name}  "
-        self._console.say(*result, title, (f"{duration(record.launch_seconds)}{self._in_a_log()}", "dim"))
+    def evaluated(self, name: str, event: Event) -> str:
+        """The line of an epoch that was evaluated."""
+        ap, ap_50 = _number(event["ap"]), _number(event["ap_50"])
+        self._figures = f" · AP {ap:.4f}"
+        epoch = f"epoch {_whole(event['epoch']) + 1} of {self._epochs}"
+        return (
+            f"{_number(event['images_per_second']):10.4g} images/s  {name}, {epoch}: "
+            f"loss {_number(event['loss']):.3f}, AP {ap:.4f}, AP@.50 {ap_50:.4f}, {duration(_number(event['seconds']))}"
+        )
 
-    def round_finished(self, records: Sequence[Record]) -> None:
-        pass  # seeds are judged together, when all are trained
+    def end(self) -> None:
+        """Remove the bar."""
+        self._display.remove_task(self._task)
 
     def _show(self, step: int, seconds: float) -> None:
         if self._begin is None:
@@ -130,25 +165,8 @@ class _Watch:
         note = f"epoch {step // self._steps + 1} of {self._epochs}, step {step % self._steps + 1} of {self._steps}"
         if done:
             all_steps = self._epochs * self._steps
-            self._pace = ((seconds - self._begin[1]) / done, (all_steps - step - 1) / all_steps)
-            self._show_run()
-        self.display.update(self._task, completed=step + 1, note=note + self._loss + self._figures)
-
-    def _epoch(self, event: Event) -> None:
-        if event["ap"] is None:
-            return
-        ap, ap_50 = _number(event["ap"]), _number(event["ap_50"])
-        self._figures = f" · AP {ap:.4f}"
-        epoch = f"epoch {_whole(event['epoch']) + 1} of {self._epochs}"
-        self._console.say(
-            f"{_number(event['images_per_second']):10.4g} images/s  {epoch}: "
-            f"loss {_number(event['loss']):.3f}, AP {ap:.4f}, AP@.50 {ap_50:.4f}, "
-            f"{duration(_number(event['seconds']))}{self._in_a_log()}"
-        )
-
-    def _in_a_log(self) -> str:
-        """What a live display shows all the time, where there is none."""
-        return "" if self._console.is_terminal else f" · {self._standing('/')}"
+            self.pace = ((seconds - self._begin[1]) / done * all_steps, (all_steps - step - 1) / all_steps)
+        self._display.update(self._task, completed=step + 1, note=note + self._loss + self._figures)
 
 
 def _last_ap(training: Training) -> float:

@@ -8,7 +8,8 @@ from pathlib import Path
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness.cache import work_folder
 from ssdbench.harness.datasets import PreparedData
-from ssdbench.harness.launch_loop import Event, Launcher
+from ssdbench.harness.gpu_group import Launcher
+from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.process import WorkerError
 from ssdbench.schema import EXCHANGE_VERSION

@@ -19,7 +19,7 @@ from ssdbench.harness.datasets import (
     needs_images,
     prepare_dataset,
 )
-from ssdbench.harness.launch_loop import Launcher
+from ssdbench.harness.gpu_group import Launcher
 from ssdbench.harness.launchers.container import ContainerLauncher
 from ssdbench.harness.launchers.images import MeasuredImage
 from ssdbench.harness.launchers.local import LocalLauncher

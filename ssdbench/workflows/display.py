@@ -64,7 +64,7 @@ class NoObserver:
     def launch_started(self, case: Case, name: str) -> None:
         pass
 
-    def event(self, event: Event) -> None:
+    def event(self, name: str, event: Event) -> None:
         pass
 
     def launch_finished(self, record: Record, name: str) -> None:

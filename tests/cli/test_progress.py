@@ -64,7 +64,7 @@ def test_how_many_steps_a_launch_has_is_shown_as_soon_as_it_is_known():
         assert total(watch) == 12
         watch.launch_started(in_seconds, "launch 2")
         assert total(watch) is None
-        watch.event({"event": "steps", "warmup_steps": 30, "timed_steps": 55})
+        watch.event("launch 2", {"event": "steps", "warmup_steps": 30, "timed_steps": 55})
         assert total(watch) == 85
 
 
@@ -92,8 +92,8 @@ def test_80_columns_have_a_bar_the_count_and_the_time_left_as_a_range(terminal: 
     with run_progress(a_header(cases=[long]), prediction, "", 1) as watch:
         watch.remaining_changed([long.key, long.key])
         watch.launch_started(long, "launch 1")
-        watch.event({"event": "step", "step": 2, "seconds": 1.0})
-        watch.event({"event": "step", "step": 3, "seconds": 1.1})
+        watch.event("launch 1", {"event": "step", "step": 2, "seconds": 1.0})
+        watch.event("launch 1", {"event": "step", "step": 3, "seconds": 1.1})
         run, launch = lines_at(80, watch.display)  # type: ignore[attr-defined]
         assert run.startswith("launches ")
         assert run.rstrip().endswith("1 of 3 · 1 to 9 min left")
@@ -109,9 +109,9 @@ def test_80_columns_have_the_seed_and_the_time_that_all_seeds_take(terminal: Non
     with training_progress.training_progress(a_training_run(some_seeds(3)).header, "--resume") as watch:
         watch.remaining_changed([CASE.key] * 3)
         watch.launch_started(CASE, "seed 1")
-        watch.event({"event": "training", "epochs": 10, "steps": 100})
+        watch.event("seed 1", {"event": "training", "epochs": 10, "steps": 100})
         for step in (0, 499):
-            watch.event({"event": "step", "step": step, "seconds": 0.1 * step})
+            watch.event("seed 1", {"event": "step", "step": step, "seconds": 0.1 * step})
         run, seed = lines_at(80, watch.display)  # type: ignore[attr-defined]
         assert run.rstrip().endswith("0 of 3 seeds · 3 to 7 min left")  # 2.5 seeds of 100 s, and the evaluations
         assert seed.rstrip().endswith("epoch 5 of 10, step 100 of 100")

@@ -16,7 +16,7 @@ import pytest
 from ssdbench.analysis.profiles.explaining import explain
 from ssdbench.analysis.profiles.merging import Taken, merge
 from ssdbench.harness.cache import temporary_cache
-from ssdbench.harness.launch_loop import Launcher
+from ssdbench.harness.gpu_group import Launcher
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.profiled_launches import Profiling, profile_in_turns

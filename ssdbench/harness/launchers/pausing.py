@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ssdbench.harness.launch_loop import Event, Launcher
+from ssdbench.harness.gpu_group import Launcher
+from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.torchrun import read_left, result_file
 from ssdbench.harness.legs import Leg
 from ssdbench.harness.stores.codec import read_training

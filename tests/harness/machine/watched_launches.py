@@ -114,7 +114,7 @@ def a_loop(folder: Path, case: Case, launcher: object, gpus: tuple[GpuState, ...
 def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[GpuState, ...]) -> tuple[str | None, int]:
     """Why the launch was invalid, and of how many GPUs its measurement tells."""
     loop, _ = a_loop(folder, case, launcher, gpus)
-    record = loop._measure(case, "candidate", "measure", 0, 0)
+    record = loop._measure(case, "candidate", "measure", 0, "launch 1")
     assert record.measurement is not None
     return record.invalid_reason, len(record.measurement.gpus)
 
@@ -154,7 +154,7 @@ def asked(folder: Path, gpus: tuple[GpuState, ...]) -> list[str]:
     log = folder / "questions"
     loop, _ = a_loop(folder / "one", replace(CASE, world_size=1), Launcher(), gpus)
     os.environ["NVML_STUB_LOG"] = str(log)
-    loop._measure(replace(CASE, world_size=1), "candidate", "measure", 0, 0)
+    loop._measure(replace(CASE, world_size=1), "candidate", "measure", 0, "launch 1")
     del os.environ["NVML_STUB_LOG"]
     return sorted({line.split()[1] for line in log.read_text().splitlines()})
 
