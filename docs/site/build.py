@@ -28,7 +28,7 @@ SECTIONS = {
     "How-to guides": [
         *("running.md", "explain.md", "data.md", "report.md", "ci.md", "waivers.md", "containers.md"),
         *("container-accuracy.md", "bisect.md", "tables.md", "convergence.md"),
-        *("stores.md", "slurm.md", "watch.md", "alerts.md"),
+        *("stores.md", "slurm.md", "gpus.md", "watch.md", "alerts.md"),
         *("examples.md", "pytest.md", "formats.md", "gpu-check.md"),
     ],
     "Reference": ["command-line.md", "python.md", "exit-codes.md", "suites.md", "files.md", "glossary.md"],

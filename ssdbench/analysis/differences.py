@@ -1,9 +1,9 @@
 """Differences between the two builds of a comparison: those that forbid it, and those that may explain it.
 
 *Conditions* have to agree before two launches may be compared: hardware, workload version, timer, protocol (warm-up
-and timed steps, or the seconds that decided how many they are) and the images that were read. Everything else, the
-software, drivers, clock limits, power caps and variables, is what a benchmark is run to learn about: it is listed
-with the verdicts as a *difference*, and forbids nothing.
+and timed steps, or the seconds that decided how many they are), the images that were read, and the settings of the GPUs
+(`gpu_settings`), which change the speed of every build alike. Everything else, the software, drivers and variables, is
+what a benchmark is run to learn about: it is listed with the verdicts as a *difference*, and forbids nothing.
 """
 
 import math
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 
+from ssdbench.analysis.gpu_settings import clock_lock_issue, setting_conditions
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.convergence import SeedDistribution
 from ssdbench.schema.environment import GpuState, Host, Network, Software
@@ -23,15 +24,20 @@ _CPU_QUOTA = "CPU quota"
 
 _SOFTWARE = tuple(field.name for field in fields(Software))
 _HOST = ("driver", "container_image", "ssdbench_version", "ssdbench_commit", "hostname", "os", "kernel")
-_GPU = tuple(field.name for field in fields(GpuState) if field.name not in ("index", "uuid", "model", "memory_bytes"))
+_NO_SETTING = ("index", "uuid", "model", "memory_bytes", "power_default_watts")
+_GPU = tuple(field.name for field in fields(GpuState) if field.name not in _NO_SETTING)
 
 Facts = dict[str, set[str]]
 
 
 def comparability_issues(baseline: Iterable[Record], measured: Iterable[Record]) -> list[Difference]:
     """The conditions of one case that do not agree over all its launches, on both sides; empty where they do."""
+    baseline, measured = list(baseline), list(measured)
     there, here = _conditions(baseline), _conditions(measured)
-    return [_difference(name, there, here) for name in here if len(there[name] | here[name]) > 1]
+    none: set[str] = set()
+    unlike = [name for name in dict.fromkeys([*here, *there]) if len(there.get(name, none) | here.get(name, none)) > 1]
+    lock = clock_lock_issue(baseline, measured)
+    return [*(_difference(name, there, here) for name in unlike), *([lock] if lock else [])]
 
 
 def differences(reference: Baseline | Run | SeedDistribution, run: Run) -> tuple[Difference, ...]:
@@ -100,7 +106,7 @@ def _conditions(records: Iterable[Record]) -> Facts:
     found: Facts = {}
     for record in records:
         if record.measurement is not None:
-            for name, value in ({_CPU_QUOTA: ABSENT} | conditions(record)).items():
+            for name, value in ({_CPU_QUOTA: ABSENT} | conditions(record) | setting_conditions(record)).items():
                 _add(found, name, value)
     return found
 

@@ -15,7 +15,7 @@ from ssdbench.harness.training_folders import seed_folder
 from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, StepCounts
 from ssdbench.schema.environment import Host
-from ssdbench.schema.launch_rules import may_be_replaced, usable_measurement
+from ssdbench.schema.launch_rules import may_be_replaced, usable_measurement, with_gpu_settings
 from ssdbench.schema.names import file_name
 from ssdbench.schema.record import Arm, Failure, Record, Run, StageName
 from ssdbench.schema.training import Training
@@ -118,7 +118,7 @@ class LaunchLoop:
 
     def finish(self, opened: OpenLaunch, outcome: Outcome, seconds: float) -> Record:
         """Store the record of a launch that took so many seconds."""
-        record = self._record(opened, outcome, seconds)
+        record = with_gpu_settings(self._record(opened, outcome, seconds), self._header.host)
         self._sink.append(record)
         self.records.append(record)
         self._last_by_place[_place(record)] = record

@@ -99,6 +99,9 @@ class Device(Protocol):
     def capability(self) -> tuple[int, int] | None:
         """CUDA compute capability, None on a CPU."""
 
+    def multiprocessors(self) -> int | None:
+        """Multiprocessors that this process can use, None on a CPU."""
+
 
 class Cpu:
     """The host's processor, using `threads` threads."""
@@ -130,6 +133,9 @@ class Cpu:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     def capability(self) -> tuple[int, int] | None:
+        return None
+
+    def multiprocessors(self) -> int | None:
         return None
 
 
@@ -170,6 +176,10 @@ class CudaGpu:
 
     def capability(self) -> tuple[int, int] | None:
         return torch.cuda.get_device_capability(self.torch_device)
+
+    def multiprocessors(self) -> int | None:
+        count: int = torch.cuda.get_device_properties(self.torch_device).multi_processor_count
+        return count
 
 
 def _set_float32_rounding(*, tf32: bool) -> None:

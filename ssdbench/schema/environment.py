@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 
 from ssdbench.compatibility import dataclass
@@ -89,7 +90,8 @@ class Network:
 class GpuState:
     """One GPU as NVML describes it when a run begins; None is not supported on this GPU.
 
-    `index` is NVML's; for a slice of a card (MIG), that of the card. Clocks: `limit` is the maximum of the card,
+    `index` is NVML's; for a slice of a card (MIG), that of the card. `power_limit_watts` is the limit in force, and
+    `power_default_watts` that of the card without a setting. Clocks: `limit` is the maximum of the card,
     `application` the setting under load and `default` that value without a setting, `target` the clock that the driver
     aims at now: the locked clock, if the driver reports it.
     """
@@ -110,6 +112,50 @@ class GpuState:
     ecc: bool | None = None
     mig: bool | None = None
     persistence: bool | None = None
+    power_default_watts: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSettings:
+    """Settings that make two GPUs of one model differ in speed; launches under different ones are not compared.
+
+    A clock is the one that the driver aims at, or is set to where it does not say. None is not supported on this GPU;
+    `mps_share_percent` is the share of its multiprocessors that MPS is asked to limit the launch to, None for all.
+    """
+
+    power_limit_watts: float | None = None
+    ecc: bool | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    mps_share_percent: float | None = None
+
+
+def gpu_settings(gpus: Iterable[GpuState], variables: Mapping[str, str]) -> tuple[GpuSettings, ...]:
+    """The settings of these GPUs for a launch with these environment variables, each once."""
+    found = (
+        GpuSettings(
+            power_limit_watts=gpu.power_limit_watts,
+            ecc=gpu.ecc,
+            sm_clock_mhz=_first_known(gpu.sm_target_clock_mhz, gpu.sm_application_clock_mhz),
+            memory_clock_mhz=_first_known(gpu.memory_target_clock_mhz, gpu.memory_application_clock_mhz),
+            mps_share_percent=mps_share_percent(variables),
+        )
+        for gpu in gpus
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def mps_share_percent(variables: Mapping[str, str]) -> float | None:
+    """The share of a GPU that MPS is asked to limit this process to; None if that is all, or no number."""
+    try:
+        share = float(variables.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", ""))
+    except ValueError:
+        return None
+    return share if 0 < share < 100 else None
+
+
+def _first_known(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

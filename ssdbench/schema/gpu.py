@@ -16,6 +16,8 @@ THROTTLE_REASONS: Mapping[int, str] = {
 """Bits of NVML's mask by which a GPU runs slower than it is set to; idling and clocks set by somebody are none."""
 
 POWER_CAP = 0x4
+CLOCK_SETTING = 0x2
+"""The bit of a clock that somebody has set or locked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class GpuSamples:
     the warm-up and one after the region where there are any. All lists have a value a sample, None where the GPU did
     not answer. `energy_joules` counts from the first sample, `throttle_reasons` are NVML's masks. `foreign_pids` are
     processes that computed on the GPU and were not of the launch, None where that is not known: NVML's numbers of
-    processes are not always those that the host has.
+    processes are not always those that the host has. `mps` is whether MPS served the launch, None if unknown.
     """
 
     index: int
@@ -42,6 +44,7 @@ class GpuSamples:
     energy_joules: tuple[float | None, ...]
     foreign_pids: tuple[int, ...] | None = None
     host: str | None = None
+    mps: bool | None = None
 
     @property
     def name(self) -> str:

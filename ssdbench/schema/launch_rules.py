@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from ssdbench.schema.environment import Host, gpu_settings
 from ssdbench.schema.record import Measurement, Record
 
 MOST_REPLACEMENTS = 3
@@ -26,6 +28,19 @@ def is_usable(record: Record) -> bool:
 def usable(records: Iterable[Record]) -> list[Record]:
     """The launches that have a usable measurement, in their order."""
     return [record for record in records if is_usable(record)]
+
+
+def with_gpu_settings(record: Record, host: Host) -> Record:
+    """A launch with the settings of its GPUs, from those of its run's machine.
+
+    They are the GPUs that were watched; where none was, or one of another machine, the first ones of the run.
+    """
+    if record.gpu_settings or record.case.device != "cuda":
+        return record
+    watched = {gpu.uuid for gpu in record.measurement.gpus} if record.measurement else set()
+    gpus = [gpu for gpu in host.gpus if gpu.uuid is not None and gpu.uuid in watched]
+    found = gpu_settings(gpus or host.gpus[: record.case.world_size], host.variables)
+    return replace(record, gpu_settings=found)
 
 
 def may_be_replaced(record: Record, records: Iterable[Record]) -> bool:

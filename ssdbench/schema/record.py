@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from ssdbench.compatibility import dataclass
 from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.container import ContainerOptions, redacted_arguments
-from ssdbench.schema.environment import Hardware, Host, Network, Software
+from ssdbench.schema.environment import GpuSettings, Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
 from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
@@ -86,7 +86,8 @@ class Measurement:
     region, on the machine where it was largest, None if the system does not report it. `node_cpus` has each machine,
     `rank_cpus` the CPUs on which each rank could run as the kernel writes them ("0-31,64-95"); both are empty where
     they are not known. `phases` are those of further steps after the region, in order.
-    `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none.
+    `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none. `gpu_multiprocessors` is how many
+    each rank could use as CUDA told it, which are fewer in a slice (MIG) or under a limit of MPS; empty on a CPU.
     `network` says where the ranks were. `failed_afterwards` is how the launch failed once its timed region was done and
     stored; its `phases` may then be missing.
     """
@@ -110,6 +111,7 @@ class Measurement:
     rank_cpus: tuple[str, ...] = ()
     phases: tuple[PhaseTimes, ...] = ()
     gpus: tuple[GpuSamples, ...] = ()
+    gpu_multiprocessors: tuple[int, ...] = ()
     software: Software
     network: Network | None = None
     failed_afterwards: Failure | None = None
@@ -274,6 +276,7 @@ class Record:
     `launch_seconds` is the whole launch, from its first process to its end; it serves to predict durations.
     In an interleaved run `launch` numbers the pairs of a stage: `measure` has all cases, `confirm` the flagged ones.
     `replacement` counts the invalid launches that this one replaces.
+    `gpu_settings` are those of its GPUs when its run began, each once; empty on a CPU, and where they are not known.
     `invalid_reason` marks a launch whose conditions were not those of the run; it is never set because of its time.
     """
 
@@ -289,6 +292,7 @@ class Record:
     measurement: Measurement | None = None
     training: Training | None = None
     failure: Failure | None = None
+    gpu_settings: tuple[GpuSettings, ...] = ()
     invalid_reason: str | None = None
     arm: Arm = "candidate"
     stage: StageName = "measure"

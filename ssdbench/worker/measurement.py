@@ -40,6 +40,7 @@ class _RankResult:
 
     samples: Samples
     peak_memory_bytes: int
+    multiprocessors: int | None
     epochs: tuple[EpochCount, ...]
     node: NodeCpus | None
     cpus: str | None
@@ -95,6 +96,7 @@ def _measure_rank(
         samples=samples,
         node=_node_cpus(other_cpu) if other_cpu is not None else None,
         peak_memory_bytes=device.peak_memory_bytes(),
+        multiprocessors=device.multiprocessors(),
         epochs=workload.epochs(),
         cpus=_own_cpus(),
     )
@@ -125,6 +127,7 @@ def _combine(
         foreign_cpu_cores=most_foreign_cores(nodes),
         node_cpus=tuple(nodes),
         rank_cpus=tuple(rank.cpus for rank in ranks if rank.cpus is not None),
+        gpu_multiprocessors=tuple(rank.multiprocessors for rank in ranks if rank.multiprocessors is not None),
         software=software(),
         network=network,
     )

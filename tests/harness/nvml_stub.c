@@ -3,9 +3,11 @@
  * As of a driver before 535 there is no nvmlDeviceGetCurrentClocksEventReasons. Variables change it, at any time; a
  * list has blanks between its words, and numbers GPUs from 0:
  *   NVML_STUB_REASONS     the mask of what throttles GPU 1
- *   NVML_STUB_PIDS        the processes on GPU 0
+ *   NVML_STUB_PIDS        the processes on GPU 0; NVML_STUB_MPS_PIDS: those that MPS serves there
  *   NVML_STUB_COUNT       how many GPUs there are, up to four
- *   NVML_STUB_NAME<i>, NVML_STUB_CAPABILITY<i> (75 is 7.5), NVML_STUB_MIB<i>: of GPU i
+ *   NVML_STUB_NAME<i>, NVML_STUB_CAPABILITY<i> (75 is 7.5), NVML_STUB_MIB<i>, NVML_STUB_WATTS<i>: of GPU i; the
+ *                         power limit is 700 W without a setting
+ *   NVML_STUB_ECC_OFF, NVML_STUB_NOT_PERSISTENT   GPUs without ECC, and without persistence mode
  *   NVML_STUB_DOWN        the library cannot be opened
  *   NVML_STUB_LOST        GPUs that are lost, to every question; NVML_STUB_LOST_OPEN: that still give a handle
  *   NVML_STUB_FORBIDDEN   GPUs that this process may not use
@@ -131,6 +133,22 @@ int nvmlDeviceGetClock(Device device, int type, int which, unsigned *mhz) {
   *mhz = type != SM ? 1593 : card(device) == 0 ? number("NVML_STUB_LOCKED", -1, 1410) : 1410;
   return SUCCESS;
 }
+int nvmlDeviceGetEnforcedPowerLimit(Device device, unsigned *milliwatts) {
+  ASKED(device);
+  *milliwatts = 1000 * number("NVML_STUB_WATTS", card(device), 700);
+  return SUCCESS;
+}
+int nvmlDeviceGetPowerManagementDefaultLimit(Device device, unsigned *milliwatts) { ASKED(device); *milliwatts = 700000; return SUCCESS; }
+int nvmlDeviceGetEccMode(Device device, unsigned *current, unsigned *pending) {
+  ASKED(device);
+  *current = *pending = !is_one_of("NVML_STUB_ECC_OFF", card(device));
+  return SUCCESS;
+}
+int nvmlDeviceGetPersistenceMode(Device device, unsigned *mode) {
+  ASKED(device);
+  *mode = !is_one_of("NVML_STUB_NOT_PERSISTENT", card(device));
+  return SUCCESS;
+}
 int nvmlDeviceGetTemperature(Device device, int sensor, unsigned *celsius) { ASKED(device); (void)sensor; *celsius = 61 + card(device); return SUCCESS; }
 int nvmlDeviceGetPowerUsage(Device device, unsigned *milliwatts) { ASKED(device); *milliwatts = card(device) == 0 ? 300000 : 200000; return SUCCESS; }
 int nvmlDeviceGetTotalEnergyConsumption(Device device, Big *millijoules) {
@@ -146,15 +164,22 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(Device device, Big *mask) {
   *mask = card(device) == 1 ? number("NVML_STUB_REASONS", -1, 0) : 0;
   return SUCCESS;
 }
-int nvmlDeviceGetComputeRunningProcesses_v3(Device device, unsigned *count, Process *processes) {
-  ASKED(device);
-  const char *rest = told("NVML_STUB_PIDS", -1);
+static int processes_of(Device device, const char *name, unsigned *count, Process *processes) {
+  const char *rest = told(name, -1);
   unsigned room = *count, found = 0;
   char *end;
   for (long pid; card(device) == 0 && rest && (pid = strtol(rest, &end, 10)) > 0; rest = end, found++)
     if (found < room) processes[found] = (Process){.pid = pid, .used = 1000};
   *count = found;
   return found > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(Device device, unsigned *count, Process *processes) {
+  ASKED(device);
+  return processes_of(device, "NVML_STUB_PIDS", count, processes);
+}
+int nvmlDeviceGetMPSComputeRunningProcesses_v3(Device device, unsigned *count, Process *processes) {
+  ASKED(device);
+  return processes_of(device, "NVML_STUB_MPS_PIDS", count, processes);
 }
 int nvmlDeviceGetMigMode(Device device, unsigned *current, unsigned *pending) {
   ASKED(device);

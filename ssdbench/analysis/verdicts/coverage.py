@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ssdbench.analysis.differences import WORKLOAD_VERSION, age_days, comparability_issues
+from ssdbench.analysis.gpu_settings import remedies
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.case import PlannedCase
@@ -85,7 +86,9 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
     if unlike:
         status = Status.STALE if {item.name for item in unlike} == {WORKLOAD_VERSION} else Status.INCOMPARABLE
         listed = ", ".join(f"{item.name} {item.baseline} in {name} and {item.candidate} here" for item in unlike)
-        return status, f"{'stale' if status is Status.STALE else 'not comparable'}: {listed}"
+        remedy = remedies(unlike)
+        how = f": {remedy}" if remedy else ""
+        return status, f"{'stale' if status is Status.STALE else 'not comparable'}: {listed}{how}"
     days = age_days(expected, run.header.created_at)
     if days > settings.maximum_age_days:
         return Status.STALE, (

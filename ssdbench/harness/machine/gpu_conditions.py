@@ -8,6 +8,9 @@ from ssdbench.schema.case import Case
 from ssdbench.schema.environment import GpuState, Host
 from ssdbench.schema.gpu import POWER_CAP, GpuSamples, throttle_words
 
+# The default limit is the card's own; runs of earlier versions did not record it.
+_CONDITIONS = tuple(name for name in GpuState.__slots__ if name != "power_default_watts")
+
 GpuQuery = Callable[[Sequence[GpuState]], tuple[GpuState | str, ...]]
 """GPUs -> the current state of each, or why it is unknown."""
 
@@ -45,7 +48,7 @@ def changed_gpus(at_start: Sequence[GpuState], now: Sequence[GpuState | str]) ->
     if lost := lost_gpus(at_start, now):
         return lost
     for before, after in zip(at_start, now, strict=True):
-        changed = [name for name in GpuState.__slots__ if getattr(before, name) != getattr(after, name)]
+        changed = [name for name in _CONDITIONS if getattr(before, name) != getattr(after, name)]
         if changed:
             values = (f"{name} {getattr(before, name)} -> {getattr(after, name)}" for name in changed)
             return f"GPU {before.index} has changed since the run started: {', '.join(values)}"

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,8 @@ from ssdbench.schema.environment import GpuState
 from ssdbench.schema.gpu import GpuSamples
 
 PERIOD_SECONDS = 0.5
+# The server of MPS computes on behalf of its clients, which are listed beside it.
+_MPS_PROGRAM = "nvidia-cuda-mps"
 # Drivers before 535 know only the second name.
 _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
 
@@ -39,6 +41,7 @@ class _Sample:
     throttle_reasons: int | None
     energy_millijoules: int | None
     pids: frozenset[int]
+    mps_pids: frozenset[int] | None
 
 
 class GpuMonitor:
@@ -93,8 +96,10 @@ class GpuMonitor:
                 *within,
                 *[sample for sample in samples if sample.at > end][:1],
             ]
-            others = self._processes.others(frozenset(pid for sample in within for pid in sample.pids))
-            found.append(_samples(gpu, around, origin, others))
+            pids = frozenset(pid for sample in within for pid in sample.pids)
+            known = [sample.mps_pids for sample in within if sample.mps_pids is not None]
+            mps = self._processes.is_served(pids, frozenset().union(*known)) if known else None
+            found.append(replace(_samples(gpu, around, origin), foreign_pids=self._processes.others(pids), mps=mps))
         return tuple(found)
 
     def _watch(self, gpus: Sequence[Gpu]) -> None:
@@ -117,6 +122,7 @@ class _LaunchProcesses:
         # Without init, the ancestor of every process.
         starters = [process.pid for process in psutil.Process().parents() if process.pid != 1]
         self._is_own: dict[int, bool] = dict.fromkeys(starters, True)
+        self._serves_mps: dict[int, bool] = {}
 
     def add(self, pids: frozenset[int]) -> None:
         for pid in pids - self._is_own.keys():
@@ -126,6 +132,16 @@ class _LaunchProcesses:
             except psutil.Error:
                 continue  # it has just ended, or NVML numbers processes differently
             self._is_own[pid] = any(member.pid == os.getpid() or self._is_rank(member) for member in line)
+            self._serves_mps[pid] = _is_mps(process)
+
+    def is_served(self, pids: frozenset[int], mps_pids: frozenset[int]) -> bool | None:
+        """Whether MPS serves the launch, given the processes on a GPU and those among them that MPS serves.
+
+        None if none is our own.
+        """
+        if not any(self._is_own.get(pid) for pid in pids):
+            return None
+        return any(self._is_own.get(pid) for pid in mps_pids)
 
     def _is_rank(self, process: psutil.Process) -> bool:
         return self._case_file is not None and is_rank_of(process, self._case_file)
@@ -133,12 +149,14 @@ class _LaunchProcesses:
     def others(self, pids: frozenset[int]) -> tuple[int, ...] | None:
         """The processes of others; None if none is our own, because NVML then numbers processes differently."""
         known = {pid: self._is_own[pid] for pid in pids & self._is_own.keys()}
-        return tuple(sorted(pid for pid, own in known.items() if not own)) if any(known.values()) else None
+        others = (pid for pid, own in known.items() if not own and not self._serves_mps.get(pid))
+        return tuple(sorted(others)) if any(known.values()) else None
 
 
 def _sample_gpu(gpu: Gpu) -> _Sample:
     own, card = gpu.handle, gpu.card_handle
-    processes = nvml.ask("nvmlDeviceGetComputeRunningProcesses", own)
+    processes = nvml.process_ids("nvmlDeviceGetComputeRunningProcesses", own) or frozenset()
+    clients = nvml.process_ids("nvmlDeviceGetMPSComputeRunningProcesses", own)
     reasons = (nvml.number(name, card) for name in _REASONS)
     return _Sample(
         sm_clock_mhz=nvml.number("nvmlDeviceGetClockInfo", card, nvml.CLOCK_SM),
@@ -147,16 +165,22 @@ def _sample_gpu(gpu: Gpu) -> _Sample:
         temperature_celsius=nvml.number("nvmlDeviceGetTemperature", card, nvml.TEMPERATURE_GPU),
         memory_used_bytes=nvml.memory_bytes(own, "used"),
         throttle_reasons=next((mask for mask in reasons if mask is not None), None),
-        pids=frozenset(process.pid for process in processes) if isinstance(processes, list) else frozenset(),
+        pids=processes | (clients or frozenset()),
+        mps_pids=clients,
         energy_millijoules=None if gpu.is_slice else nvml.number("nvmlDeviceGetTotalEnergyConsumption", own),
         # Last, next to the energy counter, whose time matters most; arguments are evaluated in order.
         at=time.monotonic(),
     )
 
 
-def _samples(
-    gpu: GpuState, samples: Sequence[_Sample], origin: float, foreign_pids: tuple[int, ...] | None
-) -> GpuSamples:
+def _is_mps(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith(_MPS_PROGRAM)
+    except psutil.Error:
+        return False
+
+
+def _samples(gpu: GpuState, samples: Sequence[_Sample], origin: float) -> GpuSamples:
     first_millijoules = next((x.energy_millijoules for x in samples if x.energy_millijoules is not None), 0)
     return GpuSamples(
         index=gpu.index,
@@ -170,7 +194,6 @@ def _samples(
         memory_used_bytes=tuple(sample.memory_used_bytes for sample in samples),
         throttle_reasons=tuple(sample.throttle_reasons for sample in samples),
         energy_joules=tuple(_thousandth(sample.energy_millijoules, first_millijoules) for sample in samples),
-        foreign_pids=foreign_pids,
     )
 
 

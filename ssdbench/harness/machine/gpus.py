@@ -187,6 +187,7 @@ def _whole(index: int, handle: object) -> Gpu:
         ecc=nvml.switch("nvmlDeviceGetEccMode", handle),
         mig=nvml.switch("nvmlDeviceGetMigMode", handle),
         persistence=nvml.switch("nvmlDeviceGetPersistenceMode", handle),
+        power_default_watts=_thousandth(nvml.number("nvmlDeviceGetPowerManagementDefaultLimit", handle)),
     )
     return Gpu(state=state, capability=capability, handle=handle, card_handle=handle)
 

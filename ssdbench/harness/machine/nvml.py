@@ -70,6 +70,12 @@ def memory_bytes(handle: object, which: str = "total") -> int | None:
     return None if memory is None else int(getattr(memory, which))
 
 
+def process_ids(question: str, handle: object) -> frozenset[int] | None:
+    """The processes that a query lists; None as for `ask`."""
+    found = ask(question, handle)
+    return frozenset(process.pid for process in found) if isinstance(found, list) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceAttributes:
     """The size of a slice of a card (MIG): of its GPU instance and of its compute instance."""

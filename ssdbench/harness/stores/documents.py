@@ -9,6 +9,7 @@ from ssdbench.harness.stores.archive import Kind, Lines, Place, checked_place
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.alert import Alerts
 from ssdbench.schema.convergence import DistributionHeader
+from ssdbench.schema.launch_rules import with_gpu_settings
 from ssdbench.schema.manifest import ImageManifest
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.profile import ProfileHeader
@@ -57,8 +58,8 @@ def header_of_run(lines: Lines) -> RunHeader:
 def run_of(lines: Lines) -> Run:
     """The run, each record once, in the order of measurement; raises StoreError where a line is not sound."""
     header = header_of_run(lines)
-    known = {planned.case.key for planned in header.plan.cases}
-    if stray := next((slot.case_key for slot in header.plan.order if slot.case_key not in known), None):
+    planned_keys = {planned.case.key for planned in header.plan.cases}
+    if stray := next((slot.case_key for slot in header.plan.order if slot.case_key not in planned_keys), None):
         raise StoreError(f"{lines.source} line 1: its order names case {stray}, which its plan does not have")
     records: dict[str, Record] = {}
     for record in lines.parsed(Record):
@@ -69,7 +70,8 @@ def run_of(lines: Lines) -> Run:
             f"{lines.source}: record {strangers[0]} is of another run than {header.run_id}; take its line out"
         )
     ordered = sorted(records.values(), key=lambda record: record.order)
-    return Run(header=header, records=tuple(ordered), torn=lines.torn)
+    known = (with_gpu_settings(record, header.host) for record in ordered)
+    return Run(header=header, records=tuple(known), torn=lines.torn)
 
 
 def baseline_of(lines: Lines) -> Baseline:
@@ -89,7 +91,8 @@ def baseline_of(lines: Lines) -> Baseline:
         raise StoreError(
             f"{lines.source}: launch {stranger.id} is of none of the runs that its header names; {_RESTORE}"
         )
-    return Baseline(header=header, records=tuple(records), history=tuple(history))
+    known = (with_gpu_settings(record, header.host) for record in records)
+    return Baseline(header=header, records=tuple(known), history=tuple(history))
 
 
 def _sessions(header: BaselineHeader) -> tuple[str, ...]:

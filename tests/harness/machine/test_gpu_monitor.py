@@ -70,6 +70,14 @@ def test_a_launch_with_other_processes_or_throttling_is_invalid_and_a_power_cap_
     }
 
 
+def test_mps_is_seen_and_its_server_is_no_other_process(seen: dict[str, Any]) -> None:
+    assert seen["mps"] == {
+        "not served": [None, False],
+        "served": [None, True],
+        "beside others": ["other processes used GPU 0 as well (pid 1)", True],
+    }
+
+
 def test_nodes_sample_their_own_gpus_during_the_region_of_rank_0_and_are_distinguished(seen: dict[str, Any]) -> None:
     gpus, invalid_reason = seen["nodes"]
     assert [(gpu["host"], gpu["uuid"]) for gpu in gpus] == [("n1", "GPU-one"), ("n0", "GPU-zero")]  # as their ranks

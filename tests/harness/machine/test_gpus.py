@@ -52,6 +52,7 @@ MACHINES: dict[str, dict[str, str]] = {
     **{f"shows {value}": {**FOUR, "CUDA_VISIBLE_DEVICES": value} for value in SHOWN},
     "plain": {},
     "set clocks": {"NVML_STUB_APPLICATION": "1200", "NVML_STUB_LOCKED": "900"},
+    "other settings": {"NVML_STUB_WATTS0": "400", "NVML_STUB_ECC_OFF": "1", "NVML_STUB_NOT_PERSISTENT": "0"},
     "no memory": {"NVML_STUB_COUNT": "1", "NVML_STUB_REFUSES": "nvmlDeviceGetMemoryInfo"},
     "no name": {"NVML_STUB_REFUSES": "nvmlDeviceGetName"},
     "no UUID": {"NVML_STUB_REFUSES": "nvmlDeviceGetUUID"},
@@ -62,7 +63,8 @@ MACHINES: dict[str, dict[str, str]] = {
             f"nvmlDeviceGet{what}"
             for what in (
                 *("UUID", "Name", "MemoryInfo", "CudaComputeCapability", "MaxClockInfo", "ApplicationsClock", "Clock"),
-                *("DefaultApplicationsClock", "MigMode"),
+                *("DefaultApplicationsClock", "MigMode", "EnforcedPowerLimit", "PowerManagementDefaultLimit"),
+                *("EccMode", "PersistenceMode"),
             )
         )
     },
@@ -129,12 +131,12 @@ def test_a_variable_that_names_no_gpu_is_quoted_in_the_reason(told: dict[str, An
 def test_settings_of_a_gpu_include_its_clocks(told: dict[str, Any]) -> None:
     first, second = told["plain"]["gpus"]
     assert first == {
-        **{"index": 0, "uuid": "GPU-zero", "model": "Stub", "memory_bytes": 2**30, "power_limit_watts": None},
+        **{"index": 0, "uuid": "GPU-zero", "model": "Stub", "memory_bytes": 2**30, "power_limit_watts": 700.0},
         **{"sm_clock_limit_mhz": 1980, "memory_clock_limit_mhz": 2619},
         **{"sm_application_clock_mhz": 1410, "memory_application_clock_mhz": 1593},
         **{"sm_default_clock_mhz": 1410, "memory_default_clock_mhz": 1593},
         **{"sm_target_clock_mhz": 1410, "memory_target_clock_mhz": 1593},
-        **{"ecc": None, "mig": False, "persistence": None},
+        **{"ecc": True, "mig": False, "persistence": True, "power_default_watts": 700.0},
     }
     assert second == first | {"index": 1, "uuid": "GPU-one"}
     first, second = told["set clocks"]["gpus"]
@@ -142,6 +144,13 @@ def test_settings_of_a_gpu_include_its_clocks(told: dict[str, Any]) -> None:
         *(1200, 1410, 900),
     )
     assert (second["sm_application_clock_mhz"], second["sm_target_clock_mhz"]) == (1200, 1410)
+
+
+def test_settings_of_a_gpu_are_its_own(told: dict[str, Any]) -> None:
+    names = ("power_limit_watts", "power_default_watts", "ecc", "persistence")
+    first, second = ([gpu[name] for name in names] for gpu in told["other settings"]["gpus"])
+    assert first == [400.0, 700.0, True, False]
+    assert second == [700.0, 700.0, False, True]
 
 
 def test_whatever_nvml_refuses_is_none_and_the_gpus_are_described(told: dict[str, Any]) -> None:

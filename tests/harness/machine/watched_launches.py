@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,26 @@ class Container(Launcher):
         return a_measurement(case=request.case, wall_seconds=LAUNCH_SECONDS)
 
 
+class Served(Launcher):
+    """MPS serves its process; the server of MPS, which is no child of this process, is on the GPU as well."""
+
+    def __init__(self, folder: Path, *, others: str = "") -> None:
+        super().__init__(others=others)
+        folder.mkdir()
+        self.program = shutil.copy(str(shutil.which("sleep")), folder / "nvidia-cuda-mps-server")
+
+    def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement:
+        script = 'setsid "$@" > /dev/null 2>&1 & echo $!'
+        server = int(subprocess.run(["sh", "-c", script, "sh", self.program, "60"], capture_output=True).stdout)
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+            os.environ |= {"NVML_STUB_PIDS": f"{server} {self.others}", "NVML_STUB_MPS_PIDS": f"{worker.pid}"}
+            region(on_event, LAUNCH_SECONDS)
+            worker.kill()
+        os.kill(server, signal.SIGKILL)
+        del os.environ["NVML_STUB_MPS_PIDS"]
+        return a_measurement(case=request.case, wall_seconds=LAUNCH_SECONDS)
+
+
 class Loses:
     """GPU 1 falls off in the midst of its first launch, which ends as told; later ones say that they were started."""
 
@@ -117,6 +138,15 @@ def invalid_reason(folder: Path, case: Case, launcher: Launcher, gpus: tuple[Gpu
     record = loop._measure(case, "candidate", "measure", 0, "launch 1")
     assert record.measurement is not None
     return record.invalid_reason, len(record.measurement.gpus)
+
+
+def served_by_mps(folder: Path, gpus: tuple[GpuState, ...], launcher: Launcher) -> tuple[str | None, bool | None]:
+    """Why a launch on GPU 0 was invalid, and whether MPS was seen to serve it."""
+    case = replace(CASE, world_size=1)
+    loop, _ = a_loop(folder, case, launcher, gpus)
+    record = loop._measure(case, "candidate", "measure", 0, "launch 1")
+    assert record.measurement is not None
+    return record.invalid_reason, record.measurement.gpus[0].mps
 
 
 def lost(folder: Path, gpus: tuple[GpuState, ...], end: FailureKind | None, world_size: int) -> dict[str, object]:
@@ -251,6 +281,11 @@ def main() -> None:
         "joules_per_image": figure("energy", measurement),
         "elsewhere": len(elsewhere.samples(WALL_SECONDS)),
         "reasons": reasons,
+        "mps": {
+            "not served": served_by_mps(folder / "p", gpus, Launcher()),
+            "served": served_by_mps(folder / "q", gpus, Served(folder / "server")),
+            "beside others": served_by_mps(folder / "r", gpus, Served(folder / "second", others=str(FOREIGN_PID))),
+        },
         "nodes": on_nodes(folder / "nodes", gpus),
         "around": around_the_region(gpus),
         "asked": asked(folder, gpus),
