@@ -22,7 +22,7 @@ ABSENT = "-"
 WORKLOAD_VERSION = "workload version"
 _CPU_QUOTA = "CPU quota"
 
-_SOFTWARE = tuple(field.name for field in fields(Software))
+SOFTWARE = tuple(field.name for field in fields(Software))
 _HOST = ("driver", "container_image", "ssdbench_version", "ssdbench_commit", "hostname", "os", "kernel")
 _NO_SETTING = ("index", "uuid", "model", "memory_bytes", "power_default_watts")
 _GPU = tuple(field.name for field in fields(GpuState) if field.name not in _NO_SETTING)
@@ -53,6 +53,12 @@ def software_of(side: Baseline | Run | SeedDistribution) -> set[Software]:
         found = {record.measurement.software for record in side.records if record.measurement}
         found |= {record.training.software for record in side.records if record.training}
     return {software for software in found if software is not None}
+
+
+def software_differences(baseline: Software, candidate: Software) -> tuple[Difference, ...]:
+    """Versions that are not the same."""
+    there, here = ({name: {str(getattr(side, name) or ABSENT)} for name in SOFTWARE} for side in (baseline, candidate))
+    return _unlike(there, here)
 
 
 def differences_between(before: Iterable[Run], after: Iterable[Run]) -> tuple[Difference, ...]:
@@ -131,7 +137,7 @@ def _facts(side: Baseline | Run | SeedDistribution) -> Facts:
         for name, value in network.settings.items():
             _add(facts, f"${name}", value)
     for software in software_of(side):
-        for name in _SOFTWARE:
+        for name in SOFTWARE:
             _add(facts, name, getattr(software, name))
     host: Host = side.header.host
     for name in _HOST:

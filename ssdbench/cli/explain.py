@@ -42,6 +42,7 @@ from ssdbench.workflows.explaining import (
     trace_files,
 )
 from ssdbench.workflows.judging import Judgement, judge_run, load_whole
+from ssdbench.workflows.manifests import with_contents_if_known
 
 BaselinePython = Annotated[
     str | None, option("Interpreter of the other build; default: as recorded.", metavar="FILE", panel=DECIDING)
@@ -91,7 +92,7 @@ def explain(
     """
     store = open_store(results, store_url)
     measured = load_whole(store, run, say)
-    judgement = judge_run(store, measured, baseline)
+    judgement = with_contents_if_known(store, judge_run(store, measured, baseline), say)
     display: Display = Quiet() if as_json else TerminalDisplay()
     cases = chosen_cases(judgement, measured, case or ())
     known = {found.case_key for found in explanations(store, judgement)}

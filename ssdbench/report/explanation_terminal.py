@@ -9,12 +9,19 @@ from ssdbench.report import explanations
 from ssdbench.report.tables import new_table
 from ssdbench.schema.explanation import Explanation
 
-MEANING = "In brackets: 95 % intervals, over launches."
-
 
 def render_explanations(found: Sequence[Explanation], *, short: bool = False) -> RenderableType:
     """All explanations; `short`: without what adds up to a step."""
-    return Group(*(part for one in found for part in _render(one, short=short)), Text(MEANING, "dim"))
+    return Group(*(part for one in found for part in _render(one, short=short)), Text(explanations.MEANING, "dim"))
+
+
+def _beside(found: Explanation, *, short: bool) -> Iterator[RenderableType]:
+    """What else differs; `short`: what may be behind a cause alone, as the rest is told beside the verdicts."""
+    if listed := explanations.linked(found):
+        yield Text(explanations.LINKED)
+        yield from (Text(f"{number}. {text}") for number, text in enumerate(listed, start=1))
+    if not short and (rest := explanations.unlinked(found)):
+        yield Text(f"{explanations.UNLINKED}: {rest}", "dim")
 
 
 def _render(found: Explanation, *, short: bool) -> Iterator[RenderableType]:
@@ -24,6 +31,7 @@ def _render(found: Explanation, *, short: bool) -> Iterator[RenderableType]:
     for number, cause in enumerate(explanations.causes(found), start=1):
         yield Text(f"{number}. {cause.what}: {cause.seconds}")
         yield from (Text(f"   - {detail}") for detail in cause.details)
+    yield from _beside(found, short=short)
     if short:
         yield Text()
         return

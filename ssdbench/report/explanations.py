@@ -4,14 +4,20 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ssdbench.schema.explanation import Cause, Change, Explanation, PartChange, RowChange
+from ssdbench.schema.explanation import Cause, Change, Explanation, Link, LinkedDifference, PartChange, RowChange
 from ssdbench.schema.profile import PartKind
 from ssdbench.schema.text import milliseconds, percent, pluralize
+from ssdbench.schema.verdict import Difference
 
 PART_COLUMNS = ("a step, which its parts add up to", "baseline", "candidate", "difference")
 RANK_COLUMNS = ("slowest rank over the median rank", "baseline", "candidate", "difference")
 _PARTS = {"input": "waiting for input", "communication": "communication, exposed", "unexplained": "unexplained"}
+MEANING = "In brackets: 95 % intervals, over launches."
+LINKED = "What else differs and may be behind it, most plausible first; none of it is shown to be the reason:"
+UNLINKED = "Also differs, in no order"
 _MOST_ROWS = 6
+_MOST_LINKED = 8
+_MOST_UNLINKED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,28 @@ def causes(found: Explanation) -> tuple[CauseText, ...]:
     return tuple(_cause(cause) for cause in found.causes)
 
 
+def linked(found: Explanation) -> tuple[str, ...]:
+    """What else differs and may be behind a cause, the most plausible first, one sentence each."""
+    return tuple(f"{_differs(one)}: {'; '.join(map(_link, one.links))}" for one in found.linked[:_MOST_LINKED])
+
+
+def unlinked(found: Explanation) -> str:
+    """What else differs, that no rule links to a cause, in one sentence; empty where there is nothing."""
+    rest = [*map(_differs, found.linked[_MOST_LINKED:]), *map(_differs, found.unlinked)]
+    more = len(rest) - _MOST_UNLINKED
+    return "; ".join([*rest[:_MOST_UNLINKED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _differs(one: LinkedDifference | Difference) -> str:
+    return f"{one.name} {one.baseline} → {one.candidate}"
+
+
+def _link(link: Link) -> str:
+    if not link.causes:
+        return link.why
+    return f"{'cause' if len(link.causes) == 1 else 'causes'} {', '.join(map(str, link.causes))}, as {link.why}"
+
+
 def parts(found: Explanation) -> Iterator[tuple[str, str, str, str]]:
     """The parts of a step, which add up to its last row, in milliseconds; what is unexplained is always there."""
     shown = sorted(found.parts, key=_order)
@@ -84,7 +112,7 @@ def ranks(found: Explanation) -> Iterator[tuple[str, str, str, str]]:
 
 def _cause(cause: Cause) -> CauseText:
     rows = cause.rows if len(cause.rows) > 1 or any(row.shapes or row.kernels[1] for row in cause.rows) else ()
-    details = [_detail(row) for row in rows[:_MOST_ROWS]]
+    details = [_detail(row, is_alone=len(cause.rows) == 1) for row in rows[:_MOST_ROWS]]
     more = len(rows) - len(details)
     return CauseText(
         what=cause.what,
@@ -93,16 +121,17 @@ def _cause(cause: Cause) -> CauseText:
     )
 
 
-def _detail(row: RowChange) -> str:
-    text = f"{f'{row.phase}: ' if row.phase else ''}{row.what}, {_seconds(row.change)}"
+def _detail(row: RowChange, *, is_alone: bool) -> str:
+    """What a cause was found by; of the only row, what its cause does not say."""
+    told = [] if is_alone else [f"{f'{row.phase}: ' if row.phase else ''}{row.what}, {_seconds(row.change)}"]
     if row.shapes:
-        text += f"; most of it with inputs {row.shapes}"
+        told.append(f"most of it with inputs {row.shapes}")
     before, after = row.kernels
     if before and after:
-        text += f"; kernels {' + '.join(after)} in place of {' + '.join(before)}"
+        told.append(f"kernels {' + '.join(after)} in place of {' + '.join(before)}")
     elif after:
-        text += f"; kernels {' + '.join(after)}"
-    return text
+        told.append(f"kernels {' + '.join(after)}")
+    return "; ".join(told)
 
 
 def _order(part: PartChange) -> tuple[int, str, int]:
@@ -125,7 +154,8 @@ def _part_name(kind: PartKind, phase: str, *, on_gpu: bool) -> str:
 
 
 def _row(name: str, change: Change) -> tuple[str, str, str, str]:
-    return name, f"{1e3 * change.baseline:.3f}", f"{1e3 * change.candidate:.3f}", _seconds(change)
+    difference = _seconds(change).replace(" ms", "")  # the unit is in the head of the table
+    return name, f"{1e3 * change.baseline:.3f}", f"{1e3 * change.candidate:.3f}", difference
 
 
 def _longer(seconds: float) -> str:

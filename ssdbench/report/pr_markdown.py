@@ -25,6 +25,7 @@ from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference, OrderEf
 
 MOST_LINES = 60
 _CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _WAIVERS, _LETTERS = 10, 15, 6, 7, 6, 3, 4, 160
+_LINKED = 2
 _CONTENTS = 3
 _QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
 
@@ -151,7 +152,13 @@ def _explained(cases: Sequence[CaseReport]) -> list[str]:
 def _profiled(cases: Sequence[CaseReport]) -> list[str]:
     """What the profiles of cases explain."""
     found = [(case.judged.title, case.why) for case in cases if case.why is not None]
-    return [f"- {_safe(title)}, profiled: {_safe(explanations.answer(why), 300)}" for title, why in found[:_EXPLAINED]]
+    lines = []
+    for title, why in found[:_EXPLAINED]:
+        lines.append(f"- {_safe(title)}, profiled: {_safe(explanations.answer(why), 300)}")
+        if linked := explanations.linked(why):
+            told = "; ".join(linked[:_LINKED])
+            lines.append(f"  - May be behind it, which is not shown: {_safe(told, 300)}")
+    return lines
 
 
 def _order(effect: OrderEffect | None) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from ssdbench.compatibility import dataclass
 from ssdbench.schema.profile import PartKind
+from ssdbench.schema.verdict import Difference
 
 RowState = Literal["appeared", "vanished", "called more often", "called less often", "slower", "faster"]
 CauseKind = Literal["layout", "rank", "step"]
@@ -82,6 +83,27 @@ class RankExcess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A rule that links a difference to causes: `why` says how ("its kernels run there").
+
+    `causes` are their places in `Explanation.causes`, from 1; there are none where the rule is about the whole step.
+    """
+
+    causes: tuple[int, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedDifference:
+    """A difference of the two builds that rules link to causes (docs/explain.md); no reason is proved."""
+
+    name: str
+    baseline: str
+    candidate: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Where a step of a case changed.
 
@@ -89,7 +111,9 @@ class Explanation:
     that of the profiled launches' steps without the profiler, `profiled` of those with it; neither has what the step
     `waited` for a CPU that other processes used. `causes` are ordered, the largest first. Where the profiled difference
     is not that of the plain steps, or these show another than was judged, `refusal` says so, and there are none.
+    `is_gone` is true if it is because the change that was judged is not in the profiled launches.
     `detectable_seconds` is what a row would have had to change by to be found: the median over the rows, and the most.
+    `linked` are what else differs, the most plausible first, `unlinked` what no rule links to anything, in no order.
     """
 
     run_id: str
@@ -110,3 +134,6 @@ class Explanation:
     detectable_seconds: tuple[float, float]
     rows_tested: int
     traces: tuple[str, ...] = ()
+    is_gone: bool = False
+    linked: tuple[LinkedDifference, ...] = ()
+    unlinked: tuple[Difference, ...] = ()

@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Literal
 
 from ssdbench.compatibility import dataclass
+from ssdbench.schema.environment import Software
 from ssdbench.schema.record import Arm
 
 PartKind = Literal["input", "kernels", "host", "communication", "unexplained"]
@@ -84,7 +85,7 @@ class LaunchProfile:
     """What a worker hands over of a profiled launch: steps without the profiler, then the profiled ones, by rank.
 
     Each of `plain_step_seconds` is that of the slowest rank, of the same process and without the profiler, and without
-    the time in which it waited for a CPU.
+    the time in which it waited for a CPU. `software` are the versions as this worker saw them.
     """
 
     schema_version: int
@@ -94,6 +95,7 @@ class LaunchProfile:
     plain_step_seconds: tuple[float, ...]
     ranks: tuple[RankProfile, ...]
     traces: tuple[TraceFile, ...] = ()
+    software: Software | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,10 @@ class OperatorRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseProfile:
-    """The profiled launches of a case: a line of a stored profile."""
+    """The profiled launches of a case: a line of a stored profile.
+
+    `software` are the versions that were profiled, of each arm whose launches told them.
+    """
 
     schema_version: int
     run_id: str
@@ -155,6 +160,7 @@ class CaseProfile:
     builds: dict[Arm, str]
     launches: tuple[ProfiledLaunch, ...]
     operators: tuple[OperatorRow, ...]
+    software: dict[Arm, Software] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from ssdbench.runtime.context import RankContext
 from ssdbench.runtime.device import Device
 from ssdbench.runtime.run_queue import open_run_queue
+from ssdbench.runtime.software import software
 from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.profile import FETCH, LaunchProfile, RankProfile, TraceFile
@@ -64,6 +65,7 @@ def take_profile(context: RankContext, request: LaunchRequest, events: Events) -
             plain_step_seconds=tuple(max(times) for times in zip(*(times for times, _, _ in results))),
             ranks=tuple(one if one.rank == critical else replace(one, operators=()) for one in profiles),
             traces=tuple(trace for _, _, trace in results),
+            software=software(),
         )
         write_profile(Path(request.output), found)
     workload.close()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ssdbench.analysis.metrics import figure
 from ssdbench.analysis.profiles.differences import Difference
 from ssdbench.analysis.profiles.explaining import explain
+from ssdbench.analysis.profiles.linking import link
 from ssdbench.harness.stores.profiles import Profiles
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema.explanation import Explanation
@@ -17,16 +18,26 @@ from ssdbench.workflows.judging import Judgement
 def explanations(store: Store, judgement: Judgement, cases: Iterable[str] | None = None) -> tuple[Explanation, ...]:
     """What the profiles of a run explain: those of these cases (keys), or of all; none where nothing was profiled.
 
+    What changed inside of images is considered where the judgement has it (`manifests.with_contents`).
+
     Raises:
         StoreError: a profile cannot be read.
     """
     header = judgement.run.header
     wanted = None if cases is None else set(cases)
     return tuple(
-        explain(found, _measured(judgement, found))
+        _explained(judgement, found)
         for found in Profiles(store.archive).of_run(header.hardware.key, header.run_id)
         if wanted is None or found.case_key in wanted
     )
+
+
+def _explained(judgement: Judgement, profile: CaseProfile) -> Explanation:
+    planned = (one.case for one in judgement.run.header.plan.cases)
+    case = next((case for case in planned if case.key == profile.case_key), None)
+    comparison = judgement.comparison
+    found = explain(profile, _measured(judgement, profile))
+    return link(found, profile, case, comparison.differences, comparison.contents)
 
 
 def _measured(judgement: Judgement, profile: CaseProfile) -> Difference | None:

@@ -21,6 +21,7 @@ from ssdbench.harness.stores.profiles import Profiles
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.stores.sync import sync
 from ssdbench.schema.case import LaunchRequest, ProfileRequest
+from ssdbench.schema.environment import Software
 from ssdbench.schema.profile import CaseProfile
 from ssdbench.schema.record import Run
 from tests.builders import HARDWARE, a_case, a_run, stored_sessions
@@ -74,6 +75,31 @@ def test_a_stored_profile_is_in_every_output(tmp_path: Path, no_launches: None) 
     assert told["explanations"][0]["causes"][0]["what"] == f"loss: {WORDS}"
     schema = json.loads(resource("json_schema", "explanation.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(told["explanations"][0], schema)
+
+
+def test_what_may_be_behind_a_cause_stands_beside_it_in_every_output(tmp_path: Path, no_launches: None) -> None:
+    store, _ = a_store(tmp_path / "results", SLOW)
+    old = Software(python="3.11.4", torch="2.5.1", numpy="1.26.4")
+    versions = {"baseline": old, "candidate": replace(old, torch="2.6.0", numpy="<script>alert(2)</script>")}
+    Profiles(store.archive).save(HARDWARE.key, sorted_twice(software=versions))
+    results = ("--results", tmp_path / "results")
+    torch = "torch 2.5.1 → 2.6.0: cause 1, as its modules, optimisers and backward pass call operators"
+    explained = ssdbench("explain", "run-1", "--case", a_case().key, *results, columns=200).out
+    assert f"1. {torch}" in explained
+    assert "Also differs, in no order: numpy 1.26.4 → <script>" in explained
+    compared = ssdbench("compare", "run-1", *results, columns=200).out
+    assert f"1. {torch}" in compared
+    assert "Also differs" not in compared  # the comparison lists what else changed itself
+    html, short = tmp_path / "report.html", tmp_path / "short.md"
+    ssdbench("report", "run-1", "-o", html, "--markdown", short, *results)
+    page = html.read_text(encoding="utf-8")
+    assert f"<li>{torch}</li>" in page
+    assert "numpy 1.26.4 → &lt;script&gt;" in page
+    assert "<script>alert(2)" not in page
+    assert torch in short.read_text(encoding="utf-8")
+    told = json.loads(ssdbench("explain", "run-1", "--case", a_case().key, "--json", *results).out)["explanations"][0]
+    assert [(one["name"], one["links"][0]["causes"]) for one in told["linked"]] == [("torch", [1])]
+    assert [one["name"] for one in told["unlinked"]] == ["numpy"]
 
 
 def test_names_in_a_profile_stay_text(tmp_path: Path, no_launches: None) -> None:

@@ -40,7 +40,8 @@ def explain(profile: CaseProfile, measured: Difference | None) -> Explanation:
     p_values = {row.name: row.seconds.p for row in rows}
     p_values |= {_name(part): found.p for part, (found, _) in excesses.items()}
     real = holm(p_values, FALSE_ALARMS)
-    refusal = _refusal(plain, profiled, measured)
+    gone = _gone(plain, measured)
+    refusal = gone or _refusal(plain, profiled)
     causes = [] if refusal else _causes(rows, layout, excesses, real, arms)
     detectable = [row.seconds.detectable(len(p_values)) for row in rows]
     return Explanation(
@@ -64,6 +65,7 @@ def explain(profile: CaseProfile, measured: Difference | None) -> Explanation:
             for (kind, phase), (found, rank) in excesses.items()
         ),
         refusal=refusal,
+        is_gone=bool(gone),
         detectable_seconds=(median(detectable), max(detectable)) if detectable else (0.0, 0.0),
         rows_tested=len(p_values),
         traces=tuple(
@@ -84,14 +86,19 @@ def _split(profile: CaseProfile, values: Sequence[float]) -> Difference:
     )
 
 
-def _refusal(plain: Difference, profiled: Difference, measured: Difference | None) -> str:
-    """Why nothing is blamed, a sentence; empty where the differences are the same, or the noise could make them so."""
+def _gone(plain: Difference, measured: Difference | None) -> str:
+    """That the change that was judged is not here now, a sentence; empty where it is, or the noise could make it so."""
     if measured is not None and _is_another(measured, plain, math.hypot(plain.half_width(), measured.half_width())):
         return (
             f"the run showed {milliseconds(measured.estimate)} a step, and these launches without the profiler "
             f"{milliseconds(plain.estimate)} ± {milliseconds(plain.half_width(), sign='')}: what changed then is not "
             "here now"
         )
+    return ""
+
+
+def _refusal(plain: Difference, profiled: Difference) -> str:
+    """Why nothing is blamed, a sentence; empty where the differences are the same, or the noise could make them so."""
     # Both are of the same launches, so their common noise cancels.
     gap = Difference(
         baseline=tuple(a - b for a, b in zip(profiled.baseline, plain.baseline, strict=True)),

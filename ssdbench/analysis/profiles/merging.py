@@ -51,6 +51,7 @@ def merge(
         builds=dict(builds),
         launches=tuple(_launch(taken) for taken in launches),
         operators=_rows(launches),
+        software={taken.arm: taken.profile.software for taken in launches if taken.profile.software is not None},
     )
 
 
