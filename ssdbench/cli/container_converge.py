@@ -32,6 +32,15 @@ class ImageTrainingOptions(TrainingOptions):
 
     containers: ContainersFile = DEFAULT_FILE
     engine: EngineName = None
+    parallel: Annotated[
+        int | None,
+        option(
+            "Trainings at a time, each on GPUs of its own; default: as many as there are GPUs for, on a CPU 1.",
+            min=1,
+            metavar="N",
+            panel=MEASURING,
+        ),
+    ] = None
 
 
 def converge(
@@ -80,7 +89,9 @@ def converge(
             raise EnvironmentLacksError(f"nothing can be trained in {image.reference}: {image.failure.message}")
     setup = setup_of_seeds(store, asked.setup_of(images[1], images[0]), seeds, resume=resume)
     display = TrainingDisplay(continue_with="the same command and --resume", stderr=as_json)
-    run, verdict = train_images(store, setup, options.results, display, settings, deadline_seconds=deadline)
+    run, verdict = train_images(
+        store, setup, options.results, display, settings, parallel=options.parallel, deadline_seconds=deadline
+    )
     path = draw_seeds(options.results, run.header.run_id, candidates_of(run), baseline_distribution(run))
     if as_json:
         print_json(codec.dump(verdict))

@@ -83,7 +83,8 @@ def converge(
     if dry_run:
         _print_plan(plan_seeds(setup, seeds))
         return
-    run = train_seeds(store, setup, options.results, TrainingDisplay(options.store_words(store)), seeds=seeds)
+    display = TrainingDisplay(options.store_words(store))
+    run = train_seeds(store, setup, options.results, display, seeds=seeds, parallel=options.parallel or 1)
     if any(record.training is not None and record.training.results for record in run.records):
         path = draw_seeds(options.results, run.header.run_id, candidates_of(run), None)
         print_line(Terminal(), f"curves: {path}")

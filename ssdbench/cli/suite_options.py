@@ -233,6 +233,11 @@ class TrainingOptions(SuiteOptions):
         list[str] | None, _suite("Option of an ad hoc recipe, such as epochs=10; may be repeated.", metavar=PAIR)
     ] = None
 
+    parallel: Annotated[
+        int | None,
+        _measuring("Trainings at a time, each on GPUs of its own; default: 1.", "--parallel", min=1, metavar="N"),
+    ] = None
+
     def suite(self) -> Suite:
         """The named suite; without a name an ad hoc recipe if any axis is given, else the published one."""
         if self.name is not None:

@@ -116,9 +116,14 @@ class LaunchLoop:
         request = self._submitted.pop(place, None) or self._request(case, arm, launch, place)
         return OpenLaunch(arm=arm, stage=stage, launch=launch, replacement=replacement, name=name, request=request)
 
-    def finish(self, opened: OpenLaunch, outcome: Outcome, seconds: float) -> Record:
-        """Store the record of a launch that took so many seconds."""
-        record = with_gpu_settings(self._record(opened, outcome, seconds), self._header.host)
+    def finish(
+        self, opened: OpenLaunch, outcome: Outcome, seconds: float, gpus: GpuGroup | None = None, side_by_side: int = 1
+    ) -> Record:
+        """Store the record of a launch that took so many seconds on `gpus`, where so many may run side by side."""
+        gpus = gpus or self._gpus
+        record = with_gpu_settings(self._record(opened, outcome, seconds, gpus), gpus.host)
+        if record.training is not None:
+            record = replace(record, training=self._marked(record.training, side_by_side))
         self._sink.append(record)
         self.records.append(record)
         self._last_by_place[_place(record)] = record
@@ -165,7 +170,7 @@ class LaunchLoop:
                 return StepCounts(warmup_steps=taken.warmup_steps, timed_steps=timed)
         return None
 
-    def _record(self, opened: OpenLaunch, outcome: Outcome, seconds: float) -> Record:
+    def _record(self, opened: OpenLaunch, outcome: Outcome, seconds: float, gpus: GpuGroup) -> Record:
         header, case, request = self._header, opened.request.case, opened.request
         place = (opened.stage, opened.arm, opened.launch, opened.replacement)
         record = Record(
@@ -186,7 +191,13 @@ class LaunchLoop:
             return replace(record, failure=masked(outcome), training=partial_training(request.training_folder))
         if isinstance(outcome, Training):
             return replace(record, training=outcome)
-        return replace(record, measurement=outcome, invalid_reason=self._gpus.validity.invalid_reason(outcome, case))
+        return replace(record, measurement=outcome, invalid_reason=gpus.validity.invalid_reason(outcome, case))
+
+    def _marked(self, training: Training, side_by_side: int) -> Training:
+        """The training with how many ran at a time; one that is continued has epochs of before."""
+        before = (record.training.side_by_side or 1 for record in self.records if record.training is not None)
+        most = max(side_by_side, *before, 1)
+        return replace(training, side_by_side=most) if most > 1 else training
 
     def _request(self, case: Case, arm: Arm, launch: int, place: str) -> LaunchRequest:
         header = self._header

@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -217,32 +218,33 @@ def earlier_records(store: Store) -> list[Record]:
     return records
 
 
-def build_launchers(setup: RunSetup) -> dict[Arm, Launcher]:
-    """The launcher of each arm."""
+def build_launchers(setup: RunSetup, stop: threading.Event | None = None) -> dict[Arm, Launcher]:
+    """The launcher of each arm; launches on this machine end when `stop` is set."""
     options, baseline_arm = setup.options, setup.baseline_arm
     nodes = PairNodes(setup.resumed.records if setup.resumed is not None else ()) if baseline_arm is not None else None
-    candidate = _build_launcher(setup, options.image, setup.worker.executable, setup.source, nodes)
+    candidate = _build_launcher(setup, options.image, setup.worker.executable, setup.source, nodes, stop)
     found: dict[Arm, Launcher] = {"candidate": candidate}
     if baseline_arm is not None:
         source = Path(baseline_arm.source)
-        found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, source, nodes)
+        found["baseline"] = _build_launcher(setup, baseline_arm.image, baseline_arm.python, source, nodes, stop)
         if setup.nightly is not None and setup.nightly.against_itself:
             found["candidate"] = found["baseline"]
     return found
 
 
 def _build_launcher(
-    setup: RunSetup, image: ContainerImage | None, python: str, source: Path, nodes: PairNodes | None
-) -> Launcher:
+    setup: RunSetup, image: ContainerImage | None, python: str, source: Path, nodes: PairNodes | None,
+    stop: threading.Event | None,
+) -> Launcher:  # fmt: skip
     options, machine = setup.options, setup.machine
     gpus = machine.host.gpus
     if image is None or options.container is None:
         if options.slurm is not None:
             return SlurmLauncher(options.slurm, python, machine.hardware, machine.host, source, None, nodes)
-        return LocalLauncher(python, source, gpus)
+        return LocalLauncher(python, source, gpus, stop)
     images = image_folder(options).resolve()
     if options.slurm is None:
-        return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware)
+        return ContainerLauncher(options.container, image, images, gpus, source, machine.hardware, stop)
     measured = MeasuredImage(
         options=options.container, image=image, data_folder=images, source=source, hardware=machine.hardware
     )

@@ -122,8 +122,9 @@ class SeedRow:
 
     `ap` and `ap_50` are of its last evaluation, in [0, 1]. `seconds` is the time to train, over all finished epochs,
     and `evaluation_share` the part of it (0 to 1) that was spent on evaluation. `images_per_second` is the global
-    throughput of training, evaluation left out. `curve` is its place among the report's trainings. `is_sound` says
-    that it ended well, `outcome` how it ended, in words.
+    throughput of training, evaluation left out. These three are None for a seed that was trained side by side with
+    others. `curve` is its place among the report's trainings. `is_sound` says that it ended well, `outcome` how it
+    ended, in words.
     """
 
     name: str

@@ -76,7 +76,8 @@ class Training:
     """The curve of one seed. It is complete when `results` holds all `epochs`; a failed run keeps what it had.
 
     `starts` counts the process groups that worked on it: more than 1 where it was resumed from a checkpoint.
-    `software` is that of the last one.
+    `software` is that of the last one. `side_by_side` is how many trainings the machine ran at a time, None if this one
+    had it to itself: its times tell nothing about speed where others shared the machine.
     """
 
     schema_version: int
@@ -90,6 +91,7 @@ class Training:
     results: tuple[EpochResult, ...] = ()
     starts: int = 1
     software: Software | None = None
+    side_by_side: int | None = None
 
     @property
     def complete(self) -> bool:

@@ -1,6 +1,7 @@
 """Trains the seeds of two container images in turns, looks at them after every evaluation, and judges them."""
 
-from collections.abc import Mapping, Sequence
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,11 @@ from ssdbench.errors import UsageError
 from ssdbench.harness.launch_loop import LaunchLoop
 from ssdbench.harness.legs import Leg, evaluations_of
 from ssdbench.harness.run_setup import RunSetup
-from ssdbench.harness.runner import run_pairs
+from ssdbench.harness.side_by_side import Place, deal, gpu_groups, run_side_by_side
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.training_folders import training_folder
+from ssdbench.schema.case import Case
 from ssdbench.schema.convergence import MINIMUM_SEEDS, ConvergenceSettings, ConvergenceVerdict
-from ssdbench.schema.launch_values import Stage, Wanted
 from ssdbench.schema.record import Arm, ContainerImage, Record, Run, RunHeader
 from ssdbench.workflows.display import Display
 from ssdbench.workflows.images import resume_run
@@ -46,23 +47,32 @@ def setup_of_seeds(store: Store, setup: RunSetup, seeds: int | None, *, resume: 
 
 def train_images(
     store: Store, setup: RunSetup, results: Path, display: Display, settings: ConvergenceSettings, *,
-    deadline_seconds: float | None = None,
+    parallel: int | None = None, deadline_seconds: float | None = None,
 ) -> tuple[Run, ConvergenceVerdict]:  # fmt: skip
-    """Train what is left of the seeds of both images, and judge them.
+    """Train what is left of the seeds of both images, `parallel` (None: all that there are GPUs for) at a time.
 
-    All seeds pause at every evaluation until the others have come so far. No further leg begins where the early gate
-    has found a gross failure, or a seed has failed.
+    All seeds pause at every evaluation until the others have come so far. As soon as the early gate finds a gross
+    failure, or a seed fails, the others are stopped, and none begins.
 
     Raises:
+        UsageError: there are GPUs for fewer than `parallel`.
         EnvironmentLacksError: the case cannot be trained here.
         DataError: the images have a fault, or are others than those of the resumed run.
         StoreError: the run cannot be stored.
     """
+    gpus = gpu_groups(setup.plan.cases[0].case, setup.machine.host.gpus, parallel)
     begun, leg = begin(store, setup, display), Leg()
     with closing_lock(begun), display.launches(begun) as observer:
-        loop = begun.loop(observer, training_folder(results), leg)
+        loop, stop = begun.loop(observer, training_folder(results), leg), threading.Event()
+        groups = begun.gpu_groups(loop, gpus, stop, leg)
         legs = _Legs(loop=loop, leg=leg, setup=setup, settings=settings)
-        run_pairs(loop, setup.plan, legs.wanted, deadline_seconds)
+        dealt = legs.deal(len(groups))
+        while legs.begin():
+            run_side_by_side(loop, legs.case, dealt, groups, stop, legs.go_on, deadline_seconds)
+            if deadline_seconds is not None and time.monotonic() > deadline_seconds:
+                break
+        else:
+            observer.remaining_changed([])
     return loop.run, judge_arms(loop.run, settings)
 
 
@@ -75,22 +85,37 @@ class _Legs:
     setup: RunSetup
     settings: ConvergenceSettings
 
-    def wanted(self, records: Sequence[Record]) -> Mapping[str, Wanted]:
-        """The pairs of the next leg; none where the trainings are done, or go no further."""
-        case = self.setup.plan.cases[0].case
-        last = {(record.arm, record.launch): record for record in records if record.case.key == case.key}
-        places = [(arm, launch) for launch in range(case.protocol.launches) for arm in _ARMS]
-        self.leg.evaluations = None
-        left = [place for place in places if not self._is_done(case.key, *place)]
-        failed = [place for place in places if place not in left and place in last and last[place].failure]
-        if not left or failed or early_failure(self.loop.run, self.settings):
-            return {}
-        self.leg.evaluations = 1 + min(evaluations_of(last[place].training) if place in last else 0 for place in left)
-        in_leg = {launch for arm, launch in left if not self._is_done(case.key, arm, launch)}
-        return {case.key: Wanted(stage=Stage.MEASURE, pairs=len(in_leg))}
+    @property
+    def case(self) -> Case:
+        """What is trained."""
+        return self.setup.plan.cases[0].case
 
-    def _is_done(self, key: str, arm: Arm, launch: int) -> bool:
-        return self.loop.is_measured(key, arm, "measure", launch)
+    def deal(self, groups: int) -> list[list[Place]]:
+        """Which trainings each group of GPUs has, whether they are finished or not."""
+        places = [[(arm, launch) for launch in range(self.case.protocol.launches)] for arm in _ARMS]
+        return deal(places, groups, f"{self.setup.plan.seed}/{self.case.key}/measure")
+
+    def begin(self) -> bool:
+        """Begin the next leg; False where the trainings are done, or go no further."""
+        self.leg.evaluations = None
+        last = self._last()
+        places = [(arm, launch) for arm in _ARMS for launch in range(self.case.protocol.launches)]
+        left = [place for place in places if not self.loop.is_measured(self.case.key, place[0], "measure", place[1])]
+        if not left or not self.go_on():
+            return False
+        self.leg.evaluations = 1 + min(evaluations_of(last[place].training) if place in last else 0 for place in left)
+        return True
+
+    def go_on(self) -> bool:
+        """Whether no seed has failed beyond continuing, and the early gate has found nothing."""
+        key = self.case.key
+        failed = (place for place, record in self._last().items() if record.failure is not None)
+        if any(self.loop.is_measured(key, arm, "measure", launch) for arm, launch in failed):
+            return False
+        return early_failure(self.loop.run, self.settings) is None
+
+    def _last(self) -> dict[Place, Record]:
+        return {(record.arm, record.launch): record for record in self.loop.records}
 
 
 def _earlier_run(store: Store, setup: RunSetup) -> RunHeader | None:

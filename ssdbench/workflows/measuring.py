@@ -1,8 +1,9 @@
 """Measures a planned run from its beginning to its end: images, launches, verdicts where they are due, exit code."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
@@ -10,6 +11,7 @@ from ssdbench.harness import run_setup
 from ssdbench.harness.cache import KEPT_DAYS, clean_work, work_folder
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.forecast import Forecast, forecast
+from ssdbench.harness.gpu_group import GpuGroup
 from ssdbench.harness.launch_loop import LaunchLoop, Observer
 from ssdbench.harness.launchers.pausing import PausingLauncher
 from ssdbench.harness.legs import Leg
@@ -19,6 +21,7 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite, load_suite
 from ssdbench.harness.suite_tables import Suite
 from ssdbench.harness.waivers import read_waivers
+from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
 from ssdbench.schema.verdict import Comparison
 from ssdbench.workflows.deciding import is_judged_at_its_end, measure_launches
@@ -56,9 +59,20 @@ class BegunRun:
         """
         clean_work(KEPT_DAYS)
         launchers, work = run_setup.build_launchers(self.setup), work_folder()
-        if leg is not None:
-            launchers = {arm: PausingLauncher(launcher, leg) for arm, launcher in launchers.items()}
         return LaunchLoop(self.run, self.data, launchers, self, work, observer, training_folder, leg)
+
+    def gpu_groups(
+        self, loop: LaunchLoop, gpus: Iterable[tuple[GpuState, ...]], stop: threading.Event, leg: Leg | None = None
+    ) -> list[GpuGroup]:
+        """What launches on each of these groups of GPUs, until `stop` is set; with `leg` trainings pause at its end."""
+        groups = []
+        for own in gpus:
+            machine = replace(self.setup.machine, host=replace(self.setup.machine.host, gpus=own))
+            launchers = run_setup.build_launchers(replace(self.setup, machine=machine), stop)
+            if leg is not None:
+                launchers = {arm: PausingLauncher(launcher, leg) for arm, launcher in launchers.items()}
+            groups.append(loop.gpu_group(launchers, replace(self.header.host, gpus=own)))
+        return groups
 
     def append(self, record: Record) -> bool:
         """Store a launch of this run.

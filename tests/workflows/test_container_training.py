@@ -1,6 +1,7 @@
 """Seeds of two images in turns: legs, looks, kills and verdicts, with launchers that write made-up curves."""
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ssdbench.harness import run_setup
 from ssdbench.harness.containers.config import Containers
 from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.harness.launch_loop import Event
+from ssdbench.harness.launchers.following import StoppedError
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.files import FileStore
@@ -25,7 +27,7 @@ from ssdbench.schema.record import Arm, ContainerImage, Failure, Run, RunOptions
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import Status
 from ssdbench.workflows.container_training import setup_of_seeds, train_images
-from ssdbench.workflows.display import Quiet
+from ssdbench.workflows.display import NoObserver, Quiet
 from ssdbench.workflows.images import ImageSuite
 from ssdbench.workflows.reporting import build_accuracy_report
 from ssdbench.workflows.seeds import setup_to_resume
@@ -57,10 +59,20 @@ class Image:
         self.arm, self.curve, self.log = arm, curve, log
         self.dies_before: tuple[int, int] | None = None
         self.fails_before: tuple[int, int] | None = None
+        self.hangs: int | None = None
+        self.is_stopped = False
+        self.stop: threading.Event | None = None
+        self.meet: threading.Barrier | None = None
         self.launches = 0
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Training | Failure:
         self.launches += 1
+        if self.meet is not None:
+            self.meet.wait(timeout=60)
+        if self.hangs == request.seed:
+            assert self.stop is not None
+            self.is_stopped = self.stop.wait(timeout=20)
+            raise StoppedError
         assert request.training_folder is not None
         log = Path(request.training_folder) / "training.json"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -88,9 +100,14 @@ class Bench:
             "baseline": Image("baseline", curves.get("baseline", curve()), self.log),
             "candidate": Image("candidate", curves.get("candidate", curve()), self.log),
         }
-        monkeypatch.setattr(run_setup, "build_launchers", lambda setup: dict(self.images))
+        monkeypatch.setattr(run_setup, "build_launchers", self.launchers)
         monkeypatch.setattr(run_setup, "prepare_images", lambda setup, on_progress: None)
         monkeypatch.setattr(run_setup, "_require_images", lambda run, options: None)
+
+    def launchers(self, _setup: RunSetup, stop: threading.Event | None = None) -> dict[str, Image]:
+        for image in self.images.values():
+            image.stop = stop
+        return dict(self.images)
 
     def setup(self, seeds: int | None = None, *, resume: bool = False, seed: int = 1) -> RunSetup:
         matrix = {"workload": "accuracy", "backbone": "resnet50", "pipeline": "torchvision", "precision": "fp32"}
@@ -99,9 +116,18 @@ class Bench:
         asked = ImageSuite(suite=suite, options=RunOptions(), seed=seed, containers=Containers(options=options))
         return setup_of_seeds(self.store, asked.setup_of(NEW, OLD), seeds, resume=resume)
 
-    def train(self, seeds: int | None = None, *, resume: bool = False) -> tuple[Run, ConvergenceVerdict]:
+    def train(
+        self,
+        seeds: int | None = None,
+        *,
+        resume: bool = False,
+        parallel: int | None = None,
+        display: Quiet | None = None,
+    ) -> tuple[Run, ConvergenceVerdict]:
         setup = self.setup(seeds, resume=resume)
-        return train_images(self.store, setup, self.folder, Quiet(), ConvergenceSettings())
+        return train_images(
+            self.store, setup, self.folder, display or Quiet(), ConvergenceSettings(), parallel=parallel
+        )
 
     def trained(self) -> list[tuple[Arm, int, int]]:
         return list(self.log)
@@ -259,3 +285,58 @@ def test_a_run_that_is_not_finished_is_inconclusive(bench: Any) -> None:
     assert verdict.status is Status.INCONCLUSIVE
     assert "--resume continues" in verdict.sentence
     assert replace(verdict, sentence="").margin == 0.01
+
+
+def test_seeds_train_side_by_side_and_their_times_are_no_speeds(bench: Any) -> None:
+    here = bench()
+    here.images["baseline"].meet = here.images["candidate"].meet = threading.Barrier(2)  # no launch is alone
+    run, verdict = here.train(parallel=2)
+    assert verdict.status is Status.UNCHANGED, verdict.sentence
+    assert sorted(here.trained()) == EVERYTHING
+    assert run == here.store.load("latest")
+    assert {record.training.side_by_side for record in run.records if record.training} == {2}
+    report = build_accuracy_report(here.store, here.folder, run, None)
+    for seed in (*report.seeds, report.baseline):
+        assert (seed.seconds, seed.images_per_second, seed.evaluation_share) == (None, None, None)
+    assert {seed.outcome.partition(", ")[2].rpartition(", ")[2] for seed in report.seeds} == {"2 seeds at a time"}
+    more, _ = bench().train(6, resume=True)  # one at a time; what was trained before it was not alone
+    assert {record.training.side_by_side for record in more.records if record.training} == {2}
+    alone, _ = bench().train()
+    assert {record.training.side_by_side for record in alone.records if record.training} == {None}
+
+
+def test_a_broken_image_is_found_while_seeds_run_and_these_are_stopped(bench: Any) -> None:
+    here = bench(candidate=curve(0.1))
+    here.images["candidate"].hangs = 3
+    run, verdict = here.train(parallel=2 * SEEDS)
+    assert (verdict.status, verdict.epoch) == (Status.REGRESSED, VALIDATIONS[0])
+    assert here.images["candidate"].is_stopped
+    assert {record.launch for record in run.records if record.arm == "baseline"} == set(range(SEEDS))
+    assert 2 not in {record.launch for record in run.records if record.arm == "candidate"}
+    again = bench(candidate=curve(0.1))
+    assert (again.train(resume=True)[1], again.trained()) == (verdict, [])
+
+
+def test_a_seed_that_fails_stops_those_beside_it(bench: Any) -> None:
+    here = bench()
+    here.images["candidate"].fails_before = (2, 1)
+    here.images["baseline"].hangs = 3
+    _, verdict = here.train(parallel=2 * SEEDS)
+    assert verdict.status is Status.FAILED
+    assert "the candidate failed: seed 2" in verdict.sentence
+
+
+def test_an_interruption_stops_all_and_what_is_finished_is_kept(bench: Any) -> None:
+    class Interrupts(NoObserver):
+        def launch_finished(self, record: Any, name: str) -> None:
+            raise KeyboardInterrupt
+
+    first = bench()
+    first.images["candidate"].hangs = 3
+    with pytest.raises(KeyboardInterrupt):
+        first.train(parallel=3, display=Quiet(Interrupts()))
+    assert len(first.store.load("latest").records) == 1
+    second = bench()
+    _, verdict = second.train(resume=True, parallel=2)
+    assert verdict.status is Status.UNCHANGED, verdict.sentence
+    assert sorted(first.trained() + second.trained()) == EVERYTHING

@@ -1,8 +1,8 @@
 """Seeds of two arms that were trained in turns, judged by the rule for two distributions, and early by the gate.
 
-The seeds of the baseline arm are the distribution. At every evaluation that all seeds of both arms have reached, and
-that is not the last one, the early gate looks at each seed of the candidate. Its chance of a false stop is shared among
-these seeds, so that it holds for the run.
+The seeds of the baseline arm are the distribution. At every evaluation that all of these have reached, and that is not
+the last one, the early gate looks at each seed of the candidate as soon as that has reached it too. Its chance of a
+false stop is shared among all planned seeds of the candidate, so that it holds for the run.
 """
 
 from collections.abc import Sequence
@@ -59,13 +59,13 @@ def judge_arms(run: Run, settings: ConvergenceSettings) -> ConvergenceVerdict:
 def early_failure(run: Run, settings: ConvergenceSettings) -> ConvergenceVerdict | None:
     """The verdict of the early gate on a run whose candidate has grossly failed; None where it has not, so far."""
     baseline, candidate = seeds_of(run, "baseline"), seeds_of(run, "candidate")
-    trainings = [seed.training for seed in (*baseline, *candidate)]
+    trainings = [seed.training for seed in baseline]
     if not baseline or not candidate or None in trainings:
         return None
     shared = replace(settings, gate_alpha=settings.gate_alpha / len(candidate))
     for epoch in _looks([training for training in trainings if training is not None]):
-        there, here = ([_until(seed, epoch) for seed in seeds] for seeds in (baseline, candidate))
-        if any(fault_of(seed, until=epoch) for seed in (*there, *here)):
+        there, here = ([_until(seed, epoch) for seed in _reached(seeds, epoch)] for seeds in (baseline, candidate))
+        if not here or any(fault_of(seed, until=epoch) for seed in (*there, *here)):
             return None
         verdict = judge_early(here, _distribution(run, there), epoch, shared)
         if verdict.status is Status.REGRESSED:
@@ -109,6 +109,10 @@ def _looks(trainings: Sequence[Training]) -> list[int]:
     """The epochs of evaluations that all have reached, without the last of the recipe."""
     asked = asked_evaluations(trainings[0])[:-1]
     return [epoch for epoch in asked if all(epoch in aps(training) for training in trainings)]
+
+
+def _reached(seeds: Sequence[SeedResult], epoch: int) -> list[SeedResult]:
+    return [seed for seed in seeds if seed.training is not None and epoch in aps(seed.training)]
 
 
 def _until(seed: SeedResult, epoch: int) -> SeedResult:

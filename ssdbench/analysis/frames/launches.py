@@ -79,6 +79,7 @@ _STEPS = (
     Column("warmup_steps", "Int64", "steps before the timed region"),
     Column("timed_steps", "Int64", "steps of the timed region"),
     Column("seed", "Int64", "seed of a training for accuracy"),
+    Column("side_by_side", "Int64", "trainings at a time on its machine, whose times are no speed; missing if alone"),
 )
 _SOFTWARE = ("container_release", "torch", "torchvision", "dali", "cuda", "cudnn", "nccl", "python")
 _HOST = ("driver", "container_image", "hostname", "ssdbench_version", "ssdbench_commit")
@@ -180,6 +181,7 @@ def _measured(record: Record) -> dict[str, Any]:
         "warmup_steps": measurement.warmup_steps if measurement else None,
         "timed_steps": len(measurement.step_seconds) - measurement.warmup_steps if measurement else None,
         "seed": training.seed if training else None,
+        "side_by_side": training.side_by_side if training else None,
         **{name: getattr(software, name, None) for name in _SOFTWARE},
     }
 

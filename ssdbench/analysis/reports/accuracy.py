@@ -58,15 +58,20 @@ def _row(candidate: SeedResult, drawn: Sequence[Training]) -> SeedRow:
     trained = sum(result.train_seconds for result in training.results)
     if fault is None and training.starts > 1:
         blank = replace(blank, outcome=f"finished, resumed ({training.starts} starts)")
-    return replace(
+    blank = replace(
         blank,
         epochs=len(training.results),
         ap=last[0].ap if last else None,
         ap_50=last[0].ap_50 if last else None,
+        curve=drawn.index(training),
+    )
+    if training.side_by_side is not None:  # its times tell nothing about speed
+        return replace(blank, outcome=f"{blank.outcome}, {training.side_by_side} seeds at a time")
+    return replace(
+        blank,
         seconds=training.seconds,
         evaluation_share=_ratio(sum(result.evaluation_seconds for result in training.results), training.seconds),
         images_per_second=_ratio(sum(result.images for result in training.results), trained),
-        curve=drawn.index(training),
     )
 
 

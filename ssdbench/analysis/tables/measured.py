@@ -26,6 +26,7 @@ from ssdbench.schema.environment import Hardware, Software
 from ssdbench.schema.launch_rules import usable
 from ssdbench.schema.record import Measurement, Record, Run
 from ssdbench.schema.table import Cell
+from ssdbench.schema.training import Training
 
 CONFIDENCE = 0.95
 _LATENCY_WORKLOADS = ("infer", "detect")
@@ -180,14 +181,20 @@ def _accuracy_cells(planned: Sequence[PlannedCase], records: Sequence[Record]) -
     finals = [final_ap(curve) for curve in whole if aps(curve)]
     if not finals:
         unknown = Cell(word="-", note="no epoch was evaluated")
-        return {"map": unknown, "time_to_train": mean_cell([curve.seconds / 60 for curve in whole])}
+        return {"map": unknown, "time_to_train": _time_to_train(whole)}
     left_out = len(curves) - len(whole)
     note = f"{left_out} of {len(curves)} seeds did not finish and are left out" if left_out else ""
     figures: dict[str, Cell] = {
         "map": mean_cell(finals, logarithmic=False, note=note),
-        "time_to_train": mean_cell([curve.seconds / 60 for curve in whole]),
+        "time_to_train": _time_to_train(whole),
     }
     return figures | (_stability(finals) if len(finals) > 1 else {})
+
+
+def _time_to_train(trainings: Sequence[Training]) -> Cell:
+    if any(training.side_by_side for training in trainings):
+        return Cell(word="-", note="seeds were trained side by side: their times tell nothing about speed")
+    return mean_cell([training.seconds / 60 for training in trainings])
 
 
 def _stability(finals: Sequence[float]) -> dict[str, Cell]:

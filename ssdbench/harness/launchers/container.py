@@ -4,6 +4,7 @@ The folder of the launch is writable: it has case.json, and gets the events and 
 which has its checkpoints. Nothing else is.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,9 +36,9 @@ class ContainerLauncher(LocalLauncher):
 
     def __init__(
         self, options: ContainerOptions, image: ContainerImage, data_folder: Path | None, gpus: Sequence[GpuState] = (),
-        source: Path = SOURCE, hardware: Hardware | None = None,
+        source: Path = SOURCE, hardware: Hardware | None = None, stop: threading.Event | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(options.python, SOURCE_INSIDE, gpus)
+        super().__init__(options.python, SOURCE_INSIDE, gpus, stop)
         self._measured = MeasuredImage(
             options=options, image=image, data_folder=data_folder, source=source, hardware=hardware
         )

@@ -1,6 +1,7 @@
 """Follows a running launch: passes its events on until it ends or reaches its time limit."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -52,13 +53,26 @@ class Running(Protocol):
         """Its exit code, None while it runs."""
 
 
-def follow(running: Running, folder: Path, limit_seconds: float, on_event: Callable[[Event], None]) -> bool:
-    """Pass the events of rank 0 on until the launch ends (True) or reaches its time limit (False)."""
+class StoppedError(Exception):
+    """A launch is to end before it has a result."""
+
+
+def follow(
+    running: Running, folder: Path, limit_seconds: float, on_event: Callable[[Event], None],
+    stop: threading.Event | None = None,
+) -> bool:  # fmt: skip
+    """Pass the events of rank 0 on until the launch ends (True) or reaches its time limit (False).
+
+    Raises:
+        StoppedError: `stop` was set before that.
+    """
     deadline = time.monotonic() + limit_seconds
     events = tail(folder / "events-0.jsonl")
     while running.exit_code() is None:
         for event in next(events):
             on_event(event)
+        if stop is not None and stop.is_set():
+            raise StoppedError
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)

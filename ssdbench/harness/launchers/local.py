@@ -1,6 +1,7 @@
 """Launches on this machine: new processes for each, in a tree that is followed to its end."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -46,13 +47,17 @@ class Started(Running, Protocol):
 class LocalLauncher:
     """Starts workers with the interpreter `python` and the ssdbench of `source`; together they are under test.
 
-    `gpus` are those that may be used: rank r of a launch uses `gpus[r]`.
+    `gpus` are those that may be used: rank r of a launch uses `gpus[r]`. When `stop` is set, launches end with
+    StoppedError.
     """
 
-    def __init__(self, python: str, source: Path = SOURCE, gpus: Sequence[GpuState] = ()) -> None:
+    def __init__(
+        self, python: str, source: Path = SOURCE, gpus: Sequence[GpuState] = (), stop: threading.Event | None = None
+    ) -> None:
         self._python = python
         self._source = source
         self._gpus = gpus
+        self._stop = stop
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
         """Run one launch to its end, its time limit, or an interruption, which stops it and is raised again.
@@ -87,7 +92,7 @@ class LocalLauncher:
         folder, limit = case_file.parent, request.case.protocol.timeout_seconds
         timed_out = False
         try:
-            timed_out = not follow(started, folder, limit, on_event)
+            timed_out = not follow(started, folder, limit, on_event, self._stop)
             if timed_out:
                 dump_stacks(case_file)
         finally:

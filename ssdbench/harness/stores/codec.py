@@ -76,7 +76,7 @@ _DATES: Mapping[type, tuple[str, ...]] = {
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
 _ADDED_KEYS = (
     *("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "job_step", "nightly", "node_images"),
-    "overlays",
+    *("overlays", "side_by_side"),
 )
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}

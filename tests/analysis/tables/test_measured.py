@@ -231,6 +231,13 @@ def test_accuracy_time_to_train_and_stability_over_seeds():
     ]
 
 
+def test_seeds_that_were_trained_side_by_side_have_no_time_to_train():
+    seeds = (replace(a_training(seed, 0.25), side_by_side=4 if seed else None) for seed in range(3))
+    accuracy, time = tables_of(accuracy_run(*seeds))["Training accuracy"].rows[0].cells
+    assert accuracy.value == 0.25
+    assert (time.word, time.note) == ("-", "seeds were trained side by side: their times tell nothing about speed")
+
+
 def test_launches_with_a_curve_are_accuracies_whatever_their_workload_is_called():
     assert list(tables_of(accuracy_run(a_training(1, 0.25), workload="train"))) == ["Training accuracy"]
 
