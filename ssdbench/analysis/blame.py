@@ -11,12 +11,15 @@ The search finds groups of components that restore the speed, each as small as c
 
 Every probe is a verdict in pairs (`analysis.verdicts.interleaved`). A probe that crashes or stays inconclusive counts
 as not faster: what crashes is never named because it crashed.
+
+Where an improvement is searched, those are named that make the new image slow again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ssdbench.schema.bisection import Direction
 from ssdbench.schema.blame import Finding
 from ssdbench.schema.manifest import component_name
 from ssdbench.schema.text import pluralize
@@ -25,7 +28,32 @@ from ssdbench.schema.verdict import Status
 Group = tuple[str, ...]
 Question = tuple[Literal["trial", "probe"], Group]
 MOST_GROUPS = 3
+RESTORED: Mapping[Direction, Finding] = {"regression": "faster", "improvement": "slower"}
+"""What is found of components that bring back how fast the old image was."""
 _PLAYED, _ALL_PLAYED = 8, 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a probe of components is to show, with {} for their names."""
+
+    at_all: str
+    alone: str
+    without: str
+
+
+WORDS: Mapping[Direction, Words] = {
+    "regression": Words(
+        at_all="are {} to blame at all? All of them are swapped",
+        alone="does the speed come back with {} alone?",
+        without="does it come back without {} as well?",
+    ),
+    "improvement": Words(
+        at_all="do {} make it faster at all? All of them are swapped",
+        alone="is the gain lost with {} alone?",
+        without="is it lost without {} as well?",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,26 +88,33 @@ class _Asked(Exception):  # noqa: N818  not an error: a question whose answer is
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
     findings: Mapping[Question, Finding]
+    find: Direction
 
     def run(self, components: Group) -> Answer:
+        if not components:
+            return Answer(finding="unknown")
         kept, unusable = self._usable(components)
         if not kept:
             return Answer(unusable=unusable, finding="unknown")
-        finding = self._probe(kept, f"are {_these(kept)} to blame at all? All of them are swapped")
-        if finding != "faster":
+        words, wanted = WORDS[self.find], RESTORED[self.find]
+        finding = self._probe(kept, words.at_all.format(_these(kept)))
+        if finding != wanted:
             return Answer(kept=kept, unusable=unusable, finding="unknown" if finding == "failed" else finding)
         groups: list[Group] = []
         rest = kept
         while len(groups) < MOST_GROUPS:
             group = _in_order(self._smallest((), False, rest), kept)
-            if self._probe(group, f"does the speed come back with {_these(group)} alone?") != "faster":
+            if self._probe(group, words.alone.format(_these(group))) != wanted:
                 return Answer(groups=tuple(groups), kept=kept, unusable=unusable, finding="unknown")
             groups.append(group)
             rest = tuple(item for item in rest if item not in group)
             named = tuple(item for found in groups for item in found)
-            if not rest or self._probe(rest, f"does it come back without {_these(named)} as well?") != "faster":
-                return Answer(groups=tuple(groups), is_all=True, kept=kept, unusable=unusable, finding="faster")
-        return Answer(groups=tuple(groups), kept=kept, unusable=unusable, finding="faster")
+            others = self._probe(rest, words.without.format(_these(named))) if rest else "same"
+            if others != wanted:
+                # Of one group it is said that nothing else has a part, which only a verdict shows.
+                is_all = others == "same" or len(groups) > 1
+                return Answer(groups=tuple(groups), is_all=is_all, kept=kept, unusable=unusable, finding=wanted)
+        return Answer(groups=tuple(groups), kept=kept, unusable=unusable, finding=wanted)
 
     def _usable(self, group: Group) -> tuple[Group, Group]:
         """The components of a group that run together in the new image, and those that do not."""
@@ -96,7 +131,7 @@ class _Search:
 
     def _smallest(self, background: Group, has_changed: bool, group: Group) -> Group:
         """The fewest of a group that restore the speed along with the background: QuickXplain."""
-        if has_changed and self._probe(background, f"is it among {_these(background)}?") == "faster":
+        if has_changed and self._probe(background, f"is it among {_these(background)}?") == RESTORED[self.find]:
             return ()
         if len(group) == 1:
             return group
@@ -118,22 +153,25 @@ class _Search:
         return self.findings[kind, ordered]
 
 
-def decide(components: Sequence[str], findings: Mapping[Question, Finding]) -> Next | Answer:
+def decide(
+    components: Sequence[str], findings: Mapping[Question, Finding], find: Direction = "regression"
+) -> Next | Answer:
     """The next step by what was found so far, or the answer; `components` are in the order of their ranks.
 
     Groups in `findings` are sorted.
     """
     try:
-        return _Search(findings=findings).run(tuple(components))
+        return _Search(findings=findings, find=find).run(tuple(components))
     except _Asked as asked:
         return asked.question
 
 
-def finding_of(status: Status) -> Finding:
+def finding_of(status: Status, find: Direction = "regression") -> Finding:
     """What a verdict on the new image with swapped components, against itself, says of them."""
-    if status is Status.IMPROVED:
-        return "faster"
-    if status in (Status.UNCHANGED, Status.REGRESSED, Status.WAIVED, Status.FITS_NOW):
+    slower = (Status.REGRESSED, Status.WAIVED)
+    if status in {"regression": (Status.IMPROVED,), "improvement": slower}[find]:
+        return RESTORED[find]
+    if status in (Status.UNCHANGED, Status.IMPROVED, *slower, Status.FITS_NOW):
         return "same"
     return "failed" if status in (Status.FAILED, Status.NO_LONGER_FITS) else "unknown"
 

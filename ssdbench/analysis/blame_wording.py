@@ -1,8 +1,10 @@
 """What a search for the component that made an image slower will take, and what it found, in words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from ssdbench.analysis.blame import Answer, Effort, Group
+from ssdbench.analysis.blame import RESTORED, Answer, Effort, Group
+from ssdbench.schema.bisection import Direction
 from ssdbench.schema.blame import BlameStep
 from ssdbench.schema.manifest import component_name
 from ssdbench.schema.text import percent, pluralize
@@ -26,62 +28,113 @@ def _range(ends: tuple[int, int]) -> str:
     return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
-def answer_words(answer: Answer, steps: Sequence[BlameStep], left_out: Mapping[str, str], old: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """How an answer is said, by the change that is searched."""
+
+    changed: str
+    back: str
+    not_back: str
+    rest: str
+    fewer: str
+    each: str
+
+
+_WORDS: Mapping[Direction, _Words] = {
+    "regression": _Words(
+        changed="faster",
+        back="the speed comes back",
+        not_back="the speed does not come back",
+        rest="without it nothing that was swapped brings it back",
+        fewer="it does not",
+        each="slow only together",
+    ),
+    "improvement": _Words(
+        changed="slower",
+        back="the gain is lost",
+        not_back="the gain is not lost",
+        rest="without it nothing that was swapped takes it away",
+        fewer="it is not",
+        each="fast only together",
+    ),
+}
+
+
+def answer_words(
+    answer: Answer,
+    steps: Sequence[BlameStep],
+    left_out: Mapping[str, str],
+    old: str,
+    find: Direction = "regression",
+) -> str:
     """The end of a search in sentences; `old` is the reference of the image that components were taken from."""
     last = {step.swapped: step for step in steps if step.kind == "probe" and step.finding is not None}
-    sentences = [_found(answer, last, old)]
+    sentences = [_found(answer, last, old, find)]
     failed = {step.swapped for step in steps if step.kind in ("trial", "probe") and step.finding == "failed"}
     untried = [key for group in answer.groups if len(group) > 1 for key in group if (key,) in failed]
     if untried:
         sentences.append(f"{_names(tuple(untried))} could not be tried alone: the image does not run so")
     if answer.unusable:
         sentences.append(f"{_names(answer.unusable)} could not be swapped: the image does not run so")
+    not_loaded = tuple(dict.fromkeys(key for step in steps for key in step.not_loaded))
+    if not_loaded:
+        sentences.append(f"{_names(not_loaded)} could not be swapped: launches did not load what took the place")
     if left_out:
         sentences.append(f"{_names(tuple(left_out))} could not be swapped at all (the reasons are in the log)")
     return "; ".join(sentences)
 
 
-def _found(answer: Answer, probes: Mapping[Group, BlameStep], old: str) -> str:
+def _found(answer: Answer, probes: Mapping[Group, BlameStep], old: str, find: Direction) -> str:
+    words = _WORDS[find]
     if not answer.groups:
-        return _nothing(answer)
-    told = [f"{_names(group)} ({_effect(group, answer, probes)})" for group in answer.groups]
-    if answer.finding != "faster":
+        return _nothing(answer, words)
+    told = [f"{_names(group)} ({_effect(group, answer, probes, words)})" for group in answer.groups]
+    if answer.finding != RESTORED[find]:
         return f"{'; '.join(told)}; what else takes part stays open, for lack of a verdict"
     if len(answer.groups) == 1 and len(answer.groups[0]) == 1:
-        rest = ", and without it nothing that was swapped brings it back" if len(answer.kept) > 1 else ""
-        return f"it is {told[0]}: with that of {old} alone the speed comes back{rest if answer.is_all else ''}"
+        rest = f", and {words.rest}" if len(answer.kept) > 1 and answer.is_all else ""
+        return f"it is {told[0]}: with that of {old} alone {words.back}{rest}"
     if len(answer.groups) == 1:
-        return f"only together: {told[0]}; with those of {old} the speed comes back, with fewer of them it does not"
+        return f"only together: {told[0]}; with those of {old} {words.back}, with fewer of them {words.fewer}"
     if any(_is_part(group, answer, probes) for group in answer.groups):
         return f"each has a part in it: {'; '.join(told)}"
     more = "" if answer.is_all else ", and others take part"
-    return f"slow only together: {'; '.join(told)}; with that of {old} for any of them the speed comes back{more}"
+    return f"{words.each}: {'; '.join(told)}; with that of {old} for any of them {words.back}{more}"
 
 
-def _nothing(answer: Answer) -> str:
+def _nothing(answer: Answer, words: _Words) -> str:
     if not answer.kept:
         return "nothing could be swapped: the question stays open"
     if answer.finding == "same":
         swapped = _names(answer.kept)
-        return f"none of those that could be swapped: with {swapped} swapped the speed does not come back"
+        return f"none of those that could be swapped: with {swapped} swapped {words.not_back}"
     return "the question stays open: there is no verdict on a probe that it hangs on"
 
 
-def _effect(group: Group, answer: Answer, probes: Mapping[Group, BlameStep]) -> str:
+def _effect(group: Group, answer: Answer, probes: Mapping[Group, BlameStep], words: _Words) -> str:
     step = probes.get(tuple(sorted(group)))
     if step is None or step.change is None:
-        return "faster"
-    bounds = f", interval {percent(step.low)} to {percent(step.high)}" if step.low is not None and step.high else ""
+        return words.changed
+    low, high = _size(step)
+    bounds = f", interval {percent(low)} to {percent(high)}" if low is not None and high is not None else ""
     part = " in part" if _is_part(group, answer, probes) else ""
-    return f"{percent(step.change)} faster{part}{bounds}"
+    return f"{percent(abs(step.change))} {words.changed}{part}{bounds}"
+
+
+def _size(step: BlameStep) -> tuple[float | None, float | None]:
+    """The ends of the interval of a change, whatever its direction; None where it is open."""
+    if step.change is None or step.change >= 0:
+        return step.low, step.high
+    return (None if step.high is None else -step.high), (None if step.low is None else -step.low)
 
 
 def _is_part(group: Group, answer: Answer, probes: Mapping[Group, BlameStep]) -> bool:
     """Whether a group brings back less than everything together does, beyond the intervals of both."""
     own, whole = probes.get(tuple(sorted(group))), probes.get(tuple(sorted(answer.kept)))
-    if own is None or whole is None or own.high is None or whole.low is None:
+    if own is None or whole is None:
         return False
-    return own.high < whole.low
+    most, least = _size(own)[1], _size(whole)[0]
+    return most is not None and least is not None and most < least
 
 
 def _names(group: Group) -> str:

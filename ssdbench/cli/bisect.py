@@ -16,9 +16,9 @@ app.command()(takes_options(images))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointOptions(SuiteOptions):
-    """A suite, or an ad hoc grid, on this machine; the verdict rule decides how many launches are measured."""
+    """A suite, or an ad hoc grid; the verdict rule decides how many launches are measured."""
 
-    OMITTED: ClassVar[tuple[str, ...]] = ("launches", "launcher", "slurm", "nodes")
+    OMITTED: ClassVar[tuple[str, ...]] = ("launches",)
 
     name: Annotated[
         str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)

@@ -6,7 +6,7 @@ from typing import Annotated
 from ssdbench.analysis.bisection import Question
 from ssdbench.cli.bisect_options import Attempts, Budget, DryRun, Find, Log, Skip, direction_of, start_search
 from ssdbench.cli.help import SUITE, argument, option
-from ssdbench.cli.image_options import PairOptions, inspect_shown
+from ssdbench.cli.image_options import PairOptions, inspect_where_measured, on_one_node
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.containers.config import between
 from ssdbench.harness.run_setup import RunSetup
@@ -46,11 +46,16 @@ def bisect(
         count = len(expected.plan.cases)
         raise UsageError(f"a bisection is about one case, and {count} are selected: choose one with --case")
 
+    placed = on_one_node(suite, expected)
+
+    def inspect(image: str) -> ContainerImage:
+        return inspect_where_measured(placed, [image])[0][0]
+
     def prepare() -> Callable[[str], RunSetup]:
-        reference = inspect_shown(containers, listed[0])
+        reference = inspect(listed[0])
         if reference.failure is not None:
             raise EnvironmentLacksError(f"nothing can be compared with {listed[0]}: {reference.failure.message}")
-        return lambda image: suite.setup_in(inspect_shown(containers, image), baseline=reference)
+        return lambda image: placed.setup_in(inspect(image), baseline=reference)
 
     start_search(
         options,

@@ -15,13 +15,7 @@ from ssdbench.cli.container_converge import converge
 from ssdbench.cli.container_evaluate import evaluate
 from ssdbench.cli.help import MEASURING, STORING, SUITE, VerbApp, argument, option
 from ssdbench.cli.image_contents import diff, manifest
-from ssdbench.cli.image_options import (
-    ClusterImageOptions,
-    ClusterPairOptions,
-    New,
-    Old,
-    inspect_where_measured,
-)
+from ssdbench.cli.image_options import ImageOptions, New, Old, PairOptions, inspect_where_measured
 from ssdbench.cli.options import Budget, FailOnCreep, Json
 from ssdbench.cli.printing import print_json
 from ssdbench.cli.progress import TerminalDisplay
@@ -56,7 +50,7 @@ Images = Annotated[list[str] | None, argument("Images; default: all of ci/contai
 @app.command()
 @takes_options
 def compare(
-    options: ClusterPairOptions, old: Old, new: New, budget: Budget = None, fail_on_creep: FailOnCreep = False
+    options: PairOptions, old: Old, new: New, budget: Budget = None, fail_on_creep: FailOnCreep = False
 ) -> None:
     """Measure two images in pairs on one machine, a launch of each, until the verdict rule has decided.
 
@@ -77,7 +71,7 @@ def compare(
 @app.command()
 @takes_options
 def run(
-    options: ClusterImageOptions,
+    options: ImageOptions,
     images: Images = None,
     resume: Annotated[
         bool, option("Skip images that are measured, and continue an interrupted one.", "--resume", panel=MEASURING)

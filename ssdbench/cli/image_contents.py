@@ -10,6 +10,7 @@ from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.containers.config import DEFAULT_FILE, Containers
 from ssdbench.harness.containers.images import inspect_image
+from ssdbench.harness.containers.inside import InsideHere
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.store import Store
 from ssdbench.report.contents import render_contents, render_manifest
@@ -63,7 +64,7 @@ def _manifest(store: Store, containers: Containers, name: str) -> ImageManifest:
     if image.id is None:
         reason = image.failure.message if image.failure else "the engine gives it no id: use an image file"
         raise EnvironmentLacksError(f"the contents of {image.reference} cannot be listed: {reason}")
-    found = update_manifest(store, containers.options, image)
+    found = update_manifest(store, InsideHere(options=containers.options), image)
     if isinstance(found, Failure):
         raise EnvironmentLacksError(found.message)
     return found

@@ -15,6 +15,7 @@ from ssdbench.harness.containers.config import DEFAULT_FILE, Containers, load_co
 from ssdbench.harness.containers.given_variables import variable_values
 from ssdbench.harness.containers.images import inspect_image
 from ssdbench.harness.launchers.slurm.image_probe import inspect_on_a_node
+from ssdbench.harness.run_setup import RunSetup
 from ssdbench.schema.names import quoted
 from ssdbench.schema.record import ContainerImage
 from ssdbench.workflows.images import ImageSuite
@@ -35,15 +36,19 @@ Old = Annotated[str, argument("Image of the baseline: repository:tag, or a tag o
 New = Annotated[str, argument("Image that is judged.", "NEW")]
 
 
-def load_engine(path: Path, engine: str | None, *, on_cluster: bool = False) -> Containers:
-    """The file, with the engine as given; errors as `ImageOptions.load`."""
+def load_engine(path: Path, engine: str | None, *, on_cluster: bool | None = None) -> Containers:
+    """The file, with the engine as given; errors as `ImageOptions.load`.
+
+    `on_cluster` says whether launches run there; None: the verb has no --launcher.
+    """
     containers = load_containers(path, engine)
     variable_values(containers.options)  # one that is missing here is named before anything is pulled
     if on_cluster:
         return containers
     found = containers.options.engine
     if found.job_step is not None:
-        raise UsageError(f"engine {quoted(found.name)} is a part of Slurm: choose another one for this machine")
+        remedy = "" if on_cluster is None else "add --launcher slurm, or "
+        raise UsageError(f"engine {quoted(found.name)} is a part of Slurm: {remedy}choose another one for this machine")
     remove_leftovers(found)
     return containers
 
@@ -52,7 +57,7 @@ def load_engine(path: Path, engine: str | None, *, on_cluster: bool = False) -> 
 class ImageOptions(SuiteOptions):
     """A suite, or some of its cases, for the interpreters of images."""
 
-    OMITTED: ClassVar[tuple[str, ...]] = ("python", "launcher", "slurm", "nodes")
+    OMITTED: ClassVar[tuple[str, ...]] = ("python",)
 
     name: Annotated[
         str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)
@@ -89,21 +94,13 @@ class ImageOptions(SuiteOptions):
 class PairOptions(ImageOptions):
     """Like `ImageOptions`; the verdict rule decides how many launches are measured."""
 
-    OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches", "launcher", "slurm", "nodes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterImageOptions(ImageOptions):
-    """Like `ImageOptions`, for a verb that also measures on a cluster."""
-
-    OMITTED: ClassVar[tuple[str, ...]] = ("python",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterPairOptions(ImageOptions):
-    """Like `PairOptions`, for a verb that also measures on a cluster."""
-
     OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches")
+
+
+def on_one_node(suite: ImageSuite, expected: RunSetup) -> ImageSuite:
+    """The suite, measured on the node of a cluster on which `expected` would be; unchanged on this machine."""
+    slurm = expected.options.slurm
+    return suite.bound_to(slurm.nodelist if slurm is not None else None)
 
 
 def inspect_where_measured(suite: ImageSuite, references: Sequence[str]) -> tuple[list[ContainerImage], str | None]:

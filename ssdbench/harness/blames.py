@@ -10,6 +10,7 @@ from ssdbench.harness.stores.lines import append_lines, read_all, write_whole
 from ssdbench.harness.stores.lock_files import FileClaims
 from ssdbench.harness.stores.locks import Lock
 from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.bisection import Direction
 from ssdbench.schema.blame import Blame, BlameStep, StepKind
 from ssdbench.schema.times import utc_now
 
@@ -17,7 +18,9 @@ from ssdbench.schema.times import utc_now
 class BlameLog:
     """The decisions on one question; each is on disk before it is acted on."""
 
-    def __init__(self, path: Path, *, suite: str, case_key: str, old: str, new: str) -> None:
+    def __init__(
+        self, path: Path, *, suite: str, case_key: str, old: str, new: str, find: Direction = "regression"
+    ) -> None:
         """Start a log, or continue the existing one.
 
         Raises:
@@ -28,15 +31,21 @@ class BlameLog:
         self.steps: list[BlameStep] = []
         if not path.exists():
             asked = Blame(
-                schema_version=SCHEMA_VERSION, created_at=utc_now(), suite=suite, case_key=case_key, old=old, new=new
+                schema_version=SCHEMA_VERSION,
+                created_at=utc_now(),
+                suite=suite,
+                case_key=case_key,
+                old=old,
+                new=new,
+                find=find,
             )
             write_whole(path, [codec.stored(asked)])
             return
         asked = read_all(path).header(Blame)
-        if (asked.suite, asked.case_key, asked.old, asked.new) != (suite, case_key, old, new):
+        if (asked.suite, asked.case_key, asked.old, asked.new, asked.find) != (suite, case_key, old, new, find):
             raise UsageError(
-                f"{path} is the log of another question ({asked.case_key} of {asked.suite}, {asked.old} and "
-                f"{asked.new}): give another file as --log"
+                f"{path} is the log of another question ({asked.find} of {asked.case_key} of {asked.suite}, "
+                f"{asked.old} and {asked.new}): give another file as --log"
             )
 
     def searching(self) -> Lock:
@@ -72,7 +81,8 @@ class BlameLog:
         return step
 
 
-def log_name(old: str, new: str, case_key: str) -> str:
+def log_name(old: str, new: str, case_key: str, find: Direction = "regression") -> str:
     """The file name of a question's log; `old` and `new` are names of images."""
+    kind = [] if find == "regression" else [find]
     words = [image.rpartition("/")[2] for image in (old, new)]
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join([*words, case_key])) + ".jsonl"
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", "_".join([*words, case_key, *kind])) + ".jsonl"

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.runtime.elf import build_id
+from ssdbench.runtime.loaded_files import sha256
 
 DPKG = Path("/var/lib/dpkg")
 INTERPRETER = "interpreter:python"
-_BLOCK_BYTES = 1 << 20
 
 
 def contents(loaded: dict[str, list[str]], outside: Iterable[Path], dpkg: Path = DPKG) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _described(path: Path, owner: Any) -> dict[str, Any]:
     return {
         "path": str(path),
         "bytes": path.stat().st_size,
-        "identity": f"sha256:{_sha256(path)}" if identity is None else f"build-id:{identity}",
+        "identity": f"sha256:{sha256(path)}" if identity is None else f"build-id:{identity}",
         "owner": _owner_name(path.resolve(), owner),
     }
 
@@ -160,14 +160,6 @@ def _owner_name(path: Path, owner: Any) -> str | None:
     if path == Path(sys.executable).resolve() or path.name.startswith("libpython"):
         return INTERPRETER
     return None if owner is None else f"{owner['origin']}:{owner['name']}"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(_BLOCK_BYTES), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def main() -> None:

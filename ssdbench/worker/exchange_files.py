@@ -18,6 +18,7 @@ import ssdbench
 from ssdbench.atomic import atomic_file
 from ssdbench.errors import DataError, EnvironmentLacksError, NotFiniteError, UsageError
 from ssdbench.runtime.distributed import is_peer_lost
+from ssdbench.runtime.loaded_files import hashes_below
 from ssdbench.runtime.network import host_name
 from ssdbench.runtime.out_of_memory import memory_exhausted
 from ssdbench.runtime.process import stderr_file
@@ -124,8 +125,11 @@ def write_location(folder: Path, rank: int) -> None:
 
 
 def write_loaded_files(folder: Path, found: dict[str, list[str]]) -> None:
-    """Write for the host what rank 0 has loaded (`runtime.loaded_files`)."""
-    _write(folder / "loaded-0.json", found)
+    """Write for the host what rank 0 has loaded (`runtime.loaded_files`), and the hashes of what it asks for."""
+    asked, hashes = folder / "mounted.json", {}
+    if asked.is_file():
+        hashes = hashes_below(found, json.loads(asked.read_text(encoding="utf-8")))
+    _write(folder / "loaded-0.json", {**found, "hashes": hashes})
 
 
 def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseException) -> None:

@@ -1,8 +1,9 @@
-"""Swaps components of an old image into a new one that is slower, until it is known which of them restore the speed."""
+"""Swaps components of an old image into a new one until it is known which of them undo what the new one brought."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ssdbench.analysis.blame import Answer, Group, Next, Question, decide, effort_of, finding_of
 from ssdbench.analysis.blame_wording import answer_words, effort_words
@@ -10,12 +11,16 @@ from ssdbench.analysis.swapping import HOSTS_OWN, Swap, candidates, words_of
 from ssdbench.errors import EnvironmentLacksError, ExitCode
 from ssdbench.harness.blames import BlameLog
 from ssdbench.harness.containers.components import copied_distribution, copied_files
+from ssdbench.harness.containers.inside import Inside
+from ssdbench.harness.containers.manifests import read_loaded
+from ssdbench.harness.containers.overlays import not_loaded
 from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores.image_manifests import ImageManifests
 from ssdbench.harness.stores.store import Store
 from ssdbench.schema import SCHEMA_VERSION
+from ssdbench.schema.bisection import Direction
 from ssdbench.schema.blame import BlameStep, Finding, StepKind
-from ssdbench.schema.manifest import ImageManifest
+from ssdbench.schema.manifest import ImageManifest, component_name
 from ssdbench.schema.record import ContainerImage, Overlay
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.verdict import Status, Verdict
@@ -23,8 +28,15 @@ from ssdbench.workflows.deciding import is_unfinished
 from ssdbench.workflows.display import Display
 from ssdbench.workflows.images import ImageSuite, resume_run
 from ssdbench.workflows.judging import judge_run
+from ssdbench.workflows.manifests import launch_folders
 from ssdbench.workflows.measuring import begin, finish
-from ssdbench.workflows.trials import trial_failure
+from ssdbench.workflows.trials import try_once
+
+_ANSWERS: Mapping[Status, Finding] = {
+    **dict.fromkeys((Status.REGRESSED, Status.WAIVED), "slower"),
+    Status.UNCHANGED: "same",
+    Status.IMPROVED: "faster",
+}
 
 
 class _OutOfTimeError(Exception):
@@ -35,18 +47,20 @@ class _OutOfTimeError(Exception):
 class BlameSearch:
     """A search for the culprit, which continues from its log.
 
-    `old` and `new` are inspected images. A probe that stays inconclusive is measured up to `attempts` times, each with
-    twice the pairs.
+    `old` and `new` are inspected images, which `inside` looks into; `find` is what the new one brought. A probe that
+    stays inconclusive is measured up to `attempts` times, each with twice the pairs.
     """
 
     old: ContainerImage
     new: ContainerImage
     suite: ImageSuite
+    inside: Inside
     store: Store
     log: BlameLog
     attempts: int
     display: Display
     deadline_seconds: float | None = None
+    find: Direction = "regression"
 
     def run(self) -> ExitCode:
         """Search until something is named: OK; INCONCLUSIVE where nothing is, or the budget ends.
@@ -66,18 +80,23 @@ class BlameSearch:
             lock.release()
 
     def _search(self) -> ExitCode:
-        is_slower = self._compare_images()
-        if is_slower != "slower":
-            what = "is not slower than" if is_slower == "same" else "cannot be told to be slower than"
-            return self._end(f"{self.new.reference} {what} {self.old.reference}: there is nothing to blame", Answer())
+        searched, other = ("slower", "faster") if self.find == "regression" else ("faster", "slower")
+        found = self._compare_images()
+        if found != searched:
+            what = f"cannot be told to be {searched}" if found == "unknown" else f"is not {searched}"
+            rest = f"it is {other}" if found == other else "there is nothing to blame"
+            return self._end(f"{self.new.reference} {what} than {self.old.reference}: {rest}", Answer())
         swaps, left_out = self._components()
-        findings = self._findings()
-        keys = tuple(swaps)
-        while isinstance(step := decide(keys, findings), Next):
+        while isinstance(step := decide(self._loaded(swaps), self._findings(), self.find), Next):
             self._require_time()
             act = self._try if step.kind == "trial" else self._probe
-            findings[step.kind, step.swapped] = act(step, self._overlays(step.swapped, swaps))
-        return self._end(answer_words(step, self.log.steps, left_out, self.old.reference), step)
+            act(step, self._overlays(step.swapped, swaps))
+        return self._end(answer_words(step, self.log.steps, left_out, self.old.reference, self.find), step)
+
+    def _loaded(self, swaps: Mapping[str, Swap]) -> Group:
+        """The components without those of which a launch has shown that it did not load what took their place."""
+        not_loaded = {key for step in self.log.steps for key in step.not_loaded}
+        return tuple(key for key in swaps if key not in not_loaded)
 
     def _end(self, because: str, answer: Answer) -> ExitCode:
         self.display.message(because)
@@ -96,11 +115,11 @@ class BlameSearch:
         if known is not None and known.finding is not None:
             return known.finding
         least, most = self._launches()
-        because = f"is {self.new.reference} slower than {self.old.reference} at all?"
+        changed = "slower" if self.find == "regression" else "faster"
+        because = f"is {self.new.reference} {changed} than {self.old.reference} at all?"
         self.display.message(f"{because} {least} to {most} launches; how many follow is told then")
         verdict, step = self._judge("images", (), because, self.new, self.old)
-        answers: dict[Status, Finding] = {Status.REGRESSED: "slower", Status.UNCHANGED: "same", Status.IMPROVED: "same"}
-        finding = answers.get(verdict.status, "slower" if verdict.status is Status.WAIVED else "unknown")
+        finding = _ANSWERS.get(verdict.status, "unknown")
         self._conclude(step, verdict, finding)
         return finding
 
@@ -137,12 +156,11 @@ class BlameSearch:
         return found
 
     def _copied(self, swap: Swap) -> tuple[Overlay, ...] | str:
-        options = self.suite.containers.options
         if swap.distribution is None:
-            return copied_files(options, self.old, swap.key, swap.files)
+            return copied_files(self.inside, self.old, swap.key, swap.files)
         assert swap.place is not None
         return copied_distribution(
-            options, self.old, swap.distribution, place=swap.place, info=swap.info, python=self.new.python or ""
+            self.inside, self.old, swap.distribution, place=swap.place, info=swap.info, python=self.new.python or ""
         )
 
     def _overlays(self, group: Group, swaps: Mapping[str, Swap]) -> ContainerImage:
@@ -162,26 +180,42 @@ class BlameSearch:
                 found[step.kind, step.swapped] = step.finding
         return found
 
-    def _try(self, step: Next, image: ContainerImage) -> Finding:
+    def _try(self, step: Next, image: ContainerImage) -> None:
         self.display.message(step.because)
         self._log("trial", step.because, swapped=step.swapped)
-        failure = trial_failure(self.suite.setup_in(image, baseline=self.new), self.display)
+        folder, failure = try_once(self.suite.setup_in(image, baseline=self.new), self.display)
         finding: Finding = "runs" if failure is None else "failed"
         because = (
             "it runs" if failure is None else f"it does not run: {failure.kind.replace('_', ' ')}: {failure.message}"
         )
-        self._log("trial", because, swapped=step.swapped, finding=finding)
+        missed = not_loaded(image.overlays or (), [folder]) if failure is None else {}
+        self._log("trial", because, swapped=step.swapped, finding=finding, not_loaded=missed)
         self.display.message(because)
-        return finding
+        self._tell(missed)
 
-    def _probe(self, step: Next, image: ContainerImage) -> Finding:
+    def _probe(self, step: Next, image: ContainerImage) -> None:
         self.display.message(step.because)
         verdict, last = self._judge("probe", step.swapped, step.because, image, self.new)
-        finding = finding_of(verdict.status)
-        self._conclude(last, verdict, finding)
-        return finding
+        finding = finding_of(verdict.status, self.find)
+        missed = self._not_loaded(last, image) if finding != "failed" else {}
+        self._conclude(last, verdict, "unknown" if missed else finding, missed)
+        self._tell(missed)
 
-    def _conclude(self, step: BlameStep, verdict: Verdict, finding: Finding) -> None:
+    def _not_loaded(self, step: BlameStep, image: ContainerImage) -> Mapping[str, str]:
+        """Which components the launches of a probe did not load as they were swapped, and why that is known."""
+        assert step.run_id is not None
+        without = {
+            path for folder in launch_folders(step.run_id, "baseline") for path in read_loaded(folder)["objects"]
+        }
+        return not_loaded(image.overlays or (), launch_folders(step.run_id, "candidate"), without)
+
+    def _tell(self, missed: Mapping[str, str]) -> None:
+        for key, reason in missed.items():
+            self.display.message(f"{component_name(key)} could not be swapped: {reason}")
+
+    def _conclude(
+        self, step: BlameStep, verdict: Verdict, finding: Finding, missed: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         because = f"{verdict.status.value}: {verdict.sentence}"
         self.log.add(
             replace(
@@ -192,6 +226,7 @@ class BlameSearch:
                 change=verdict.change,
                 low=verdict.low,
                 high=verdict.high,
+                not_loaded=dict(missed),
             )
         )
         self.display.message(because)
@@ -232,7 +267,7 @@ class BlameSearch:
 
     def _launches(self) -> tuple[int, int]:
         """The fewest launches of a probe, and the most, with all its attempts."""
-        settings = self._setup(self.new, self.old, 1).settings
+        settings = self.suite.suite.verdict.settings()
         attempts = 2**self.attempts - 1
         return 2 * settings.first_pairs, 2 * attempts * (settings.pair_cap + settings.confirm_pair_cap)
 

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssdbench.analysis.contents import content_changes
-from ssdbench.errors import EnvironmentLacksError, StoreError
+from ssdbench.errors import EnvironmentLacksError, StoreError, UsageError
 from ssdbench.harness.cache import work_folder
+from ssdbench.harness.containers.inside import Inside
 from ssdbench.harness.containers.manifests import collect_manifest, read_loaded
+from ssdbench.harness.launchers.inside import inside_of
 from ssdbench.harness.stores.image_manifests import ImageManifests
 from ssdbench.harness.stores.store import Store
-from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.manifest import ContentChanges, ImageManifest, Installed
-from ssdbench.schema.record import Arm, ContainerImage, Failure, Run, RunOptions
+from ssdbench.schema.record import Arm, ContainerImage, Failure, Record, Run, RunOptions
 from ssdbench.workflows.display import Say
 from ssdbench.workflows.judging import Judgement
 
@@ -21,19 +22,21 @@ from ssdbench.workflows.judging import Judgement
 def keep_manifests(store: Store, run: Run, options: RunOptions, say: Say) -> None:
     """Keep the manifests of the images of a run, with what its launches had loaded; `say` hears what went wrong.
 
-    A container is started for an image that has no manifest yet, or in which a case was measured for the first time.
-    Launches of a cluster ran on nodes whose engine is out of reach here.
+    A container is started for an image that has no manifest yet, or in which a case was measured for the first time;
+    on a cluster by a job, on a node that has measured in it.
     """
     baseline = run.header.baseline_arm.image if run.header.baseline_arm else None
     arms: tuple[tuple[Arm, ContainerImage | None], ...] = (("candidate", options.image), ("baseline", baseline))
     for arm, image in arms:
-        if image is None or options.container is None or options.slurm is not None or image.id is None:
+        if image is None or options.container is None or image.id is None:
             continue
-        cases = {record.case.key for record in run.records if record.arm == arm and record.measurement is not None}
-        if cases and not image.overlays:
+        measured = [record for record in run.records if record.arm == arm and record.measurement is not None]
+        if measured and not image.overlays:
+            cases = {record.case.key for record in measured}
+            inside = inside_of(options.container, options.slurm, _node(measured))
             try:
-                found = update_manifest(store, options.container, image, _folders(run.header.run_id, arm), cases)
-            except (StoreError, EnvironmentLacksError) as error:
+                found = update_manifest(store, inside, image, launch_folders(run.header.run_id, arm), cases)
+            except (StoreError, EnvironmentLacksError, UsageError) as error:
                 found = Failure(kind="unsupported", message=str(error))
             if isinstance(found, Failure):
                 say(f"what is in {image.reference} was not kept: {found.message}")
@@ -41,7 +44,7 @@ def keep_manifests(store: Store, run: Run, options: RunOptions, say: Say) -> Non
 
 def update_manifest(
     store: Store,
-    container: ContainerOptions,
+    inside: Inside,
     image: ContainerImage,
     folders: Iterable[Path] = (),
     cases: Iterable[str] = (),
@@ -52,7 +55,8 @@ def update_manifest(
 
     Raises:
         StoreError: the store cannot be read or written.
-        EnvironmentLacksError: the engine is not installed.
+        EnvironmentLacksError: what runs images is not installed.
+        UsageError: the cluster refuses the job.
     """
     kept = ImageManifests(store.archive)
     known = kept.of_image(image.id)
@@ -65,7 +69,7 @@ def update_manifest(
     if known is not None:
         loaded["objects"] |= {file.path for file in known.loaded if not file.path.endswith(".py")}
         loaded["modules"] |= {file.path for file in known.loaded if file.path.endswith(".py")}
-    found = collect_manifest(container, image, loaded, {*cases, *(known.cases if known else ())})
+    found = collect_manifest(inside, image, loaded, {*cases, *(known.cases if known else ())})
     if isinstance(found, Failure):
         return found
     merged = replace(found, installed=_still_loaded(found, known))
@@ -79,7 +83,13 @@ def _still_loaded(found: ImageManifest, known: ImageManifest | None) -> tuple[In
     return tuple(replace(package, loaded=package.loaded or package.key in before) for package in found.installed)
 
 
-def _folders(run_id: str, arm: Arm) -> list[Path]:
+def _node(records: Iterable[Record]) -> str | None:
+    """A node on which one of these launches was; None where they do not say."""
+    networks = (record.measurement.network for record in records if record.measurement is not None)
+    return next((network.rank_hosts[0] for network in networks if network is not None and network.rank_hosts), None)
+
+
+def launch_folders(run_id: str, arm: Arm) -> list[Path]:
     """The folders of a run's launches of one arm, as `harness.launch_loop` names them."""
     form = re.compile(rf".*-(measure|confirm)-{arm}-\d+-\d+(-again\d+)?")
     folder = work_folder() / run_id

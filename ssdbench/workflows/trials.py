@@ -15,8 +15,8 @@ from ssdbench.workflows.display import Display
 _STEPS = 2
 
 
-def trial_failure(setup: RunSetup, display: Display) -> Failure | None:
-    """Why the first case of a plan does not run as the candidate; None if it does.
+def try_once(setup: RunSetup, display: Display) -> tuple[Path, Failure | None]:
+    """The folder of a launch of a plan's first case as the candidate, and why it does not run; None if it does.
 
     Raises:
         DataError, EnvironmentLacksError: the images cannot be made ready.
@@ -38,4 +38,4 @@ def trial_failure(setup: RunSetup, display: Display) -> Failure | None:
         allow_download=setup.options.allow_download,
     )
     outcome = run_setup.build_launchers(setup)["candidate"].launch(request, lambda _event: None)
-    return outcome if isinstance(outcome, Failure) else None
+    return Path(request.output), outcome if isinstance(outcome, Failure) else None

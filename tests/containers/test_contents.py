@@ -11,6 +11,7 @@ import pytest
 from ssdbench.errors import ExitCode
 from ssdbench.harness.containers.components import copied_distribution, copied_files
 from ssdbench.harness.containers.images import inspect_image
+from ssdbench.harness.containers.inside import InsideHere
 from ssdbench.harness.containers.manifests import collect_manifest
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.harness.stores.image_manifests import ImageManifests
@@ -56,16 +57,17 @@ def test_a_library_and_a_distribution_of_one_image_stand_in_for_those_of_another
 ) -> None:
     monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path / "cache"))
     old, new = (inspect_image(bench.options, f"{REPOSITORY}:27.0{month}") for month in (1, 2))
+    inside = InsideHere(options=bench.options)
     library = ("/opt/fast/libfast.so.1.1", "/opt/fast/libfast.so.1.2")
-    files = copied_files(bench.options, old, "folder:/opt/fast", (library,))
+    files = copied_files(inside, old, "folder:/opt/fast", (library,))
     brake = copied_distribution(
-        bench.options, old, "brake", place=f"/{OWN_PACKAGES}", info="brake-2.0.dist-info", python=new.python or ""
+        inside, old, "brake", place=f"/{OWN_PACKAGES}", info="brake-2.0.dist-info", python=new.python or ""
     )
     assert not isinstance(files, str)
     assert not isinstance(brake, str)
     loaded = {"objects": [library[1]], "modules": []}
     plain, swapped = (
-        collect_manifest(bench.options, image, loaded, []) for image in (new, replace(new, overlays=(*files, *brake)))
+        collect_manifest(inside, image, loaded, []) for image in (new, replace(new, overlays=(*files, *brake)))
     )
     assert isinstance(plain, ImageManifest)
     assert isinstance(swapped, ImageManifest)

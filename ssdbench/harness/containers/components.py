@@ -12,10 +12,9 @@ from typing import Any
 from ssdbench.atomic import atomic_folder
 from ssdbench.harness.cache import cache_error, work_folder
 from ssdbench.harness.containers.commands import SOURCE_INSIDE, engine_failure
-from ssdbench.harness.containers.inside import run_inside
+from ssdbench.harness.containers.inside import Inside
 from ssdbench.harness.launchers.left_files import read_bytes
 from ssdbench.harness.process import last_line
-from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Failure, Overlay
 
 _COPY_SECONDS = 3600.0
@@ -26,13 +25,13 @@ _FORBIDDEN = ("/proc", "/sys", "/dev", "/etc", "/run", "/tmp", str(SOURCE_INSIDE
 
 
 def copied_distribution(
-    options: ContainerOptions, image: ContainerImage, name: str, *, place: str, info: str | None, python: str
+    inside: Inside, image: ContainerImage, name: str, *, place: str, info: str | None, python: str
 ) -> tuple[Overlay, ...] | str:
     """A distribution of an image as overlays below `place`; its metadata goes to the folder `info`.
 
     A sentence says why it cannot be swapped: it does not fit, or is compiled for another interpreter than `python`.
     """
-    folder = _copied(options, image, f"python:{name}", {"distribution": name})
+    folder = _copied(inside, image, f"python:{name}", {"distribution": name})
     if isinstance(folder, Failure):
         return folder.message
     places = _places(folder)
@@ -43,16 +42,16 @@ def copied_distribution(
         return f"it is compiled for Python 3.{other}, the other image has {python}"
     overlays = []
     for number, found in enumerate(places):
-        inside = info if info is not None and found.endswith(".dist-info") else found
-        overlays.append(_overlay(f"python:{name}", folder / "files" / str(number), f"{place}/{inside}"))
+        named = info if info is not None and found.endswith(".dist-info") else found
+        overlays.append(_overlay(f"python:{name}", folder / "files" / str(number), f"{place}/{named}"))
     return _sound(overlays)
 
 
 def copied_files(
-    options: ContainerOptions, image: ContainerImage, key: str, pairs: tuple[tuple[str, str], ...]
+    inside: Inside, image: ContainerImage, key: str, pairs: tuple[tuple[str, str], ...]
 ) -> tuple[Overlay, ...] | str:
     """Files of an image as overlays: pairs of a path in it, and of the one that it replaces; a sentence if it fails."""
-    folder = _copied(options, image, key, {"files": [there for there, _ in pairs]})
+    folder = _copied(inside, image, key, {"files": [there for there, _ in pairs]})
     if isinstance(folder, Failure):
         return folder.message
     return _sound(_overlay(key, folder / "files" / str(number), here) for number, (_, here) in enumerate(pairs))
@@ -76,7 +75,7 @@ def _sound(overlays: Any) -> tuple[Overlay, ...] | str:
     return found
 
 
-def _copied(options: ContainerOptions, image: ContainerImage, key: str, asked: dict[str, Any]) -> Path | Failure:
+def _copied(inside: Inside, image: ContainerImage, key: str, asked: dict[str, Any]) -> Path | Failure:
     """The folder with the copies, among those of launches, which are removed after some weeks."""
     name = hashlib.sha256(json.dumps([image.id, key, asked]).encode()).hexdigest()[:24]
     folder = work_folder() / f"components-{name}"
@@ -86,7 +85,7 @@ def _copied(options: ContainerOptions, image: ContainerImage, key: str, asked: d
         with atomic_folder(folder) as part:
             (part / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
             module = ("ssdbench.runtime.component_files", str(part))
-            answer = run_inside(options, image, part, module, timeout_seconds=_COPY_SECONDS)
+            answer = inside.run(image, part, module, timeout_seconds=_COPY_SECONDS)
             if answer.exit_code:
                 raise _NotCopiedError(last_line(answer.error))
     except _NotCopiedError as error:

@@ -6,16 +6,17 @@ An image is not trusted: what it says of itself is bounded in size and number, a
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
+from ssdbench.harness.cache import cache_error, work_folder
 from ssdbench.harness.containers.commands import SOURCE_INSIDE, engine_failure
-from ssdbench.harness.containers.inside import run_inside
+from ssdbench.harness.containers.inside import Inside
 from ssdbench.harness.launchers.left_files import read_bytes
 from ssdbench.harness.process import last_line
 from ssdbench.schema import SCHEMA_VERSION
-from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.manifest import ImageManifest, Installed, LoadedFile, Origin, is_version_variable
 from ssdbench.schema.record import ContainerImage, Failure
 from ssdbench.schema.times import utc_now
@@ -37,7 +38,7 @@ _LARGEST = 2**62
 
 
 def collect_manifest(
-    options: ContainerOptions, image: ContainerImage, loaded: Mapping[str, Iterable[str]], cases: Iterable[str]
+    inside: Inside, image: ContainerImage, loaded: Mapping[str, Iterable[str]], cases: Iterable[str]
 ) -> ImageManifest | Failure:
     """The manifest of an inspected image that has an id; `loaded` are paths of `objects` and `modules` in it.
 
@@ -45,14 +46,12 @@ def collect_manifest(
         EnvironmentLacksError: the engine is not installed.
     """
     assert image.id is not None
-    with tempfile.TemporaryDirectory(prefix="ssdbench-") as name:
-        folder = Path(name)
+    options = inside.options
+    with _folder_that_nodes_share() as folder:
         asked = {"objects": sorted(loaded["objects"]), "modules": sorted(loaded["modules"])}
         asked["outside"] = [*options.mounts, str(SOURCE_INSIDE)]
         (folder / "loaded.json").write_text(json.dumps(asked), encoding="utf-8")
-        answer = run_inside(
-            options, image, folder, ("ssdbench.runtime.contents", name), timeout_seconds=_COLLECT_SECONDS
-        )
+        answer = inside.run(image, folder, ("ssdbench.runtime.contents", str(folder)), timeout_seconds=_COLLECT_SECONDS)
         if answer.exit_code:
             return engine_failure(f"the contents of {image.reference} cannot be listed", last_line(answer.error))
         found = _parsed(read_bytes(folder / "contents.json", _MOST_BYTES))
@@ -60,6 +59,17 @@ def collect_manifest(
         return Failure(kind="unsupported", message=f"what {image.reference} says of its contents cannot be read")
     own = {*options.variables, *options.pass_variables}
     return manifest_of(image, found, cases, ignored_variables=own)
+
+
+@contextmanager
+def _folder_that_nodes_share() -> Iterator[Path]:
+    try:
+        work_folder().mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix="contents-", dir=work_folder())
+    except OSError as error:
+        raise cache_error(error) from None
+    with made as name:
+        yield Path(name)
 
 
 def _parsed(content: bytes | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ssdbench.errors import StoreError
 from ssdbench.harness.containers.commands import SOURCE_INSIDE
+from ssdbench.harness.containers.overlays import ask_for_hashes
 from ssdbench.harness.launchers.diagnosis import LOG
 from ssdbench.harness.launchers.following import Event
 from ssdbench.harness.launchers.images import MeasuredImage, contents_of
@@ -71,6 +72,7 @@ class ContainerLauncher(LocalLauncher):
         if request.training_folder is not None:
             _make(Path(request.training_folder))
         measured = self._measured
+        ask_for_hashes(Path(request.output), measured.image)
         way = EngineWay(measured.options)
         return way.start(measured.image, self._contents(request), Path(request.output) / LOG)
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from ssdbench.harness.containers import components
 from ssdbench.harness.containers.components import copied_distribution, copied_files
 from ssdbench.harness.containers.engines import ENGINES
+from ssdbench.harness.containers.inside import InsideHere
 from ssdbench.harness.process import SOURCE, CommandResult
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.record import ContainerImage, Overlay
 from tests.runtime.test_contents import a_distribution
 
-OPTIONS = ContainerOptions(engine=ENGINES["docker"])
+INSIDE = InsideHere(options=ContainerOptions(engine=ENGINES["docker"]))
 OLD = ContainerImage(reference="bench:1", id="sha256:abc")
 Answer = Callable[[Callable[[Path], None]], None]
 
@@ -33,12 +33,12 @@ def image_says(monkeypatch: pytest.MonkeyPatch) -> Answer:
     """Have an image write this into its folder instead of what it is asked for."""
 
     def set_answer(write: Callable[[Path], None]) -> None:
-        def run(_options: object, _image: object, folder: Path, *_: object, **__: object) -> CommandResult:
+        def run(_inside: object, _image: object, folder: Path, *_: object, **__: object) -> CommandResult:
             (folder / "files").mkdir()
             write(folder)
             return CommandResult(exit_code=0, out="", error="")
 
-        monkeypatch.setattr(components, "run_inside", run)
+        monkeypatch.setattr(InsideHere, "run", run)
 
     return set_answer
 
@@ -48,19 +48,19 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of distributions of an image whose interpreter is this one."""
     folder = tmp_path / "site"
 
-    def run(_options: object, _image: object, _folder: Path, module: Sequence[str], **_: object) -> CommandResult:
+    def run(_inside: object, _image: object, _folder: Path, module: Sequence[str], **_: object) -> CommandResult:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(SOURCE)])}
         done = subprocess.run(
             [sys.executable, "-m", *module], env=environment, capture_output=True, text=True, check=False
         )
         return CommandResult(exit_code=done.returncode, out=done.stdout, error=done.stderr)
 
-    monkeypatch.setattr(components, "run_inside", run)
+    monkeypatch.setattr(InsideHere, "run", run)
     return folder
 
 
 def distribution(name: str = "brakes", place: str = "/opt/site", info: str | None = None) -> Any:
-    return copied_distribution(OPTIONS, OLD, name, place=place, info=info, python="3.11.7")
+    return copied_distribution(INSIDE, OLD, name, place=place, info=info, python="3.11.7")
 
 
 def test_a_distribution_replaces_its_folders_and_the_metadata_of_the_other_version(site: Path):
@@ -75,7 +75,7 @@ def test_a_distribution_replaces_its_folders_and_the_metadata_of_the_other_versi
 def test_files_are_copied_in_pairs_with_those_that_they_replace(site: Path, tmp_path: Path):
     (tmp_path / "libfast.so.1.0").write_text("old")
     pair = (str(tmp_path / "libfast.so.1.0"), "/usr/lib/libfast.so.1.1")
-    copied = copied_files(OPTIONS, OLD, "debian:libfast1", (pair,))
+    copied = copied_files(INSIDE, OLD, "debian:libfast1", (pair,))
     assert not isinstance(copied, str)
     (found,) = copied
     assert found == Overlay(component="debian:libfast1", path=found.path, inside="/usr/lib/libfast.so.1.1")
@@ -111,13 +111,13 @@ def test_a_file_is_not_mounted_over_what_is_not_the_images_own(image_says: Answe
         (folder / "files" / "0").write_text("x")
 
     image_says(write)
-    assert isinstance(copied_files(OPTIONS, OLD, "file:x", (("/usr/lib/x", inside),)), str)
+    assert isinstance(copied_files(INSIDE, OLD, "file:x", (("/usr/lib/x", inside),)), str)
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/"])
 def test_a_link_is_not_mounted(image_says: Answer, target: str):
     image_says(lambda folder: (folder / "files" / "0").symlink_to(target))
-    found = copied_files(OPTIONS, OLD, "debian:x", (("/usr/lib/x.so", "/usr/lib/y.so"),))
+    found = copied_files(INSIDE, OLD, "debian:x", (("/usr/lib/x.so", "/usr/lib/y.so"),))
     assert found == "/usr/lib/y.so could not be copied"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ssdbench.errors import SsdbenchError
 from ssdbench.harness.containers.given_variables import variable_values
+from ssdbench.harness.containers.overlays import ask_for_hashes
 from ssdbench.harness.launchers.following import Event, Running
 from ssdbench.harness.launchers.images import MeasuredImage, contents_of
 from ssdbench.harness.launchers.local import Started, dump_stacks
@@ -63,6 +64,7 @@ def hand_over(measured: MeasuredImage, request: LaunchRequest) -> dict[str, str]
         read_only=tuple(map(str, measured.read_only(request))),
     )
     write_bytes(Path(request.output) / _FILE, dump(handed).encode())
+    ask_for_hashes(Path(request.output), measured.image)
     return hidden_values(measured.options)
 
 

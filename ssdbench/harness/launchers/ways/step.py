@@ -85,13 +85,14 @@ def complaint(log: str) -> str:
     return next((line for line in errors if "Exited with exit code" not in line), last_line(log))
 
 
-def ask(start: Callable[[Contents, Path], Started], program: Arguments) -> CommandResult:
-    """The output of a short program in an image; `start` starts a container with a log."""
+def ask(
+    start: Callable[[Contents, Path], Started], program: Arguments, folder: Path | None = None
+) -> CommandResult:  # fmt: skip
+    """The output of a short program in an image, which can write to `folder`; `start` starts a container with a log."""
     with tempfile.TemporaryDirectory(prefix="ssdbench-") as made:
-        folder = Path(made)
-        log = folder / "answer.log"
+        log, where = Path(made) / "answer.log", folder or Path(made)
         contents = Contents(
-            name=container_name(folder), folder=folder, package=SOURCE / "ssdbench", program=program
+            name=container_name(where), folder=where, package=SOURCE / "ssdbench", program=program
         )  # fmt: skip
         started = start(contents, log)
         try:
