@@ -42,14 +42,15 @@ def engine_of_its_own(name: str) -> Iterator[Engine]:
     """The engine, until the end of the block; a short path, because of the sockets in it."""
     folder = Path(tempfile.mkdtemp(prefix=f"ssdbench-{name}-"))
     try:
-        with {"docker": _docker, "podman": _podman}[name](folder) as engine:
+        with {"docker": docker_in, "podman": _podman}[name](folder) as engine:
             yield engine
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _docker(folder: Path) -> Iterator[Engine]:
+def docker_in(folder: Path) -> Iterator[Engine]:
+    """A docker with all that it keeps in this folder, until the end of the block."""
     address = f"unix://{folder}/sock"
     command = [
         *("dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "-H", address),

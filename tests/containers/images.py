@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ssdbench.schema.container import Engine
 
+Files = tuple[tuple[str, str | bytes], ...]
 PYTHON_FOLDER = "opt/python"
 OWN_PACKAGES = f"{PYTHON_FOLDER}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
@@ -153,6 +154,45 @@ def _distribution(name: str, version: str, text: str) -> dict[str, str]:
     return {f"{OWN_PACKAGES}/{path}": content for path, content in files.items()}
 
 
+# Three libraries: one loaded by its path, one by its soname along the run path of a library that both images have. The
+# third has a spare: it is loaded in place of one that does not end as the variable HORN of the image says.
+_LIBRARIES = """
+import ctypes
+import os
+import time
+from pathlib import Path
+
+brake = ctypes.CDLL("/opt/brake/libbrake.so").brake()
+clutch = ctypes.CDLL("/opt/outer/libouter.so").outer()
+horn = Path("/opt/horn/libhorn.so")
+ctypes.CDLL(str(horn) if horn.read_bytes().endswith(os.environ["HORN"].encode()) else "/opt/spare/libhorn.so")
+_sleep = time.sleep
+time.sleep = lambda seconds: _sleep(seconds * (2 if brake + clutch >= 2 else 1))
+"""
+
+
+def files_with_libraries(folder: Path, level: int) -> Files:
+    """Files of an image that sleeps longer if the levels of two shared libraries add up to 2; made in `folder`.
+
+    The image needs the variable HORN, which is the level.
+    """
+    outer = "int clutch(void); int outer(void) { return clutch(); }"
+    made = {name: _library(folder, name, f"int {name}(void) {{ return {level}; }}") for name in ("brake", "clutch")}
+    horn = _library(folder, "horn", "int horn(void) { return 0; }")
+    made["outer"] = _library(folder, "outer", outer, "-L.", "-lclutch", "-Wl,-rpath,/opt/clutch")
+    files = {f"opt/{name}/lib{name}.so{'.1' if name == 'clutch' else ''}": content for name, content in made.items()}
+    files |= {"opt/horn/libhorn.so": horn + str(level).encode(), "opt/spare/libhorn.so": horn}
+    return (*files.items(), (f"{OWN_PACKAGES}/sitecustomize.py", _LIBRARIES))
+
+
+def _library(folder: Path, name: str, text: str, *words: str) -> bytes:
+    (folder / f"{name}.c").write_text(text)
+    soname = f"-Wl,-soname,lib{name}.so.1"
+    command = ["gcc", "-shared", "-fPIC", "-nostdlib", soname, "-o", f"lib{name}.so", f"{name}.c", *words]
+    subprocess.run(command, cwd=folder, check=True)
+    return (folder / f"lib{name}.so").read_bytes()
+
+
 @dataclass(frozen=True)
 class Environment:
     """A Python environment of this machine: its interpreter (not a link), standard library and packages."""
@@ -190,11 +230,11 @@ def import_image(
     name: str,
     *,
     packages: bool = True,
-    files: tuple[tuple[str, str], ...] = (),
+    files: Files = (),
     environment: Environment = HERE,
     **variables: str,
 ) -> None:
-    """Make an image of this name; without `packages` its interpreter has none. `files` are paths and their texts."""
+    """Make an image of this name; without `packages` its interpreter has none. `files` are paths and their contents."""
     changes = {"PATH": f"/{PYTHON_FOLDER}/bin", **variables}
     settings = [part for key, value in changes.items() for part in ("--change", f"ENV {key}={value}")]
     settings += ["--change", f"LABEL org.example.made-for={name}"]
@@ -203,10 +243,10 @@ def import_image(
 
 
 @functools.cache
-def _root_file_system(packages: bool, environment: Environment, files: tuple[tuple[str, str], ...]) -> bytes:
+def _root_file_system(packages: bool, environment: Environment, files: Files) -> bytes:
     own = f"{PYTHON_FOLDER}/lib/python{environment.version}/site-packages"
     interpreter = environment.interpreter
-    texts = {
+    texts: dict[str, str | bytes] = {
         "etc/passwd": "root:x:0:0:root:/:/bin/false\n",
         f"{PYTHON_FOLDER}/pyvenv.cfg": f"home = {Path(interpreter).parent}\ninclude-system-site-packages = false\n",
         f"{own}/sitecustomize.py": SITECUSTOMIZE,
@@ -222,8 +262,9 @@ def _root_file_system(packages: bool, environment: Environment, files: tuple[tup
             archive.addfile(entry)
         for path, text in texts.items():
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(text.encode()), 0o644
-            archive.addfile(entry, io.BytesIO(text.encode()))
+            written = text if isinstance(text, bytes) else text.encode()
+            entry.size, entry.mode = len(written), 0o644
+            archive.addfile(entry, io.BytesIO(written))
         link = tarfile.TarInfo(f"{PYTHON_FOLDER}/bin/python")
         link.type, link.linkname = tarfile.SYMTYPE, interpreter
         archive.addfile(link)

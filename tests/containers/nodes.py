@@ -8,17 +8,19 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests import slurm_cluster
-from tests.containers.engines import PODMAN_SETTINGS, engine_of_its_own, registry_of_its_own
-from tests.containers.images import import_image, mounts
+from tests.containers.engines import PODMAN_SETTINGS, docker_in, engine_of_its_own, registry_of_its_own
+from tests.containers.images import files_with_levels, import_image, mounts
 
 REPOSITORY = "bench"
 NAMES = ("node1", "node2")
 WAYS = ("podman", "oci", "pyxis")
+ENGINES = ("podman", "docker")
+"""Those of the ways that are container engines; see `dockers`."""
 PROGRAMS = {"gcc": "ci/install-slurm.sh", "umoci": "ci/install-slurm.sh", "skopeo": "ci/install-slurm.sh"}
 HERE = Path(__file__).parent
 
@@ -47,6 +49,11 @@ CONTAINERS_CONF={folder}/containers.conf exec podman --root {folder}/$SLURMD_NOD
     --runroot {folder}/$SLURMD_NODENAME/run --tmpdir {folder}/$SLURMD_NODENAME/tmp "$@"
 """
 
+_DOCKER = """#!/bin/sh
+echo "$SLURMD_NODENAME $*" >> {folder}/docker.log
+exec docker -H unix://{folder}/$SLURMD_NODENAME-docker/sock "$@"
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nodes:
@@ -62,8 +69,9 @@ class Nodes:
         lists = [f"mounts = {list(mounts())!r}", f'node_images = "{kept}"', 'engine = "own"']
         lists += [f'repository = "{self.registry}/{REPOSITORY}"', *(f"{key} = {value}" for key, value in more.items())]
         lists += ["[engines.own]", f'like = "{way}"']
+        if way in ENGINES:
+            lists += [f'command = ["{self.folder}/{way}-of-node"]']
         if way == "podman":
-            lists += [f'command = ["{self.folder}/podman-of-node"]']
             lists += ['pull = ["pull", "--quiet", "--tls-verify=false", "{image}"]']
         path = folder / f"{way}.toml"
         path.write_text("\n".join(lists))
@@ -92,9 +100,9 @@ class Nodes:
             (path.parent.name, path.name) for path in (self.folder / "kept").glob("*/*") if path.suffix != ".lock"
         )
 
-    def pulled(self) -> list[str]:
-        """The nodes on which podman has pulled an image, with the image."""
-        log = self.folder / "podman.log"
+    def pulled(self, engine: str = "podman") -> list[str]:
+        """The nodes on which an engine has pulled an image, with the image."""
+        log = self.folder / f"{engine}.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return [f"{line.split()[0]} {line.split()[-1]}" for line in lines if " pull " in line]
 
@@ -128,6 +136,20 @@ def nodes() -> Iterator[Nodes]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def dockers(nodes: Nodes) -> Iterator[None]:
+    """Give each node a docker of its own, in addition."""
+    script = nodes.folder / "docker-of-node"
+    script.write_text(_DOCKER.format(folder=nodes.folder))
+    script.chmod(0o755)
+    with ExitStack() as stack:
+        for node in NAMES:
+            folder = nodes.folder / f"{node}-docker"
+            folder.mkdir()
+            stack.enter_context(docker_in(folder))
+        yield
+
+
 def _prepare(folder: Path) -> None:
     plugin, script, podman = folder / "pyxis.so", folder / "pyxis_images.py", folder / "podman-of-node"
     build = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(plugin), str(HERE / "pyxis.c")]
@@ -146,9 +168,12 @@ def _prepare(folder: Path) -> None:
 def _push(registry: str) -> None:
     with engine_of_its_own("podman") as engine:
         for tag, share in (("26.01", "0"), ("26.02", "0"), ("26.05", "0.3")):
-            name = f"{registry}/{REPOSITORY}:{tag}"
-            import_image(engine, name, PLANTED_SLOWDOWN=share)
-            push = [*engine.command, "push", "--quiet", "--tls-verify=false", name]
+            import_image(engine, f"{registry}/{REPOSITORY}:{tag}", PLANTED_SLOWDOWN=share)
+        for tag, brake in (("28.01", 0), ("28.02", 2)):
+            files = files_with_levels(brake, 0, version=f"{brake}.0")
+            import_image(engine, f"{registry}/{REPOSITORY}:{tag}", files=files)
+        for tag in ("26.01", "26.02", "26.05", "28.01", "28.02"):
+            push = [*engine.command, "push", "--quiet", "--tls-verify=false", f"{registry}/{REPOSITORY}:{tag}"]
             subprocess.run(push, check=True, capture_output=True)
 
 

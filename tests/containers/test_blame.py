@@ -11,7 +11,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.files import FileStore
 from tests.cli.conftest import Ssdbench, Start
 from tests.containers.conftest import REPOSITORY, Bench
-from tests.containers.images import files_with_levels, import_image
+from tests.containers.images import files_with_levels, files_with_libraries, import_image
 from tests.paced import write_paced
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(3000)]
@@ -28,13 +28,26 @@ def bench(podman: Bench) -> Bench:
     return podman
 
 
-@pytest.fixture
-def arguments(bench: Bench, tmp_path: Path) -> tuple[str, ...]:
+# An engine that is asked to mount components, and leaves them out.
+_DEAF = """#!/usr/bin/env python3
+import os, sys
+command = {command}
+words = [word for word in sys.argv[1:] if not ("--volume=" in word and "/components-" in word and word.endswith(":ro"))]
+os.execvp(command[0], [*command, *words])
+"""
+
+
+def quick(tmp_path: Path) -> str:
     suite = tmp_path / write_paced(tmp_path, steps=5)
     # As few launches as can be: the planted change is far beyond the margin.
     few = '[verdict]\nrule = "fixed"\nalpha = 0.2\nplan_power = 0.8\npower = 0.8\npair_cap = 4\nconfirm_pair_cap = 4'
     suite.write_text(suite.read_text().replace("[verdict]", few))
-    return ("--suite", "paced.toml", "--containers", str(bench.write(tmp_path)))
+    return suite.name
+
+
+@pytest.fixture
+def arguments(bench: Bench, tmp_path: Path) -> tuple[str, ...]:
+    return ("--suite", quick(tmp_path), "--containers", str(bench.write(tmp_path)))
 
 
 def steps_of(tmp_path: Path) -> list[dict[str, Any]]:
@@ -97,3 +110,54 @@ def test_without_a_regression_nothing_is_blamed(ssdbench: Ssdbench, tmp_path: Pa
     assert done.returncode == ExitCode.INCONCLUSIVE, done.stdout + done.stderr
     assert "there is nothing to blame" in done.stdout.splitlines()[-1]
     assert [step["kind"] for step in steps_of(tmp_path)] == ["images", "images", "end"]
+
+
+def test_what_made_an_image_faster_is_named_by_losing_it(
+    ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = ssdbench("containers", "blame", "28.03", "28.01", "--find", "improvement", *arguments)
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("only together: brake (Python) and clutch (Python) ("), last
+    assert "slower" in last
+    assert "the gain is lost" in last
+
+
+@pytest.fixture(scope="session", params=["podman", "docker"])
+def libraries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Two releases: in 29.02 two shared libraries are slow together, and a third has a spare that is loaded instead."""
+    bench: Bench = request.getfixturevalue(request.param)
+    for month in (1, 2):
+        files = files_with_libraries(tmp_path_factory.mktemp("libraries"), month - 1)
+        import_image(bench.engine, f"{REPOSITORY}:29.0{month}", files=files, HORN=str(month - 1))
+    return bench
+
+
+def test_libraries_are_swapped_however_they_are_found_and_one_that_is_not_loaded_is_not_cleared(
+    libraries: Bench, ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    given = ("--suite", quick(tmp_path), "--containers", str(libraries.write(tmp_path)))
+    done = ssdbench("containers", "blame", "29.01", "29.02", *given)
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("slow only together: libraries in /opt/"), last
+    end = steps_of(tmp_path)[-1]
+    assert sorted(end["groups"]) == [["folder:/opt/brake"], ["folder:/opt/clutch"]]
+    assert "libraries in /opt/horn could not be swapped: launches did not load what took the place" in last
+    told = [step["not_loaded"] for step in steps_of(tmp_path) if step["not_loaded"]]
+    assert told == [{"folder:/opt/horn": "nothing of it was loaded"}]
+
+
+def test_an_engine_that_mounts_nothing_clears_no_component(
+    bench: Bench, ssdbench: Ssdbench, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    deaf = tmp_path / "deaf"
+    deaf.write_text(_DEAF.format(command=list(bench.engine.command)))
+    deaf.chmod(0o755)
+    toml = tmp_path / "containers.toml"
+    toml.write_text(toml.read_text().replace(f"command = {list(bench.engine.command)!r}", f"command = ['{deaf}']"))
+    done = ssdbench("containers", "blame", "28.01", "28.03", *arguments)
+    assert done.returncode == ExitCode.INCONCLUSIVE, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("nothing could be swapped: the question stays open"), last
+    assert "brake (Python), clutch (Python) and horn (Python) could not be swapped: launches did not load" in last

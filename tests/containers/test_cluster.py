@@ -11,10 +11,13 @@ import pytest
 
 from ssdbench.errors import ExitCode
 from ssdbench.harness.process import is_rank_of
+from ssdbench.harness.stores.files import FileStore
+from ssdbench.harness.stores.image_manifests import ImageManifests
 from ssdbench.schema.record import Failure, Record, Run
 from tests.cli.conftest import Ssdbench, Start
 from tests.cli.test_run import eventually, latest, measured, only
-from tests.containers.nodes import WAYS, Nodes
+from tests.containers.engines import why_not
+from tests.containers.nodes import ENGINES, WAYS, Nodes, dockers
 from tests.paced import write_paced
 from tests.slurm_cluster import cancel_all, jobs
 
@@ -44,8 +47,8 @@ def hosts_of(run: Run) -> set[tuple[str, ...]]:
 
 def is_fetched_once(nodes: Nodes, way: str, wanted: set[str]) -> bool:
     """Whether each of these nodes, and no other, has fetched every image once."""
-    if way == "podman":
-        pulled = nodes.pulled()
+    if way in ENGINES:
+        pulled = nodes.pulled(way)
         return len(pulled) == len({*pulled}) and {line.split()[0] for line in pulled} == wanted
     return {node for node, _ in nodes.fetched()} == wanted
 
@@ -56,10 +59,20 @@ def failure(tmp_path: Path) -> Failure:
     return found
 
 
-@each_way
+@pytest.fixture(scope="session")
+def docker_nodes(image_nodes: Nodes) -> Iterator[Nodes]:
+    if (reason := why_not("docker")) is not None:
+        pytest.skip(reason)
+    with dockers(image_nodes):
+        yield image_nodes
+
+
+@pytest.mark.parametrize("way", [*WAYS, "docker"])
 def test_two_images_are_compared_on_one_node_which_fetches_each_once(
-    image_nodes: Nodes, ssdbench: Ssdbench, tmp_path: Path, way: str
+    image_nodes: Nodes, request: pytest.FixtureRequest, ssdbench: Ssdbench, tmp_path: Path, way: str
 ) -> None:
+    if way == "docker":
+        request.getfixturevalue("docker_nodes")
     toml = image_nodes.write(tmp_path, way)
     # A regression takes four times the launches: it is sought by one of the ways.
     new, margin, code = ("26.05", 0.1, ExitCode.REGRESSED) if way == "podman" else ("26.02", 0.3, ExitCode.OK)
@@ -75,6 +88,13 @@ def test_two_images_are_compared_on_one_node_which_fetches_each_once(
     assert run.header.options.slurm is not None
     assert run.header.options.slurm.nodelist == nodes[0]
     assert image_nodes.containers() == []
+    assert run.header.options.image is not None
+    assert run.header.baseline_arm is not None
+    for image in (run.header.options.image, run.header.baseline_arm.image):
+        assert image is not None
+        manifest = ImageManifests(FileStore(tmp_path / "results").archive).of_image(image.id)
+        assert manifest is not None
+        assert any("libc.so" in file.path for file in manifest.loaded)
 
 
 @each_way
@@ -212,3 +232,40 @@ def test_a_node_without_the_way_is_named_in_one_sentence(
         assert done.returncode == ExitCode.ENVIRONMENT, done.stdout + done.stderr
         assert sentence in " ".join(done.stderr.split())
         assert done.stderr.count("\n") == 1
+
+
+def quick(tmp_path: Path) -> tuple[str, ...]:
+    """A suite whose verdicts take as few launches as can be: what is planted is far beyond the margin."""
+    suite = tmp_path / write_paced(tmp_path, steps=5)
+    few = '[verdict]\nrule = "fixed"\nalpha = 0.2\nplan_power = 0.8\npower = 0.8\npair_cap = 4\nconfirm_pair_cap = 4'
+    suite.write_text(suite.read_text().replace("[verdict]", few))
+    return ("--suite", suite.name, "--launcher", "slurm")
+
+
+@each_way
+def test_the_component_that_slows_an_image_down_is_named_by_probes_on_one_node(
+    image_nodes: Nodes, ssdbench: Ssdbench, tmp_path: Path, way: str
+) -> None:
+    given = ("--containers", str(image_nodes.write(tmp_path, way)))
+    done = ssdbench("containers", "blame", "28.01", "28.02", *quick(tmp_path), *given)
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("it is brake (Python) ("), done.stdout
+    store = FileStore(tmp_path / "results")
+    runs = [store.load(header.run_id) for header in store.headers()]
+    assert len({nodes for run in runs for nodes in hosts_of(run)}) == 1
+    assert any(run.header.options.image and run.header.options.image.overlays for run in runs)
+    assert image_nodes.containers() == []
+
+
+def test_the_first_slow_image_of_a_list_is_found_by_probes_on_one_node(
+    image_nodes: Nodes, ssdbench: Ssdbench, tmp_path: Path
+) -> None:
+    toml = image_nodes.write(tmp_path, "oci", images='["26.01", "26.02", "26.05"]')
+    given = (*quick(tmp_path), "--containers", str(toml))
+    told = ssdbench("bisect", "images", "26.01", "26.05", *given, "--dry-run")
+    assert told.returncode == ExitCode.OK, told.stderr
+    done = ssdbench("bisect", "images", "26.01", "26.05", *given)
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    assert f"{image_nodes.registry}/bench:26.05 is the first bad image" in " ".join(done.stdout.split())
+    store = FileStore(tmp_path / "results")
+    assert len({nodes for header in store.headers() for nodes in hosts_of(store.load(header.run_id))}) == 1
