@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from ssdbench.analysis.blame import Answer, Group, Next, Question, decide, effort_of, finding_of
+from ssdbench.analysis.blame import RESTORED, Answer, Group, Next, Question, decide, effort_of, finding_of
+from ssdbench.schema.bisection import Direction
 from ssdbench.schema.blame import Finding
 from ssdbench.schema.verdict import Status
 
@@ -32,10 +33,11 @@ def play(
     restores: Restores,
     crashes: Restores = lambda swapped: False,
     unknown: Restores = lambda swapped: False,
+    find: Direction = "regression",
 ) -> tuple[Answer, dict[Question, Finding]]:
     """A whole search: what it answers, and all that was tried."""
     findings: dict[Question, Finding] = {}
-    while isinstance(step := decide(names, findings), Next):
+    while isinstance(step := decide(names, findings, find), Next):
         assert (step.kind, step.swapped) not in findings
         assert step.because
         swapped = set(step.swapped)
@@ -44,7 +46,7 @@ def play(
         elif step.kind == "trial":
             findings[step.kind, step.swapped] = "runs"
         else:
-            found: Finding = "unknown" if unknown(swapped) else "faster" if restores(swapped) else "same"
+            found: Finding = "unknown" if unknown(swapped) else RESTORED[find] if restores(swapped) else "same"
             findings[step.kind, step.swapped] = found
     return step, findings
 
@@ -127,6 +129,27 @@ def test_two_that_run_only_together_are_named_together_and_no_one_else():
     assert answer.unusable == ()
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 13])
+def test_what_made_an_image_faster_is_found_as_what_made_one_slower_is(count: int):
+    names = components(count)
+    for culprit in names:
+        slower, faster = (play(names, one_of({culprit}), find=find) for find in ("regression", "improvement"))
+        assert faster[0].groups == slower[0].groups == ((culprit,),)
+        assert faster[0].finding == "slower"
+        assert list(faster[1]) == list(slower[1])
+
+
+def test_without_a_verdict_on_the_rest_it_is_not_said_that_nothing_else_has_a_part():
+    names = components(5)
+    for unknown, is_all in ((lambda swapped: False, True), (lambda swapped: names[1] not in swapped, False)):
+        answer, _ = play(names, one_of({names[1]}), unknown=unknown)
+        assert (answer.groups, answer.is_all) == (((names[1],),), is_all)
+
+
+def test_where_there_is_no_component_nothing_is_tried():
+    assert play((), lambda swapped: True) == (Answer(finding="unknown"), {})
+
+
 def test_nothing_is_named_if_nothing_can_be_swapped():
     answer, findings = play(components(3), lambda swapped: True, lambda swapped: True)
     assert (answer.groups, answer.kept, answer.unusable, answer.finding) == ((), (), components(3), "unknown")
@@ -162,3 +185,14 @@ def test_the_effort_that_is_told_beforehand_is_kept(count: int):
 )  # fmt: skip
 def test_only_an_improvement_is_faster(status: Status, finding: Finding):
     assert finding_of(status) == finding
+
+
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        (Status.REGRESSED, "slower"), (Status.WAIVED, "slower"), (Status.IMPROVED, "same"), (Status.UNCHANGED, "same"),
+        (Status.FAILED, "failed"), (Status.INCONCLUSIVE, "unknown"),
+    ],
+)  # fmt: skip
+def test_only_a_regression_is_slower(status: Status, finding: Finding):
+    assert finding_of(status, "improvement") == finding

@@ -1,6 +1,7 @@
 """The end of a search in words: who is named, with how much, and what could not be swapped."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,46 @@ def words(*groups: Group, steps: Iterable[BlameStep] = (), left_out: Iterable[st
 )
 def test_the_answer_is_said_in_full(said: str, expected: str):
     assert said == expected
+
+
+def lost(*swapped: str, change: float = -0.3, low: float = -0.32, high: float = -0.28) -> BlameStep:
+    return step(*swapped, finding="slower", change=change, low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    ("groups", "steps", "expected"),
+    [
+        (
+            ((A,),), [lost(A, B, C), lost(A)],
+            "it is brake (Python) (30.0% slower, interval 28.0% to 32.0%): with that of bench:1 alone the gain is "
+            "lost, and without it nothing that was swapped takes it away",
+        ),
+        (
+            ((A, B),), [lost(A, B, C), lost(A, B)],
+            "only together: brake (Python) and clutch (Python) (30.0% slower, interval 28.0% to 32.0%); with those "
+            "of bench:1 the gain is lost, with fewer of them it is not",
+        ),
+        (
+            ((A,), (B,)), [lost(A, B, C), lost(A, change=-0.15, low=-0.17, high=-0.13), lost(B)],
+            "each has a part in it: brake (Python) (15.0% slower in part, interval 13.0% to 17.0%); clutch (Python) "
+            "(30.0% slower, interval 28.0% to 32.0%)",
+        ),
+        (
+            (), [],
+            "none of those that could be swapped: with brake (Python), clutch (Python) and libhorn1 (Debian) swapped "
+            "the gain is not lost",
+        ),
+    ],
+)  # fmt: skip
+def test_what_made_it_faster_is_said_in_full(groups: tuple[Group, ...], steps: list[BlameStep], expected: str):
+    answer = Answer(groups=groups, kept=(A, B, C), is_all=True, finding="slower" if groups else "same")
+    assert answer_words(answer, steps, {}, "bench:1", "improvement") == expected
+
+
+def test_what_launches_did_not_load_is_said_to_be_neither_named_nor_cleared():
+    missed = replace(step(A, C, finding="unknown"), not_loaded={C: "nothing of it was loaded"})
+    said = words((A,), steps=[missed, step(A)], kept=(A,))
+    assert said.endswith("; libhorn1 (Debian) could not be swapped: launches did not load what took the place")
 
 
 def test_of_two_that_run_only_together_it_is_said_that_neither_was_tried_alone():

@@ -242,11 +242,10 @@ def quick(tmp_path: Path) -> tuple[str, ...]:
     return ("--suite", suite.name, "--launcher", "slurm")
 
 
-@each_way
 def test_the_component_that_slows_an_image_down_is_named_by_probes_on_one_node(
-    image_nodes: Nodes, ssdbench: Ssdbench, tmp_path: Path, way: str
+    image_nodes: Nodes, ssdbench: Ssdbench, tmp_path: Path
 ) -> None:
-    given = ("--containers", str(image_nodes.write(tmp_path, way)))
+    given = ("--containers", str(image_nodes.write(tmp_path, "pyxis")))
     done = ssdbench("containers", "blame", "28.01", "28.02", *quick(tmp_path), *given)
     assert done.returncode == ExitCode.OK, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("it is brake (Python) ("), done.stdout

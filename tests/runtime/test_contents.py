@@ -10,7 +10,7 @@ import pytest
 
 from ssdbench.runtime.contents import INTERPRETER, contents
 from ssdbench.runtime.elf import build_id
-from ssdbench.runtime.loaded_files import loaded_files
+from ssdbench.runtime.loaded_files import hashes_below, loaded_files
 
 
 def a_distribution(folder: Path, name: str, version: str, files: dict[str, str]) -> None:
@@ -49,6 +49,22 @@ def test_mapped_objects_and_imported_modules_are_listed_without_data_files(tmp_p
     assert __file__ not in found["objects"]
     assert pytest.__file__ in found["modules"]
     assert loaded_files(tmp_path / "none")["objects"] == []
+
+
+def test_hashes_are_told_of_what_was_loaded_at_a_place_or_below_and_of_nothing_else(tmp_path: Path):
+    for name in ("brakes/__init__.py", "brakes/disc.so", "brakes2/__init__.py", "libclutch.so.1.2"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(tmp_path / "brakes")
+    loaded = {
+        "objects": [str(tmp_path / name) for name in ("libclutch.so.1.2", "brakes/disc.so", "gone.so")],
+        "modules": [str(tmp_path / name) for name in ("link/__init__.py", "brakes2/__init__.py")],
+    }
+    places = [str(tmp_path / name) for name in ("brakes", "libclutch.so.1.2", "libclutch.so", "gone.so")]
+    expected = {places[0]: ("__init__.py", "disc.so"), places[1]: (".",), places[2]: (), places[3]: ()}
+    found = hashes_below(loaded, places)
+    assert {place: tuple(sorted(hashes)) for place, hashes in found.items()} == expected
+    assert found[places[1]] == {".": hashlib.sha256(b"libclutch.so.1.2").hexdigest()}
 
 
 def test_this_process_has_its_interpreter_mapped():

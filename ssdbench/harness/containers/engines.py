@@ -60,6 +60,7 @@ _APPTAINER = Engine(
     variable=("--env={name}={value}",),
     no_network=("--net", *_ALONE),
     gpus=("--nv",),  # shows all GPUs; the worker's variables select
+    pull=("pull", "--disable-cache", "{file}", "docker://{image}"),  # on nodes of a cluster alone
     variable_inherited=(),  # it takes those with its prefix, also with --cleanenv
     inherited_name=("APPTAINERENV_{name}",),
 )

@@ -2,6 +2,7 @@
 
 from ssdbench.harness.launchers.ways.contract import Way
 from ssdbench.harness.launchers.ways.engine import EngineWay
+from ssdbench.harness.launchers.ways.image_file import ImageFileWay
 from ssdbench.harness.launchers.ways.oci import OciWay
 from ssdbench.harness.launchers.ways.pyxis import PyxisWay
 from ssdbench.schema.container import ContainerOptions
@@ -13,4 +14,6 @@ def way_of(options: ContainerOptions) -> Way:
         return PyxisWay(options)
     if options.engine.job_step == "oci":
         return OciWay(options)
+    if any("{file}" in word for word in options.engine.pull):
+        return ImageFileWay(options)
     return EngineWay(options)
