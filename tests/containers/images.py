@@ -162,17 +162,17 @@ import os
 import time
 from pathlib import Path
 
-brake = ctypes.CDLL("/opt/brake/libbrake.so").brake()
+ctypes.CDLL("/opt/brake/libbrake.so")
 clutch = ctypes.CDLL("/opt/outer/libouter.so").outer()
 horn = Path("/opt/horn/libhorn.so")
 ctypes.CDLL(str(horn) if horn.read_bytes().endswith(os.environ["HORN"].encode()) else "/opt/spare/libhorn.so")
 _sleep = time.sleep
-time.sleep = lambda seconds: _sleep(seconds * (2 if brake + clutch >= 2 else 1))
+time.sleep = lambda seconds: _sleep(seconds * (1 + clutch))
 """
 
 
 def files_with_libraries(folder: Path, level: int) -> Files:
-    """Files of an image that sleeps longer if the levels of two shared libraries add up to 2; made in `folder`.
+    """Files, made in `folder`, of an image with three shared libraries; it sleeps longer at level 1 of `clutch`.
 
     The image needs the variable HORN, which is the level.
     """
@@ -187,8 +187,8 @@ def files_with_libraries(folder: Path, level: int) -> Files:
 
 def _library(folder: Path, name: str, text: str, *words: str) -> bytes:
     (folder / f"{name}.c").write_text(text)
-    soname = f"-Wl,-soname,lib{name}.so.1"
-    command = ["gcc", "-shared", "-fPIC", "-nostdlib", soname, "-o", f"lib{name}.so", f"{name}.c", *words]
+    linked = ("-shared", "-fPIC", "-nostdlib", "-Wl,--build-id=none", f"-Wl,-soname,lib{name}.so.1")
+    command = ["gcc", *linked, "-o", f"lib{name}.so", f"{name}.c", *words]
     subprocess.run(command, cwd=folder, check=True)
     return (folder / f"lib{name}.so").read_bytes()
 

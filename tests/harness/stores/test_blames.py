@@ -1,6 +1,7 @@
 """The log of a search for a component: what was decided is read back, and another question is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,13 @@ from ssdbench.harness.blames import BlameLog, log_name
 from ssdbench.harness.stores.locks import StoreLockedError
 from ssdbench.schema.blame import BlameStep, Finding, StepKind
 
-QUESTION = {"suite": "paced", "case_key": "pace", "old": "sha256:a", "new": "sha256:b"}
+QUESTION: dict[str, Any] = {
+    "suite": "paced",
+    "case_key": "pace",
+    "old": "sha256:a",
+    "new": "sha256:b",
+    "find": "regression",
+}
 
 
 def a_step(kind: StepKind, *swapped: str, run_id: str | None = None, finding: Finding | None = None) -> BlameStep:
@@ -42,7 +49,7 @@ def test_decisions_are_read_back_by_another_process(tmp_path: Path):
 def test_the_log_of_another_question_is_refused(tmp_path: Path, key: str):
     BlameLog(tmp_path / "x.jsonl", **QUESTION)
     with pytest.raises(UsageError, match="the log of another question"):
-        BlameLog(tmp_path / "x.jsonl", **QUESTION | {key: "other"})
+        BlameLog(tmp_path / "x.jsonl", **QUESTION | {key: "improvement" if key == "find" else "other"})
 
 
 def test_a_line_that_was_cut_off_by_a_power_cut_is_left_out_and_any_other_broken_line_refused(tmp_path: Path):
