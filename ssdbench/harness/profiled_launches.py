@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssdbench.errors import ExitCode, UsageError
+from ssdbench.errors import ExitCode
 from ssdbench.harness.cache import work_folder
 from ssdbench.harness.datasets import PreparedData
 from ssdbench.harness.gpu_group import Launcher
 from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.local import LocalLauncher
+from ssdbench.harness.launchers.slurm.launcher import SlurmLauncher
 from ssdbench.harness.process import WorkerError
 from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import Case, LaunchRequest, ProfileRequest, StepCounts
@@ -52,7 +53,6 @@ def profile_in_turns(
 
     Raises:
         WorkerError: a launch failed.
-        UsageError: the launcher submits to a queue.
     """
     found: list[tuple[Arm, LaunchProfile, str]] = []
     for pair in range(launches):
@@ -67,8 +67,7 @@ def take_profile(
     profiling: Profiling, launcher: Launcher, case: Case, name: str, launch: int, measured: Sequence[Record] = ()
 ) -> tuple[LaunchProfile, str]:
     """One profiled launch of a build called `name`, and its folder below that of all launches; errors as above."""
-    if not isinstance(launcher, LocalLauncher):
-        raise UsageError("profiled launches run on this machine, with or without a container, and not through Slurm")
+    assert isinstance(launcher, LocalLauncher | SlurmLauncher)
     folder = f"{file_name(case.key)}-profile-{name}-{launch}-{secrets.token_hex(3)}"
     weights = profiling.options.backbone_weights
     request = LaunchRequest(

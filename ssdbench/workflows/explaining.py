@@ -21,7 +21,7 @@ from ssdbench.harness.trust import Trust
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.case import Case, ProfileRequest
 from ssdbench.schema.explanation import Explanation
-from ssdbench.schema.record import Arm, BaselineArm, Run
+from ssdbench.schema.record import Arm, BaselineArm, Run, SlurmOptions
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.verdict import Status
 from ssdbench.workflows.display import Display
@@ -98,11 +98,6 @@ def ask(store: Store, run: Run, cases: Sequence[Case], arm: BaselineArm, effort:
         UsageError: this is not what the run measured, or not where.
         EnvironmentLacksError: an interpreter or an engine is missing.
     """
-    if run.header.options.slurm is not None:
-        raise UsageError(
-            f"run {run.header.run_id} was measured through Slurm: profile its cases on such a node, with "
-            "a run that was measured there without Slurm"
-        )
     if accuracy := [case for case in cases if case.workload == "accuracy"]:
         raise UsageError(f"{accuracy[0].title} trains for accuracy: only cases that measure speed are profiled")
     setup = run_setup.resumed_setup(store, run.header.run_id, None, lambda _run: True, trust)
@@ -112,9 +107,22 @@ def ask(store: Store, run: Run, cases: Sequence[Case], arm: BaselineArm, effort:
             f"run {run.header.run_id} was measured at {then}, and {setup.source} is at {now}: check {then} out again "
             "(with its changes, if it had any) and explain the run from there"
         )
+    if setup.options.slurm is not None:
+        setup = replace(setup, options=replace(setup.options, slurm=_on_one_node(setup.options.slurm, run, cases)))
     known = {record.case.key: record.launch_seconds for record in run.records}
     seconds = sum(2 * effort.launches * known.get(case.key, 0.0) for case in cases)
     return Question(setup=replace(setup, baseline_arm=arm), cases=tuple(cases), effort=effort, seconds=seconds)
+
+
+def _on_one_node(slurm: SlurmOptions, run: Run, cases: Sequence[Case]) -> SlurmOptions:
+    """The options that put all launches of cases on one node on the same one: nodes differ as builds do.
+
+    Launches on several nodes are where those of the run were (`launchers.slurm.placement`).
+    """
+    keys = {case.key for case in cases if case.nodes == 1}
+    measured = (record.measurement for record in run.records if record.case.key in keys)
+    nodes = [found.network.rank_hosts[0] for found in measured if found is not None and found.network is not None]
+    return replace(slurm, nodelist=nodes[-1]) if nodes else slurm
 
 
 def profile(store: Store, question: Question, run_id: str, hardware_key: str, display: Display) -> None:

@@ -120,12 +120,14 @@ def test_names_in_a_profile_stay_text(tmp_path: Path, no_launches: None) -> None
     assert "<b>|" not in short.read_text(encoding="utf-8")
 
 
-def test_an_unchanged_run_pays_nothing(tmp_path: Path, no_launches: None) -> None:
+def test_an_unchanged_run_pays_nothing(tmp_path: Path, no_launches: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSDBENCH_CACHE", str(tmp_path / "cache"))
     a_store(tmp_path / "results", SAME)
     found = ssdbench("explain", "run-1", "--results", tmp_path / "results")
     assert (found.code, found.err) == (0, "")
     assert "nothing is profiled" in found.out
     assert not list((tmp_path / "results").rglob("profiles"))
+    assert not list((tmp_path / "cache").rglob("*-profile-*"))
 
 
 def test_a_measured_launch_neither_asks_for_a_profile_nor_loads_what_takes_one() -> None:

@@ -1,5 +1,6 @@
 """`ssdbench explain` whole: two checkouts, a case that changed and one that did not, real launches, every output."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ssdbench.harness.process import SOURCE
 from tests.cli.conftest import Ssdbench
 from tests.paced import write_paced
+from tests.trace_format import trace_faults
 
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -60,7 +62,8 @@ def test_only_the_case_that_changed_is_profiled_and_every_output_names_what_was_
     assert len(folders) == 4
     assert all(folder.name.startswith(changed) for folder in folders)
     assert f"1. sleep: {VANISHED}" in done.stdout
-    assert len(list((tmp_path / "traces").iterdir())) == 4
+    traces = [json.loads(gzip.decompress(path.read_bytes())) for path in (tmp_path / "traces").iterdir()]
+    assert [trace_faults(trace) for trace in traces] == [[]] * 4
 
     again = ssdbench("explain", "latest", "--json")
     (found,) = json.loads(again.stdout)["explanations"]

@@ -1,6 +1,8 @@
 """`ssdbench run --launcher slurm`, whole: a real Slurm of two nodes, real torchrun, real faults."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from ssdbench.errors import ExitCode
 from ssdbench.harness.launchers.slurm.commands import Job
+from ssdbench.harness.process import SOURCE
 from ssdbench.schema.environment import Network
 from ssdbench.schema.record import Failure
 from tests.cli.conftest import Ssdbench, Start
@@ -207,3 +210,22 @@ def test_ctrl_c_cancels_all_jobs_and_what_is_done_is_kept(start: Start, tmp_path
     assert "3 launches not measured; continue with `ssdbench run --resume" in output
     assert not jobs(slurm, "--states=PENDING,RUNNING")
     eventually(lambda: not workers(tmp_path))
+
+
+@slow
+def test_a_case_that_changed_is_profiled_in_jobs_on_one_node(ssdbench: Ssdbench, tmp_path: Path) -> None:
+    before = tmp_path / "before" / "ssdbench"
+    shutil.copytree(SOURCE / "ssdbench", before, ignore=shutil.ignore_patterns("__pycache__"))
+    pace = before / "workloads" / "pace.py"
+    text, sleep = pace.read_text(), "time.sleep(self._step_seconds)"
+    assert text.count(sleep) == 1
+    pace.write_text(text.replace(sleep, "time.sleep(self._step_seconds / 2)"))
+    arms = ("--baseline-checkout", str(before.parent))
+    measured = ssdbench("run", write_paced(tmp_path, steps=4), "--decide", *arms, "--launcher", "slurm")
+    assert measured.returncode == ExitCode.REGRESSED, measured.stdout + measured.stderr
+    done = ssdbench("explain", "latest", "--launches", "2", "--steps", "4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1. sleep: the host, between operators, is slower" in done.stdout
+    folders = list(tmp_path.glob("work/*/*-profile-*"))
+    assert len(folders) == 4
+    assert len({json.loads((folder / "place-0.json").read_text())["host"] for folder in folders}) == 1

@@ -22,12 +22,14 @@ from ssdbench.harness.launchers.slurm.image_step import FETCH_MINUTES, await_ima
 from ssdbench.harness.launchers.slurm.placement import PairNodes
 from ssdbench.harness.launchers.slurm.shared_files import wait_for
 from ssdbench.harness.launchers.slurm.watch import with_watched_gpus
-from ssdbench.harness.launchers.torchrun import kept_result, read_result, result_file, write_request
+from ssdbench.harness.launchers.torchrun import kept_result, read_left, read_result, result_file, write_request
 from ssdbench.harness.machine.node import node_mismatch, read_node
 from ssdbench.harness.process import SOURCE, worker_environment
+from ssdbench.harness.stores.codec import read_profile
 from ssdbench.harness.stores.lines import write_bytes
 from ssdbench.schema.case import Case, LaunchRequest
 from ssdbench.schema.environment import Hardware, Host
+from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import Failure, FailureKind, Measurement, Memory, SlurmOptions
 from ssdbench.schema.training import Training
 
@@ -82,10 +84,26 @@ class SlurmLauncher:
 
     def launch(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> Measurement | Training | Failure:
         """Run one launch to its end, its time limit, or an interruption, which cancels all submitted jobs."""
+        folder = Path(request.output)
+        failure = self._run(request, on_event, result_file(request))
+        outcome = read_result(request) if failure is None else kept_result(request, failure)
+        if failure is not None and isinstance(outcome, Failure):
+            return outcome
+        return self._wrong_node_kind(folder) or _watched(outcome, folder)
+
+    def profile(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> LaunchProfile | Failure:
+        """Like `launch`, for a request that asks for a profile."""
+        folder = Path(request.output)
+        result = folder / "profile.json"
+        failure = self._run(request, on_event, result) or self._wrong_node_kind(folder)
+        return read_left(result, read_profile) if failure is None else failure
+
+    def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
+        """Run the launch; returns its failure, or None if it wrote the file `result`."""
         self.submit(request)
         job = self._submitted[request.output]
         try:
-            return job if isinstance(job, Failure) else self._collect(job, request, on_event)
+            return job if isinstance(job, Failure) else self._collect(job, request, on_event, result)
         except BaseException:
             self.withdraw()
             raise
@@ -128,8 +146,8 @@ class SlurmLauncher:
         return job
 
     def _collect(
-        self, job: Job, request: LaunchRequest, on_event: Callable[[Event], None]
-    ) -> Measurement | Training | Failure:
+        self, job: Job, request: LaunchRequest, on_event: Callable[[Event], None], result: Path
+    ) -> Failure | None:
         if not job.state().has_ended:
             on_event({"event": "phase", "phase": f"job {job.number}", "seconds": time.monotonic()})
         while (state := job.state()).is_waiting:
@@ -148,12 +166,10 @@ class SlurmLauncher:
         state = job.state()
         self._run_seconds[request.output] = max(0.0, state.run_seconds - fetch_seconds)
         if state.state == "COMPLETED" or (state.state == "UNKNOWN" and _reported_done(folder)):
-            wait_for(result_file(request))
-            return self._wrong_node_kind(folder) or _watched(read_result(request), folder)
+            wait_for(result)
+            return None
         failure = _failure(job, state, request, timed_out=timed_out or state.state in ("TIMEOUT", "DEADLINE"))
-        failure = failure if self._image is None else self._image.without_secrets(failure)
-        kept = kept_result(request, failure)
-        return self._wrong_node_kind(folder) or _watched(kept, folder) if isinstance(kept, Measurement) else kept
+        return failure if self._image is None else self._image.without_secrets(failure)
 
     def _wrong_node_kind(self, folder: Path) -> Failure | None:
         for path in sorted(folder.glob("node-*.json")):
