@@ -42,7 +42,7 @@ def profiled(environment: dict[str, str], tmp_path: Path) -> Path:
 def test_only_the_case_that_changed_is_profiled_and_every_output_names_what_was_planted(
     ssdbench: Ssdbench, tmp_path: Path, sorts: Path, profiled: Path
 ) -> None:
-    suite = tmp_path / write_paced(tmp_path, margin=0.5, steps=4, step_seconds=0.05)
+    suite = tmp_path / write_paced(tmp_path, margin=0.5, steps=4, step_seconds=0.05, few=True)
     suite.write_text(suite.read_text().replace("batch_size_per_gpu = 2", "batch_size_per_gpu = [2, 4]"))
     measured = ssdbench("run", "paced.toml", "--decide", "--baseline-checkout", str(sorts))
     assert measured.returncode == 0, measured.stdout + measured.stderr

@@ -221,7 +221,7 @@ def test_a_case_that_changed_is_profiled_in_jobs_on_one_node(ssdbench: Ssdbench,
     assert text.count(sleep) == 1
     pace.write_text(text.replace(sleep, "time.sleep(self._step_seconds / 2)"))
     arms = ("--baseline-checkout", str(before.parent))
-    measured = ssdbench("run", write_paced(tmp_path, steps=4), "--decide", *arms, "--launcher", "slurm")
+    measured = ssdbench("run", write_paced(tmp_path, steps=4, few=True), "--decide", *arms, "--launcher", "slurm")
     assert measured.returncode == ExitCode.REGRESSED, measured.stdout + measured.stderr
     done = ssdbench("explain", "latest", "--launches", "2", "--steps", "4")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -30,7 +30,7 @@ def test_two_images_are_profiled_and_what_was_planted_is_named(
     bench: Bench, ssdbench: Ssdbench, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     environment["SSDBENCH_CACHE"] = str(tmp_path / "cache")
-    suite = ("--suite", write_paced(tmp_path, steps=5), "--containers", str(bench.write(tmp_path)))
+    suite = ("--suite", write_paced(tmp_path, steps=5, few=True), "--containers", str(bench.write(tmp_path)))
     measured = ssdbench("containers", "compare", "29.01", "29.02", *suite)
     assert measured.returncode == ExitCode.REGRESSED, measured.stdout + measured.stderr
     done = ssdbench("explain", "latest", "--launches", "2", "--steps", "4")
