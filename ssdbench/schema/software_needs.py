@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple, Tuple
 
 from ssdbench.schema.case import Case
-from ssdbench.schema.evaluation import EVALUATE
 
 Version = Tuple[int, int]
 
@@ -29,8 +28,6 @@ _NEEDS = (
     _Need(lambda case: case.cuda_graph, "a CUDA graph", "torch", (2, 1)),  # other threads must not abort its recording
     _Need(lambda case: case.precision == "bf16" and case.device == "cpu", "bf16 on a CPU", "torch", (2, 1)),
     _Need(lambda case: case.precision == "bf16", "bf16", "torch", (1, 10)),
-    # torch before 1.13 runs any code that a file of weights contains; 1.13 refuses the numbers of a checkpoint as well.
-    _Need(lambda case: case.workload in ("accuracy", EVALUATE), "reading checkpoints safely", "torch", (2, 1)),
     _Need(lambda case: case.pipeline == "torchvision", "the torchvision pipeline", "torchvision", (0, 16)),
     _Need(lambda case: case.pipeline == "dali", "the dali pipeline", "dali", OLDEST_DALI),
 )

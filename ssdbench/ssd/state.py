@@ -10,6 +10,7 @@ import inspect
 import re
 import tarfile
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +19,11 @@ import torch
 from torch import Tensor
 
 from ssdbench.errors import DataError, EnvironmentLacksError
+from ssdbench.schema.software_needs import version_numbers
+from ssdbench.ssd.archive import read_archive
 
+# From this version on torch reads a checkpoint without running code in it; 1.13 refuses the numbers of an optimiser.
+_READS_SAFELY = (2, 1)
 _SHOWN = 3  # names listed before "and N more"
 # The entries of a checkpoint that can be the state dict of its model, in this order: of the weights that were trained,
 # and, where there are no others, of their moving average.
@@ -48,9 +53,17 @@ def read(path: Path) -> object:
         if _is_tar(file):
             raise DataError(f"{path}: a tar archive as torch 0.1 wrote them, which can run code: save it again")
         file.seek(0)
+        is_zip = zipfile.is_zipfile(file)
+        file.seek(0)
+        if is_zip and version_numbers(torch.__version__) < _READS_SAFELY:
+            try:
+                return read_archive(file)
+            except Exception as error:  # as below
+                raise DataError(f"{path}: {_fault(error)}") from error
         if "weights_only" not in inspect.signature(torch.load).parameters:
             raise EnvironmentLacksError(
-                f"torch {torch.__version__} cannot read {path} without running code in it: use torch 2.1 or newer"
+                f"torch {torch.__version__} cannot read {path}, which torch before 1.6 wrote, without running code in "
+                "it: use torch 1.13 or newer, or save it again"
             )
         warnings.simplefilter("ignore")  # torch's advice about unsafe pickles; the message below covers it
         try:

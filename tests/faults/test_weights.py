@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ssdbench.errors import DataError
+from ssdbench.ssd import state
 from ssdbench.ssd.checkpoint import load_checkpoint, load_model_state
 from ssdbench.ssd.model import SSD300
 
@@ -52,6 +53,13 @@ FORMS: dict[str, Callable[[nn.Module], object]] = {
     "parameters": lambda model: dict([*model.named_parameters(), *model.named_buffers()]),
     "half precision": lambda model: copy.deepcopy(model).half().state_dict(),
 }
+
+
+@pytest.fixture(autouse=True, params=["torch reads it", "as before torch 2.1"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each file read by torch, and as ssdbench reads it where torch is older."""
+    if request.param != "torch reads it":
+        monkeypatch.setattr(state, "_READS_SAFELY", (99, 0))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile itself, by torch 2.11

@@ -7,12 +7,14 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import torch
 
 from ssdbench.errors import ExitCode
 from ssdbench.harness.process import worker_environment
 from ssdbench.harness.stores.files import FileStore
 from tests.cli.conftest import Ssdbench, cache, environment, ssdbench  # noqa: F401  the command, as its own tests run it
 from tests.old_torch import old_python
+from tests.workloads.ranks import detecting_model
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -38,6 +40,21 @@ world_size = 2
 precision = ["fp32", "bf16"]
 pipeline = "resident"
 compile = [false, true]
+"""
+
+RECIPE = """
+name = "short"
+device = "cpu"
+protocol = { launches = 2, timeout_seconds = 600 }
+
+[[matrix]]
+workload = "accuracy"
+backbone = "resnet18"
+pipeline = "dali"
+precision = "fp32"
+batch_size_per_gpu = 2
+threads_per_rank = 1
+options = { epochs = 2, validation = "1", warmup_iterations = 1 }
 """
 
 # The loss and gradients of a step from numbers that every torch draws alike, and the detections of its output.
@@ -98,13 +115,68 @@ def test_every_workload_that_it_can_do_is_measured_and_the_others_say_why_not(
     assert {(s.python[:4], s.torch, s.dali) for s in software if s is not None} == {("3.8.", "1.13.1+cu117", "1.34.0")}
 
 
-def test_a_checkpoint_is_not_read_rather_than_read_unsafely(ssdbench: Ssdbench, tmp_path: Path) -> None:  # noqa: F811
+# What a training of one torch saved, read by the other: all that an exact resume needs.
+CHECKPOINT = """
+import json, sys
+import torch
+from ssdbench.ssd.checkpoint import load_checkpoint, save_checkpoint
+from ssdbench.ssd.model import SSD300
+from ssdbench.ssd.training import optimizer
+
+model = SSD300("resnet18", weights=None)
+sgd = optimizer(model)
+sum(parameter.sum() for parameter in model.parameters()).backward()
+sgd.step()
+if sys.argv[1] == "save":
+    ranks = [{"random": torch.get_rng_state()}]
+    save_checkpoint("c.pt", model, epoch=3, optimizer=sgd, scaler={"scale": 0.1}, ranks=ranks, identity="i")
+found = load_checkpoint("c.pt")
+sgd.load_state_dict(found.optimizer)
+momenta = [entry["momentum_buffer"].double().sum().item() for entry in sgd.state_dict()["state"].values()]
+tensors = {name: [str(t.dtype), t.double().sum().item()] for name, t in found.model.items()}
+rest = [found.epoch, found.scaler, found.identity, found.ranks[0]["random"].tolist(), found.optimizer["param_groups"]]
+json.dump([tensors, momenta, rest], sys.stdout)
+"""
+
+
+@pytest.mark.parametrize("saves", ["old", "new"])
+def test_a_checkpoint_of_either_torch_is_read_by_both_alike(tmp_path: Path, saves: str) -> None:
+    pythons = {"old": old_python(), "new": sys.executable}
+
+    def said(python: str, task: str) -> object:
+        command = [python, "-W", "ignore", "-c", CHECKPOINT, task]
+        done = subprocess.run(
+            command, env=worker_environment({}), capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    saved = said(pythons.pop(saves), "save")
+    (other,) = pythons.values()
+    assert said(other, "read") == saved
+
+
+def test_a_checkpoint_is_judged_and_seeds_are_trained(ssdbench: Ssdbench, tmp_path: Path) -> None:  # noqa: F811
     python = old_python()
-    asked = ("--data", str(tmp_path), "--backbone", "resnet18", "--device", "cpu", "--python", python)
-    (tmp_path / "last.pt").write_bytes(b"some bytes")
-    judged = ssdbench("evaluate", "last.pt", *asked)
-    assert judged.returncode == ExitCode.ENVIRONMENT, judged.stdout + judged.stderr
-    assert f"reading checkpoints safely needs torch 2.1 or newer, and {python} has 1.13.1" in judged.stderr
+    assert ssdbench("data", "synth", "coco", "--train-images", "4", "--val-images", "8").returncode == 0
+    torch.save(detecting_model().state_dict(), tmp_path / "weights.pt")
+    given = ("--data", "coco", "--device", "cpu", "--backbone", "resnet18", "--batch-size", "4", "--pipeline", "dali")
+    old, new = (ssdbench("evaluate", "weights.pt", *given, *more, "--json") for more in (("--python", python), ()))
+    assert (old.returncode, new.returncode) == (0, 0), old.stderr + new.stderr
+    figures = [json.loads(done.stdout)["evaluation"] for done in (old, new)]
+    assert figures[0]["images"] == figures[1]["images"] == 8
+    # Two releases of DALI decode: alike, not the same.
+    assert figures[0]["detections"] == pytest.approx(figures[1]["detections"], rel=0.02)
+
+    (tmp_path / "short.toml").write_text(RECIPE, encoding="utf-8")
+    done = ssdbench("converge", "--suite", "short.toml", "--data", "coco", "--python", python, "--parallel", "2")
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    run = FileStore(tmp_path / "results").load("latest")
+    assert len(run.records) == 2
+    for record in run.records:
+        assert record.training is not None
+        assert record.training.complete
+        assert (record.training.software.torch, record.training.side_by_side) == ("1.13.1+cu117", 2)
 
 
 def test_a_step_and_detections_are_those_of_todays_torch() -> None:

@@ -13,8 +13,6 @@ from tests.builders import a_case
         ({"cuda_graph": True}, "torch", "2.0.1", "2.1", "a CUDA graph"),
         ({"precision": "bf16", "device": "cpu"}, "torch", "1.13.1", "2.1.0", "bf16 on a CPU"),
         ({"precision": "bf16", "device": "cuda"}, "torch", "1.9.1", "1.10.0", "bf16"),
-        ({"workload": "accuracy"}, "torch", "1.13.1", "2.1.0", "reading checkpoints safely"),
-        ({"workload": "evaluate"}, "torch", "1.13.1", "2.1.0", "reading checkpoints safely"),
         ({"pipeline": "torchvision"}, "torchvision", "0.15.2", "0.16.0", "the torchvision pipeline"),
         ({"pipeline": "dali"}, "dali", "1.25.0", "1.26.0", "the dali pipeline"),
     ],
