@@ -4,14 +4,16 @@ from typing import Annotated, get_args
 
 from ssdbench.cli.abilities import abilities, ability_lines
 from ssdbench.cli.help import MEASURING, option
-from ssdbench.cli.options import Json
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, StoreUrl, open_store
 from ssdbench.cli.printing import Terminal, print_data
+from ssdbench.harness.machine.advice import current_advice
 from ssdbench.harness.machine.probe import Machine, probe_machine
 from ssdbench.harness.machine.worker_python import WorkerPython, inspect_python
 from ssdbench.harness.planning import skip_reason
 from ssdbench.report.numbers import size
 from ssdbench.schema.case import Case, DeviceKind
 from ssdbench.schema.environment import Hardware
+from ssdbench.workflows.sensitivity import sensitivity
 
 
 def env(
@@ -19,21 +21,32 @@ def env(
         str | None,
         option("Interpreter that would measure; default: that of ssdbench.", metavar="FILE", panel=MEASURING),
     ] = None,
+    results: Results = DEFAULT_RESULTS,
+    store_url: StoreUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Report what can be measured on this machine, and what is missing."""
+    """Report what can be measured on this machine, and what is missing.
+
+    It also says which settings of the machine make launches differ, and how many pairs of launches tell a change of 1 %
+    at the spread of the stored ones.
+    """
     machine, console = probe_machine(), Terminal()
     worker = inspect_python(python, with_gpu_code=bool(machine.hardware.gpu_count))
 
     def reason(case: Case) -> str | None:
         return skip_reason(case, machine, worker)
 
+    store = open_store(results, store_url)
+    told = [*current_advice(machine.host.gpus), sensitivity(store, machine.hardware.key)]
     if as_json:
         can = {name: abilities(name, reason) for name in get_args(DeviceKind)}
-        print_data({"machine": machine, "interpreter": worker, "why_not": can})
+        print_data({"machine": machine, "interpreter": worker, "why_not": can, "advice": told})
         return
     for sentence in [*_machine_lines(machine), *_worker_lines(worker)]:
         console.say(sentence)
+    console.say(("\nWhat makes launches differ", "bold"))
+    for sentence in told:
+        console.say(f"  {sentence}")
     kinds: dict[str, DeviceKind] = {"a GPU": "cuda", "the CPU": "cpu"}
     for place, kind in kinds.items():
         for line in ability_lines(place, abilities(kind, reason)):

@@ -15,7 +15,7 @@ A = a_case()
 COCO = "coco"
 # What each prints: the keys of its line.
 PRINTS = {
-    ("env",): {"machine", "interpreter", "why_not"},
+    ("env",): {"machine", "interpreter", "why_not", "advice"},
     ("plan", "smoke"): {"suite", "hardware_key", "remarks", "cases", "launches", "predicted_seconds"},
     ("runs",): {"runs", "left_out"},
     ("history",): {"cases"},

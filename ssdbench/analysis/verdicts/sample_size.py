@@ -74,6 +74,14 @@ def required_pairs(contrast: Contrast, settings: Settings, alpha: float) -> int 
     return numbers[place] if place < len(numbers) else None
 
 
+def pairs_at_spread(sd: float, settings: Settings) -> int | None:
+    """The least number of pairs that decides on a change of the margin where launches have this relative SD."""
+    pairs = settings.pilot_pairs
+    error = max(sd, settings.noise_floor) * math.sqrt(2 / pairs)
+    contrast = Contrast(estimate=0.0, error=error, freedom=2 * (pairs - 1), launches=pairs)
+    return required_pairs(contrast, settings, settings.alpha)
+
+
 def _replanned(contrast: Contrast, pairs: int, settings: Settings, alpha: float, cap: int) -> int:
     if _suffices(contrast.error, contrast.freedom, settings, alpha):
         return pairs
