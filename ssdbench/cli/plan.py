@@ -1,5 +1,7 @@
 """`ssdbench plan`: what would be measured, what would be skipped and why, and how long it would take."""
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
@@ -9,7 +11,7 @@ from ssdbench.cli.suite_options import SuiteOptions, takes_options
 from ssdbench.harness.forecast import Forecast
 from ssdbench.harness.run_setup import RunSetup, new_setup, require_speed
 from ssdbench.report.numbers import duration
-from ssdbench.schema.case import Plan, Protocol
+from ssdbench.schema.case import Case, Plan, Protocol
 from ssdbench.workflows.measuring import predict
 
 
@@ -37,6 +39,8 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
     console.say("Suite ", (plan.suite, "bold"), f" on {setup.machine.hardware.key}")
     for remark in setup.machine.remarks:
         console.say(remark)
+    if gpus := _gpus(setup, measured):
+        console.say(gpus)
     if measured:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("case", "left"), ("launches", "right"), ("steps", "right"), ("predicted", "right")):
@@ -54,6 +58,16 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
     console.say(
         f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}"
     )
+
+
+def _gpus(setup: RunSetup, measured: Sequence[Case]) -> str | None:
+    """On which GPUs of this machine the cases are measured; None if on none, and on a cluster."""
+    most = max((case.world_size for case in measured if case.device == "cuda"), default=0)
+    if not most or setup.options.slurm is not None:
+        return None
+    listed = ", ".join(f"GPU {gpu.index} ({gpu.uuid or 'no UUID'})" for gpu in setup.machine.host.gpus[:most])
+    first = "" if most == 1 else "; a case uses the first ones, as many as it has ranks"
+    return f"On {listed}{first}"
 
 
 def _by_reason(plan: Plan) -> dict[str, list[str]]:

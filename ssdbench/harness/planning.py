@@ -129,7 +129,8 @@ def _device_reason(case: Case, machine: Machine) -> str | None:
     if case.device == "cuda" and not hardware.gpu_count:
         return f"needs a GPU, and {machine.no_gpu_reason}"
     if case.device == "cuda" and ranks > hardware.gpu_count:
-        return f"needs {ranks} GPUs, {owner} has {hardware.gpu_count}"
+        why = f": {'; '.join(machine.remarks)}" if machine.remarks else ""
+        return f"needs {ranks} GPUs, {owner} has {hardware.gpu_count}{why}"
     if case.device == "cpu" and case.binds_to_numa_node:
         return "bind = numa selects the CPUs near a GPU, and this case runs on the CPU"
     if case.device == "cpu" and ranks > hardware.cpu_count:

@@ -67,7 +67,8 @@ def case_spreads(records: Iterable[Record]) -> list[CaseSpread]:
     groups: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     titles = {}
     for record in usable(records):
-        value = figure(gated_metric(record.case).name, record.measurement) if is_timed(record.case) else None
+        measurement = record.measurement if is_timed(record.case) else None
+        value = figure(gated_metric(record.case).name, measurement) if measurement else None
         if value is not None and 0 < value < math.inf:
             groups[record.case.key][record.run_id, record.arm].append(math.log(value))
             titles[record.case.key] = record.case.title

@@ -5,10 +5,14 @@ Every sentence is about something that was read just now. What cannot be read is
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ssdbench.harness.machine import nvml
+from ssdbench.harness.machine.gpu_monitor import is_mps_server
 from ssdbench.harness.machine.gpus import find_gpu
 from ssdbench.schema.environment import GpuState, mps_share_percent
 
@@ -19,7 +23,7 @@ _PIPES_OF_MPS = "/tmp/nvidia-mps"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuProcesses:
-    """The processes on a GPU, and those among them that MPS serves; None if NVML does not say."""
+    """The processes on a GPU but the server of MPS, and those that MPS serves; None if NVML does not say."""
 
     all: frozenset[int] | None
     of_mps: frozenset[int] | None
@@ -49,11 +53,21 @@ def gpu_processes(gpus: Sequence[GpuState]) -> list[GpuProcesses]:
             nothing
             if isinstance(gpu, str)
             else GpuProcesses(
-                all=nvml.process_ids("nvmlDeviceGetComputeRunningProcesses", gpu.handle),
+                all=_without_server(nvml.process_ids("nvmlDeviceGetComputeRunningProcesses", gpu.handle)),
                 of_mps=nvml.process_ids("nvmlDeviceGetMPSComputeRunningProcesses", gpu.handle),
             )
             for gpu in found
         ]
+
+
+def _without_server(pids: frozenset[int] | None) -> frozenset[int] | None:
+    if pids is None:
+        return None
+    servers = set()
+    for pid in pids:
+        with suppress(psutil.Error):
+            servers |= {pid} if is_mps_server(psutil.Process(pid)) else set()
+    return pids - servers
 
 
 def advice(gpus: Sequence[GpuState], variables: Mapping[str, str], cpus: Path = _CPUS) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from ssdbench.schema.environment import GpuState
 from ssdbench.schema.gpu import GpuSamples
 
 PERIOD_SECONDS = 0.5
-# The server of MPS computes on behalf of its clients, which are listed beside it.
 _MPS_PROGRAM = "nvidia-cuda-mps"
 # Drivers before 535 know only the second name.
 _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
@@ -132,7 +131,7 @@ class _LaunchProcesses:
             except psutil.Error:
                 continue  # it has just ended, or NVML numbers processes differently
             self._is_own[pid] = any(member.pid == os.getpid() or self._is_rank(member) for member in line)
-            self._serves_mps[pid] = _is_mps(process)
+            self._serves_mps[pid] = is_mps_server(process)
 
     def is_served(self, pids: frozenset[int], mps_pids: frozenset[int]) -> bool | None:
         """Whether MPS serves the launch, given the processes on a GPU and those among them that MPS serves.
@@ -173,7 +172,8 @@ def _sample_gpu(gpu: Gpu) -> _Sample:
     )
 
 
-def _is_mps(process: psutil.Process) -> bool:
+def is_mps_server(process: psutil.Process) -> bool:
+    """Whether this is the server of MPS, which computes for its clients and not for itself."""
     try:
         return process.name().startswith(_MPS_PROGRAM)
     except psutil.Error:

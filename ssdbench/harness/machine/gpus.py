@@ -99,15 +99,39 @@ def visible_gpus(cards: Sequence[Card], variable: str | None) -> VisibleGpus:
 
 
 def of_one_model(gpus: Sequence[Gpu]) -> VisibleGpus:
-    """The GPUs of the same model as the first, and a remark on each other one."""
+    """The GPUs with the model and the memory of the first, and a remark on each other one."""
     first = gpus[0].state
-    others = (gpu.state for gpu in gpus if gpu.state.model != first.model)
+    others = (gpu.state for gpu in gpus if _kind(gpu) != _kind(gpus[0]))
     remarks = tuple(
-        f"GPU {gpu.index} ({gpu.model}) is not measured with GPU {first.index} ({first.model}): a case uses GPUs "
-        "of one model; select this one with CUDA_VISIBLE_DEVICES"
+        f"GPU {gpu.index} ({_label(gpu, first)}) is not measured with GPU {first.index} ({_label(first, gpu)}): a case "
+        "uses GPUs of one model; select this one with CUDA_VISIBLE_DEVICES"
         for gpu in others
     )
-    return VisibleGpus(gpus=tuple(gpu for gpu in gpus if gpu.state.model == first.model), remarks=remarks)
+    return VisibleGpus(gpus=tuple(gpu for gpu in gpus if _kind(gpu) == _kind(gpus[0])), remarks=remarks)
+
+
+def order_remark(cards: Sequence[Card], variable: str | None, order: str | None) -> str | None:
+    """That the indices of CUDA_VISIBLE_DEVICES may mean other GPUs to CUDA; None if they cannot."""
+    models = {card.whole.state.model for card in cards if card.whole is not None}
+    is_by_index = variable is not None and re.match(r"\s*\+?\d", variable) is not None
+    if not is_by_index or len(models) < 2 or order == "PCI_BUS_ID":
+        return None
+    return (
+        f"CUDA_VISIBLE_DEVICES={variable} is read in the order of the PCI bus, as nvidia-smi lists GPUs; without "
+        "CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA counts the fastest GPU first: give UUIDs to mean the same everywhere"
+    )
+
+
+def _kind(gpu: Gpu) -> tuple[str, int | None]:
+    memory_bytes = gpu.state.memory_bytes
+    return gpu.state.model, None if memory_bytes is None else round(memory_bytes / 2**30)
+
+
+def _label(gpu: GpuState, other: GpuState) -> str:
+    if gpu.model != other.model:
+        return gpu.model
+    memory = "unknown memory" if gpu.memory_bytes is None else f"{gpu.memory_bytes / 2**30:.0f} GiB"
+    return f"{gpu.model} with {memory}"
 
 
 def _unusable(card: Card) -> str:

@@ -14,7 +14,15 @@ from ssdbench import __version__
 from ssdbench.cpu_quota import quota_below
 from ssdbench.errors import EnvironmentLacksError
 from ssdbench.harness.machine import nvml
-from ssdbench.harness.machine.gpus import Card, Gpu, VisibleGpus, installed_cards, of_one_model, visible_gpus
+from ssdbench.harness.machine.gpus import (
+    Card,
+    Gpu,
+    VisibleGpus,
+    installed_cards,
+    of_one_model,
+    order_remark,
+    visible_gpus,
+)
 from ssdbench.harness.process import SOURCE
 from ssdbench.harness.version import source_commit
 from ssdbench.schema.environment import GpuState, Hardware, Host
@@ -125,12 +133,13 @@ def _probe_gpus() -> _Gpus:
             # A run on the CPU should not come as a surprise if a GPU was wanted.
             return _Gpus(driver=driver, none_reason=reason, remarks=() if variable in _NONE or not cards else (reason,))
         found = of_one_model(visible.gpus)
+        order = order_remark(cards, variable, os.environ.get("CUDA_DEVICE_ORDER"))
         return _Gpus(
             gpus=tuple(gpu.state for gpu in found.gpus),
             capability=found.gpus[0].capability,
             driver=driver,
             links=_gpu_links([card.whole for card in cards if card.whole is not None]),
-            remarks=(*visible.remarks, *found.remarks),
+            remarks=(*visible.remarks, *found.remarks, *([order] if order else [])),
         )
 
 

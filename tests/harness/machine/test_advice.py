@@ -1,5 +1,6 @@
 """What `env` advises is about what was read; what cannot be read is called unknown."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ssdbench.harness.machine import advice as advising
 from ssdbench.harness.machine.advice import GpuProcesses, advice, governors
 from ssdbench.schema.environment import GpuState
 
+NOTHING: Mapping[str, str] = {}
 IDLE = GpuProcesses(all=frozenset(), of_mps=frozenset())
 STEADY = GpuState(
     index=0, uuid="GPU-0", model="H100", memory_bytes=2**36, power_limit_watts=700.0, power_default_watts=700.0,
@@ -27,11 +29,15 @@ def cpus(tmp_path: Path) -> Path:
 
 
 def told(
-    monkeypatch: pytest.MonkeyPatch, cpus: Path, *gpus: GpuState, processes: GpuProcesses = IDLE, **variables: str
+    monkeypatch: pytest.MonkeyPatch,
+    cpus: Path,
+    *gpus: GpuState,
+    processes: GpuProcesses = IDLE,
+    variables: Mapping[str, str] = NOTHING,
 ) -> tuple[str, ...]:
     monkeypatch.setattr(advising, "gpu_processes", lambda asked: [processes for _ in asked])
     nowhere = {"CUDA_MPS_PIPE_DIRECTORY": str(cpus / "nowhere")}
-    return advice(gpus, nowhere | variables, cpus)
+    return advice(gpus, {**nowhere, **variables}, cpus)
 
 
 def test_a_machine_that_is_set_for_measuring_gets_no_advice(monkeypatch: pytest.MonkeyPatch, cpus: Path) -> None:
@@ -81,10 +87,10 @@ def test_a_daemon_of_mps_and_a_share_of_it_are_named(monkeypatch: pytest.MonkeyP
     pipes.mkdir()
     (pipes / "control").touch()
     asked = {"CUDA_MPS_PIPE_DIRECTORY": str(pipes), "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "50"}
-    daemon, share = told(monkeypatch, cpus, STEADY, **asked)
+    daemon, share = told(monkeypatch, cpus, STEADY, variables=asked)
     assert str(pipes / "control") in daemon
     assert share == "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE asks MPS for 50 % of each GPU"
-    assert told(monkeypatch, cpus, **asked) == ()  # without a GPU it is nobody's matter
+    assert told(monkeypatch, cpus, variables=asked) == ()  # without a GPU it is nobody's matter
 
 
 def test_a_governor_other_than_performance_is_named_and_one_that_is_not_shown_is_unknown(

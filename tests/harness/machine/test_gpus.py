@@ -78,6 +78,11 @@ MACHINES: dict[str, dict[str, str]] = {
     "the visible one lost": {"NVML_STUB_LOST": "1", "CUDA_VISIBLE_DEVICES": "1"},
     "given the second of a node": {"NVML_STUB_FORBIDDEN": "0", "CUDA_VISIBLE_DEVICES": "0"},
     "mixed": MIXED,
+    "mixed, by index": {**MIXED, "CUDA_VISIBLE_DEVICES": "1"},
+    "mixed, by index of the bus": {**MIXED, "CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
+    "mixed, by UUID": {**MIXED, "CUDA_VISIBLE_DEVICES": "GPU-one"},
+    "alike, by index": {"CUDA_VISIBLE_DEVICES": "1"},
+    "of two sizes": {"NVML_STUB_MIB0": "8192", "NVML_STUB_MIB1": "12288"},
     "mixed, the second": {**MIXED, "CUDA_VISIBLE_DEVICES": "3,2,1"},
     "sliced": SLICED,
     "sliced, the card by index": {**SLICED, "CUDA_VISIBLE_DEVICES": "0"},
@@ -201,6 +206,23 @@ def test_gpus_of_two_models_are_distinguished_and_never_counted_together(told: d
     assert [remark[:5] for remark in first["remarks"]] == ["GPU 1", "GPU 3"]
     assert (second["key"], [gpu["index"] for gpu in second["gpus"]]) == ("2x-nvidia-a100-80gib", [3, 1])
     assert second["hardware"]["compute_capability"] == [8, 0]
+
+
+def test_gpus_of_one_name_with_unlike_memory_are_two_models(told: dict[str, Any]) -> None:
+    machine = told["of two sizes"]
+    assert (machine["key"], [gpu["index"] for gpu in machine["gpus"]]) == ("1x-stub-8gib", [0])
+    assert machine["remarks"] == [
+        "GPU 1 (Stub with 12 GiB) is not measured with GPU 0 (Stub with 8 GiB): a case uses GPUs of one model; select "
+        "this one with CUDA_VISIBLE_DEVICES"
+    ]
+
+
+def test_an_index_that_may_mean_another_gpu_to_cuda_is_remarked(told: dict[str, Any]) -> None:
+    (remark,) = told["mixed, by index"]["remarks"]
+    assert remark.startswith("CUDA_VISIBLE_DEVICES=1 is read in the order of the PCI bus, as nvidia-smi lists GPUs")
+    assert [gpu["uuid"] for gpu in told["mixed, by index"]["gpus"]] == ["GPU-one"]
+    for name in ("mixed, by index of the bus", "mixed, by UUID", "alike, by index"):
+        assert told[name]["remarks"] == []
 
 
 @pytest.mark.parametrize(
