@@ -9,6 +9,8 @@
   2000. With fewer, the figure would be the luck of a handful of steps: it is absent, not invented. The median is
   always given. Between two samples a percentile is interpolated linearly (type 7 of Hyndman and Fan 1996).
 * Energy is given only where the host looked at every GPU at least 10 times during the region (`gpu_trace`).
+* Arithmetic is throughput times the operations of an image, by GPU; its share of the matrix ceiling (MFU) is given only
+  where that ceiling was measured in the session of the launch (`schema.limits`).
 * Times that cannot be (not finite, negative, or a region of no length) make a figure NaN: it stays in the table, and
   `decide` answers it with a sentence.
 """
@@ -118,6 +120,25 @@ def _energy(measurement: Measurement) -> float | None:
     return math.fsum(known) / measurement.images
 
 
+def _power(measurement: Measurement) -> float | None:
+    joules = _energy(measurement)
+    return None if joules is None else joules * throughput(measurement)
+
+
+def _flop_rate(measurement: Measurement) -> float | None:
+    limits, ranks = measurement.limits, len(measurement.rank_wall_seconds)
+    if limits is None or limits.flop_per_image is None or not ranks:
+        return None
+    return throughput(measurement) * limits.flop_per_image / ranks
+
+
+def _mfu(measurement: Measurement) -> float | None:
+    rate, limits = _flop_rate(measurement), measurement.limits
+    if rate is None or limits is None or limits.matmul_flop_per_second is None:
+        return None
+    return _ratio(rate, limits.matmul_flop_per_second)
+
+
 def _possible(seconds: tuple[float, ...]) -> bool:
     return all(0 <= value < math.inf for value in seconds)
 
@@ -134,4 +155,7 @@ _FIGURES: Mapping[str, Callable[[Measurement], float | None]] = {
     "fetch_share": _fetch_share,
     "peak_memory": _peak_memory,
     "energy": _energy,
+    "power": _power,
+    "flop_per_second_per_gpu": _flop_rate,
+    "mfu": _mfu,
 }

@@ -18,8 +18,9 @@ app.command()(takes_options(images))
 class PointOptions(SuiteOptions):
     """A suite, or an ad hoc grid; the verdict rule decides how many launches are measured."""
 
-    OMITTED: ClassVar[tuple[str, ...]] = ("launches",)
+    OMITTED: ClassVar[tuple[str, ...]] = ("launches", "measure_ceilings")
 
+    measure_ceilings: bool = False
     name: Annotated[
         str | None, option("Suite by name (monthly), or a .toml file.", "--suite", metavar="SUITE", panel=SUITE)
     ] = None

@@ -6,7 +6,7 @@ from typing import Annotated
 from ssdbench.analysis.bisection import Question
 from ssdbench.cli.bisect_options import Attempts, Budget, DryRun, Find, Log, Skip, direction_of, start_search
 from ssdbench.cli.help import SUITE, argument, option
-from ssdbench.cli.image_options import PairOptions, inspect_where_measured, on_one_node
+from ssdbench.cli.image_options import SearchOptions, inspect_where_measured, on_one_node
 from ssdbench.errors import EnvironmentLacksError, UsageError
 from ssdbench.harness.containers.config import between
 from ssdbench.harness.run_setup import RunSetup
@@ -20,7 +20,7 @@ Bad = Annotated[str, option(_BAD, metavar="IMAGE", panel=SUITE)]
 
 
 def bisect(
-    options: PairOptions,
+    options: SearchOptions,
     good: Good,
     bad: Bad,
     find: Find = "regression",
@@ -71,7 +71,7 @@ def bisect(
 
 
 def images(
-    options: PairOptions,
+    options: SearchOptions,
     good: Annotated[str, argument(_GOOD, "GOOD")],
     bad: Annotated[str, argument(_BAD, "BAD")],
     find: Find = "regression",

@@ -7,7 +7,7 @@ import typer
 
 from ssdbench.cli.bisect_options import Find, direction_of
 from ssdbench.cli.help import DECIDING, STORING, argument, option
-from ssdbench.cli.image_options import PairOptions, inspect_where_measured, on_one_node
+from ssdbench.cli.image_options import SearchOptions, inspect_where_measured, on_one_node
 from ssdbench.cli.options import Budget
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.errors import EnvironmentLacksError, UsageError
@@ -37,7 +37,7 @@ Attempts = Annotated[
 
 
 def blame(
-    options: PairOptions,
+    options: SearchOptions,
     old: Annotated[str, argument("Image of before: repository:tag, or a tag.", "OLD")],
     new: Annotated[str, argument("Image that is slower (or faster, with --find improvement).", "NEW")],
     find: Find = "regression",

@@ -97,6 +97,15 @@ class PairOptions(ImageOptions):
     OMITTED: ClassVar[tuple[str, ...]] = ("python", "launches")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions(PairOptions):
+    """Like `PairOptions`, for a search by many short runs, of which none is looked at by itself."""
+
+    OMITTED: ClassVar[tuple[str, ...]] = (*PairOptions.OMITTED, "measure_ceilings")
+
+    measure_ceilings: bool = False
+
+
 def on_one_node(suite: ImageSuite, expected: RunSetup) -> ImageSuite:
     """The suite, measured on the node of a cluster on which `expected` would be; unchanged on this machine."""
     slurm = expected.options.slurm

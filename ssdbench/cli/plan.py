@@ -53,7 +53,9 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
         console.print(table)
     for reason, titles in _by_reason(plan).items():
         _print_skipped(console, reason, titles, is_all=not measured and len(titles) == len(skipped))
-    total = duration(prediction.total_seconds(plan))
+    if prediction.ceilings_seconds:
+        console.say(f"First the highest rates of the device are measured: ~{duration(prediction.ceilings_seconds)}")
+    total = duration(prediction.total_seconds(plan) + prediction.ceilings_seconds)
     basis = f"; {len(prediction.guessed)} guessed (~), not measured before" if prediction.guessed else ""
     console.say(
         f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}"
@@ -111,5 +113,6 @@ def _as_json(setup: RunSetup, prediction: Forecast) -> dict[str, object]:
         "remarks": setup.machine.remarks,
         "cases": cases,
         "launches": len(setup.plan.order),
-        "predicted_seconds": prediction.total_seconds(setup.plan),
+        "ceilings_seconds": prediction.ceilings_seconds,
+        "predicted_seconds": prediction.total_seconds(setup.plan) + prediction.ceilings_seconds,
     }

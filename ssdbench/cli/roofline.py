@@ -24,7 +24,7 @@ class RooflineOptions(SuiteOptions):
     OMITTED: ClassVar[tuple[str, ...]] = (
         *("name", "case", "nodes", "world_size", "pipeline", "option", "warmup_steps", "steps", "launches"),
         *("timeout_seconds", "foreign_cpu_limit_cores", "margin", "data", "weights", "download"),
-        *("launcher", "slurm", "seed", "compile"),
+        *("launcher", "slurm", "seed", "compile", "measure_ceilings"),
     )
 
 

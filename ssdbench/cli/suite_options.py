@@ -127,6 +127,13 @@ class SuiteOptions:
     python: Annotated[
         str | None, _measuring("Interpreter that measures; default: that of ssdbench.", metavar="FILE")
     ] = None
+    measure_ceilings: Annotated[
+        bool,
+        _measuring(
+            "First measure the highest rates of the device, for MFU and the roofline; takes seconds.",
+            "--ceilings/--no-ceilings",
+        ),
+    ] = True
     launcher: Annotated[str, _measuring("Where launches run: local, or slurm (docs/slurm.md).", metavar="NAME")] = (
         "local"
     )
@@ -190,6 +197,7 @@ class SuiteOptions:
             allow_download=self.download,
             foreign_cpu_limit_cores=suite.foreign_cpu_limit_cores,
             slurm=slurm_options(self.launcher, self.slurm or []),
+            ceilings=None if self.measure_ceilings else False,
         )
 
     def trust(
@@ -225,7 +233,7 @@ class TrainingOptions(SuiteOptions):
 
     OMITTED: ClassVar[tuple[str, ...]] = (
         *("workload", "warmup_steps", "warmup_seconds", "steps", "timed_seconds", "launches", "margin"),
-        "foreign_cpu_limit_cores",
+        *("foreign_cpu_limit_cores", "measure_ceilings"),
     )
 
     name: Annotated[str | None, _suite("Recipe: a suite by name, or a .toml file.", "--suite", metavar="SUITE")] = None

@@ -1,7 +1,7 @@
 """Predicts how long a plan takes: from earlier launches of the same cases, or else by a rough guess."""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ssdbench.schema.case import WORKLOADS, Case, Plan, Protocol, steps_filling
@@ -14,6 +14,7 @@ _GUESSED_GFLOP_PER_SECOND = {("cpu", "fp32"): 50.0, ("cpu", "bf16"): 130.0, ("cu
 _GUESSED_GPU_GFLOP_PER_SECOND = 25e3
 _GUESSED_IMAGES_PER_SECOND_PER_THREAD = 100.0
 _GUESSED_START_SECONDS = 15.0
+_GUESSED_COUNT_SECONDS = 2.0
 # On a GPU the first step searches for the fastest kernels. On an H100 this takes as long as 170 to 400 steps, which are
 # several times faster than the guess here.
 _GUESSED_SEARCH_STEPS = 100
@@ -21,10 +22,14 @@ _GUESSED_SEARCH_STEPS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Predicted seconds of a launch of each case, by key; `guessed` has the cases without an earlier launch."""
+    """Predicted seconds of a launch of each case, by key; `guessed` has the cases without an earlier launch.
+
+    `ceilings_seconds` is a guess of how long the device's ceilings are measured before them, 0 where they are not.
+    """
 
     launch_seconds: dict[str, float]
     guessed: frozenset[str]
+    ceilings_seconds: float = 0.0
 
     def total_seconds(self, plan: Plan) -> float:
         """Predicted seconds of all launches of the plan."""
@@ -49,6 +54,12 @@ def forecast(plan: Plan, hardware: Hardware, history: Iterable[Record]) -> Forec
         if seconds is None:
             guessed.add(case.key)
     return Forecast(launch_seconds=predicted, guessed=frozenset(guessed))
+
+
+def guess_ceilings_seconds(cases: Sequence[Case]) -> float:
+    """Seconds that it takes, about, to measure the ceilings for these cases and to count their work; 0 for none."""
+    counted = {(case.backbone, case.precision, case.workload) for case in cases}
+    return _GUESSED_START_SECONDS + _GUESSED_COUNT_SECONDS * len(counted) if cases else 0.0
 
 
 def loop_seconds(protocol: Protocol, step_seconds: float) -> float:

@@ -15,6 +15,8 @@ _UNITS = {
     "bytes": "bytes",
     "1": "ratio",
     "J/image": "joules_per_image",
+    "W": "watts",
+    "FLOP/s": "",
 }
 
 

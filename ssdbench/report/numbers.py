@@ -6,7 +6,7 @@ from ssdbench.schema.metrics import Metric
 from ssdbench.schema.text import interval, percent
 from ssdbench.schema.verdict import MetricChange, Verdict
 
-_DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%")}
+_DISPLAY = {"s": (1e3, "ms"), "bytes": (2.0**-30, "GiB"), "1": (100.0, "%"), "FLOP/s": (1e-12, "TFLOP/s")}
 
 
 def significant_digits(relative_spread: float | None) -> int:

@@ -264,6 +264,13 @@ class ProfileRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsRequest:
+    """Asks for a launch on an idle device that measures its ceilings, and counts the work of these cases."""
+
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
     """The content of case.json: what a worker needs for one launch of a case; all paths absolute.
 
@@ -272,7 +279,8 @@ class LaunchRequest:
     `training_folder` is where an accuracy run keeps its checkpoints and takes up again what it finds. `source` is the
     tree of ssdbench that shall be measured: a worker that was imported from another refuses. `step_counts` are those of
     an earlier launch, to be taken in place of the protocol's, so that launches which are compared do equal work.
-    `profile` makes it a profiled launch: its result is a profile and no measurement.
+    `profile` makes it a profiled launch: its result is a profile and no measurement. `limits` makes it a launch that
+    measures what the device can do at most.
     """
 
     schema_version: int
@@ -288,3 +296,4 @@ class LaunchRequest:
     source: str | None = None
     step_counts: StepCounts | None = None
     profile: ProfileRequest | None = None
+    limits: LimitsRequest | None = None

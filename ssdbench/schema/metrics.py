@@ -31,6 +31,9 @@ class Metric:
     description: str
 
 
+RESTATED = ("flop_per_second_per_gpu", "mfu")
+"""Metrics that are the throughput on another scale: shown, but not as a change of their own."""
+
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -96,6 +99,27 @@ METRICS: Mapping[str, Metric] = {
             unit="J/image",
             direction=Direction.LOWER_IS_BETTER,
             description="energy of all GPUs of the case over the timed region, by image",
+        ),
+        Metric(
+            name="power",
+            title="mean power",
+            unit="W",
+            direction=Direction.LOWER_IS_BETTER,
+            description="mean power of all GPUs of the case over the timed region",
+        ),
+        Metric(
+            name="flop_per_second_per_gpu",
+            title="arithmetic of each GPU",
+            unit="FLOP/s",
+            direction=Direction.HIGHER_IS_BETTER,
+            description="floating-point operations of the model a second, of each GPU (or process)",
+        ),
+        Metric(
+            name="mfu",
+            title="share of the matrix ceiling (MFU)",
+            unit="1",
+            direction=Direction.HIGHER_IS_BETTER,
+            description="arithmetic of each GPU over the rate of a matrix product, measured in the same session",
         ),
     )
 }

@@ -10,6 +10,7 @@ from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.container import ContainerOptions, redacted_arguments
 from ssdbench.schema.environment import GpuSettings, Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
+from ssdbench.schema.limits import Limits
 from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 from ssdbench.schema.training import Training
@@ -89,7 +90,7 @@ class Measurement:
     `gpus` is what the host saw of the GPUs meanwhile, empty where it watched none. `gpu_multiprocessors` is how many
     each rank could use as CUDA told it, which are fewer in a slice (MIG) or under a limit of MPS; empty on a CPU.
     `network` says where the ranks were. `failed_afterwards` is how the launch failed once its timed region was done and
-    stored; its `phases` may then be missing.
+    stored; its `phases` may then be missing. `limits` is what its speed is held against, None where that is not known.
     """
 
     schema_version: int
@@ -115,6 +116,7 @@ class Measurement:
     software: Software
     network: Network | None = None
     failed_afterwards: Failure | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +202,8 @@ class RunOptions:
     decide; None measures the plan alone. `budget` is the time that the run was given when it began ("30m"), None if it
     was not limited. `slurm` is how launches are submitted to a cluster; `image` is the container image in which the
     worker runs and `container` how it is started there; None is this machine itself. With
-    `follow_links` links may lead from the data set to images elsewhere.
+    `follow_links` links may lead from the data set to images elsewhere. With `ceilings` false, those of the device are
+    not measured.
     """
 
     data_folder: str | None = None
@@ -217,6 +220,7 @@ class RunOptions:
     image: ContainerImage | None = None
     container: ContainerOptions | None = None
     follow_links: bool | None = None
+    ceilings: bool | None = None
 
     def recorded(self) -> RunOptions:
         """These options as a record holds them."""

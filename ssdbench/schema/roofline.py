@@ -6,10 +6,11 @@ its bytes at the fastest rate of a copy. The prediction of a step is the sum ove
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from ssdbench.compatibility import dataclass
-from ssdbench.schema.case import Case
+from ssdbench.schema.case import PRECISIONS, Case
 
 GroupName = Literal["convolutions", "batch_norm", "relu", "additions", "loss", "optimizer", "decoding", "rest"]
 GROUPS: tuple[GroupName, ...] = (
@@ -17,6 +18,15 @@ GROUPS: tuple[GroupName, ...] = (
 )  # fmt: skip
 Arithmetic = Literal["fp16", "bf16", "tf32", "fp32"]
 ARITHMETICS: tuple[Arithmetic, ...] = ("fp16", "bf16", "tf32", "fp32")
+_LOWERED: Mapping[str, Arithmetic] = {"float16": "fp16", "bfloat16": "bf16"}
+
+
+def arithmetic_of(case: Case) -> Arithmetic:
+    """The arithmetic of the case's convolutions; autocast leaves none in float32."""
+    rule = PRECISIONS[case.precision]
+    if rule.autocast_dtype is not None:
+        return _LOWERED[rule.autocast_dtype]
+    return "tf32" if rule.allow_tf32 and case.device == "cuda" else "fp32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

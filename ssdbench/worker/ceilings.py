@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -17,11 +18,16 @@ TF32_CAPABILITY = (8, 0)
 
 def measure(device: Device) -> Ceilings:
     """Measure the ceilings of a device that is otherwise idle; takes some seconds."""
+    found = measure_rates(device, _arithmetics(device))
+    return replace(found, host_seconds_per_operation=_host(device)) if device.kind == "cuda" else found
+
+
+def measure_rates(device: Device, arithmetics: Iterable[Arithmetic]) -> Ceilings:
+    """The ceilings without the host's, for matrix products in these kinds of arithmetic only."""
     return Ceilings(
         source=f"measured on this machine with torch {torch.__version__}",
-        matmul_flop_per_second={arithmetic: _matmul(device, arithmetic) for arithmetic in _arithmetics(device)},
+        matmul_flop_per_second={arithmetic: _matmul(device, arithmetic) for arithmetic in arithmetics},
         copy_bytes_per_second=_copy(device),
-        host_seconds_per_operation=_host(device) if device.kind == "cuda" else None,
     )
 
 

@@ -1,7 +1,7 @@
 """The files that the host and the device side exchange.
 
-The worker reads case.json and writes measurement.json, profile.json, evaluation.json with detections.npy, or
-failure-<rank>.json. Files are written atomically: a file that exists is complete.
+The worker reads case.json and writes measurement.json, profile.json, limits.json, evaluation.json with
+detections.npy, or failure-<rank>.json. Files are written atomically: a file that exists is complete.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from ssdbench.runtime.network import host_name
 from ssdbench.runtime.out_of_memory import memory_exhausted
 from ssdbench.runtime.process import stderr_file
 from ssdbench.schema import EXCHANGE_VERSION
-from ssdbench.schema.case import Case, LaunchRequest, ProfileRequest, Protocol, StepCounts
+from ssdbench.schema.case import Case, LaunchRequest, LimitsRequest, ProfileRequest, Protocol, StepCounts
 from ssdbench.schema.environment import Software
 from ssdbench.schema.evaluation import DETECTIONS, CheckpointEvaluation
+from ssdbench.schema.limits import LimitsAnswer
 from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import Failure, FailureKind, Measurement
 from ssdbench.schema.training import EpochResult, Evaluation, Training
@@ -49,11 +50,12 @@ def read_request(path: Path) -> LaunchRequest:
         )
     case = content.pop("case")
     counts, profile = content.pop("step_counts", None), content.pop("profile", None)
+    limits = content.pop("limits", None)
     try:
-        protocol = Protocol(**case.pop("protocol"))
         step_counts = StepCounts(**counts) if counts is not None else None
         profiled = ProfileRequest(**profile) if profile is not None else None
-        return LaunchRequest(case=Case(protocol=protocol, **case), step_counts=step_counts, profile=profiled, **content)
+        asked = LimitsRequest(cases=tuple(map(_case, limits["cases"]))) if limits is not None else None
+        return LaunchRequest(case=_case(case), step_counts=step_counts, profile=profiled, limits=asked, **content)
     except TypeError as error:
         raise UsageError(
             f"this worker does not support all of {path} ({error}): its ssdbench is older than the host's; "
@@ -76,7 +78,7 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write the result of the launch for the host; a later one replaces it."""
     content = asdict(measurement)
     # Keys that hosts before 0.3 do not know.
-    del content["failed_afterwards"]  # the host's to say
+    del content["failed_afterwards"], content["limits"]  # the host's to say
     for node in content["node_cpus"]:
         if node["cpu_quota_cores"] is None:
             del node["cpu_quota_cores"]
@@ -114,6 +116,11 @@ def write_detections(folder: Path, rows: Any) -> None:
         np.save(file, rows, allow_pickle=False)
 
 
+def write_limits(folder: Path, answer: LimitsAnswer) -> None:
+    """Write the ceilings of the device and the work of cases for the host."""
+    _write(folder / "limits.json", asdict(answer))
+
+
 def write_profile(folder: Path, profile: LaunchProfile) -> None:
     """Write the profile of a launch for the host."""
     _write(folder / "profile.json", asdict(profile))
@@ -143,6 +150,11 @@ def write_failure(folder: Path, rank: int, last_step: int | None, error: BaseExc
         memory=memory_exhausted(cause),
     )
     _write(folder / f"failure-{rank}.json", {**asdict(failure), "failed_at": time.time()})
+
+
+def _case(content: dict[str, Any]) -> Case:
+    protocol = Protocol(**content.pop("protocol", {}))
+    return Case(protocol=protocol, **content)
 
 
 def _epoch_result(*, losses: list[float], evaluation: dict[str, Any] | None, **others: Any) -> EpochResult:

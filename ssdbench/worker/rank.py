@@ -56,6 +56,10 @@ def _launch(request: LaunchRequest, folder: Path, events: Events) -> None:
         from ssdbench.worker.profiled import take_profile
 
         take_profile(context, request, events)
+    elif request.limits is not None:
+        from ssdbench.worker.limits import find_limits
+
+        find_limits(context, request, events)
     else:
         take_measurement(context, folder, events, request.step_counts)
     context.group.barrier()

@@ -10,9 +10,11 @@ from ssdbench.errors import ExitCode, StoreError, StoreUnreachableError
 from ssdbench.harness import run_setup
 from ssdbench.harness.cache import KEPT_DAYS, clean_work, work_folder
 from ssdbench.harness.datasets import PreparedData
-from ssdbench.harness.forecast import Forecast, forecast
+from ssdbench.harness.forecast import Forecast, forecast, guess_ceilings_seconds
 from ssdbench.harness.gpu_group import GpuGroup
 from ssdbench.harness.launch_loop import LaunchLoop, Observer
+from ssdbench.harness.launchers.limits import LimitsByCase, LimitsLauncher, find_limits, limited_cases
+from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.harness.launchers.pausing import PausingLauncher
 from ssdbench.harness.legs import Leg
 from ssdbench.harness.run_setup import RunSetup
@@ -21,6 +23,7 @@ from ssdbench.harness.stores.store import Store
 from ssdbench.harness.suite import find_suite, load_suite
 from ssdbench.harness.suite_tables import Suite
 from ssdbench.harness.waivers import read_waivers
+from ssdbench.schema.case import Case
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.record import Record, Run, RunHeader, RunOptions
 from ssdbench.schema.verdict import Comparison
@@ -52,13 +55,21 @@ class BegunRun:
         """How long its launches will take."""
         return predict(self.store, self.setup)
 
-    def loop(self, observer: Observer, training_folder: Path | None = None, leg: Leg | None = None) -> LaunchLoop:
+    def loop(
+        self,
+        observer: Observer,
+        training_folder: Path | None = None,
+        leg: Leg | None = None,
+        limits: LimitsByCase | None = None,
+    ) -> LaunchLoop:
         """The loop that measures a run's launches one by one; seeds are trained below `training_folder`.
 
-        With `leg` they pause at its end.
+        With `leg` they pause at its end. `limits` are what measurements are held against.
         """
         clean_work(KEPT_DAYS)
         launchers, work = run_setup.build_launchers(self.setup), work_folder()
+        if limits is not None:
+            launchers = {arm: LimitsLauncher(launcher, limits) for arm, launcher in launchers.items()}
         return LaunchLoop(self.run, self.data, launchers, self, work, observer, training_folder, leg)
 
     def gpu_groups(
@@ -126,7 +137,8 @@ def options_of(suite: Suite, *, python: str | None = None, data_folder: Path | N
 
 def predict(store: Store, setup: RunSetup) -> Forecast:
     """How long the launches of a plan will take, from earlier runs in the store where there are any."""
-    return forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
+    found = forecast(setup.plan, setup.machine.hardware, run_setup.earlier_records(store))
+    return replace(found, ceilings_seconds=guess_ceilings_seconds(_limited(setup)))
 
 
 def measure(
@@ -199,10 +211,31 @@ def finish(begun: BegunRun, display: Display, *, deadline_seconds: float | None 
 
 def measure_rest(begun: BegunRun, display: Display, *, deadline_seconds: float | None = None) -> Run:
     """Measure what is left of a run that has begun, without judging it."""
-    with closing_lock(begun), display.launches(begun) as observer:
-        loop = begun.loop(observer)
-        measure_launches(loop, begun.store, begun.header, deadline_seconds)
+    with closing_lock(begun):
+        limits = _find_limits(begun, display)
+        with display.launches(begun) as observer:
+            loop = begun.loop(observer, limits=limits)
+            measure_launches(loop, begun.store, begun.header, deadline_seconds)
     return loop.run
+
+
+def _find_limits(begun: BegunRun, display: Display) -> LimitsByCase | None:
+    """What the device can do at most, measured now, with nothing else running; None where that is not measured."""
+    setup, cases = begun.setup, _limited(begun.setup)
+    launcher = run_setup.build_launchers(setup)["candidate"]
+    if not cases or not isinstance(launcher, LocalLauncher):
+        return None
+    display.message("measuring what this device can do at most (--no-ceilings omits this)")
+    found = find_limits(launcher, cases, work_folder() / begun.header.run_id, begun.header.plan.seed)
+    for note in found.notes:
+        display.message(note)
+    return found.of_cases
+
+
+def _limited(setup: RunSetup) -> tuple[Case, ...]:
+    """The cases whose limits are measured; none through Slurm, where each launch may get another node."""
+    is_asked = setup.options.ceilings is not False and setup.options.slurm is None
+    return limited_cases(setup.plan) if is_asked else ()
 
 
 def with_creep_if_known(store: Store, judgement: Judgement, display: Display) -> Judgement:

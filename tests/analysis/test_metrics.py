@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ssdbench.analysis.metrics import figure, figures, gated_metric, percentile, throughput
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import WORKLOADS, Protocol
+from ssdbench.schema.limits import Limits
 from ssdbench.schema.metrics import METRICS
 from tests.builders import GPU_SECONDS, a_case, a_measurement, gpu_samples
 
@@ -115,3 +116,44 @@ def test_a_training_for_accuracy_is_judged_elsewhere():
 def test_a_workload_of_a_newer_version_is_named():
     with pytest.raises(UsageError, match="workload 'segment' is unknown here"):
         gated_metric(replace(a_case(), workload="segment"))
+
+
+LIMITS = Limits(
+    arithmetic="bf16",
+    measured_at="2026-01-05T12:00:00+00:00",
+    flop_per_image=120.48e9,
+    matmul_flop_per_second=24.096e12,
+)
+
+
+def test_100_images_a_second_of_120_48_gflop_are_12_05_tflop_a_second_and_half_of_24_10():
+    launch = a_measurement(wall_seconds=1.0, images=100, limits=LIMITS)
+    assert figure("flop_per_second_per_gpu", launch) == pytest.approx(12.048e12)
+    assert figure("mfu", launch) == pytest.approx(0.5)
+
+
+def test_four_gpus_share_the_images_and_each_has_its_own_ceiling():
+    case = a_case(world_size=4)
+    launch = a_measurement(case=case, wall_seconds=1.0, images=400, limits=LIMITS)
+    assert figure("mfu", launch) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("limits", "rate", "mfu"),
+    [
+        (None, None, None),
+        (replace(LIMITS, flop_per_image=None), None, None),
+        (replace(LIMITS, matmul_flop_per_second=None), 12.048e12, None),
+    ],
+)
+def test_what_is_not_known_is_absent(limits: Limits | None, rate: float | None, mfu: float | None):
+    launch = a_measurement(wall_seconds=1.0, images=100, limits=limits)
+    assert figure("flop_per_second_per_gpu", launch) == (rate if rate is None else pytest.approx(rate))
+    assert figure("mfu", launch) == mfu
+
+
+def test_10_joules_an_image_at_20_images_a_second_are_200_watts():
+    gpu = gpu_samples(energy_joules=tuple(200 * (t + 1) for t in GPU_SECONDS), power_watts=(1.0,) * len(GPU_SECONDS))
+    launch = a_measurement(step_seconds=0.5, wall_seconds=5.0, images=100, gpus=(gpu,))
+    assert figure("energy", launch) == pytest.approx(10.0)
+    assert figure("power", launch) == pytest.approx(200.0)

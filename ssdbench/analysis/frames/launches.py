@@ -20,6 +20,8 @@ _SUFFIXES = {
     "1": "",
     "bytes": "_bytes",
     "J/image": "_joules_per_image",
+    "W": "_watts",
+    "FLOP/s": "",
 }
 _GLOBAL = ("throughput",)
 
@@ -53,6 +55,12 @@ CONDITIONS = (
     Column("conditions", "string", "all that must agree but the hardware: workload version, timer, steps, images"),
 )
 _FIGURES = tuple(Column(figure_column(m), "float64", f"{m.description} [{m.unit}]") for m in METRICS.values())
+_LIMITS = (
+    Column("flop_per_image", "float64", "floating-point operations of the model on an image [FLOP]"),
+    Column("bytes_per_image", "float64", "bytes that the step of an image reads and writes at least [bytes]"),
+    Column("matmul_ceiling_flop_per_second", "float64", "measured rate of a matrix product in the case's arithmetic"),
+    Column("copy_ceiling_bytes_per_second", "float64", "measured rate of a copy, bytes read plus written"),
+)
 _TIMES = (
     Column("launch_seconds", "float64", "the whole launch, from the start of the processes to their end [s]"),
     Column("started_at", TIME, "when the measurement (or training) began"),
@@ -92,7 +100,7 @@ _ENVIRONMENT = (
     Column("ssdbench_version", "string", "version of ssdbench"),
     Column("ssdbench_commit", "string", "commit of ssdbench, where it ran from a checkout"),
 )
-COLUMNS = (*IDENTITY, *_OUTCOME, *CONDITIONS, *_FIGURES, *_TIMES, *_CASE, *_STEPS, *_ENVIRONMENT)
+COLUMNS = (*IDENTITY, *_OUTCOME, *CONDITIONS, *_FIGURES, *_LIMITS, *_TIMES, *_CASE, *_STEPS, *_ENVIRONMENT)
 
 
 def launches_frame(runs: Iterable[Run]) -> pd.DataFrame:
@@ -133,6 +141,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "failure": record.failure.message if record.failure else None,
             **conditions_cells(record),
             **_figures(record),
+            **_limits(record),
             "launch_seconds": record.launch_seconds,
             "run_created_at": run.header.created_at,
             **_case(record.case),
@@ -164,6 +173,13 @@ def _figures(record: Record) -> dict[str, float | None]:
     return {
         figure_column(metric): figure(metric.name, measurement) if measurement else None for metric in METRICS.values()
     }
+
+
+def _limits(record: Record) -> dict[str, float | None]:
+    limits = record.measurement.limits if record.measurement else None
+    names = ("flop_per_image", "bytes_per_image", "matmul_flop_per_second", "copy_bytes_per_second")
+    values = (getattr(limits, name, None) for name in names)
+    return dict(zip((column.name for column in _LIMITS), values, strict=True))
 
 
 def _case(case: Case) -> dict[str, Any]:

@@ -11,12 +11,10 @@ from dataclasses import replace
 
 from ssdbench.analysis.metrics import figure
 from ssdbench.errors import UsageError
-from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
+from ssdbench.schema.case import WORKLOADS, Case
 from ssdbench.schema.launch_rules import usable_measurement
 from ssdbench.schema.record import Record
-from ssdbench.schema.roofline import GROUPS, Arithmetic, CasePrediction, Ceilings, GroupPrediction, Operation
-
-_HALF: dict[str | None, Arithmetic] = {"float16": "fp16", "bfloat16": "bf16"}
+from ssdbench.schema.roofline import GROUPS, CasePrediction, Ceilings, GroupPrediction, Operation, arithmetic_of
 
 
 def no_roofline_reason(case: Case, ceilings: Ceilings | None) -> str | None:
@@ -24,7 +22,7 @@ def no_roofline_reason(case: Case, ceilings: Ceilings | None) -> str | None:
     traits = WORKLOADS.get(case.workload)
     if traits is None or not traits.uses_model or traits.gated_metric is None:
         return f"workload {case.workload} has no step of the model: train, infer and detect have a roofline"
-    if ceilings is not None and (needed := _arithmetic(case)) not in ceilings.matmul_flop_per_second:
+    if ceilings is not None and (needed := arithmetic_of(case)) not in ceilings.matmul_flop_per_second:
         return f"the rate of matrix products in {needed} is not known: give --ceilings {needed}=..."
     return None
 
@@ -37,7 +35,7 @@ def predict(case: Case, operations: Sequence[Operation], ceilings: Ceilings) -> 
     """
     if reason := no_roofline_reason(case, ceilings):
         raise UsageError(f"case {case.key}: {reason}")
-    matmul = ceilings.matmul_flop_per_second[_arithmetic(case)]
+    matmul = ceilings.matmul_flop_per_second[arithmetic_of(case)]
 
     def seconds(operation: Operation) -> float:
         return max(operation.flop / matmul, operation.bytes / ceilings.copy_bytes_per_second)
@@ -73,13 +71,6 @@ def predict(case: Case, operations: Sequence[Operation], ceilings: Ceilings) -> 
         bound="host" if host is not None and host > device else "device",
         share_of_matmul_ceiling=flop / step / matmul,
     )
-
-
-def _arithmetic(case: Case) -> Arithmetic:
-    """The arithmetic of the network's convolutions; autocast leaves none in float32."""
-    rule = PRECISIONS[case.precision]
-    single: Arithmetic = "tf32" if rule.allow_tf32 and case.device == "cuda" else "fp32"
-    return _HALF.get(rule.autocast_dtype, single)
 
 
 def beside_measured(prediction: CasePrediction, step_seconds: float) -> CasePrediction:

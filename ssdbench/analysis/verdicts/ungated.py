@@ -12,7 +12,7 @@ from ssdbench.analysis.verdicts.single_shot import judge_single_shot
 from ssdbench.analysis.verdicts.stored import judge_stored
 from ssdbench.schema.launch_rules import usable_measurement
 from ssdbench.schema.launch_values import Arms, CaseLaunches, CaseSessions
-from ssdbench.schema.metrics import METRICS
+from ssdbench.schema.metrics import METRICS, RESTATED
 from ssdbench.schema.record import Record
 from ssdbench.schema.verdict import Comparison, MetricChange, Mode, Verdict
 
@@ -25,7 +25,8 @@ def ungated_changes(
 ) -> tuple[MetricChange, ...]:
     """All metrics but the gated one of every case that was judged, in the order of the comparison.
 
-    A metric that one side does not have (a tail percentile of too few steps) is left out.
+    A metric that one side does not have (a tail percentile of too few steps) is left out, and so is one that says again
+    what the throughput says.
     """
     judged = {case.case_key: case for case in comparison.cases if case.verdict.mode is not None}
     there, here = _values(baseline, judged.keys()), _values(measured, judged.keys())
@@ -50,7 +51,7 @@ def _values(records: Iterable[Record], cases: Iterable[str]) -> dict[_Key, dict[
             continue
         gated = gated_metric(record.case).name
         for metric in METRICS:
-            value = None if metric == gated else figure(metric, measurement)
+            value = None if metric == gated or metric in RESTATED else figure(metric, measurement)
             if value is not None:
                 found[record.case.key, metric][record.run_id].append(value)
     return found

@@ -24,6 +24,7 @@ from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.container import Arguments, ContainerOptions
 from ssdbench.schema.environment import GpuState, Hardware
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.limits import LimitsAnswer
 from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import ContainerImage, Failure, Measurement
 from ssdbench.schema.training import Training
@@ -63,6 +64,10 @@ class ContainerLauncher(LocalLauncher):
 
     def profile(self, request: LaunchRequest, on_event: Callable[[Event], None]) -> LaunchProfile | Failure:
         outcome = super().profile(request, on_event)
+        return self._measured.without_secrets(outcome) if isinstance(outcome, Failure) else outcome
+
+    def find_limits(self, request: LaunchRequest) -> LimitsAnswer | Failure:
+        outcome = super().find_limits(request)
         return self._measured.without_secrets(outcome) if isinstance(outcome, Failure) else outcome
 
     def _start(self, request: LaunchRequest) -> Started | Failure:

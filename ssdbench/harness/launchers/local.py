@@ -23,10 +23,11 @@ from ssdbench.harness.launchers.torchrun import (
     write_request,
 )
 from ssdbench.harness.process import SOURCE, ProcessTree, is_rank_of
-from ssdbench.harness.stores.codec import read_evaluation, read_profile
+from ssdbench.harness.stores.codec import read_evaluation, read_limits, read_profile
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.environment import GpuState
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.limits import LimitsAnswer
 from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.training import Training
@@ -79,6 +80,12 @@ class LocalLauncher:
         result = Path(request.output) / "profile.json"
         failure = self._run(request, on_event, result)
         return read_left(result, read_profile) if failure is None else failure
+
+    def find_limits(self, request: LaunchRequest) -> LimitsAnswer | Failure:
+        """Like `launch`, for a request that asks for limits."""
+        result = Path(request.output) / "limits.json"
+        failure = self._run(request, lambda _: None, result)
+        return read_left(result, read_limits) if failure is None else failure
 
     def _run(self, request: LaunchRequest, on_event: Callable[[Event], None], result: Path) -> Failure | None:
         """Run the launch; returns its failure, or None if it wrote the file `result`."""

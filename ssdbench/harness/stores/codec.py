@@ -42,6 +42,7 @@ from ssdbench.schema.convergence import ConvergenceVerdict, DistributionHeader
 from ssdbench.schema.evaluation import CheckpointEvaluation
 from ssdbench.schema.explanation import Explanation
 from ssdbench.schema.image_evaluation import EvaluationQuestion, ImageComparison
+from ssdbench.schema.limits import LimitsAnswer
 from ssdbench.schema.manifest import ImageManifest
 from ssdbench.schema.nightly import NightlyResult
 from ssdbench.schema.profile import CaseProfile, LaunchProfile, ProfileHeader
@@ -68,6 +69,7 @@ _DATES: Mapping[type, tuple[str, ...]] = {
     ProfileHeader: ("profiled_at",),
     CaseProfile: ("profiled_at",),
     LaunchProfile: ("started_at",),
+    LimitsAnswer: ("measured_at",),
     Measurement: ("started_at",),
     Training: ("started_at",),
 }
@@ -76,7 +78,7 @@ _DATES: Mapping[type, tuple[str, ...]] = {
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
 _ADDED_KEYS = (
     *("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "job_step", "nightly", "node_images"),
-    *("overlays", "side_by_side"),
+    *("overlays", "side_by_side", "ceilings", "limits"),
 )
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
@@ -104,6 +106,7 @@ _EXPORTED: Mapping[str, type] = {
     "image_comparison": ImageComparison,
     "image_manifest": ImageManifest,
     "launch_profile": LaunchProfile,
+    "limits_answer": LimitsAnswer,
     "profile_header": ProfileHeader,
     "case_profile": CaseProfile,
     "explanation": Explanation,
@@ -244,6 +247,11 @@ def read_evaluation(text: str | bytes, source: str = "evaluation.json") -> Check
 def read_profile(text: str | bytes, source: str = "profile.json") -> LaunchProfile:
     """A worker's profile of a launch; errors as `read`."""
     return read(LaunchProfile, text, source)
+
+
+def read_limits(text: str | bytes, source: str = "limits.json") -> LimitsAnswer:
+    """A worker's answer about limits; errors as `read`."""
+    return read(LimitsAnswer, text, source)
 
 
 def json_schemas() -> dict[str, str]:

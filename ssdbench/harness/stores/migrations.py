@@ -8,6 +8,7 @@ from ssdbench.schema import EXCHANGE_VERSION, SCHEMA_VERSION
 from ssdbench.schema.acceptance import Acceptance
 from ssdbench.schema.case import LaunchRequest
 from ssdbench.schema.evaluation import CheckpointEvaluation
+from ssdbench.schema.limits import LimitsAnswer
 from ssdbench.schema.profile import LaunchProfile
 from ssdbench.schema.record import FailureKind, Measurement, Record, RunHeader
 from ssdbench.schema.training import Training
@@ -16,7 +17,7 @@ Document = dict[str, Any]
 Migration = Callable[[Document], Document]
 
 VERSIONS: Mapping[type, int] = dict.fromkeys(
-    (LaunchRequest, Measurement, LaunchProfile, Training, CheckpointEvaluation), EXCHANGE_VERSION
+    (LaunchRequest, Measurement, LaunchProfile, LimitsAnswer, Training, CheckpointEvaluation), EXCHANGE_VERSION
 )
 """The versions of what host and worker exchange; everything else is of `SCHEMA_VERSION`."""
 

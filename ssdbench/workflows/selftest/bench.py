@@ -78,7 +78,7 @@ class Bench:
         Raises:
             EnvironmentLacksError: the interpreter cannot run, or the case cannot be measured here.
         """
-        options = options_of(suite, python=self.python)
+        options = replace(options_of(suite, python=self.python), ceilings=False)
         if self._first is None:
             self._first = run_setup.new_setup(suite, options, 1)
         machine, worker = self._first.machine, self._first.worker
