@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ssdbench import __version__
-from ssdbench.report import explanations
+from ssdbench.report import explanations, roofline_chart
 from ssdbench.report.case_charts import fetch_chart, launches_chart, phases_chart, throttled_sides, trace_chart
 from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
 from ssdbench.report.contents import NO_CAUSE, RANK_WORDS, ranked, rest_words, shown
@@ -122,6 +122,7 @@ def _environment() -> Environment:
         "throttled_sides": throttled_sides,
         "phases_chart": phases_chart,
         "explanations": explanations,
+        "roofline": roofline_chart,
         "fetch_chart": fetch_chart,
         "trend": _trend,
         "sparkline": sparkline,

@@ -117,6 +117,11 @@ class Plot:
             _text(at + (-4 if right else 4), self._top + 11 + 13 * line, text, "end" if right else "start", style)
         )
 
+    def beside(self, point: Point, text: str, style: str, *, before: bool = False, below: bool = False) -> None:
+        """Text above or below a point, that begins at it, or with `before` ends there."""
+        x, y = self._at_x(point[0]) + (-4 if before else 5), self._at_y(point[1]) + (15 if below else -5)
+        self._marks.append(_text(x, y, text, "end" if before else "start", style))
+
     def words(self, y: float, text: str, style: str) -> None:
         """Text at the left of the area, at y."""
         self._marks.append(_text(self._left + 4, self._at_y(y), text, "start", style))

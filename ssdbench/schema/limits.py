@@ -15,7 +15,7 @@ class StepWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SpeedLimits:
     """The work of an image of a case, and the ceilings of its GPU (or CPU process); None is not known.
 
     `matmul_flop_per_second` is the rate of a matrix product in `arithmetic`, that of the case;

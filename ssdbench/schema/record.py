@@ -10,7 +10,7 @@ from ssdbench.schema.case import Case, Plan
 from ssdbench.schema.container import ContainerOptions, redacted_arguments
 from ssdbench.schema.environment import GpuSettings, Hardware, Host, Network, Software
 from ssdbench.schema.gpu import GpuSamples
-from ssdbench.schema.limits import Limits
+from ssdbench.schema.limits import SpeedLimits
 from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.schema.settings import DEFAULT_SETTINGS, Settings
 from ssdbench.schema.training import Training
@@ -116,7 +116,7 @@ class Measurement:
     software: Software
     network: Network | None = None
     failed_afterwards: Failure | None = None
-    limits: Limits | None = None
+    limits: SpeedLimits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,34 @@ class CaseReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RooflinePoint:
+    """A case on one of its GPUs (or processes): operations for each byte, operations a second, and their shares.
+
+    `mfu` is that of the matrix product's rate, `share_of_roof` that of the lower one of this rate and of what a copy's
+    rate allows; None where a rate is not known.
+    """
+
+    title: str
+    case_key: str
+    flop_per_byte: float
+    flop_per_second_per_gpu: float
+    mfu: float | None
+    share_of_roof: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RooflinePicture:
+    """The cases of a run under the ceilings that were measured with it, in its order; several of one kind: the highest.
+
+    `matmul_flop_per_second` is by the name of an arithmetic.
+    """
+
+    points: tuple[RooflinePoint, ...]
+    matmul_flop_per_second: dict[str, float]
+    copy_bytes_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Something that was not measured, or was measured and not judged; `why` is a sentence."""
 
@@ -101,7 +129,7 @@ class Report:
     """A run and what the report says about it; cases worst first. `reference` says what it is compared with, in words.
 
     `builds` says for each arm what was measured: a commit and where it was, or an image. `places` are names and values:
-    where it was measured, besides the host of the run.
+    where it was measured, besides the host of the run. `roofline` is None where no ceilings were measured.
     """
 
     header: RunHeader
@@ -114,6 +142,7 @@ class Report:
     builds: tuple[tuple[str, str], ...] = ()
     pictures: tuple[Picture, ...] = ()
     places: tuple[tuple[str, str], ...] = ()
+    roofline: RooflinePicture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

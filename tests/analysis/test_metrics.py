@@ -8,9 +8,16 @@ from hypothesis import strategies as st
 from ssdbench.analysis.metrics import figure, figures, gated_metric, percentile, throughput
 from ssdbench.errors import UsageError
 from ssdbench.schema.case import WORKLOADS, Protocol
-from ssdbench.schema.limits import Limits
+from ssdbench.schema.limits import SpeedLimits
 from ssdbench.schema.metrics import METRICS
 from tests.builders import GPU_SECONDS, a_case, a_measurement, gpu_samples
+
+LIMITS = SpeedLimits(
+    arithmetic="bf16",
+    measured_at="2026-01-05T12:00:00+00:00",
+    flop_per_image=120.48e9,
+    matmul_flop_per_second=24.096e12,
+)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
@@ -88,7 +95,7 @@ def test_steps_of_no_length_are_zero_and_their_share_unknown():
 def test_every_metric_can_be_derived():
     case = a_case(protocol=Protocol(warmup_steps=0, steps=2000, launches=1))
     gpu = gpu_samples(power_watts=(100.0,) * len(GPU_SECONDS))
-    assert set(figures(a_measurement(case=case, wall_seconds=5.0, gpus=(gpu,)))) == set(METRICS)
+    assert set(figures(a_measurement(case=case, wall_seconds=5.0, gpus=(gpu,), limits=LIMITS))) == set(METRICS)
 
 
 @given(st.lists(st.floats(min_value=1e-6, max_value=1e3), min_size=1, max_size=50), st.floats(0, 1))
@@ -118,14 +125,6 @@ def test_a_workload_of_a_newer_version_is_named():
         gated_metric(replace(a_case(), workload="segment"))
 
 
-LIMITS = Limits(
-    arithmetic="bf16",
-    measured_at="2026-01-05T12:00:00+00:00",
-    flop_per_image=120.48e9,
-    matmul_flop_per_second=24.096e12,
-)
-
-
 def test_100_images_a_second_of_120_48_gflop_are_12_05_tflop_a_second_and_half_of_24_10():
     launch = a_measurement(wall_seconds=1.0, images=100, limits=LIMITS)
     assert figure("flop_per_second_per_gpu", launch) == pytest.approx(12.048e12)
@@ -146,7 +145,7 @@ def test_four_gpus_share_the_images_and_each_has_its_own_ceiling():
         (replace(LIMITS, matmul_flop_per_second=None), 12.048e12, None),
     ],
 )
-def test_what_is_not_known_is_absent(limits: Limits | None, rate: float | None, mfu: float | None):
+def test_what_is_not_known_is_absent(limits: SpeedLimits | None, rate: float | None, mfu: float | None):
     launch = a_measurement(wall_seconds=1.0, images=100, limits=limits)
     assert figure("flop_per_second_per_gpu", launch) == (rate if rate is None else pytest.approx(rate))
     assert figure("mfu", launch) == mfu

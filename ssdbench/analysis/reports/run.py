@@ -13,6 +13,7 @@ from typing import TypeVar
 from ssdbench.analysis.differences import software_of
 from ssdbench.analysis.gpu_trace import throttling
 from ssdbench.analysis.metrics import figures
+from ssdbench.analysis.roofline.picture import roofline_picture
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.analysis.verdicts.coverage import failures
 from ssdbench.analysis.verdicts.explain import phase_pairs
@@ -98,6 +99,7 @@ def report_on(
         places=(*place_facts(run), *_budget(run, comparison)),
         cases=cases,
         gaps=_gaps(run, comparison),
+        roofline=roofline_picture(run),
     )
 
 

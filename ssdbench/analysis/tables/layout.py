@@ -9,6 +9,7 @@ A sheet holds every figure of one machine and one software; measured ones come f
 * Weak scaling is throughput over that of 1 GPU at the same batch size per GPU; for inference, over that of the smallest
   batch size.
 * A ratio needs both figures; its bounds combine theirs as independent errors.
+* Efficiency (arithmetic, MFU, energy, memory) is a table by itself, of what is known; nothing is published of it.
 * The times of steps are a table of latencies only where every step was waited for, as in the published benchmark.
 """
 
@@ -19,6 +20,7 @@ from functools import cached_property
 
 from ssdbench.analysis.convergence.seeds import ACCURACY
 from ssdbench.analysis.tables.sheet import (
+    EFFICIENCY,
     LATENCIES,
     NO_RATIO,
     NOT_PLANNED,
@@ -47,6 +49,7 @@ _STEP_TIMES = {
     ),
 }
 _SPEEDUP = "_speedup"
+_MFU_NOTE = "MFU: arithmetic of the model over the rate of a matrix product, both of the same session and device."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,8 @@ def _tables(block: _Block) -> list[Table]:
     tables = [_throughput(block)]
     if block.workload in _BY_BATCH and any(set(LATENCIES) & set(cells) for cells in block.cells.values()):
         tables.append(_step_times(block))
-    return tables
+    efficiency = _efficiency(block)
+    return [*tables, efficiency] if efficiency else tables
 
 
 def _throughput(block: _Block) -> Table:
@@ -201,6 +205,26 @@ def _step_times(block: _Block) -> Table:
     title = _TITLES[block.workload].replace("performance", name)
     table = block.table(title, ("precision", "gpus", "batch_size_per_gpu"), columns, rows)
     return replace(table, notes=(*table.notes, note))
+
+
+def _efficiency(block: _Block) -> Table | None:
+    """How far the cases are from what the device can do, with a column for all that is known of any of them."""
+    known = [metric for metric in EFFICIENCY if any(metric in cells for cells in block.cells.values())]
+    if not known:
+        return None
+    columns = [Column(title=EFFICIENCY[metric][0], unit=EFFICIENCY[metric][1], metric=metric) for metric in known]
+    rows = [
+        Row(
+            labels=(name, str(gpus), str(batch)),
+            cells=tuple(block.cells[gpus, batch, name].get(metric, NO_RATIO) for metric in known),
+        )
+        for name in block.precisions
+        for gpus, batch in block.rows
+        if set(known) & block.cells.get((gpus, batch, name), {}).keys()
+    ]
+    title = _TITLES[block.workload].replace("performance", "efficiency")
+    table = block.table(title, ("precision", "gpus", "batch_size_per_gpu"), columns, rows)
+    return replace(table, notes=(*table.notes, *([_MFU_NOTE] if "mfu" in known else [])))
 
 
 def _accuracy(block: _Block) -> Table | None:

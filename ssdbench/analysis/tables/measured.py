@@ -10,7 +10,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, stdev
 
 from ssdbench.analysis.convergence.seeds import ACCURACY, aps
@@ -30,6 +30,15 @@ from ssdbench.schema.training import Training
 
 CONFIDENCE = 0.95
 _LATENCY_WORKLOADS = ("infer", "detect")
+_MODEL_WORKLOADS = ("train", *_LATENCY_WORKLOADS)
+_EFFICIENCY: Mapping[str, Callable[[Measurement], float | None]] = {
+    "flop_per_second_per_gpu": lambda launch: _scaled(1e-12, figure("flop_per_second_per_gpu", launch)),
+    "mfu": lambda launch: _scaled(100.0, figure("mfu", launch)),
+    "images_per_joule": lambda launch: 1 / energy if (energy := figure("energy", launch)) else None,
+    "power": lambda launch: figure("power", launch),
+    "peak_memory": lambda launch: _scaled(2.0**-30, figure("peak_memory", launch)),
+}
+"""The columns of `sheet.EFFICIENCY`, each in its unit."""
 
 
 def measured_sheets(runs: Sequence[Run]) -> list[Sheet]:
@@ -116,7 +125,8 @@ def _cells(planned: Sequence[PlannedCase], records: Sequence[Record], workload: 
     if len({record.run_id for record in sound}) > 1 and (unlike := comparability_issues(sound, sound)):
         listed = ", ".join(f"{item.name} {item.baseline}" for item in unlike)
         raise UsageError(f"case {case.key}: the runs cannot be summed up, they differ in {listed}; give one of them")
-    return {metric: _metric_cell(metric, sound) for metric in metrics}
+    cells = {metric: _metric_cell(metric, sound) for metric in metrics}
+    return cells | (_efficiency(sound) if case.workload in _MODEL_WORKLOADS else {})
 
 
 def _absent(planned: Sequence[PlannedCase], records: Sequence[Record]) -> Cell | None:
@@ -151,6 +161,28 @@ def _metric_cell(metric: str, records: Sequence[Record]) -> Cell:
         if value is None:
             return _too_few_steps(metric, record.measurement)
         by_run[record.run_id].append(factor * value)
+    return _mean_over_runs(by_run)
+
+
+def _efficiency(records: Sequence[Record]) -> dict[str, Cell]:
+    """The figures of efficiency that every launch has; none of the memory alone, which says nothing of it."""
+    found: dict[str, Cell] = {}
+    for name, derive in _EFFICIENCY.items():
+        values = [(record.run_id, record.measurement and derive(record.measurement)) for record in records]
+        by_run: dict[str, list[float]] = defaultdict(list)
+        for run_id, value in values:
+            if value is not None:
+                by_run[run_id].append(value)
+        if values and all(value is not None for _, value in values):
+            found[name] = _mean_over_runs(by_run)
+    return found if found.keys() - {"peak_memory"} else {}
+
+
+def _scaled(factor: float, value: float | None) -> float | None:
+    return None if value is None else factor * value
+
+
+def _mean_over_runs(by_run: Mapping[str, Sequence[float]]) -> Cell:
     if len(by_run) == 1:
         return mean_cell(next(iter(by_run.values())))
     means = [mean_cell(values) for values in by_run.values()]

@@ -16,6 +16,14 @@ LATENCIES = {
     "latency_p95": "p95",
     "latency_p99": "p99",
 }
+EFFICIENCY = {
+    "flop_per_second_per_gpu": ("Arithmetic / GPU", "TFLOP/s"),
+    "mfu": ("MFU", "%"),
+    "images_per_joule": ("Images / J", "images/J"),
+    "power": ("Power", "W"),
+    "peak_memory": ("Peak memory / GPU", "GiB"),
+}
+"""What a table of efficiency shows of each case, as far as it is known: title and unit."""
 SUMMARY_TITLES = {
     "seeds": "Seeds",
     "map_mean": "Average AP",

@@ -33,6 +33,7 @@ from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_la
 from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interim import undecided_pairs
 from ssdbench.analysis.verdicts.interleaved import judge
+from ssdbench.analysis.verdicts.machine_change import machine_words
 from ssdbench.analysis.verdicts.order import with_order_effect
 from ssdbench.analysis.verdicts.quantised import quantised_note
 from ssdbench.analysis.verdicts.sessions import sessions_of
@@ -136,7 +137,7 @@ def _compare(
             title=case.case.title,
             verdict=judged[key],
             notes=notes.get(key, ()),
-            explanation=_why(both[key], settings) if judged[key].status in _CHANGED else "",
+            explanation=_why(both[key], judged[key]) if judged[key].status in _CHANGED else "",
         )
         for key, case in planned.items()
     ]
@@ -159,12 +160,13 @@ def _quantised(case: Sides) -> str:
     return quantised_note(*(values_of(metric, usable(records)) for records in (case.reference, case.launches)))
 
 
-def _why(case: Sides, settings: Settings) -> str:
+def _why(case: Sides, verdict: Verdict) -> str:
     there, here = (
         [record.measurement for record in usable(records) if record.measurement]
         for records in (case.reference, case.launches)
     )
-    return why(there, here, settings.trim)
+    in_the_machine = machine_words(there, here, METRICS[verdict.metric], verdict.change)
+    return "; ".join(filter(None, (why(there, here, verdict.settings.trim), in_the_machine)))
 
 
 def exit_code(comparison: Comparison, *, fail_on_creep: bool = False) -> ExitCode:

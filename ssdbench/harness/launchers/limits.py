@@ -9,12 +9,12 @@ from ssdbench.harness.launch_loop import Event, Launcher
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import WORKLOADS, Case, LaunchRequest, LimitsRequest, Plan
-from ssdbench.schema.limits import Limits, LimitsAnswer
+from ssdbench.schema.limits import LimitsAnswer, SpeedLimits
 from ssdbench.schema.record import Failure, Measurement
 from ssdbench.schema.roofline import arithmetic_of
 from ssdbench.schema.training import Training
 
-LimitsByCase = Mapping[str, Limits]
+LimitsByCase = Mapping[str, SpeedLimits]
 """Case key -> what its launches are held against."""
 
 _TIMEOUT_SECONDS = 300.0
@@ -61,7 +61,7 @@ def find_limits(launcher: LocalLauncher, cases: Sequence[Case], folder: Path, se
 
 def _by_case(cases: Sequence[Case], answer: LimitsAnswer) -> LimitsByCase:
     return {
-        case.key: Limits(
+        case.key: SpeedLimits(
             arithmetic=arithmetic_of(case),
             measured_at=answer.measured_at,
             flop_per_image=work.flop_per_image if work else None,

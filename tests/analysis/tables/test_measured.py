@@ -12,11 +12,22 @@ from ssdbench.harness.readers.published import load_published
 from ssdbench.report.text_table import as_text
 from ssdbench.schema.case import Case, PlannedCase, Protocol
 from ssdbench.schema.environment import Hardware
-from ssdbench.schema.record import Failure, Run
+from ssdbench.schema.limits import SpeedLimits
+from ssdbench.schema.record import Failure, Record, Run
 from ssdbench.schema.table import Cell, Table
 from ssdbench.schema.training import EpochResult, Evaluation, Training
 from tests.analysis.tables.test_published import FIGURES, ROOT
-from tests.builders import GPU_HARDWARE, HOST, a_case, a_failure, a_record, a_run
+from tests.builders import (
+    GPU_HARDWARE,
+    GPU_SECONDS,
+    HOST,
+    a_case,
+    a_failure,
+    a_measurement,
+    a_record,
+    a_run,
+    gpu_samples,
+)
 
 A100 = replace(GPU_HARDWARE, gpu_model="NVIDIA A100-SXM4-80GB", gpu_count=8, gpu_memory_bytes=80 * 2**30)
 
@@ -65,6 +76,51 @@ def test_training_throughput_speed_up_and_weak_scaling():
     assert table.rows[2].cells[2].note == "against tf32 at batch size 64, its largest"
     cell = table.rows[0].cells[0]
     assert (cell.value, cell.low, cell.high) == pytest.approx((633.694, 558.78, 718.65), abs=0.01)
+
+
+def limited(case: Case, seconds: float, gpu_watts: float | None = None, run_id: str = "run-1") -> Record:
+    """A launch of 120.48 GFLOP an image, with a matrix ceiling of 24.096 TFLOP/s."""
+    limits = SpeedLimits(
+        arithmetic="tf32",
+        measured_at="2026-01-05T12:00:00+00:00",
+        flop_per_image=120.48e9,
+        matmul_flop_per_second=24.096e12,
+    )
+    watched = (gpu_samples(power_watts=(gpu_watts,) * len(GPU_SECONDS)),) if gpu_watts else ()
+    measurement = a_measurement(case=case, step_seconds=seconds, limits=limits, gpus=watched)
+    return a_record(run_id=run_id, case=case, measurement=measurement, hardware=A100)
+
+
+def test_efficiency_is_a_table_of_what_is_known():
+    amp, tf32 = gpu_case("amp", 1, 64), gpu_case("tf32", 1, 64)
+    run = a_run((amp, (0.64,)), (tf32, (0.64,)), hardware=A100)
+    run = replace(run, records=(limited(amp, 0.64, gpu_watts=200.0), limited(tf32, 1.28)))
+    table = tables_of(run)["Training efficiency"]
+    assert [(column.title, column.unit) for column in table.columns] == [
+        ("Arithmetic / GPU", "TFLOP/s"),
+        ("MFU", "%"),
+        ("Images / J", "images/J"),
+        ("Power", "W"),
+        ("Peak memory / GPU", "GiB"),
+    ]
+    # 100 images/s of 120.48 GFLOP are 12.05 TFLOP/s, half of 24.10; at 200 W they are half an image a joule.
+    assert texts(table) == [
+        ["tf32", "1", "64", "6.02", "25.0", "-", "-", "1.00"],
+        ["amp", "1", "64", "12.0", "50.0", "0.500", "200", "1.00"],
+    ]
+    assert table.notes[-1].startswith("MFU: arithmetic of the model over the rate of a matrix product")
+
+
+def test_runs_without_ceilings_or_counters_have_no_table_of_efficiency():
+    run = a_run((gpu_case("amp", 1, 64), (0.1,)), hardware=A100)
+    assert [name for name in tables_of(run) if "efficiency" in name] == []
+
+
+def test_a_case_with_a_launch_that_has_no_ceiling_has_no_share_of_one():
+    amp = gpu_case("amp", 1, 64)
+    bare = a_record(case=amp, launch=1, measurement=a_measurement(case=amp, step_seconds=0.64), hardware=A100)
+    run = replace(a_run((amp, (0.64,)), hardware=A100), records=(limited(amp, 0.64), bare))
+    assert "Training efficiency" not in tables_of(run)
 
 
 def test_speed_up_without_a_reference_is_against_the_largest_batch_that_has_one():
