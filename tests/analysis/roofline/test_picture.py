@@ -56,17 +56,10 @@ def test_a_level_is_that_of_the_fastest_device_in_its_arithmetic() -> None:
     assert [point.case_key for point in found.points] == [INFER.key, a_case().key, HALF.key]
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        None,
-        replace(LIMITS, flop_per_image=None),
-        replace(LIMITS, bytes_per_image=None),
-        replace(LIMITS, bytes_per_image=0),
-    ],
-)
-def test_a_run_without_ceilings_or_work_has_no_picture(limits: SpeedLimits | None) -> None:
-    assert roofline_picture(run_of(*launches(INFER, limits, 0.1))) is None
+@pytest.mark.parametrize("missing", ["flop_per_image", "bytes_per_image", "copy_bytes_per_second"])
+def test_a_run_without_ceilings_or_work_has_no_picture(missing: str) -> None:
+    for limits in (None, replace(LIMITS, **{missing: None}), replace(LIMITS, **{missing: 0.0})):
+        assert roofline_picture(run_of(*launches(INFER, limits, 0.1))) is None
 
 
 def test_an_invalid_launch_is_no_point() -> None:

@@ -78,8 +78,8 @@ def test_training_throughput_speed_up_and_weak_scaling():
     assert (cell.value, cell.low, cell.high) == pytest.approx((633.694, 558.78, 718.65), abs=0.01)
 
 
-def limited(case: Case, seconds: float, gpu_watts: float | None = None, run_id: str = "run-1") -> Record:
-    """A launch of 120.48 GFLOP an image, with a matrix ceiling of 24.096 TFLOP/s."""
+def limited(case: Case, images_per_second: float, gpu_watts: float | None = None) -> Record:
+    """A launch of 5 s at 120.48 GFLOP an image, with a matrix ceiling of 24.096 TFLOP/s."""
     limits = SpeedLimits(
         arithmetic="tf32",
         measured_at="2026-01-05T12:00:00+00:00",
@@ -87,14 +87,15 @@ def limited(case: Case, seconds: float, gpu_watts: float | None = None, run_id: 
         matmul_flop_per_second=24.096e12,
     )
     watched = (gpu_samples(power_watts=(gpu_watts,) * len(GPU_SECONDS)),) if gpu_watts else ()
-    measurement = a_measurement(case=case, step_seconds=seconds, limits=limits, gpus=watched)
-    return a_record(run_id=run_id, case=case, measurement=measurement, hardware=A100)
+    images = round(5 * images_per_second)
+    measurement = a_measurement(case=case, wall_seconds=5.0, images=images, limits=limits, gpus=watched)
+    return a_record(case=case, measurement=measurement, hardware=A100)
 
 
 def test_efficiency_is_a_table_of_what_is_known():
     amp, tf32 = gpu_case("amp", 1, 64), gpu_case("tf32", 1, 64)
     run = a_run((amp, (0.64,)), (tf32, (0.64,)), hardware=A100)
-    run = replace(run, records=(limited(amp, 0.64, gpu_watts=200.0), limited(tf32, 1.28)))
+    run = replace(run, records=(limited(amp, 100.0, gpu_watts=200.0), limited(tf32, 50.0)))
     table = tables_of(run)["Training efficiency"]
     assert [(column.title, column.unit) for column in table.columns] == [
         ("Arithmetic / GPU", "TFLOP/s"),
@@ -106,7 +107,7 @@ def test_efficiency_is_a_table_of_what_is_known():
     # 100 images/s of 120.48 GFLOP are 12.05 TFLOP/s, half of 24.10; at 200 W they are half an image a joule.
     assert texts(table) == [
         ["tf32", "1", "64", "6.02", "25.0", "-", "-", "1.00"],
-        ["amp", "1", "64", "12.0", "50.0", "0.500", "200", "1.00"],
+        ["amp", "1", "64", "12.05", "50.0", "0.500", "200", "1.00"],
     ]
     assert table.notes[-1].startswith("MFU: arithmetic of the model over the rate of a matrix product")
 
@@ -119,7 +120,7 @@ def test_runs_without_ceilings_or_counters_have_no_table_of_efficiency():
 def test_a_case_with_a_launch_that_has_no_ceiling_has_no_share_of_one():
     amp = gpu_case("amp", 1, 64)
     bare = a_record(case=amp, launch=1, measurement=a_measurement(case=amp, step_seconds=0.64), hardware=A100)
-    run = replace(a_run((amp, (0.64,)), hardware=A100), records=(limited(amp, 0.64), bare))
+    run = replace(a_run((amp, (0.64,)), hardware=A100), records=(limited(amp, 100.0), bare))
     assert "Training efficiency" not in tables_of(run)
 
 
