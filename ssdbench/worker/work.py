@@ -1,10 +1,9 @@
 """Counts the work of one step of a case's own model: floating-point operations, and bytes read plus written.
 
-Nothing is computed: tensors on torch's device "meta" have a shape and no content, so that a count takes about a second
-and needs no GPU. Operations are those of torch.utils.flop_counter: convolutions and matrix products, two for each
-multiplication with its addition. Bytes follow `worker.operations`: each operation reads its inputs and writes its
-outputs once, the optimiser is one kernel, and autocast converts every weight once a step. Decoding and NMS are left
-out: their work depends on what the images show.
+Nothing is computed (`workloads.unfilled`), so that a count takes about a second and needs no GPU. Operations are those
+of torch.utils.flop_counter: convolutions and matrix products, two for each multiplication with its addition. Bytes
+follow `worker.operations`: each operation reads its inputs and writes its outputs once, and the optimiser is one
+kernel. Decoding and NMS are left out: their work depends on what the images show.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from typing import Any
 import torch
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case
+from ssdbench.schema.case import Case
 from ssdbench.schema.limits import StepWork
-from ssdbench.ssd.model import SSD300
-from ssdbench.ssd.training import TrainStep, optimizer
+from ssdbench.workloads.unfilled import UnfilledStep
 
 try:
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,9 +28,6 @@ from ssdbench.worker.operations import costs, tensors
 # BatchNorm on the 1x1 map needs two images in training. Two batch sizes tell what belongs to an image from what belongs
 # to the weights.
 IMAGES = (2, 4)
-_DEFAULT_BOXES = 8732
-_OPTIMIZER_PASSES = 5  # reads parameter, gradient and momentum; writes parameter and momentum
-_CONVERTED_BYTES = 6  # of a weight: 4 read and 2 written, or its gradient the other way round
 
 
 def count_work(case: Case) -> StepWork:
@@ -40,35 +35,18 @@ def count_work(case: Case) -> StepWork:
 
     The bytes of the weights are shared out among the images of a batch.
     """
-    few, many = (_counted(case, images) for images in IMAGES)
+    few, many = (_counted(UnfilledStep(case, images)) for images in IMAGES)
     span = IMAGES[1] - IMAGES[0]
     flop, moved = ((more - less) / span for less, more in zip(few, many))
     of_weights = few[1] - moved * IMAGES[0]
     return StepWork(flop_per_image=flop, bytes_per_image=moved + of_weights / case.batch_size_per_gpu)
 
 
-def _counted(case: Case, images: int) -> tuple[float, float]:
-    """Operations and bytes of a step with so many images."""
-    trains, lowered = WORKLOADS[case.workload].trains, PRECISIONS[case.precision].autocast_dtype is not None
-    dtype = torch.bfloat16 if lowered else torch.float32  # float16 has the same size
-    with torch.device("meta"):
-        # The memory layout is left as it is: both have the same operations and bytes.
-        model = SSD300(case.backbone).train(trains).to(dtype)
-        batch = torch.empty(images, 3, 300, 300, dtype=dtype)
-        boxes, labels = torch.empty(images, _DEFAULT_BOXES, 4), torch.empty(images, _DEFAULT_BOXES, dtype=torch.int64)
+def _counted(step: UnfilledStep) -> tuple[float, float]:
+    """Operations and bytes of a step."""
     with FlopCounterMode(display=False) as counter, _Bytes() as moved:
-        if trains:
-            TrainStep(model=model, optimizer=optimizer(model, fused=False)).gradients(batch, boxes, labels)
-        else:
-            with torch.no_grad():
-                model(batch)
-    weights = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    total = moved.total
-    if lowered:
-        total += _CONVERTED_BYTES * weights * (2 if trains else 1)
-    if trains:
-        total += _OPTIMIZER_PASSES * weights * torch.float32.itemsize
-    return float(counter.get_total_flops()), float(total)
+        step.run()
+    return float(counter.get_total_flops()), float(moved.total + step.further_bytes())
 
 
 class _Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

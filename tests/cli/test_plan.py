@@ -65,3 +65,14 @@ def test_a_resumed_run_keeps_its_cases(tmp_path: Path, verb: str) -> None:
     refused = ssdbench(verb, "--resume", "--case", "pace", "--results", tmp_path)
     assert refused.code == 2
     assert refused.err == "ssdbench: --resume continues the run with the cases that it has: omit --case\n"
+
+
+def test_a_plan_has_the_time_for_the_ceilings_where_the_model_is_measured(tmp_path: Path) -> None:
+    grid = ("plan", "--workload", "infer", "--device", "cpu", "--pipeline", "resident", "--results", tmp_path, "--json")
+    measured, omitted = (json.loads(ssdbench(*grid, *more).out) for more in ((), ("--no-ceilings",)))
+    assert measured["ceilings_seconds"] > 0
+    assert measured["predicted_seconds"] == omitted["predicted_seconds"] + measured["ceilings_seconds"]
+    (tmp_path / "q.toml").write_text(SUITE)
+    paced = json.loads(ssdbench("plan", tmp_path / "q.toml", "--results", tmp_path, "--json").out)
+    assert omitted["ceilings_seconds"] == paced["ceilings_seconds"] == 0
+    assert "First the highest rates of the device are measured: ~" in ssdbench(*grid[:-1]).out

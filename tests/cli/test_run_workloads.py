@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssdbench.analysis.metrics import figure
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.runtime.affinity import cpu_list
@@ -99,6 +100,14 @@ def test_every_workload_measures_real_work_and_says_what_it_measured(ssdbench: S
         assert [phase.name for phase in measurement.phases] == ["fetch", *PHASES[case.workload]]
         assert all(len(phase.seconds) == 3 and min(phase.seconds) > 0 for phase in measurement.phases)
         assert measurement.gpus == ()
+        limits, uses_model = measurement.limits, case.workload != "input"
+        assert (limits is not None) == uses_model
+        if limits is not None:
+            assert limits.measured_at < measurement.started_at
+            assert limits.arithmetic == ("bf16" if case.precision == "bf16" else "fp32")
+            assert 1e8 < (limits.matmul_flop_per_second or 0) < 1e15
+            assert 1e7 < (limits.copy_bytes_per_second or 0) < 1e13
+            assert 0 < (figure("mfu", measurement) or 0) < math.inf
 
     train = by_workload["train"].measurement
     assert train is not None

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ssdbench.schema.work import FORWARD_GFLOP_PER_IMAGE, model_gflop_per_image
+from ssdbench.ssd.model import SSD300
 from ssdbench.worker.trace import operations, trace
 from ssdbench.worker.work import count_work
 from tests.builders import a_case
@@ -33,7 +34,7 @@ def test_the_bytes_are_those_of_the_traced_step(workload: str, precision: str, b
     case = a_case(workload=workload, precision=precision, batch_size_per_gpu=batch)
     traced = sum(operation.bytes for operation in operations(trace(case), batch, on_gpu=True)) / batch
     # Conversions of the memory layout and of the labels, which the trace has, are left out.
-    assert count_work(case).bytes_per_image == pytest.approx(traced, rel=0.06)
+    assert count_work(case).bytes_per_image == pytest.approx(traced, rel=0.07)
 
 
 def test_sixteen_bits_move_about_half_the_bytes_with_the_same_operations() -> None:
@@ -44,7 +45,7 @@ def test_sixteen_bits_move_about_half_the_bytes_with_the_same_operations() -> No
 
 def test_the_weights_are_shared_by_the_images_of_a_batch() -> None:
     one, many = (count_work(a_case(workload="infer", batch_size_per_gpu=n)) for n in (1, 64))
-    weights = 4 * 22_943_936
+    weights = 4 * sum(parameter.numel() for parameter in SSD300("resnet18").parameters())
     saved = one.bytes_per_image - many.bytes_per_image
-    assert saved == pytest.approx(weights * (1 - 1 / 64), rel=0.2)
+    assert saved == pytest.approx(weights * (1 - 1 / 64), rel=0.01)
     assert one.flop_per_image == many.flop_per_image

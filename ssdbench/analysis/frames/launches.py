@@ -57,7 +57,7 @@ CONDITIONS = (
 _FIGURES = tuple(Column(figure_column(m), "float64", f"{m.description} [{m.unit}]") for m in METRICS.values())
 _LIMITS = (
     Column("flop_per_image", "float64", "floating-point operations of the model on an image [FLOP]"),
-    Column("bytes_per_image", "float64", "bytes that the step of an image reads and writes at least [bytes]"),
+    Column("bytes_per_image", "float64", "bytes that the step of an image reads and writes at least"),
     Column("matmul_ceiling_flop_per_second", "float64", "measured rate of a matrix product in the case's arithmetic"),
     Column("copy_ceiling_bytes_per_second", "float64", "measured rate of a copy, bytes read plus written"),
 )
