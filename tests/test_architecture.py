@@ -77,7 +77,7 @@ PLACES = {
     "PIL": {"harness/pictures.py", "ssd", "worker", "workloads"},
     "markupsafe": {
         *("report/svg.py", "report/case_charts.py", "report/change_charts.py", "report/curves.py", "report/page.py"),
-        *("report/seed_charts.py", "report/trend_charts.py", "report/drift_chart.py"),
+        *("report/seed_charts.py", "report/trend_charts.py", "report/drift_chart.py", "report/roofline_chart.py"),
     },
     "sqlite3": set(),  # through sqlalchemy alone
     "sqlalchemy": {"harness/stores/sql"},

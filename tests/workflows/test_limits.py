@@ -56,8 +56,9 @@ def setup(suite: Path) -> RunSetup:
 
 
 def run_on(machine: Machine, store: FileStore, setup: RunSetup, monkeypatch: pytest.MonkeyPatch) -> Kept:
-    monkeypatch.setattr(run_setup, "build_launchers", lambda _setup: {"candidate": machine})
-    assert measure(store, setup, display := Kept()).exit_code is ExitCode.OK
+    monkeypatch.setattr(run_setup, "build_launchers", lambda *_: {"candidate": machine})
+    display = Kept()
+    assert measure(store, setup, display).exit_code is ExitCode.OK
     return display
 
 

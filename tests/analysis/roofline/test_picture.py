@@ -1,6 +1,7 @@
 """The points of a run under its ceilings, worked out on paper."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,8 @@ def test_a_level_is_that_of_the_fastest_device_in_its_arithmetic() -> None:
 
 @pytest.mark.parametrize("missing", ["flop_per_image", "bytes_per_image", "copy_bytes_per_second"])
 def test_a_run_without_ceilings_or_work_has_no_picture(missing: str) -> None:
-    for limits in (None, replace(LIMITS, **{missing: None}), replace(LIMITS, **{missing: 0.0})):
+    changes: tuple[dict[str, Any], ...] = ({missing: None}, {missing: 0.0})
+    for limits in (None, *(replace(LIMITS, **change) for change in changes)):
         assert roofline_picture(run_of(*launches(INFER, limits, 0.1))) is None
 
 
