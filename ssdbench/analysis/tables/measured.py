@@ -168,9 +168,7 @@ def _efficiency(records: Sequence[Record]) -> dict[str, Cell]:
     """The figures of efficiency that every launch has; none of the memory alone, which says nothing of it."""
     found: dict[str, Cell] = {}
     for name, derive in _EFFICIENCY.items():
-        values = [
-            (record.run_id, derive(record.measurement) if record.measurement else None) for record in records
-        ]
+        values = [(record.run_id, derive(record.measurement) if record.measurement else None) for record in records]
         by_run: dict[str, list[float]] = defaultdict(list)
         for run_id, value in values:
             if value is not None:

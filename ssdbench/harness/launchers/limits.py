@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssdbench.harness.launch_loop import Event, Launcher
+from ssdbench.harness.gpu_group import Launcher
+from ssdbench.harness.launch_loop import Event
 from ssdbench.harness.launchers.local import LocalLauncher
 from ssdbench.schema import EXCHANGE_VERSION
 from ssdbench.schema.case import WORKLOADS, Case, LaunchRequest, LimitsRequest, Plan
