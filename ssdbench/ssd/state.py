@@ -19,11 +19,9 @@ import torch
 from torch import Tensor
 
 from ssdbench.errors import DataError, EnvironmentLacksError
-from ssdbench.schema.software_needs import version_numbers
 from ssdbench.ssd.archive import read_archive
+from ssdbench.ssd.torch_api import READS_PLAIN_DATA
 
-# From this version on torch reads a checkpoint without running code in it; 1.13 refuses the numbers of an optimiser.
-_READS_SAFELY = (2, 1)
 _SHOWN = 3  # names listed before "and N more"
 # The entries of a checkpoint that can be the state dict of its model, in this order: of the weights that were trained,
 # and, where there are no others, of their moving average.
@@ -55,7 +53,7 @@ def read(path: Path) -> object:
         file.seek(0)
         is_zip = zipfile.is_zipfile(file)
         file.seek(0)
-        if is_zip and version_numbers(torch.__version__) < _READS_SAFELY:
+        if is_zip and not READS_PLAIN_DATA:
             try:
                 return read_archive(file)
             except Exception as error:  # as below

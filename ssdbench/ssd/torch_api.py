@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, TypeVar
 
 import torch
 from torch import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+READS_PLAIN_DATA = [int(number) for number in re.findall(r"\d+", torch.__version__)[:2]] >= [2, 1]
+"""Whether `torch.load(weights_only=True)` takes numbers with decimals beside tensors, as optimisers store them."""
 
 
 def where_number(condition: Tensor, values: Tensor, otherwise: int) -> Tensor:

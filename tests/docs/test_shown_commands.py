@@ -59,7 +59,8 @@ TABLE: dict[str, As] = {
     # Measured.
     r"ssdbench (run|plan) .*--launcher slurm.*": NO_SLURM,
     r"ssdbench converge .*--launcher slurm.*": NO_SLURM,
-    r"ssdbench containers (compare|run) .*--launcher slurm.*": NO_SLURM,
+    r"ssdbench containers (compare|run|blame) .*--launcher slurm.*": NO_SLURM,
+    r"ssdbench bisect images .*--launcher slurm.*": NO_SLURM,
     r"ssdbench nightly --resume": As(elsewhere="needs a call that was stopped: tests/cli/test_nightly.py"),
     r"ssdbench nightly .*--a-a.*": As("--dry-run", codes=(2,), says="--a-a measures the build of the baseline"),
     r"ssdbench (run|nightly) .*": DRY,

@@ -59,7 +59,7 @@ FORMS: dict[str, Callable[[nn.Module], object]] = {
 def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each file read by torch, and as ssdbench reads it where torch is older."""
     if request.param != "torch reads it":
-        monkeypatch.setattr(state, "_READS_SAFELY", (99, 0))
+        monkeypatch.setattr(state, "READS_PLAIN_DATA", False)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile itself, by torch 2.11
