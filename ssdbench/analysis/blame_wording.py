@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ssdbench.analysis.blame import RESTORED, Answer, Effort, Group
 from ssdbench.schema.bisection import Direction
@@ -60,16 +61,46 @@ _WORDS: Mapping[Direction, _Words] = {
 }
 
 
+class _Effects(NamedTuple):
+    """What probes showed: the last one of each group of components that were swapped together."""
+
+    probes: Mapping[Group, BlameStep]
+    margin: float
+    everything: Group
+
+    def told(self, group: Group, words: _Words) -> str:
+        """The effect of a group with its interval."""
+        step = self.probes.get(tuple(sorted(group)))
+        if step is None or step.change is None:
+            return words.changed
+        low, high = _size(step)
+        bounds = f", interval {percent(low)} to {percent(high)}" if low is not None and high is not None else ""
+        part = " in part" if self.is_part(group) else ""
+        return f"{percent(abs(step.change))} {words.changed}{part}{bounds}"
+
+    def is_part(self, group: Group) -> bool:
+        """Whether a group brings back less than everything together does, beyond both intervals and the margin."""
+        own, whole = self.probes.get(tuple(sorted(group))), self.probes.get(tuple(sorted(self.everything)))
+        if own is None or whole is None:
+            return False
+        most, least = _size(own)[1], _size(whole)[0]
+        return most is not None and least is not None and least - most > self.margin
+
+
 def answer_words(
     answer: Answer,
     steps: Sequence[BlameStep],
     left_out: Mapping[str, str],
     old: str,
+    margin: float,
     find: Direction = "regression",
 ) -> str:
-    """The end of a search in sentences; `old` is the reference of the image that components were taken from."""
+    """The end of a search in sentences; `old` is the reference of the image that components were taken from.
+
+    Probes are runs of their own, so effects that differ by less than `margin`, a fraction, count as equal.
+    """
     last = {step.swapped: step for step in steps if step.kind == "probe" and step.finding is not None}
-    sentences = [_found(answer, last, old, find)]
+    sentences = [_found(answer, _Effects(last, margin, answer.kept), old, find)]
     failed = {step.swapped for step in steps if step.kind in ("trial", "probe") and step.finding == "failed"}
     untried = [key for group in answer.groups if len(group) > 1 for key in group if (key,) in failed]
     if untried:
@@ -84,11 +115,11 @@ def answer_words(
     return "; ".join(sentences)
 
 
-def _found(answer: Answer, probes: Mapping[Group, BlameStep], old: str, find: Direction) -> str:
+def _found(answer: Answer, effects: _Effects, old: str, find: Direction) -> str:
     words = _WORDS[find]
     if not answer.groups:
         return _nothing(answer, words)
-    told = [f"{_names(group)} ({_effect(group, answer, probes, words)})" for group in answer.groups]
+    told = [f"{_names(group)} ({effects.told(group, words)})" for group in answer.groups]
     if answer.finding != RESTORED[find]:
         return f"{'; '.join(told)}; what else takes part stays open, for lack of a verdict"
     if len(answer.groups) == 1 and len(answer.groups[0]) == 1:
@@ -96,7 +127,7 @@ def _found(answer: Answer, probes: Mapping[Group, BlameStep], old: str, find: Di
         return f"it is {told[0]}: with that of {old} alone {words.back}{rest}"
     if len(answer.groups) == 1:
         return f"only together: {told[0]}; with those of {old} {words.back}, with fewer of them {words.fewer}"
-    if any(_is_part(group, answer, probes) for group in answer.groups):
+    if any(effects.is_part(group) for group in answer.groups):
         return f"each has a part in it: {'; '.join(told)}"
     more = "" if answer.is_all else ", and others take part"
     return f"{words.each}: {'; '.join(told)}; with that of {old} for any of them {words.back}{more}"
@@ -111,30 +142,11 @@ def _nothing(answer: Answer, words: _Words) -> str:
     return "the question stays open: there is no verdict on a probe that it hangs on"
 
 
-def _effect(group: Group, answer: Answer, probes: Mapping[Group, BlameStep], words: _Words) -> str:
-    step = probes.get(tuple(sorted(group)))
-    if step is None or step.change is None:
-        return words.changed
-    low, high = _size(step)
-    bounds = f", interval {percent(low)} to {percent(high)}" if low is not None and high is not None else ""
-    part = " in part" if _is_part(group, answer, probes) else ""
-    return f"{percent(abs(step.change))} {words.changed}{part}{bounds}"
-
-
 def _size(step: BlameStep) -> tuple[float | None, float | None]:
     """The ends of the interval of a change, whatever its direction; None where it is open."""
     if step.change is None or step.change >= 0:
         return step.low, step.high
     return (None if step.high is None else -step.high), (None if step.low is None else -step.low)
-
-
-def _is_part(group: Group, answer: Answer, probes: Mapping[Group, BlameStep]) -> bool:
-    """Whether a group brings back less than everything together does, beyond the intervals of both."""
-    own, whole = probes.get(tuple(sorted(group))), probes.get(tuple(sorted(answer.kept)))
-    if own is None or whole is None:
-        return False
-    most, least = _size(own)[1], _size(whole)[0]
-    return most is not None and least is not None and most < least
 
 
 def _names(group: Group) -> str:

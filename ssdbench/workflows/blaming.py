@@ -91,7 +91,8 @@ class BlameSearch:
             self._require_time()
             act = self._try if step.kind == "trial" else self._probe
             act(step, self._overlays(step.swapped, swaps))
-        return self._end(answer_words(step, self.log.steps, left_out, self.old.reference, self.find), step)
+        margin = self.suite.suite.verdict.settings().margin
+        return self._end(answer_words(step, self.log.steps, left_out, self.old.reference, margin, self.find), step)
 
     def _loaded(self, swaps: Mapping[str, Swap]) -> Group:
         """The components without those of which a launch has shown that it did not load what took their place."""

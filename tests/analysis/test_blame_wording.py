@@ -10,6 +10,7 @@ from ssdbench.analysis.blame_wording import answer_words, effort_words
 from ssdbench.schema.blame import BlameStep, Finding
 
 A, B, C = "python:brake", "python:clutch", "debian:libhorn1"
+MARGIN = 0.05
 
 
 def step(
@@ -24,7 +25,7 @@ def step(
 def words(*groups: Group, steps: Iterable[BlameStep] = (), left_out: Iterable[str] = (), **answer: object) -> str:
     values = {"kept": (A, B, C), "is_all": True, "finding": "faster"} | answer
     found = Answer(groups=groups, **values)  # type: ignore[arg-type]
-    return answer_words(found, list(steps), dict.fromkeys(left_out, "a reason"), "bench:1")
+    return answer_words(found, list(steps), dict.fromkeys(left_out, "a reason"), "bench:1", MARGIN)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,11 @@ def words(*groups: Group, steps: Iterable[BlameStep] = (), left_out: Iterable[st
             words((A,), (B,), steps=[step(A, B, C), *(step(n, change=0.15, low=0.13, high=0.17) for n in (A, B))]),
             "each has a part in it: brake (Python) (15.0% faster in part, interval 13.0% to 17.0%); clutch "
             "(Python) (15.0% faster in part, interval 13.0% to 17.0%)",
+        ),
+        (
+            words((A,), (B,), steps=[step(A, B, C), step(A, change=0.265, low=0.26, high=0.27), step(B)]),
+            "slow only together: brake (Python) (26.5% faster, interval 26.0% to 27.0%); clutch (Python) (30.0% "
+            "faster, interval 28.0% to 32.0%); with that of bench:1 for any of them the speed comes back",
         ),
         (
             words(finding="same"),
@@ -100,7 +106,7 @@ def lost(*swapped: str, change: float = -0.3, low: float = -0.32, high: float = 
 )  # fmt: skip
 def test_what_made_it_faster_is_said_in_full(groups: tuple[Group, ...], steps: list[BlameStep], expected: str):
     answer = Answer(groups=groups, kept=(A, B, C), is_all=True, finding="slower" if groups else "same")
-    assert answer_words(answer, steps, {}, "bench:1", "improvement") == expected
+    assert answer_words(answer, steps, {}, "bench:1", MARGIN, "improvement") == expected
 
 
 def test_what_launches_did_not_load_is_said_to_be_neither_named_nor_cleared():
