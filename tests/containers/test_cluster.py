@@ -234,9 +234,9 @@ def test_a_node_without_the_way_is_named_in_one_sentence(
         assert done.stderr.count("\n") == 1
 
 
-def quick(tmp_path: Path) -> tuple[str, ...]:
+def quick(tmp_path: Path, margin: float = 0.3) -> tuple[str, ...]:
     """A suite whose verdicts take as few launches as can be: what is planted is far beyond the margin."""
-    suite = tmp_path / write_paced(tmp_path, steps=5)
+    suite = tmp_path / write_paced(tmp_path, steps=5, margin=margin)
     few = '[verdict]\nrule = "fixed"\nalpha = 0.2\nplan_power = 0.8\npower = 0.8\npair_cap = 4\nconfirm_pair_cap = 4'
     suite.write_text(suite.read_text().replace("[verdict]", few))
     return ("--suite", suite.name, "--launcher", "slurm")
@@ -260,11 +260,11 @@ def test_the_first_slow_image_of_a_list_is_found_by_probes_on_one_node(
     image_nodes: Nodes, ssdbench: Ssdbench, tmp_path: Path
 ) -> None:
     toml = image_nodes.write(tmp_path, "oci", images='["26.01", "26.02", "26.05"]')
-    given = (*quick(tmp_path), "--containers", str(toml))
+    given = (*quick(tmp_path, margin=0.15), "--containers", str(toml))
     told = ssdbench("bisect", "images", "26.01", "26.05", *given, "--dry-run")
     assert told.returncode == ExitCode.OK, told.stderr
     done = ssdbench("bisect", "images", "26.01", "26.05", *given)
     assert done.returncode == ExitCode.OK, done.stdout + done.stderr
-    assert f"{image_nodes.registry}/bench:26.05 is the first bad image" in " ".join(done.stdout.split())
+    assert f"{image_nodes.registry}/bench:26.05 is the first bad release" in " ".join(done.stdout.split())
     store = FileStore(tmp_path / "results")
     assert len({nodes for header in store.headers() for nodes in hosts_of(store.load(header.run_id))}) == 1
