@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from ssdbench.cli.counting import data_progress, evaluation_progress
 from ssdbench.cli.evaluation_options import Checkpoint, EvaluationOptions
 from ssdbench.cli.help import DECIDING, MEASURING, option
 from ssdbench.cli.image_options import ContainersFile, EngineName, New, Old, inspect_shown, load_engine
-from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results
+from ssdbench.cli.options import DEFAULT_RESULTS, Json, Results, results_words
 from ssdbench.cli.printing import Terminal, print_json
 from ssdbench.cli.streams import say
 from ssdbench.harness.containers.config import DEFAULT_FILE
@@ -22,7 +23,8 @@ from ssdbench.harness.machine.probe import probe_machine
 from ssdbench.harness.machine.worker_python import inspect_python
 from ssdbench.harness.stores.codec import dump
 from ssdbench.report.image_evaluation import render_image_comparison
-from ssdbench.schema.image_evaluation import EvaluationSettings
+from ssdbench.schema.image_evaluation import EvaluationSettings, ImageComparison
+from ssdbench.schema.verdict import Status
 from ssdbench.workflows.container_evaluation import TwoImages, require_judge
 from ssdbench.workflows.seeds import verdict_exit_code
 
@@ -103,7 +105,13 @@ def evaluate(
     if as_json:
         print_json(dump(found))
     else:
-        console = Terminal()
-        console.print(render_image_comparison(found))
-        console.say(f"detections and pictures: {folder.path}")
+        _show(found, folder.path, options.results)
     raise typer.Exit(verdict_exit_code(found.status))
+
+
+def _show(found: ImageComparison, folder: Path, results: Path) -> None:
+    console = Terminal()
+    console.print(render_image_comparison(found))
+    console.say(f"detections and pictures: {folder}")
+    if found.status is not Status.FAILED:  # a failure is not kept: it is tried again
+        console.say(f"next: `ssdbench report {folder.name}{results_words(results)}` makes a page of it")

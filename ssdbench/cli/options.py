@@ -89,4 +89,9 @@ def store_words(store: Store, results: Path, url: str | None) -> str:
     """The options that name this store in another command, with a blank before them; empty where it is the default."""
     if url is not None:
         return f" --store {shlex.quote(store.name)}"  # its name has no password
+    return results_words(results)
+
+
+def results_words(results: Path) -> str:
+    """The option that names this folder in another command, with a blank before it; empty where it is the default."""
     return "" if results == opening.results_folder() else f" --results {shlex.quote(str(results))}"

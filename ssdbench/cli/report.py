@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from ssdbench.cli.help import OUTPUT, option
+from ssdbench.cli.help import OUTPUT, argument, option
 from ssdbench.cli.options import (
     DEFAULT_RESULTS,
     BaselineName,
     Margin,
     MaximumAge,
     Results,
-    RunName,
     StoreUrl,
     WaiversFile,
     open_store,
@@ -21,15 +20,26 @@ from ssdbench.cli.writing import is_standard_output, write
 from ssdbench.errors import UsageError
 from ssdbench.harness.pictures import read_pictures
 from ssdbench.harness.run_setup import trains_for_accuracy
-from ssdbench.report.headline import accuracy_headline, headline
+from ssdbench.report.headline import accuracy_headline, evaluation_headline, headline
 from ssdbench.workflows.judging import adjust_settings, load_whole
-from ssdbench.workflows.reporting import build_accuracy_report, build_report
+from ssdbench.workflows.reporting import (
+    build_accuracy_report,
+    build_evaluation_report,
+    build_report,
+    find_evaluation,
+)
 
 DEFAULT_REPORT = Path("report.html")
 
 
 def report(
-    run: RunName,
+    run: Annotated[
+        str,
+        argument(
+            "Run id, the beginning of one if it is unique, a .jsonl file, or latest; or the id of an evaluation.",
+            metavar="RUN",
+        ),
+    ],
     baseline: BaselineName = None,
     output: Annotated[
         Path | None,
@@ -51,13 +61,21 @@ def report(
 ) -> None:
     """Write a self-contained HTML report of a run, or a Markdown summary for an issue or pull request.
 
-    The run is judged as by `compare`, but the exit code is always 0: use `compare` as the gate.
+    The run is judged as by `compare`, but the exit code is always 0: use `compare` as the gate. The id of an evaluation
+    of two images, as `containers evaluate` printed it, makes the HTML report of its answer.
     """
     # Imported here: no other verb needs templates.
-    from ssdbench.report import page, pr_markdown
+    from ssdbench.report import evaluation_page, page, pr_markdown
 
     pictures = read_pictures(picture or [])
     store = open_store(results, store_url, waivers)
+    if (folder := find_evaluation(store, results, run)) is not None:
+        if any(given is not None for given in (baseline, markdown, margin, maximum_age_days)):
+            raise UsageError(f"{folder.name} is an evaluation of two images: only -o and --picture are for it")
+        evaluated = build_evaluation_report(folder, pictures)
+        first = evaluation_headline(evaluated.found).text
+        _write(output, None, first, lambda: evaluation_page.render_evaluation_report(evaluated), "")
+        return
     measured = load_whole(store, run, say)
     if trains_for_accuracy(measured.header.plan):
         if margin is not None or maximum_age_days is not None:

@@ -146,6 +146,19 @@ def find_folder(results: Path, question: EvaluationQuestion) -> EvaluationFolder
     return None
 
 
+def evaluation_ids(results: Path) -> list[str]:
+    """The names of all folders of comparisons, the oldest first."""
+    return sorted(path.parent.name for path in (results / "evaluations").glob(f"*/{QUESTION}"))
+
+
+def read_answer(folder: Path) -> ImageComparison:
+    """The answer in a folder; StoreError if there is none yet, or it cannot be read."""
+    content = read_bytes(folder / ANSWER, _MOST_BYTES)
+    if content is None:
+        raise StoreError(f"{folder}: no answer yet; continue with `ssdbench containers evaluate ... --resume`")
+    return codec.read(ImageComparison, content, str(folder / ANSWER))
+
+
 def checkpoint_digest(checkpoint: Path) -> str:
     """SHA-256 of the file; DataError if it cannot be read."""
     digest = hashlib.sha256()

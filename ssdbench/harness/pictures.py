@@ -1,7 +1,7 @@
 """Pictures for a report: files named by the user, and the detection sheets of trainings, compressed to fit."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssdbench.errors import UsageError
@@ -62,7 +62,9 @@ def training_sheets(
     left = most_bytes
     for number, (training, path) in enumerate(found):
         try:
-            picture = _sheet(path, training, max(left // (len(found) - number), min(left, _SMALLEST_SHARE_BYTES)))
+            picture = _sheet(
+                path, _caption(training), max(left // (len(found) - number), min(left, _SMALLEST_SHARE_BYTES))
+            )
         except OSError as error:
             gaps.append(_gap([str(training.seed)], f"{path} cannot be read ({error})"))
             continue
@@ -75,20 +77,45 @@ def training_sheets(
     return pictures, [gap for gap in gaps if gap is not None]
 
 
+def image_sheets(sheets: Mapping[str, Path], most_bytes: int) -> tuple[list[Picture], list[Gap]]:
+    """The sheets of images by their names, each in its share of the room, and the reasons why some are not shown."""
+    pictures: list[Picture] = []
+    gaps: list[Gap] = []
+    for name, path in sheets.items():
+        caption = f"{name}: validation images with ground truth and detections"
+        try:
+            picture = _sheet(path, caption, most_bytes // len(sheets))
+        except OSError as error:
+            gaps.append(Gap(title=name, what="picture not shown", why=f"{path} cannot be read ({error})"))
+            continue
+        if picture is None:
+            gaps.append(Gap(title=name, what="picture not shown", why=f"the report has no room left; it is {path}"))
+        else:
+            pictures.append(picture)
+    return pictures, gaps
+
+
 def _gap(seeds: Sequence[str], why: str) -> Gap | None:
     title = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
     return Gap(title=title, what="pictures not shown", why=why) if seeds else None
 
 
-def _sheet(path: Path, training: Training, most_bytes: int) -> Picture | None:
+def _caption(training: Training) -> str:
+    after = f"after epoch {len(training.results)} of {training.epochs}"
+    return f"seed {training.seed} {after}: validation images with ground truth and detections"
+
+
+def _sheet(path: Path, caption: str, most_bytes: int) -> Picture | None:
+    """The sheet in at most so many bytes; None if that shows nothing, OSError if it is no whole picture."""
     # Imported here: most reports show no sheet.
     from PIL import Image
 
-    after = f"after epoch {len(training.results)} of {training.epochs}"
-    caption = f"seed {training.seed} {after}: validation images with ground truth and detections"
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as opened:
-        sheet = opened.convert("RGB")
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            sheet = opened.convert("RGB")
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f"no whole picture: {error}") from error
     if len(content) <= most_bytes:
         return Picture(caption=caption, media_type="image/png", content=content)
     for width, quality in _TRIES:

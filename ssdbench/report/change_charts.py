@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.svg import Plot, padded
+from ssdbench.schema.image_evaluation import ImageComparison
+from ssdbench.schema.text import percent
 from ssdbench.schema.verdict import Verdict
 
 _FOREST_WIDTH, _FOREST_HEIGHT = 132, 22
@@ -20,21 +22,29 @@ def interval_chart(verdict: Verdict) -> Markup | None:
     """The change with its interval, compared with the margin; None without an interval."""
     if verdict.change is None or verdict.low is None or verdict.high is None:
         return None
-    margin = verdict.settings.margin
-    reach = max(_LARGEST_SHOWN_CHANGE, 2 * margin, 2 * abs(verdict.change))
-    low, high = max(verdict.low, -reach), min(verdict.high, reach)
-    plot = Plot(padded([100 * value for value in (low, high, -2 * margin, 2 * margin)], 0.05), (0.0, 1.0),
-                height=120, left=12)  # fmt: skip
-    plot.band((-100 * margin, 100 * margin), "margin")
-    confidence = f"{100 * (1 - verdict.settings.alpha):g}%"
-    plot.axes("change from the baseline, %", f"change with its {confidence} interval; shaded: margin", y_ticks=[])
-    plot.upright(0, (0, 1), "zero")
-    plot.across(0.5, (100 * low, 100 * high), "candidate thick")
-    for end, shown in ((verdict.low, low), (verdict.high, high)):
-        if end != shown:
-            plot.arrow((100 * shown, 0.5), "candidate", to_right=end > shown)
-    plot.dots([(100 * verdict.change, 0.5)], "candidate large")
-    return plot.svg(f"Change {change_text(verdict)}, interval {interval_words(verdict)}")
+    title = f"Change {change_text(verdict)}, interval {interval_words(verdict)}"
+    return _relative_interval_chart(
+        (verdict.low, verdict.change, verdict.high),
+        verdict.settings.margin,
+        confidence=1 - verdict.settings.alpha,
+        axis="change from the baseline, %",
+        title=title,
+    )
+
+
+def ap_chart(found: ImageComparison) -> Markup | None:
+    """The difference of AP of two images with its interval; None where there is nothing that it is relative to."""
+    if not found.baseline_ap or found.low is None or found.change is None or found.high is None:
+        return None
+    low, change, high = (value / found.baseline_ap for value in (found.low, found.change, found.high))
+    low_text, text, high_text = (percent(value, 2, sign="+") for value in (low, change, high))
+    return _relative_interval_chart(
+        (low, change, high),
+        found.settings.margin,
+        confidence=found.settings.confidence,
+        axis="change of AP from the baseline, %",
+        title=f"AP changed by {text}, interval {low_text} to {high_text}",
+    )
 
 
 def forest_reach(verdicts: Sequence[Verdict]) -> float:
@@ -70,3 +80,23 @@ def forest_row(verdict: Verdict, reach: float, style: str) -> Markup | None:
         f'<path class="line zero" d="M{x(0):.1f} 0v{_FOREST_HEIGHT}"/>'
         f"{line}{arrows}{dot if abs(verdict.change) <= reach else ''}</svg>"
     )
+
+
+def _relative_interval_chart(
+    bounds: tuple[float, float, float], margin: float, *, confidence: float, axis: str, title: str
+) -> Markup:
+    """A relative change between its bounds (low, change, high), compared with the margin; `title` says it in words."""
+    bound_low, change, bound_high = bounds
+    reach = max(_LARGEST_SHOWN_CHANGE, 2 * margin, 2 * abs(change))
+    low, high = max(bound_low, -reach), min(bound_high, reach)
+    plot = Plot(padded([100 * value for value in (low, high, -2 * margin, 2 * margin)], 0.05), (0.0, 1.0),
+                height=120, left=12)  # fmt: skip
+    plot.band((-100 * margin, 100 * margin), "margin")
+    plot.axes(axis, f"change with its {100 * confidence:g}% interval; shaded: margin", y_ticks=[])
+    plot.upright(0, (0, 1), "zero")
+    plot.across(0.5, (100 * low, 100 * high), "candidate thick")
+    for end, shown in ((bound_low, low), (bound_high, high)):
+        if end != shown:
+            plot.arrow((100 * shown, 0.5), "candidate", to_right=end > shown)
+    plot.dots([(100 * change, 0.5)], "candidate large")
+    return plot.svg(title)

@@ -27,6 +27,18 @@ SEED_TERMS: Mapping[str, str] = {
 }
 """Terms of a report of trainings."""
 
+EVALUATION_TERMS: Mapping[str, str] = {
+    "Baseline": "The container image that the candidate is compared with.",
+    "Candidate": "The container image under test.",
+    "AP": SEED_TERMS["AP"],
+    "Same": "Detections of both on one validation image, with one label, and scores and edges within the tolerances.",
+    "Relabelled": "The same but for the label, which is another one; rounding does not do that.",
+    "Margin": "The smallest loss of AP that matters, relative to the AP of the baseline.",
+    "Interval": "The range that holds the true difference of AP with the stated confidence, from a paired bootstrap: "
+    "the validation images are drawn again many times, the same for both, and AP is computed anew each time.",
+}
+"""Terms of the report of one model in two images."""
+
 HISTORY_TERMS: Mapping[str, str] = {
     "Case": TERMS["Case"],
     "Launch": TERMS["Launch"],

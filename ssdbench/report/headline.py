@@ -9,6 +9,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.report.creep import creep_texts
 from ssdbench.report.numbers import change_text, interval_words
 from ssdbench.report.tables import Tone, status_word, tone_of
+from ssdbench.schema.image_evaluation import ImageComparison
 from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.report import AccuracyReport, SeedRow
 from ssdbench.schema.settings import Settings
@@ -95,6 +96,17 @@ def no_interval_reason(verdicts: Iterable[Verdict], settings: Settings) -> str:
     return (
         f"No interval is given: it takes {settings.minimum_sessions} stored sessions to show how far one build drifts "
         "between sessions."
+    )
+
+
+def evaluation_headline(found: ImageComparison) -> Headline:
+    """The result of one model in two images, in the words of its answer."""
+    question = found.question
+    return Headline(
+        tone=tone_of(found.status),
+        word=status_word(found.status).capitalize(),
+        sentence=found.sentence,
+        certainty=f"{question.candidate.reference} against {question.baseline.reference}, with the same weights.",
     )
 
 

@@ -9,6 +9,7 @@ from ssdbench.errors import ExitCode
 from ssdbench.schema.convergence import ConvergenceVerdict, SeedDistribution
 from ssdbench.schema.explanation import Explanation
 from ssdbench.schema.history import Series
+from ssdbench.schema.image_evaluation import ImageComparison
 from ssdbench.schema.record import RunHeader, StageName
 from ssdbench.schema.training import Training
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Difference
@@ -202,3 +203,17 @@ class AccuracyReport:
     gaps: tuple[Gap, ...]
     pictures: tuple[Picture, ...] = ()
     places: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationReport:
+    """One trained model judged in two images, and what is said of it.
+
+    `detectable_loss` is the loss of AP that would be called regressed in 95 of 100 comparisons like this one; None
+    where the detections are equal or AP says nothing.
+    """
+
+    found: ImageComparison
+    detectable_loss: float | None = None
+    pictures: tuple[Picture, ...] = ()
+    gaps: tuple[Gap, ...] = ()

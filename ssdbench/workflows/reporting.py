@@ -7,17 +7,21 @@ from pathlib import Path
 from ssdbench.analysis.convergence.arms import baseline_distribution, judge_arms
 from ssdbench.analysis.history.series import every_series
 from ssdbench.analysis.reports.accuracy import accuracy_report
+from ssdbench.analysis.reports.images import image_evaluation_report
 from ssdbench.analysis.reports.run import report_on
 from ssdbench.analysis.verdicts.arms import last_attempts
-from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, training_sheets
+from ssdbench.errors import StoreError
+from ssdbench.harness.image_evaluations import evaluation_ids, read_answer
+from ssdbench.harness.pictures import LARGEST_PICTURES_BYTES, image_sheets, training_sheets
 from ssdbench.harness.stores.distributions import DistributionStore
 from ssdbench.harness.stores.store import Store
 from ssdbench.harness.training_folders import training_folder
 from ssdbench.schema.convergence import DEFAULT_CONVERGENCE_SETTINGS
 from ssdbench.schema.history import Grouping, Series
 from ssdbench.schema.record import Run
-from ssdbench.schema.report import AccuracyReport, Picture, Report
+from ssdbench.schema.report import AccuracyReport, EvaluationReport, Picture, Report
 from ssdbench.schema.settings import Settings
+from ssdbench.schema.text import shorten_list
 from ssdbench.schema.verdict import Baseline
 from ssdbench.schema.watch import Limits
 from ssdbench.workflows.display import Say
@@ -62,6 +66,35 @@ def build_accuracy_report(
     folder = training_folder(results)
     sheets, gaps = training_sheets(folder, report.header.run_id, report.case_key, report.trainings, left_bytes)
     return replace(report, pictures=(*pictures, *sheets), gaps=(*report.gaps, *gaps))
+
+
+def find_evaluation(store: Store, results: Path, name: str) -> Path | None:
+    """The folder of the one evaluation of two images whose id begins so; None if there is none, or a run begins so.
+
+    Raises:
+        StoreError: several evaluations begin so.
+    """
+    found = [run_id for run_id in evaluation_ids(results) if name and run_id.startswith(name)]
+    if not found or any(header.run_id.startswith(name) for header in store.headers()):
+        return None
+    if len(found) > 1:
+        raise StoreError(f"{name!r} begins several evaluations ({shorten_list(found, 5)}); write more of it")
+    return results / "evaluations" / found[0]
+
+
+def build_evaluation_report(folder: Path, pictures: Sequence[Picture] = ()) -> EvaluationReport:
+    """The report of an evaluation of two images, with what both of them drew.
+
+    Raises:
+        StoreError: there is no answer yet, or it cannot be read.
+    """
+    report = image_evaluation_report(read_answer(folder))
+    left_bytes = LARGEST_PICTURES_BYTES - sum(len(picture.content) for picture in pictures)
+    question = report.found.question
+    names = {"baseline": question.baseline.reference, "candidate": question.candidate.reference}
+    sheets = {f"{arm} {name}": folder / f"{arm}.png" for arm, name in names.items()}
+    drawn, gaps = image_sheets(sheets, left_bytes)
+    return replace(report, pictures=(*pictures, *drawn), gaps=tuple(gaps))
 
 
 def site_pages(

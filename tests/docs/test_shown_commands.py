@@ -75,6 +75,7 @@ TABLE: dict[str, As] = {
     r"ssdbench evaluate .*": As(elsewhere="needs a checkpoint: tests/cli/test_evaluate.py trains one"),
     r"ssdbench roofline latest --measure": As(elsewhere="measures a GPU: tests/cli/test_roofline.py measures the CPU"),
     r"ssdbench roofline .*": As(is_long=True),
+    r"ssdbench report \S+-evaluate-\S+": As(elsewhere="needs an answer: tests/report/test_evaluation_page.py"),
     r"ssdbench watch.*": As(codes=(12,)),
     r"ssdbench selftest .*": As(elsewhere="takes a minute or more: tests/cli/test_selftest.py runs it"),
     r"ssdbench notify .*--push .*": As(codes=(8,)),
