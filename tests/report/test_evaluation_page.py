@@ -28,7 +28,7 @@ OWN = an_evaluated_checkpoint()
 ANSWER = ImageComparison(
     schema_version=SCHEMA_VERSION,
     status=Status.REGRESSED,
-    sentence="AP 0.2450 against 0.2500, -0.0050 (99% interval -0.0080 to -0.0020): the interval excludes no change, "
+    sentence="AP 0.2450 against 0.2500, -0.0050 (99% interval -0.0080 to -0.0020): the interval lies on one side of 0, "
     "and reaches the margin of 1%",
     question=replace(
         QUESTION,

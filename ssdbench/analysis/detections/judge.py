@@ -118,9 +118,9 @@ def _status(
     if math.isnan(difference.change):
         return Status.INCONCLUSIVE, "the images have no object to be found"
     if high < 0 and low <= -margin:
-        return Status.REGRESSED, f"the interval excludes no change, and reaches {words}"
+        return Status.REGRESSED, f"the interval lies on one side of 0, and reaches {words}"
     if low > 0 and high >= margin:
-        return Status.IMPROVED, f"the interval excludes no change, and reaches {words}"
+        return Status.IMPROVED, f"the interval lies on one side of 0, and reaches {words}"
     if found.relabelled > settings.relabelled_share * found.compared:
         share = percent(found.relabelled / found.compared)
         return Status.REGRESSED, f"{share} of the detections are the same but for their label"
