@@ -1,11 +1,13 @@
 """The self-test for a terminal and for the log of a job: a line for each plant as soon as it is known."""
 
+import math
 from collections.abc import Iterator
 
 from ssdbench.errors import ExitCode
 from ssdbench.schema.plain_text import shorten
 from ssdbench.schema.selftest import Demand, PlantResult, SelfTest
 from ssdbench.schema.text import percent, pluralize
+from ssdbench.schema.verdict import Status
 
 PASSED, FAILED, LEFT_OUT = "passed", "FAILED", "left out"
 _SAID_CHARACTERS = 160
@@ -47,11 +49,29 @@ def endings(test: SelfTest) -> Iterator[str]:
     if left_out:
         yield f"not planted: {', '.join(left_out)}"
     if failed:
-        yield f"SELF-TEST FAILED: {', '.join(failed)}; do not rely on verdicts of this installation"
+        yield f"SELF-TEST FAILED: {', '.join(failed)}; {_advice(test)}"
     elif test.exit_code == ExitCode.OK:
         yield "SELF-TEST PASSED"
     else:
         yield "SELF-TEST INCOMPLETE: the budget is used up; give more with --budget"
+
+
+def _advice(test: SelfTest) -> str:
+    """What follows from plants that were not seen: a margin too small for this machine, or a rule that is broken."""
+    undecided = all(
+        result.way == "processes" and result.found is not None and result.found.status is Status.INCONCLUSIVE
+        for result in test.plants
+        if result.problems
+    )
+    noisy = [change for change in test.smallest_changes if change.measured > test.margin]
+    if not undecided or not noisy:
+        return "do not rely on verdicts of this installation"
+    enough = math.ceil(20 * max(change.measured for change in noisy)) / 20
+    larger = f", or repeat with --margin {enough:g}" if enough < 1 else ""
+    return (
+        f"launches of {', '.join(change.title for change in noisy)} differ too much on this machine for a margin of "
+        f"{100 * test.margin:g}%: let nothing else run on it{larger}"
+    )
 
 
 def _demand(demand: Demand) -> str:
