@@ -36,8 +36,8 @@ _MARKERS = ("timeout(seconds): of pytest-timeout", "xdist_group(name): of pytest
 
 _TESTS = Path(__file__).parent
 
-# Whose processes measure their coverage: those of ranks and of made-up GPUs. Starting it takes longer than most commands
-# that tests start.
+# Whose processes measure their coverage: those of ranks and of made-up GPUs. Starting it takes longer than most
+# commands that tests start.
 _COVERED_PROCESSES = (
     *("worker/", "workloads/", "runtime/", "harness/launchers/", "harness/machine/"),
     *("cli/test_run", "cli/test_gpu"),
