@@ -19,7 +19,7 @@ from tests.cli.test_run import eventually, latest, measured, only
 from tests.containers.engines import why_not
 from tests.containers.nodes import ENGINES, WAYS, Nodes, dockers
 from tests.paced import write_paced
-from tests.slurm_cluster import cancel_all, jobs
+from tests.slurm_cluster import cancel_all
 
 pytestmark = [pytest.mark.slurm, pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(1800)]
 each_way = pytest.mark.parametrize("way", WAYS)
@@ -145,7 +145,7 @@ def test_a_killed_host_goes_on_with_its_jobs_and_a_cancelled_one_leaves_no_conta
     process.wait()
     stored = latest(tmp_path).records
     assert [record.launch for record in stored] == [0]
-    before = jobs(image_nodes.configuration)
+    before = jobs_of_launches(tmp_path)
     (job,) = tmp_path.glob("work/*/*-measure-candidate-1-0/job")
     cancel = ["scancel", job.read_text()]
     subprocess.run(cancel, env={**os.environ, "SLURM_CONF": str(image_nodes.configuration)}, check=True)
@@ -155,9 +155,14 @@ def test_a_killed_host_goes_on_with_its_jobs_and_a_cancelled_one_leaves_no_conta
     assert run.records[:1] == stored
     assert run.records[1].failure is not None
     assert run.records[1].failure.kind == "interrupted"
-    assert {number for number, _ in jobs(image_nodes.configuration)} == {number for number, _ in before}
+    assert jobs_of_launches(tmp_path) == before
     eventually(lambda: not image_nodes.containers())
     assert not ranks(tmp_path)
+
+
+def jobs_of_launches(tmp_path: Path) -> dict[Path, str]:
+    """The number of the job of each launch; a further job lists what the image contains."""
+    return {path: path.read_text() for path in tmp_path.glob("work/*/*-measure-candidate-*/job")}
 
 
 def ranks(tmp_path: Path) -> list[psutil.Process]:
