@@ -80,11 +80,13 @@ class BlameSearch:
             lock.release()
 
     def _search(self) -> ExitCode:
-        searched, other = ("slower", "faster") if self.find == "regression" else ("faster", "slower")
+        searched, other, instead = (
+            ("slower", "faster", "improvement") if self.find == "regression" else ("faster", "slower", "regression")
+        )
         found = self._compare_images()
         if found != searched:
             what = f"cannot be told to be {searched}" if found == "unknown" else f"is not {searched}"
-            rest = f"it is {other}" if found == other else "there is nothing to blame"
+            rest = f"it is {other} (see --find {instead})" if found == other else "there is nothing to blame"
             return self._end(f"{self.new.reference} {what} than {self.old.reference}: {rest}", Answer())
         swaps, left_out = self._components()
         while isinstance(step := decide(self._loaded(swaps), self._findings(), self.find), Next):
