@@ -1,23 +1,21 @@
 """The self-test for a terminal and for the log of a job: a line for each plant as soon as it is known."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ssdbench.errors import ExitCode
 from ssdbench.schema.plain_text import shorten
-from ssdbench.schema.selftest import Demand, PlantResult, SelfTest
+from ssdbench.schema.selftest import OUT_OF_TIME, Demand, PlantResult, SelfTest
 from ssdbench.schema.text import percent, pluralize
-from ssdbench.schema.verdict import Status
 
-PASSED, FAILED, LEFT_OUT = "passed", "FAILED", "left out"
+PASSED, FAILED, LEFT_OUT, UNDECIDED = "passed", "FAILED", "left out", "undecided"
 _SAID_CHARACTERS = 160
-STYLES = {PASSED: "green", FAILED: "bold red", LEFT_OUT: "yellow"}
+STYLES = {PASSED: "green", FAILED: "bold red", LEFT_OUT: "yellow", UNDECIDED: "yellow"}
 
 
 def word_of(result: PlantResult) -> str:
-    """One of `PASSED`, `FAILED`, `LEFT_OUT`."""
+    """One of `PASSED`, `FAILED`, `LEFT_OUT`, `UNDECIDED`."""
     if result.not_planted:
-        return LEFT_OUT
+        return UNDECIDED if result.undecided else LEFT_OUT
     return PASSED if result.has_passed else FAILED
 
 
@@ -25,7 +23,7 @@ def line_of(result: PlantResult) -> str:
     """A plant in a line: what was planted, what was demanded, what came."""
     what = f"{result.subject} · {result.name} ({result.way}: {result.fault})"
     if result.not_planted:
-        return f"{what}: not planted, {result.not_planted}"
+        return f"{what}: {'' if result.undecided else 'not planted, '}{result.not_planted}"
     demanded = f"{what}: demanded {_demand(result.demand)}"
     if result.found is None:
         return f"{demanded}; {'; '.join(result.problems)}"
@@ -42,36 +40,42 @@ def endings(test: SelfTest) -> Iterator[str]:
             f"{pluralize(change.pairs, 'pair')} measured, {percent(change.in_budget)} with the "
             f"{pluralize(change.pairs_in_budget, 'pair')} that the budget has room for"
         )
-    failed = [f"{result.subject} · {result.name}" for result in test.plants if result.problems]
-    left_out = [f"{result.subject} · {result.name}" for result in test.plants if result.not_planted]
+    for subject, margin in test.margins.items():
+        if margin > test.margin:
+            yield (
+                f"{subject}: launches differ too much for a margin of {100 * test.margin:g}%; "
+                f"its plants were made for {100 * margin:g}%"
+            )
+    failed = _names(result for result in test.plants if result.problems)
+    left_out = _names(result for result in test.plants if result.not_planted and not result.undecided)
+    undecided = _names(result for result in test.plants if result.undecided)
     passed = sum(result.has_passed for result in test.plants)
     yield f"{passed} of {pluralize(len(test.plants), 'plant')} seen as they have to be, in {test.seconds:.0f} s"
     if left_out:
-        yield f"not planted: {', '.join(left_out)}"
+        yield f"not planted: {left_out}"
+    if undecided:
+        yield f"undecided: {undecided}"
     if failed:
-        yield f"SELF-TEST FAILED: {', '.join(failed)}; {_advice(test)}"
+        yield f"SELF-TEST FAILED: {failed}; do not rely on verdicts of this installation"
     elif test.exit_code == ExitCode.OK:
         yield "SELF-TEST PASSED"
     else:
-        yield "SELF-TEST INCOMPLETE: the budget is used up; give more with --budget"
+        yield f"SELF-TEST INCOMPLETE: {_remedy(test)}"
 
 
-def _advice(test: SelfTest) -> str:
-    """What follows from plants that were not seen: a margin too small for this machine, or a rule that is broken."""
-    undecided = all(
-        result.way == "processes" and result.found is not None and result.found.status is Status.INCONCLUSIVE
-        for result in test.plants
-        if result.problems
-    )
-    noisy = [change for change in test.smallest_changes if change.measured > test.margin]
-    if not undecided or not noisy:
-        return "do not rely on verdicts of this installation"
-    enough = math.ceil(20 * max(change.measured for change in noisy)) / 20
-    larger = f", or repeat with --margin {enough:g}" if enough < 1 else ""
-    return (
-        f"launches of {', '.join(change.title for change in noisy)} differ too much on this machine for a margin of "
-        f"{100 * test.margin:g}%: let nothing else run on it{larger}"
-    )
+def _names(results: Iterable[PlantResult]) -> str:
+    return ", ".join(f"{result.subject} · {result.name}" for result in results)
+
+
+def _remedy(test: SelfTest) -> str:
+    """What to do about the plants that are undecided."""
+    reasons = {result.not_planted for result in test.plants if result.undecided}
+    remedies = []
+    if OUT_OF_TIME in reasons:
+        remedies.append(f"{OUT_OF_TIME}: give more with --budget")
+    if reasons - {OUT_OF_TIME}:
+        remedies.append("launches differ too much here: let nothing else run on the machine, or give a larger --margin")
+    return "; ".join(remedies)
 
 
 def _demand(demand: Demand) -> str:

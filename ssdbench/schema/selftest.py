@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Literal
 
 from ssdbench.compatibility import dataclass
@@ -9,6 +11,7 @@ from ssdbench.schema.verdict import Status
 
 Way = Literal["processes", "altered records"]
 """How a fault was planted: launches of a copy of the source that has it, or copies of measured launches with it."""
+OUT_OF_TIME = "the budget is used up"
 Validity = Literal["valid", "invalid", "failed"]
 
 
@@ -34,7 +37,10 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantResult:
-    """One plant: `problems` are sentences on what came and was not demanded, `not_planted` says why it was left out."""
+    """One plant: `problems` are sentences on what came and was not demanded, `not_planted` says why it was left out.
+
+    `undecided`: it was left out for want of time, or because launches differ too much here, so it has to be repeated.
+    """
 
     name: str
     subject: str
@@ -44,6 +50,7 @@ class PlantResult:
     found: Found | None = None
     problems: tuple[str, ...] = ()
     not_planted: str = ""
+    undecided: bool = False
 
     @property
     def has_passed(self) -> bool:
@@ -69,7 +76,11 @@ class SmallestChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
-    """A self-test: all plants in their order, and the smallest changes of the cases without a plant."""
+    """A self-test: all plants in their order, and the smallest changes of the cases without a plant.
+
+    `margin` is the relative change that was asked for, and `margins` has by workload the one that the plants were for:
+    larger where launches differ too much.
+    """
 
     schema_version: int
     quick: bool
@@ -79,3 +90,4 @@ class SelfTest:
     seconds: float
     plants: tuple[PlantResult, ...]
     smallest_changes: tuple[SmallestChange, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=dict)

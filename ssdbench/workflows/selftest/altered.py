@@ -17,6 +17,8 @@ from ssdbench.workflows.selftest.plants import NotPlantedError, Plant, judged
 
 _CALM = 0.75
 """Half of the interval that the calm copies get, as a share of the margin: twice as wide it does not fit into it."""
+_TRIAL = 0.1
+"""The largest deviation of the copies by which the interval of the calm ones is found, as a share of the margin."""
 _TWICE = (1.8, 2.2)
 _CHANGED = 0.2
 """The least change between copies of sessions: well beyond what one build may drift."""
@@ -24,15 +26,16 @@ _CHANGED = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Altered:
-    """The plants in copies of `copies`, which says None where nothing was measured that could be copied."""
+    """The plants in `copies`, None where nothing was measured that could be copied; `margin` is a relative change."""
 
     bench: Bench
     subject: str
-    copies: Callable[[], Copies | None]
+    margin: float
+    copies: Copies | None
 
     def plants(self) -> Iterator[Plant]:
         """All of them."""
-        twice = f"{200 * self.bench.margin:g}%"
+        twice = f"{200 * self.margin:g}%"
         regressed = Demand(statuses=(Status.REGRESSED,), exit_codes=(ExitCode.REGRESSED,))
         yield self._plant(
             "pairs", f"in pairs, a step takes {twice} longer", replace(regressed, says=("fresh pair",)), self._pairs
@@ -41,13 +44,13 @@ class Altered:
             "reversed-slower",
             f"lower values are better, and they are {twice} higher",
             replace(regressed, says=("median step time",)),
-            lambda: self._reversed("reversed-slower", 1 + 2 * self.bench.margin),
+            lambda: self._reversed("reversed-slower", 1 + 2 * self.margin),
         )
         yield self._plant(
             "reversed-faster",
             "lower values are better, and they are lower",
             Demand(statuses=(Status.IMPROVED,), exit_codes=(ExitCode.OK,), says=("lower",)),
-            lambda: self._reversed("reversed-faster", 1 / (1 + 2 * self.bench.margin)),
+            lambda: self._reversed("reversed-faster", 1 / (1 + 2 * self.margin)),
         )
         yield self._plant(
             "trend",
@@ -109,10 +112,9 @@ class Altered:
 
     @property
     def _copies(self) -> Copies:
-        copies = self.copies()
-        if copies is None:
+        if self.copies is None:
             raise NotPlantedError("no pairs of launches were measured that could be copied")
-        return copies
+        return self.copies
 
     @property
     def _settings(self) -> Settings:
@@ -120,7 +122,7 @@ class Altered:
 
     @property
     def _session_change(self) -> float:
-        return max(2 * self.bench.margin, _CHANGED)
+        return max(2 * self.margin, _CHANGED)
 
     def _slower_candidate(self, factor: float) -> Callable[[Arm, int], float]:
         return lambda arm, _place: factor if arm == "candidate" else 1.0
@@ -130,7 +132,7 @@ class Altered:
         return judged(self.bench, self.bench.keep(run), name)
 
     def _pairs(self) -> Found:
-        slower = self._slower_candidate(1 + 2 * self.bench.margin)
+        slower = self._slower_candidate(1 + 2 * self.margin)
         return self._judged(self._copies.pairs("pairs", self._settings, slower))
 
     def _reversed(self, name: str, factor: float) -> Found:
@@ -138,13 +140,15 @@ class Altered:
         return self._judged(self._copies.pairs(name, self._settings, self._slower_candidate(factor), case))
 
     def _trend(self) -> Found:
-        slope = 1 + self.bench.margin / 2
+        slope = 1 + self.margin / 2
         return self._judged(self._copies.pairs("trend", self._settings, lambda _arm, place: slope**place))
 
     def _noise(self) -> Found:
         copies, settings = self._copies, self._settings
-        trial = self._verdict_on(copies.first_pairs("noise-trial", settings, 1.0))
-        spread = _CALM * settings.log_margin / _half_width(trial)
+        # Not of the measured spread: below the least that the rule believes, an interval has another width.
+        spread = _TRIAL * settings.log_margin / copies.most_deviation
+        trial = self._verdict_on(copies.first_pairs("noise-trial", settings, spread))
+        spread *= _CALM * settings.log_margin / _half_width(trial)
         calm = self._verdict_on(copies.first_pairs("noise-before", settings, spread))
         noisy = self.bench.keep(copies.first_pairs("noise", settings, 2 * spread))
         ratio = _half_width(self._verdict_on(noisy)) / _half_width(calm)

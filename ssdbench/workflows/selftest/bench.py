@@ -1,5 +1,6 @@
 """Where the self-test measures: real launches on this machine, in a store of its own that goes away with it."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,15 +52,19 @@ class Subject:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """Measures suites with the installed source or with a copy that has a fault; `margin` is the relative change."""
+    """Measures suites with the installed source or with a copy that has a fault."""
 
     store: Store
     folder: Path
     python: str | None
-    margin: float
     deadline_seconds: float
     _first: RunSetup | None = None
     _sources: dict[tuple[str, Plant], Path] = field(default_factory=dict)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the time is not used up."""
+        return time.monotonic() <= self.deadline_seconds
 
     @property
     def machine_setup(self) -> RunSetup:

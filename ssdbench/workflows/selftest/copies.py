@@ -17,6 +17,8 @@ _ARMS: tuple[Arm, Arm] = ("baseline", "candidate")
 _MOST_ROUNDS = 100
 _LEAST_DEVIATION = 1e-4
 """Of launches that are equal to the last digit, which the rule does not judge."""
+_MOST_DEVIATION, _SHARE_OF_MARGIN = 0.003, 0.1
+"""No copy differs more from the mean, so that what the rule must say is known on a restless machine as well."""
 
 Slowness = Callable[[Arm, int], float]
 """Arm and place in the order of the run -> by what factor the times of that launch are longer."""
@@ -24,7 +26,10 @@ Slowness = Callable[[Arm, int], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """Makes runs out of a launch of `run`, which is one of pairs of one build; they have its real spread and order."""
+    """Makes runs out of a launch of `run`, which is one of pairs of one build; they have its order.
+
+    They have its real spread too, unless that leaves no certain answer.
+    """
 
     run: Run
     template: Record
@@ -41,14 +46,23 @@ class Copies:
             return None
         seconds = [-math.log(value) for value in launches.candidate]
         deviations = tuple(value - fmean(seconds) for value in seconds)
-        if max(map(abs, deviations)) < _LEAST_DEVIATION:
+        largest = max(map(abs, deviations))
+        most = min(_MOST_DEVIATION, _SHARE_OF_MARGIN * run.header.settings.log_margin)
+        if largest < _LEAST_DEVIATION:
             deviations = tuple(_LEAST_DEVIATION * (-1) ** place for place in range(2))
+        elif largest > most:
+            deviations = tuple(value * most / largest for value in deviations)
         return Copies(
             run=run,
             template=candidate[0],
             deviations=deviations,
             candidate_is_first=launches.candidate_is_first[:2],
         )
+
+    @property
+    def most_deviation(self) -> float:
+        """The largest difference of a launch from the mean, as a difference of logarithms."""
+        return max(map(abs, self.deviations))
 
     def pairs(self, name: str, settings: Settings, slowness: Slowness, case: Case | None = None) -> Run:
         """A run of pairs, as many as the rule asks for; the launches of both arms have the measured deviations."""

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from ssdbench.analysis.selftest import smallest_changes
 from ssdbench.errors import EnvironmentLacksError, ExitCode
 from ssdbench.harness import planted_source
 from ssdbench.harness.planted_source import Fault
@@ -15,10 +16,11 @@ from ssdbench.schema.case import Case
 from ssdbench.schema.launch_rules import usable
 from ssdbench.schema.record import Record, Run
 from ssdbench.schema.selftest import Demand, Found
+from ssdbench.schema.text import percent
 from ssdbench.schema.verdict import Status
 from ssdbench.workflows.display import NoObserver, Quiet
 from ssdbench.workflows.selftest.bench import Bench, Subject
-from ssdbench.workflows.selftest.plants import NotPlantedError, Plant, judged
+from ssdbench.workflows.selftest.plants import NotPlantedError, Plant, UndecidedError, judged
 
 A_A = "a-a"
 _LAUNCHES = 2
@@ -29,12 +31,21 @@ _SPARE_CORES, _SHARE_OF_ALL = 0.3, 0.75
 
 @dataclass(slots=True, kw_only=True)
 class Launched:
-    """The plants of a subject; `same` is its run of pairs of one build once that is measured."""
+    """The plants of a subject; `same` is its run of pairs of one build once that is measured.
+
+    `margins` are relative changes in ascending order: those that are left, of which the first is asked for.
+    """
 
     bench: Bench
     subject: Subject
+    margins: tuple[float, ...]
     same: Run | None = None
     _references: dict[int, Run] = field(default_factory=dict)
+
+    @property
+    def margin(self) -> float:
+        """The relative change that is asked for: twice as much has to be found."""
+        return self.margins[0]
 
     def plants(self) -> Iterator[Plant]:
         """All of them; the first one measures what the others are compared with, those of one launch come next."""
@@ -53,7 +64,7 @@ class Launched:
             yield self._plant(
                 "other-process", "another process keeps a core busy during a launch", disturbed, self._disturb
             )
-        more = f"{200 * self.bench.margin:g}%"
+        more = f"{200 * self.margin:g}%"
         yield self._slower("step", f"a step takes {more} longer")
         yield self._slower("input", f"a batch comes {more} of a step later")
         yield self._slower("one-rank", f"a step of one of two ranks takes {more} longer", ranks=2)
@@ -70,7 +81,7 @@ class Launched:
         demand = Demand(statuses=(Status.REGRESSED,), exit_codes=(ExitCode.REGRESSED,), says=tuple(says))
         planted = planted_source.Plant(
             fault="input" if name == "input" else "step",
-            share=2 * self.bench.margin,
+            share=2 * self.margin,
             rank=None if ranks == 1 else ranks - 1,
         )
         return self._plant(name, fault, demand, partial(self._measure_slower, planted, ranks))
@@ -87,24 +98,49 @@ class Launched:
         return self._plant(name, what, demand, partial(self._measure_failing, fault))
 
     def _measure_same(self) -> Found:
-        setup = self.bench.setup(self.subject.suite(self.bench.margin), in_pairs=True)
-        self.same = self.bench.measure(setup).run
-        return judged(self.bench, self.same, None)
+        """Measure one build twice, with a larger margin for as long as launches differ too much for the one before."""
+        too_small: list[str] = []
+        while True:
+            setup = self.bench.setup(self.subject.suite(self.margin), in_pairs=True)
+            self.same = self.bench.measure(setup).run
+            found = judged(self.bench, self.same, None)
+            needed = _needed_margin(self.same)
+            enough = tuple(margin for margin in self.margins if margin >= needed) or self.margins[-1:]
+            if found.status is not Status.INCONCLUSIVE or enough == self.margins or not self.bench.has_time:
+                before = f"launches differ too much for {', '.join(too_small)}; " if too_small else ""
+                return self._decided(replace(found, said=before + found.said), self.same)
+            too_small.append(f"{100 * self.margin:g}%")
+            self.margins = enough
+
+    def _decided(self, found: Found, pairs: Run | None) -> Found:
+        """What came, unless it is inconclusive because launches differ too much: then no rule is to blame.
+
+        Raises:
+            UndecidedError: the launches of these pairs differ too much for the margin.
+        """
+        needed = _needed_margin(pairs)
+        if found.status is Status.INCONCLUSIVE and needed > self.margin:
+            raise UndecidedError(
+                f"launches differ too much on this machine for a margin of {100 * self.margin:g}%: with this spread a "
+                f"change under {percent(needed)} can go unnoticed"
+            )
+        return found
 
     def _measure_slower(self, planted: planted_source.Plant, ranks: int) -> Found:
+        pairs = self.same
         if self.subject.is_in_pairs:
-            run = self.bench.measure(self._setup(ranks, planted, in_pairs=True)).run
+            run = pairs = self.bench.measure(self._setup(ranks, planted, in_pairs=True)).run
             baseline = None
         else:
             baseline = self._reference(ranks).header.run_id
             run = self.bench.measure(self._setup(ranks, planted)).run
         slow = tuple(record for record in run.records if record.arm == "candidate")
-        found = judged(self.bench, run, baseline, slow)
+        found = self._decided(judged(self.bench, run, baseline, slow), pairs)
         return replace(found, said="; ".join(filter(None, [found.said, _slowest_rank(slow)])))
 
     def _measure_failing(self, fault: Fault) -> Found:
         timeout = self._timeout_seconds() if fault == "hang" else self._case().protocol.timeout_seconds
-        suite = self.subject.suite(self.bench.margin, timeout_seconds=timeout)
+        suite = self.subject.suite(self.margin, timeout_seconds=timeout)
         run = self.bench.measure(self.bench.setup(suite, planted_source.Plant(fault=fault))).run
         return judged(self.bench, run, self._reference(1).header.run_id)
 
@@ -112,7 +148,7 @@ class Launched:
         limit = _limit_below_a_busy_core(self._reference(1))
         if limit is None:
             raise NotPlantedError("this system does not say how busy other processes are")
-        suite = self.subject.suite(self.bench.margin, cores=limit)
+        suite = self.subject.suite(self.margin, cores=limit)
         setup = self.bench.setup(suite)
         observer = _Disturbance(setup.worker.executable, self.bench.folder / "disturbance.log")
         try:
@@ -124,7 +160,7 @@ class Launched:
         return replace(found, said="; ".join([found.said, *reasons]))
 
     def _setup(self, ranks: int, planted: planted_source.Plant | None, *, in_pairs: bool = False) -> RunSetup:
-        suite = self.subject.suite(self.bench.margin, ranks=ranks, launches=_LAUNCHES)
+        suite = self.subject.suite(self.margin, ranks=ranks, launches=_LAUNCHES)
         try:
             return self.bench.setup(suite, planted, in_pairs=in_pairs)
         except EnvironmentLacksError as error:
@@ -143,7 +179,7 @@ class Launched:
         return self._references[ranks]
 
     def _case(self) -> Case:
-        (planned,) = self.bench.setup(self.subject.suite(self.bench.margin)).plan.cases
+        (planned,) = self.bench.setup(self.subject.suite(self.margin)).plan.cases
         return planned.case
 
     def _first_phase(self) -> str:
@@ -187,6 +223,12 @@ def _limit_below_a_busy_core(run: Run) -> float | None:
     if not before:
         return None
     return min(min(before) + _SPARE_CORES, _SHARE_OF_ALL * min(node.cpu_count for node in nodes))
+
+
+def _needed_margin(pairs: Run | None) -> float:
+    """The smallest change that the pairs of a run can show; 0 where they cannot say."""
+    found = smallest_changes(pairs, pairs.header.settings, 0.0) if pairs else []
+    return max((change.measured for change in found), default=0.0)
 
 
 def _slowest_rank(records: tuple[Record, ...]) -> str:

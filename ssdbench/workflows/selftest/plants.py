@@ -1,17 +1,15 @@
 """What a plant is, and how its result comes about: planted, judged, compared with what was demanded."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ssdbench.analysis.selftest import found_in, problems
 from ssdbench.errors import SsdbenchError
 from ssdbench.schema.record import Record, Run
-from ssdbench.schema.selftest import Demand, Found, PlantResult, Way
+from ssdbench.schema.selftest import OUT_OF_TIME, Demand, Found, PlantResult, Way
 from ssdbench.workflows.judging import judge_run
 from ssdbench.workflows.selftest.bench import Bench
 
-OUT_OF_TIME = "the budget is used up"
 NAMES = (
     *("a-a", "nan", "out-of-memory", "hang", "other-process", "step", "input", "one-rank"),
     *("pairs", "reversed-slower", "reversed-faster", "trend", "noise", "invalid"),
@@ -21,7 +19,11 @@ NAMES = (
 
 
 class NotPlantedError(Exception):
-    """A fault cannot be planted here, or not in the time that is left; the message says why."""
+    """A fault cannot be planted here; the message says why."""
+
+
+class UndecidedError(NotPlantedError):
+    """There is no time for a fault, or launches differ too much for an answer; the message says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ def tried(bench: Bench, plant: Plant) -> PlantResult:
     """Plant a fault and compare what comes with what was demanded."""
     found: Found | None = None
     wrong: tuple[str, ...] = ()
-    not_planted = ""
+    not_planted, undecided = "", False
     try:
         _require_time(bench, plant)
         found = plant.find()
@@ -52,6 +54,7 @@ def tried(bench: Bench, plant: Plant) -> PlantResult:
             _require_time(bench, plant)
     except NotPlantedError as reason:
         found, wrong, not_planted = None, (), str(reason)
+        undecided = isinstance(reason, UndecidedError)
     except SsdbenchError as error:
         wrong = (f"it could not be judged: {error}",)
     return PlantResult(
@@ -63,13 +66,14 @@ def tried(bench: Bench, plant: Plant) -> PlantResult:
         found=found,
         problems=wrong,
         not_planted=not_planted,
+        undecided=undecided,
     )
 
 
 def _require_time(bench: Bench, plant: Plant) -> None:
     # Altered records take no time.
-    if plant.way == "processes" and time.monotonic() > bench.deadline_seconds:
-        raise NotPlantedError(OUT_OF_TIME)
+    if plant.way == "processes" and not bench.has_time:
+        raise UndecidedError(OUT_OF_TIME)
 
 
 def judged(bench: Bench, run: Run, baseline: str | None, planted: tuple[Record, ...] | None = None) -> Found:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,9 +18,10 @@ from ssdbench.workflows.selftest.altered import Altered
 from ssdbench.workflows.selftest.bench import Bench, Subject
 from ssdbench.workflows.selftest.copies import Copies
 from ssdbench.workflows.selftest.launched import A_A, Launched
-from ssdbench.workflows.selftest.plants import NAMES, OUT_OF_TIME, Plant, tried
+from ssdbench.workflows.selftest.plants import NAMES, Plant, tried
 
-QUICK_MARGIN, MARGIN = 0.5, 0.1
+QUICK_MARGINS, MARGINS = (0.5,), (0.1, 0.2, 0.3, 0.5)
+"""The relative changes that are asked for: the first one, or the next that the launches of this machine allow."""
 QUICK_BUDGET_SECONDS, BUDGET_SECONDS = 300.0, 3600.0
 _PACE = {"batch_size_per_gpu": 2, "options": {"step_seconds": 0.08, "fetch_seconds": 0.02}}
 
@@ -30,10 +30,13 @@ OnResult = Callable[[PlantResult], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What to test: `quick` for pace alone, else this machine's training step too; `only` names plants (None: all)."""
+    """What to test: `quick` for pace alone, else this machine's training step too; `only` names plants (none: all).
+
+    `margins` are relative changes in ascending order; one that is too small for the machine gives way to the next.
+    """
 
     quick: bool
-    margin: float
+    margins: tuple[float, ...]
     budget_seconds: float
     python: str | None = None
     only: Sequence[str] = ()
@@ -53,10 +56,9 @@ def run_self_test(asked: Asked, on_result: OnResult) -> SelfTest:
             store=FileStore(Path(name) / "results"),
             folder=Path(name),
             python=asked.python,
-            margin=asked.margin,
             deadline_seconds=began + asked.budget_seconds,
         )
-        subjects = [Launched(bench=bench, subject=subject) for subject in _subjects(asked)]
+        subjects = [Launched(bench=bench, subject=subject, margins=asked.margins) for subject in _subjects(asked)]
         results = []
         for plant in _chosen(bench, subjects, asked.only):
             results.append(tried(bench, plant))
@@ -71,20 +73,21 @@ def run_self_test(asked: Asked, on_result: OnResult) -> SelfTest:
         return SelfTest(
             schema_version=SCHEMA_VERSION,
             quick=asked.quick,
-            margin=asked.margin,
+            margin=asked.margins[0],
             hardware_key=bench.machine_setup.machine.hardware.key,
             exit_code=_exit_code(results),
             seconds=seconds,
             plants=tuple(results),
             smallest_changes=tuple(found),
+            margins={launched.subject.name: launched.margin for launched in subjects},
         )
 
 
 def _exit_code(results: Sequence[PlantResult]) -> ExitCode:
     if any(result.problems for result in results):
         return ExitCode.SELF_TEST
-    # What cannot be planted on this machine is no fault of it; what there was no time for is not known.
-    return ExitCode.INCONCLUSIVE if any(result.not_planted == OUT_OF_TIME for result in results) else ExitCode.OK
+    # What cannot be planted on this machine is no fault of it.
+    return ExitCode.INCONCLUSIVE if any(result.undecided for result in results) else ExitCode.OK
 
 
 def _subjects(asked: Asked) -> Iterator[Subject]:
@@ -108,18 +111,20 @@ def _subjects(asked: Asked) -> Iterator[Subject]:
 
 
 def _chosen(bench: Bench, subjects: Sequence[Launched], only: Sequence[str]) -> Iterator[Plant]:
-    first, *others = subjects
-
-    def copies() -> Copies | None:
-        return Copies.of(first.same) if first.same is not None else None
-
-    altered = Altered(bench=bench, subject=first.subject.name, copies=copies)
-    # One after the other: what a later plant demands depends on what was measured before it.
-    parts: tuple[Launched | Altered, ...] = (first, altered, *others)
-    for plant in chain.from_iterable(part.plants() for part in parts):
+    for plant in _all_plants(bench, subjects):
         # The other plants are compared with what the one without a fault measures.
         if not only or plant.name in only or plant.name == A_A:
             yield plant
+
+
+def _all_plants(bench: Bench, subjects: Sequence[Launched]) -> Iterator[Plant]:
+    # One after the other: what a later plant demands depends on what was measured before it.
+    first, *others = subjects
+    yield from first.plants()
+    copies = Copies.of(first.same) if first.same is not None else None
+    yield from Altered(bench=bench, subject=first.subject.name, margin=first.margin, copies=copies).plants()
+    for other in others:
+        yield from other.plants()
 
 
 def _require_known(names: Sequence[str]) -> None:

@@ -1,10 +1,12 @@
 """A run of pairs of one build, as the self-test measures it first: steps of 0.1 s, launches that differ by 0.1 %."""
 
+import math
 from dataclasses import replace
 
 from ssdbench.schema.case import Protocol
 from ssdbench.schema.record import BaselineArm, PhaseTimes, Run
 from ssdbench.schema.settings import Settings
+from ssdbench.workflows.selftest.copies import scaled
 from tests.builders import a_case, a_measurement, a_record, a_run
 
 CASE = a_case(
@@ -31,3 +33,14 @@ def run_of_one_build(order=_ORDER) -> Run:
             )
         )
     return Run(header=replace(header, settings=SETTINGS), records=tuple(records))
+
+
+def of_deviations(run: Run, deviations: tuple[float, ...]) -> Run:
+    """The same run with launches whose times differ from 0.1 s a step by these logarithms, the same in both arms."""
+    records = []
+    for record in run.records:
+        measured = record.measurement
+        assert measured is not None
+        factor = math.exp(deviations[record.launch % len(deviations)]) * 0.1 / measured.step_seconds[0]
+        records.append(scaled(record, factor))
+    return replace(run, records=tuple(records))

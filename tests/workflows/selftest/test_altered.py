@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,24 +11,22 @@ from ssdbench.analysis.verdicts import compare, contrast, coverage, interleaved,
 from ssdbench.errors import ExitCode
 from ssdbench.harness.stores.files import FileStore
 from ssdbench.schema.selftest import PlantResult
+from ssdbench.schema.settings import Settings
 from ssdbench.workflows.selftest.altered import Altered
 from ssdbench.workflows.selftest.bench import Bench
 from ssdbench.workflows.selftest.copies import Copies
 from ssdbench.workflows.selftest.plants import NAMES, tried
-from tests.workflows.selftest.one_build import SETTINGS, run_of_one_build
+from tests.workflows.selftest.one_build import SETTINGS, of_deviations, run_of_one_build
 
 
-def results(folder: Path, run=None) -> dict[str, PlantResult]:
-    """What comes of every plant in copies of a run of one build."""
+def results(folder: Path, run=None, deviations: tuple[float, ...] | None = None) -> dict[str, PlantResult]:
+    """What comes of every plant in copies of a run of one build; `deviations` of its launches are logarithms."""
     store = FileStore(folder / "results")
-    bench = Bench(
-        store=store, folder=folder, python=None, margin=SETTINGS.margin, deadline_seconds=time.monotonic() + 600
-    )
-    copies = Copies.of(run or run_of_one_build())
-    return {
-        plant.name: tried(bench, plant)
-        for plant in Altered(bench=bench, subject="pace", copies=lambda: copies).plants()
-    }
+    bench = Bench(store=store, folder=folder, python=None, deadline_seconds=time.monotonic() + 600)
+    run = run or run_of_one_build()
+    copies = Copies.of(run if deviations is None else of_deviations(run, deviations))
+    altered = Altered(bench=bench, subject="pace", margin=run.header.settings.margin, copies=copies)
+    return {plant.name: tried(bench, plant) for plant in altered.plants()}
 
 
 def failed(folder: Path) -> set[str]:
@@ -41,9 +40,19 @@ def test_every_plant_is_seen_as_demanded(tmp_path: Path) -> None:
     assert tuple(found) == NAMES[-len(found) :]
 
 
+@pytest.mark.parametrize("deviation", [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5])
+@pytest.mark.parametrize("settings", [SETTINGS, Settings(margin=0.02), Settings(margin=0.1), Settings(margin=0.5)])
+def test_every_plant_is_seen_however_quiet_or_restless_the_machine_is(
+    tmp_path: Path, settings: Settings, deviation: float
+) -> None:
+    run = run_of_one_build()
+    found = results(tmp_path, replace(run, header=replace(run.header, settings=settings)), (deviation, -deviation))
+    assert {name: result.problems for name, result in found.items()} == dict.fromkeys(found, ())
+
+
 def test_nothing_is_planted_where_nothing_was_measured(tmp_path: Path) -> None:
-    bench = Bench(store=FileStore(tmp_path), folder=tmp_path, python=None, margin=0.3, deadline_seconds=math.inf)
-    for plant in Altered(bench=bench, subject="pace", copies=lambda: None).plants():
+    bench = Bench(store=FileStore(tmp_path), folder=tmp_path, python=None, deadline_seconds=math.inf)
+    for plant in Altered(bench=bench, subject="pace", margin=0.3, copies=None).plants():
         result = tried(bench, plant)
         assert not result.has_passed
         assert result.not_planted == "no pairs of launches were measured that could be copied"
