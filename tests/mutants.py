@@ -134,6 +134,9 @@ def main(words: Sequence[str]) -> int:
     if list(words) == ["--table"]:
         PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), read_mutants()), encoding="utf-8")
         return 0
+    if any(word.startswith("-") for word in words):
+        sys.stdout.write(__doc__ or "")
+        return 2
     chosen = [mutant for mutant in read_mutants() if not words or any(w in mutant.rule + mutant.file for w in words)]
     survivors = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
