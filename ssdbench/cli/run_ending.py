@@ -33,9 +33,9 @@ def _next_steps(
 ) -> Iterator[str]:
     run = measured.run.header.run_id
     outcomes = {case.outcome for case in cases}
-    if "failed" in outcomes or measured.exit_code is ExitCode.REGRESSED:
+    if "failed" in outcomes:
         yield f"next: `ssdbench report {run}{place}` shows the details, with the end of the log of a failed launch"
-    elif is_judged:
+    elif is_judged or measured.exit_code is ExitCode.REGRESSED:
         yield f"next: `ssdbench report {run}{place}` shows the details"
     elif "unfinished" in outcomes or outcomes <= {"skipped"}:
         return  # there is nothing to judge; how to continue was said when the last launch ended

@@ -14,6 +14,7 @@ from ssdbench.schema.text import pluralize, shorten_list
 
 TITLE = "What changed inside the image"
 NO_CAUSE = "Listed by how near it is to what a worker runs. None of it is known to be the cause of anything."
+NOTHING = "nothing: packages, loaded files and variables that name versions are equal in both images."
 _LETTERS = 160
 SHOWN_IN_TERMINAL = 8
 """Changes of each rank; `ssdbench containers diff --all` shows every one."""
@@ -52,7 +53,8 @@ def rest_words(count: int) -> str:
 
 def render_contents(contents: ContentChanges, *, everything: bool = False) -> RenderableType:
     """The changes for a terminal; with `everything`, also those that nothing was loaded of."""
-    parts: list[RenderableType] = [Text(f"{TITLE}: {pluralize(len(contents.changes), 'change')}. {NO_CAUSE}")]
+    count = f"{pluralize(len(contents.changes), 'change')}. {NO_CAUSE}" if contents.changes else NOTHING
+    parts: list[RenderableType] = [Text(f"{TITLE}: {count}")]
     for rank, changes in ranked(contents):
         if rank == "other" and not everything:
             parts += [Text(f"{rest_words(len(changes))} (`ssdbench containers diff --all` lists them)", "dim")]

@@ -18,7 +18,7 @@ from ssdbench import __version__
 from ssdbench.report import explanations, roofline_chart
 from ssdbench.report.case_charts import fetch_chart, launches_chart, phases_chart, throttled_sides, trace_chart
 from ssdbench.report.change_charts import forest_reach, forest_row, interval_chart
-from ssdbench.report.contents import NO_CAUSE, RANK_WORDS, ranked, rest_words, shown
+from ssdbench.report.contents import NO_CAUSE, NOTHING, RANK_WORDS, ranked, rest_words, shown
 from ssdbench.report.contents import TITLE as CONTENTS_TITLE
 from ssdbench.report.creep import KEPT, capital, creep_text
 from ssdbench.report.curves import page_charts, seed_style
@@ -142,6 +142,7 @@ def _environment() -> Environment:
         "rest_words": rest_words,
         "RANK_WORDS": RANK_WORDS,
         "NO_CAUSE": NO_CAUSE,
+        "NOTHING": NOTHING,
         "CONTENTS_TITLE": CONTENTS_TITLE,
         "suite_text": suite_text,
         "short_labels": short_labels,

@@ -22,6 +22,7 @@ from ssdbench.schema.bisection import Direction
 from ssdbench.schema.blame import BlameStep, Finding, StepKind
 from ssdbench.schema.manifest import ImageManifest, component_name
 from ssdbench.schema.record import ContainerImage, Overlay
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.times import utc_now
 from ssdbench.schema.verdict import Status, Verdict
 from ssdbench.workflows.deciding import is_unfinished
@@ -147,7 +148,8 @@ class BlameSearch:
         for sentence in (*words_of(left_out), HOSTS_OWN):
             self.display.message(sentence)
         if found.not_loaded:
-            self.display.message(f"{found.not_loaded} more changes are not tried: no worker was seen to load them")
+            rest = pluralize(found.not_loaded, "more change")
+            self.display.message(f"not tried, because no worker was seen to load anything of it: {rest}")
         return swaps, left_out
 
     def _manifest(self, image: ContainerImage) -> ImageManifest:

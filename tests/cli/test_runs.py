@@ -115,8 +115,10 @@ def test_what_to_do_next_depends_on_what_happened(tmp_path: Path, capsys: pytest
     keep(tmp_path, a_run((A, [0.1] * 3), run_id="first"))
     accept(tmp_path)
     assert next_step(0.1, 0.1, 0.1) == "next: `ssdbench compare new --results there` judges it against the baseline"
+    details = "next: `ssdbench report new --results there` shows the details"
     failed = next_step(0.1, a_failure(), code=ExitCode.CASE_FAILED)
-    assert failed.startswith("next: `ssdbench report new --results there` shows the details")
+    assert failed == f"{details}, with the end of the log of a failed launch"
+    assert next_step(0.1, 0.1, 0.1, code=ExitCode.REGRESSED) == details
     assert next_step(0.1).startswith("stored in ")  # how to continue was said before
     nothing_measured = next_step(*[a_failure(kind="unsupported")] * 3, code=ExitCode.CASE_FAILED)
     assert nothing_measured.startswith("stored in ")

@@ -112,7 +112,8 @@ def test_nothing_is_said_without_manifests_and_of_equal_images_that_nothing_chan
     assert "What changed inside" not in render_markdown(plain) + render_report(plain)
     same = ContentChanges(baseline_image="a", candidate_image="b")
     assert "What changed inside" not in render_markdown(a_report(same))
-    assert "Nothing: the packages, variables and loaded files" in render_report(a_report(same))
+    assert "Nothing: packages, loaded files and variables" in render_report(a_report(same))
+    assert on_terminal(render_contents(same)).startswith("What changed inside the image: nothing: packages, loaded")
 
 
 @pytest.mark.parametrize(

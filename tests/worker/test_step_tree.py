@@ -279,6 +279,8 @@ def test_whatever_runs_the_parts_add_up_to_the_step(seed: int) -> None:
             events += [driver(10 * step + chance.random(), step), kernel("k", begin, begin + 5, step)]
     found = reduced([*events, mark("", 50)])
     assert adds_up(found)
+    # Nobody waited for a CPU here, so the parts hold all of the time on the wall.
+    assert found.waited_seconds == pytest.approx(0, abs=1e-9)
     assert all(part.seconds >= 0 for part in found.parts)
 
 
