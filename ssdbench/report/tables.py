@@ -1,5 +1,6 @@
 """Building blocks of the tables for a terminal."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -28,6 +29,7 @@ _TONES: dict[Status, Tone] = {
     Status.SKIPPED: "quiet",
     Status.SCREENED: "quiet",
 }
+_DIGEST = re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def new_table(first: str, *others: str, number_columns: bool = True) -> Table:
@@ -63,10 +65,12 @@ def change_cells(change: Verdict | MetricChange) -> list[Text]:
 
 
 def difference_table(differences: Iterable[Difference], left: str = "baseline", right: str = "candidate") -> Table:
-    """Everything else that differs between the two builds."""
+    """Everything else that differs between the two builds; of SHA-256 sums the first twelve digits."""
     table = new_table("what else changed", left, right, number_columns=False)
     for difference in differences:
-        table.add_row(difference.name, Text(difference.baseline), Text(difference.candidate))
+        whole = (difference.baseline, difference.candidate)
+        short = tuple(_DIGEST.sub(r"\1", text) for text in whole)
+        table.add_row(Text(difference.name), *map(Text, whole if short[0] == short[1] else short))
     return table
 
 
