@@ -29,6 +29,7 @@ class MadeUp(Bench):
 
     deviation: float
     slower: float = 1.0
+    ends_the_budget: bool = False
     margins: list[float] = field(default_factory=list)
 
     def setup(self, suite: Any, plant: Any = None, *, in_pairs: bool = False) -> Any:
@@ -46,6 +47,8 @@ class MadeUp(Bench):
             f"run-{len(self.margins)}", settings, lambda arm, _: self.slower if arm == "candidate" else 1
         )
         self.margins.append(settings.margin)
+        if self.ends_the_budget:
+            self.deadline_seconds = 0.0
         return SimpleNamespace(run=self.keep(pairs))
 
 
@@ -117,6 +120,14 @@ def test_no_margin_is_tried_when_the_time_is_used_up(tmp_path: Path) -> None:
     bench, _launched, result = subject_and_a_a(tmp_path, (0.1, 0.2), 0.08, deadline=0.0)
     assert (result.undecided, result.not_planted) == (True, OUT_OF_TIME)
     assert bench.margins == []
+
+
+def test_launches_that_the_budget_cut_short_are_not_said_to_differ(tmp_path: Path) -> None:
+    bench, launched, _ = subject_and_a_a(tmp_path, (0.1,), 0.002)
+    step = next(plant for plant in launched.plants() if plant.name == "step")
+    bench.deviation, bench.ends_the_budget = 0.3, True
+    result = tried(bench, step)
+    assert (result.undecided, result.not_planted) == (True, OUT_OF_TIME)
 
 
 def test_settings_of_a_subject_have_its_margin() -> None:
