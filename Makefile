@@ -13,6 +13,8 @@ MORE_DALI := 1.28 1.30 1.31 1.32 1.33
 OLD_TORCH := .environments/python-3.8
 OLD_PYTHON ?= $(shell ls $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.8.*/bin/python3.8 2>/dev/null | tail -n 1 | grep . || command -v python3.8)
 GROOVY_LINT := .environments/groovy-lint
+# pip's own word for a full disk comes after two minutes and names no folder.
+DISK = 7 GB, and 2 GB for the older DALI versions; $$(df -Ph . | awk 'NR == 2 { print $$4 }') of disk are free
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
 # Compiled once here, as pip does: every worker is a process of its own, and may not be allowed to write bytecode.
@@ -29,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE :=
 environment: $(VENV)/.complete $(OLD_DALI:%=.environments/dali-%/.complete) $(GROOVY_LINT)/.complete
 
 $(VENV)/.complete: pyproject.toml $(CONSTRAINTS)
-	@echo "making $(VENV) (several GB the first time)"
+	@echo "making $(VENV) ($(DISK))"
 ifdef UV
 	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 else
