@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.gpu.check import Check, Stage
-from ssdbench.runtime.device import cublas_version, cuda_versions
+from ssdbench.runtime.cuda_libraries import cublas_version, cuda_versions
 from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.worker.ceilings import measure
 

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from ssdbench.runtime.device import cublas_version, cuda_versions
+from ssdbench.runtime.cuda_libraries import cublas_version, cuda_versions
 from ssdbench.runtime.inventory import packages
 from ssdbench.schema.environment import Software
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ssdbench.runtime.affinity import bind_near
 from ssdbench.runtime.context import RankContext
-from ssdbench.runtime.device import open_device, pci_bus_id, seed_everything
+from ssdbench.runtime.cuda_libraries import pci_bus_id
+from ssdbench.runtime.device import open_device, seed_everything
 from ssdbench.runtime.distributed import ProcessGroup, global_rank, local_rank
 from ssdbench.runtime.precision import PrecisionPolicy
 from ssdbench.schema.case import LaunchRequest

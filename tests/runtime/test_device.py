@@ -5,14 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from ssdbench.runtime.device import (
-    Cpu,
-    CudaGpu,
-    EventClock,
-    divide_version_code,
-    is_gpu_allocator_error,
-    supports_bf16,
-)
+from ssdbench.runtime.cuda_libraries import divide_version_code
+from ssdbench.runtime.device import Cpu, CudaGpu, EventClock, is_gpu_allocator_error, supports_bf16
 from ssdbench.runtime.out_of_memory import memory_exhausted
 
 

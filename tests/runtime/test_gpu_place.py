@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.runtime.device import pci_bus_id
+from ssdbench.runtime.cuda_libraries import pci_bus_id
 
 
 class Driver:
