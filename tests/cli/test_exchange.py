@@ -14,7 +14,7 @@ from pytest_benchmark.logger import Logger
 from pytest_benchmark.storage.file import FileStorage
 
 from ssdbench.schema.case import PlannedCase
-from tests.analysis.tables.test_measured import a_training, accuracy_run
+from tests.analysis.tables.test_measured_accuracy import a_training, accuracy_run
 from tests.builders import a_case, a_failure, a_run
 from tests.cli.running import keep, ssdbench
 

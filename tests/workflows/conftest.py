@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from ssdbench.harness.stores.files import FileStore
+    from tests.workflows.image_trainings import Bench
 
 SUITE = """
 name = "tiny"
@@ -44,3 +45,11 @@ def suite(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(SUITE)
     return path
+
+
+@pytest.fixture
+def bench(store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Bench]:
+    """A host with two images, whose curves are given by arm; each call is a new process of it."""
+    from tests.workflows.image_trainings import Bench
+
+    return lambda **curves: Bench(store, tmp_path / "results", monkeypatch, **curves)

@@ -3,31 +3,24 @@
 import json
 import os
 import stat
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ssdbench.errors import EnvironmentLacksError
-from ssdbench.harness.containers.engines import ENGINES, STEP_ENGINES
+from ssdbench.harness.containers.engines import ENGINES
 from ssdbench.harness.launchers.slurm.placement import PairNodes
 from ssdbench.harness.launchers.ways.choice import way_of
-from ssdbench.harness.launchers.ways.contract import Contents
 from ssdbench.harness.launchers.ways.engine import EngineWay
 from ssdbench.harness.launchers.ways.node_images import by_digest, identified, kept_images
 from ssdbench.harness.launchers.ways.pyxis import enroot_name
 from ssdbench.harness.launchers.ways.step import complaint
 from ssdbench.schema.container import ContainerOptions
 from ssdbench.schema.environment import Network
-from ssdbench.schema.record import ContainerImage, SlurmOptions
+from ssdbench.schema.record import SlurmOptions
 from tests.builders import a_case, a_measurement, a_record
-
-DIGEST = "sha256:" + "ab" * 32
-IMAGE = ContainerImage(reference="nvcr.io/nvidia/pytorch:24.09-py3", id=DIGEST, digest=DIGEST)
-Write = Callable[[str, str], Path]
+from tests.harness.launchers.asked import DIGEST, IMAGE, Write, calls, contents, options, run
 
 # Answers as srun does: keeps its words and its environment, saves what it has to save, runs the program here.
 SRUN = """
@@ -60,58 +53,6 @@ linux = {"namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "netw
 config = {"process": process, "root": {"path": "rootfs"}, "hostname": "umoci", "mounts": [shm], "linux": linux}
 (bundle / "config.json").write_text(json.dumps(config))
 """
-
-
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Puts a program of this name first on the PATH, in a job on node1."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name, value in {"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "16", "SLURMD_NODENAME": "node1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setenv("OF_THE_HOST", "nobody's business")
-
-    def script(name: str, text: str) -> Path:
-        path = programs / name
-        path.write_text(f"#!{sys.executable}\n{text}")
-        path.chmod(0o755)
-        return path
-
-    return script
-
-
-def options(tmp_path: Path, way: str, **more: object) -> ContainerOptions:
-    found = ContainerOptions(
-        engine={**ENGINES, **STEP_ENGINES}[way], python=sys.executable, node_images=f"{tmp_path}/kept/{{node}}"
-    )
-    return replace(found, **more)  # type: ignore[arg-type]
-
-
-def contents(tmp_path: Path, **changes: object) -> Contents:
-    folder = tmp_path / "launch"
-    folder.mkdir(exist_ok=True)
-    found = Contents(
-        name="c", folder=folder, package=Path("/checkout/ssdbench"), program=("true",), read_only=(Path("/data"),),
-        variables={"OMP_NUM_THREADS": "2"},
-    )  # fmt: skip
-    return replace(found, **changes)  # type: ignore[arg-type]
-
-
-def calls(tmp_path: Path) -> list[tuple[list[str], dict[str, str]]]:
-    path = tmp_path / "programs" / "calls"
-    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def run(way: str, tmp_path: Path, asked: ContainerOptions, given: Contents) -> tuple[list[str], dict[str, str]]:
-    """The words and the environment of the step that a program becomes."""
-    started = way_of(asked).start(IMAGE, given, given.folder / "log")
-    deadline = time.monotonic() + 60
-    while started.exit_code() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    started.stop()
-    return calls(tmp_path)[-1]
 
 
 @pytest.mark.parametrize(
@@ -260,67 +201,6 @@ def test_an_engine_pulls_by_digest_what_is_missing_and_an_image_without_one_is_a
     engine.with_name("other").unlink()
     assert way.fetch(IMAGE) is None
     assert engine.with_name("pulled").read_text() == f"nvcr.io/nvidia/pytorch@{DIGEST}"
-
-
-APPTAINER = """
-import json, os, sys
-from pathlib import Path
-here = Path(__file__).parent
-with (here / "calls").open("a") as file:
-    file.write(json.dumps([sys.argv[1:], dict(os.environ)]) + "\\n")
-if sys.argv[1] == "pull":
-    if (here / "broken").exists():
-        print("INFO: getting it", "FATAL: While making image: no space", sep="\\n", file=sys.stderr)
-        sys.exit(255)
-    Path(sys.argv[-2]).write_text("image")
-"""
-
-
-def test_apptainer_fetches_an_image_into_a_file_once_a_node_and_keeps_nothing_of_one_that_failed(
-    write: Write, tmp_path: Path
-) -> None:
-    program = write("apptainer", APPTAINER)
-    way = way_of(options(tmp_path, "apptainer"))
-    program.with_name("broken").touch()
-    failure = way.fetch(IMAGE)
-    assert failure is not None
-    assert failure.message == f"{IMAGE.reference} cannot be pulled on node1: FATAL: While making image: no space"
-    program.with_name("broken").unlink()
-    assert way.fetch(IMAGE) is None
-    assert way.fetch(IMAGE) is None
-    kept = tmp_path / "kept" / "node1"
-    assert [path.name for path in kept.iterdir() if path.suffix != ".lock"] == [f"{'ab' * 32}.sif"]
-    part = f"{kept}/{'ab' * 32}.part"
-    asked = ["pull", "--disable-cache", part, f"docker://nvcr.io/nvidia/pytorch@{DIGEST}"]
-    assert [words for words, _ in calls(tmp_path)] == [asked, asked]
-
-
-def test_apptainer_runs_the_file_of_the_node_with_nothing_of_the_hosts(write: Write, tmp_path: Path) -> None:
-    write("apptainer", APPTAINER)
-    asked = options(tmp_path, "apptainer", mounts=("/opt/env",), variables={"TOKEN": "of the user"})
-    words, environment = run("apptainer", tmp_path, asked, contents(tmp_path, gpu_uuids=("GPU-a",)))
-    folder = tmp_path / "launch"
-    assert words[:5] == ["exec", "--cleanenv", "--no-home", "--writable-tmpfs", f"--pwd={folder}"]
-    assert "--nv" in words
-    read_only = ["/checkout/ssdbench:/ssdbench-source/ssdbench:ro", "/opt/env:/opt/env:ro", "/data:/data:ro"]
-    assert [f"--bind={mount}" for mount in (*read_only, f"{folder}:{folder}")] == [
-        word for word in words if word.startswith("--bind=")
-    ]
-    assert f"{tmp_path}/kept/node1/{'ab' * 32}.sif" in words
-    assert environment["APPTAINERENV_TOKEN"] == "of the user"
-    assert not [word for word in words if "of the user" in word]
-
-
-def test_an_image_file_that_the_user_names_is_run_as_it_is(write: Write, tmp_path: Path) -> None:
-    write("apptainer", APPTAINER)
-    file = tmp_path / "bench.sif"
-    way, image = way_of(options(tmp_path, "apptainer")), ContainerImage(reference=str(file), id=DIGEST)
-    failure = way.fetch(image)
-    assert failure is not None
-    assert failure.message == f"{file} on node1: no such file"
-    file.write_text("image")
-    assert way.fetch(image) is None
-    assert not (tmp_path / "programs" / "calls").exists()
 
 
 def test_images_are_kept_only_where_nobody_else_can_change_them(tmp_path: Path) -> None:
