@@ -2,15 +2,20 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class Receiver:
-    """Keeps what it is sent; `status` is its answer, and with `hangs` it has none until `stop`."""
+    """Keeps what it is sent; `status` is its answer, and with `hangs` it has none until `stop`.
 
-    def __init__(self, status: int = 200, *, hangs: bool = False) -> None:
-        self.status = status
+    With `drips` the answer comes byte by byte, over a second or two. `location` is where it redirects to; a GET gets a
+    page, as of a login.
+    """
+
+    def __init__(self, status: int = 200, *, hangs: bool = False, drips: bool = False) -> None:
+        self.status, self.location, self.drips = status, "", drips
         self.bodies: list[str] = []
         self.paths: list[str] = []
         self._released = threading.Event()
@@ -49,6 +54,21 @@ class Receiver:
                     receiver.paths.append(self.path)
                 receiver._released.wait(60)
                 self.send_response(receiver.status)
+                self.send_header("Content-Length", "0")
+                if receiver.location:
+                    self.send_header("Location", receiver.location)
+                if receiver.drips:
+                    self.flush_headers()
+                    self._drip()
+                self.end_headers()
+
+            def _drip(self) -> None:
+                for letter in b"X-Slow: " + b"a" * 60 + b"\r\n":
+                    time.sleep(0.02)
+                    self.wfile.write(bytes([letter]))
+
+            def do_GET(self) -> None:
+                self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -1,17 +1,22 @@
 """Pushes samples to a Prometheus Pushgateway, in place of those pushed before for the same hardware."""
 
+from __future__ import annotations
+
 import base64
 import http.client
 import os
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 
 from ssdbench.errors import UsageError
+from ssdbench.harness.alerts.targets import FROM_ENVIRONMENT, variable_named
 
 TIMEOUT_SECONDS = 10.0
+"""A gateway that takes longer counts as not there, however slowly it goes on answering."""
 JOB = "ssdbench"
-_FROM_ENVIRONMENT = "env:"
+_NO_ANSWER = "no connection, or no answer in time"
 
 
 def gateway_address(text: str) -> str:
@@ -20,9 +25,14 @@ def gateway_address(text: str) -> str:
     Raises:
         UsageError: there is none, or it is no URL of HTTP. The message does not have it: it may hold a password.
     """
-    name = text.removeprefix(_FROM_ENVIRONMENT) if text.startswith(_FROM_ENVIRONMENT) else None
+    name = variable_named(text, "--push") if text.startswith(FROM_ENVIRONMENT) else None
     address = text if name is None else os.environ.get(name, "").strip()
-    if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
+    try:
+        parts = urllib.parse.urlsplit(address)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket without its other one
+        is_one = False
+    if not is_one:
         where = "--push" if name is None else f"--push env:{name}"
         raise UsageError(f"{where}: no URL of a Pushgateway, such as http://gateway:9091, or env:NAME for a variable")
     return address
@@ -39,6 +49,15 @@ def push(address: str, hardware_key: str, text: str, timeout_seconds: float = TI
         headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     url = urllib.parse.urlunsplit((parts.scheme, host, path, "", ""))
     request = urllib.request.Request(url, data=text.encode(), headers=headers, method="PUT")
+    # The timeout of a socket begins anew with each byte.
+    outcomes: list[str | None] = []
+    sender = threading.Thread(target=lambda: outcomes.append(_refusal(request, timeout_seconds)), daemon=True)
+    sender.start()
+    sender.join(timeout_seconds)
+    return outcomes[0] if outcomes else _NO_ANSWER
+
+
+def _refusal(request: urllib.request.Request, timeout_seconds: float) -> str | None:
     try:
         with urllib.request.urlopen(request, timeout=timeout_seconds):
             return None
@@ -46,4 +65,4 @@ def push(address: str, hardware_key: str, text: str, timeout_seconds: float = TI
         with error:
             return f"HTTP status {error.code}"
     except (OSError, http.client.HTTPException, ValueError):
-        return "no connection, or no answer in time"
+        return _NO_ANSWER

@@ -71,8 +71,10 @@ def send(target: Target, message: Message, timeout_seconds: float = TIMEOUT_SECO
 def _send(apprise: Any, target: Target, message: Message, outcome: dict[str, Any]) -> None:
     markdown, text = apprise.NotifyFormat.MARKDOWN, apprise.NotifyFormat.TEXT
     try:
-        service = apprise.Apprise.instantiate(target.address)
-        sender = apprise.Apprise()
+        # A redirected POST is repeated as a GET without its message, and the page found there looks like success.
+        asset = apprise.AppriseAsset(http_redirects=False)
+        service = apprise.Apprise.instantiate(target.address, asset=asset)
+        sender = apprise.Apprise(asset=asset)
         sender.add(service)
         is_markdown = service.resolve_format(markdown) is markdown
         outcome["sent"] = sender.notify(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ssdbench.errors import UsageError
 
-_FROM_ENVIRONMENT, _FROM_FILE = "env:", "file:"
+FROM_ENVIRONMENT, _FROM_FILE = "env:", "file:"
+_VARIABLE = re.compile(r"[A-Za-z0-9_.-]+")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://\S+")
 _LINE = re.compile(r"(?:([A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*)?(\S+)")
 _FORMS = "a URL of Apprise, env:NAME for a variable that holds one, or file:PATH for a file of them"
@@ -38,12 +39,26 @@ def read_targets(asked: Sequence[str]) -> tuple[Target, ...]:
 
 
 def _targets(text: str) -> Iterator[Target]:
-    if text.startswith(_FROM_ENVIRONMENT):
-        yield _of_environment(text.removeprefix(_FROM_ENVIRONMENT))
+    if text.startswith(FROM_ENVIRONMENT):
+        yield _of_environment(variable_named(text, "--to"))
     elif text.startswith(_FROM_FILE):
+        if "://" in text:
+            raise UsageError("--to file:PATH: a URL and no path; give the file, or the URL in a variable as env:NAME")
         yield from _of_file(Path(text.removeprefix(_FROM_FILE)))
     else:
         yield _named(text, "", "--to")
+
+
+def variable_named(text: str, option: str) -> str:
+    """The variable of `env:NAME`, which may not be set.
+
+    Raises:
+        UsageError: it is no name. The message does not have it: a shell that read `env:$NAME` put the secret there.
+    """
+    name = text.removeprefix(FROM_ENVIRONMENT)
+    if not _VARIABLE.fullmatch(name):
+        raise UsageError(f"{option} env:NAME: what follows env: is no name of a variable; write it without a $")
+    return name
 
 
 def _of_environment(name: str) -> Target:
@@ -55,7 +70,7 @@ def _of_environment(name: str) -> Target:
 
 def _of_file(path: Path) -> Iterator[Target]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
         raise UsageError(f"--to file:{path}: cannot be read ({reason}); give a file with one URL a line") from None
@@ -79,4 +94,6 @@ def _named(address: str, name: str, where: str) -> Target:
 
 def _digest(address: str) -> str:
     """Tells addresses apart; slow to compute, so that nobody finds a short password by trying."""
-    return hashlib.scrypt(address.encode(), salt=b"ssdbench target", n=2**14, r=8, p=1, dklen=4).hex()
+    return hashlib.scrypt(
+        address.encode("utf-8", "surrogateescape"), salt=b"ssdbench target", n=2**14, r=8, p=1, dklen=4
+    ).hex()

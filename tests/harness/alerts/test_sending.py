@@ -47,6 +47,15 @@ def test_a_refusal_is_a_reason_and_no_leak(receiver: Receiver, caplog: pytest.Lo
     assert "hush" not in caplog.text + "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirected_message_is_not_taken_by_whatever_page_answers(receiver: Receiver, status: int) -> None:
+    login = Receiver()
+    receiver.status, receiver.location = status, f"http://127.0.0.1:{login.port}/login"
+    assert send(at(receiver.url), MESSAGE) == f"HTTP status {status}"
+    assert send(at(f"{receiver.url}?redirect=yes"), MESSAGE) is None  # for a service that answers so
+    login.stop()
+
+
 def test_a_target_that_never_answers_holds_nothing_up() -> None:
     server = Receiver(hangs=True)
     assert send(at(server.url), MESSAGE, timeout_seconds=0.2) == "no answer for 0.2 s"

@@ -31,6 +31,13 @@ def test_a_file_names_its_targets_or_their_addresses_do(tmp_path: Path) -> None:
     assert second.name == names(MAIL)[0] != names(f"{MAIL}x")[0]
 
 
+def test_a_file_may_begin_with_a_mark_of_its_encoding_and_an_address_hold_any_byte(tmp_path: Path) -> None:
+    path = tmp_path / "targets"
+    path.write_bytes(f"\ufeffteam = {SLACK}\r\n".encode())
+    assert names(f"file:{path}") == ["team"]
+    assert re.fullmatch("slack-[0-9a-f]{8}", names(f"{SLACK}\udcff")[0])
+
+
 def test_a_target_that_is_named_twice_is_one(tmp_path: Path) -> None:
     assert len(names(SLACK, SLACK, MAIL)) == 2
     (tmp_path / "targets").write_text(f"team = {SLACK}\nteam = {MAIL}\n")
@@ -44,6 +51,8 @@ def test_a_target_that_is_named_twice_is_one(tmp_path: Path) -> None:
         ("env:NOT_THERE", "the variable NOT_THERE is not set"),
         ("env:HUSH", "--to env:HUSH: not a URL"),
         ("file:/not/there", "cannot be read"),
+        ("env:slack://hush", "--to env:NAME: what follows env: is no name of a variable; write it without a"),
+        ("file:slack://hush", "--to file:PATH: a URL and no path"),
         ("hush", "--to: not a URL"),
         ("file:bad", "bad line 2: not a URL"),
         ("file:worse", "worse line 1: neither"),
