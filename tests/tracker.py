@@ -10,7 +10,11 @@ from typing import Any
 
 
 class FakeGitHub:
-    """Takes the calls of the real `gh`; `environment` makes `gh` ask it. With `refuses` every answer is 403."""
+    """Takes the calls of the real `gh`; `environment` makes `gh` ask it. With `refuses` every answer is 403.
+
+    Of methods in `lost` the answer is lost: what they ask is done, and the answer is 502. Issues in `deleted` are gone,
+    and those in `locked` take no comment.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -18,6 +22,9 @@ class FakeGitHub:
         self.comments: list[tuple[int, str]] = []
         self.tokens: set[str] = set()
         self.refuses = False
+        self.lost: set[str] = set()
+        self.deleted: set[int] = set()
+        self.locked: set[int] = set()
         key, certificate = folder / "key.pem", folder / "certificate.pem"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
@@ -46,7 +53,8 @@ class FakeGitHub:
         """What the API answers: https://docs.github.com/en/rest/issues/issues."""
         parts = path.partition("?")[0].removeprefix("/api/v3/repos/o/r/issues").strip("/").split("/")
         if method == "GET":
-            return [issue for issue in self.issues.values() if "ssdbench" in issue["labels"]]
+            listed = [issue for number, issue in self.issues.items() if number not in self.deleted]
+            return [issue for issue in listed if "ssdbench" in issue["labels"]]
         if parts == [""]:
             number = len(self.issues) + 1
             self.issues[number] = {"number": number, "state": "open", **content}
@@ -58,6 +66,15 @@ class FakeGitHub:
         self.issues[number].update(content)
         return self.issues[number]
 
+    def status(self, method: str, path: str) -> int:
+        """The status of the answer to such a call; nothing is done from 403 to 422."""
+        number, _, comments = path.partition("/issues/")[2].partition("/")
+        if self.refuses or method in self.lost:
+            return 403 if self.refuses else 502
+        if number and int(number) in self.deleted:
+            return 410
+        return 422 if comments and int(number) in self.locked else 200
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         tracker = self
 
@@ -65,9 +82,11 @@ class FakeGitHub:
             def do_GET(self) -> None:
                 tracker.tokens.add(str(self.headers["Authorization"]))
                 text = self._body()
-                found = tracker.answer(self.command, self.path, json.loads(text or "{}")) if not tracker.refuses else {}
+                status = tracker.status(self.command, self.path)
+                is_done = status in (200, 502)
+                found = tracker.answer(self.command, self.path, json.loads(text or "{}")) if is_done else {}
                 body = json.dumps(found).encode()
-                self.send_response(403 if tracker.refuses else 200)
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

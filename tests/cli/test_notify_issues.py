@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.harness.alerts.issues import Tracker
+from ssdbench.harness.alerts.issues import Tracker, TrackerError
 from ssdbench.harness.stores.opening import open_archive
 from ssdbench.harness.stores.store import Store
 from tests.builders import a_case, a_failure, a_run, stored_sessions
 from tests.cli.running import Outcome, keep, ssdbench
 from tests.tracker import FakeGitHub
 
-A = a_case()
+A, B = a_case(), a_case(batch_size_per_gpu=64)
 SAME, SLOW, FAILS = (0.1, 0.1001, 0.0999), (0.11, 0.1101, 0.1099), (a_failure(message="@everyone fixes #1"),) * 3
 needs_gh = pytest.mark.skipif(
     shutil.which("gh") is None or shutil.which("openssl") is None, reason="gh or openssl missing: apt-get install gh"
@@ -33,12 +33,13 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitH
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
-    Store(open_archive(str(folder))).save_baseline(stored_sessions(a_run((A, SAME), run_id="run-0")))
+    Store(open_archive(str(folder))).save_baseline(stored_sessions(a_run((A, SAME), (B, SAME), run_id="run-0")))
     return folder
 
 
-def after(results: Path, day: int, seconds: object) -> Outcome:
-    keep(results, a_run((A, seconds), run_id=f"r{day}", created_at=f"2026-01-{day + 5:02}T01:00:00+00:00"))  # type: ignore[arg-type]
+def after(results: Path, day: int, seconds: object, b: object = SAME) -> Outcome:
+    run = a_run((A, seconds), (B, b), run_id=f"r{day}", created_at=f"2026-01-{day + 5:02}T01:00:00+00:00")  # type: ignore[arg-type]
+    keep(results, run)
     return notify(results)
 
 
@@ -84,6 +85,90 @@ def test_what_a_tracker_refuses_is_written_by_the_next_call(github: FakeGitHub, 
     github.refuses = False
     assert notify(results).code == 0
     assert [issue["state"] for issue in github.issues.values()] == ["open"]
+
+
+@needs_gh
+@pytest.mark.parametrize(("then", "states"), [(SLOW, ["open"]), (SAME, ["closed"])])
+def test_an_issue_whose_opening_got_no_answer_is_found_also_if_its_case_has_recovered(
+    github: FakeGitHub, results: Path, then: object, states: list[str]
+) -> None:
+    github.lost = {"POST"}
+    assert after(results, 1, SLOW).code == 8
+    assert [issue["state"] for issue in github.issues.values()] == ["open"]
+    github.lost = set()
+    assert after(results, 2, then).code == 0
+    assert [issue["state"] for issue in github.issues.values()] == states
+    assert "`r2`" in github.issues[1]["body"]
+    assert len(github.comments) == states.count("closed")
+
+
+@needs_gh
+def test_a_comment_is_not_written_again_because_the_text_was_refused(github: FakeGitHub, results: Path) -> None:
+    after(results, 1, SLOW)
+    github.lost = {"PATCH"}
+    assert [after(results, day, FAILS).code for day in (2, 3)] == [8, 8]
+    github.lost = set()
+    assert notify(results).code == 0
+    assert notify(results).code == 0
+    assert [number for number, _ in github.comments] == [1]
+
+
+@needs_gh
+def test_an_issue_opens_again_also_if_its_closing_got_no_answer(github: FakeGitHub, results: Path) -> None:
+    after(results, 1, SLOW)
+    github.lost = {"PATCH"}
+    assert after(results, 2, SAME).code == 8
+    assert github.issues[1]["state"] == "closed"
+    github.lost = set()
+    assert after(results, 3, SLOW).code == 0
+    assert github.issues[1]["state"] == "open"
+    github.issues[1]["state"] = "closed"  # by people
+    assert after(results, 4, SLOW).code == 0
+    assert github.issues[1]["state"] == "closed"
+
+
+@needs_gh
+def test_an_issue_that_was_deleted_holds_up_no_other_and_is_opened_anew_while_its_case_is_bad(
+    github: FakeGitHub, results: Path
+) -> None:
+    after(results, 1, SLOW, SLOW)
+    first, second = sorted(github.issues)
+    github.deleted = {first, second}
+    done = after(results, 2, FAILS, SAME)
+    assert (done.code, done.err.count("issue 3 (open)")) == (0, 1)
+    assert [number for number in github.issues if number not in github.deleted] == [3]
+    done = after(results, 3, SAME, SAME)
+    assert (done.code, github.issues[3]["state"]) == (0, "closed")
+    assert [number for number, _ in github.comments] == [3]
+    assert notify(results).err == ""
+
+
+@needs_gh
+def test_what_is_refused_for_one_issue_is_said_and_holds_up_no_other(github: FakeGitHub, results: Path) -> None:
+    after(results, 1, SLOW, SLOW)
+    first, second = sorted(github.issues)
+    github.locked = {first}
+    done = after(results, 2, FAILS, FAILS)
+    assert done.code == 8
+    assert f"issue {first}, {A.title}: gh failed" in done.err
+    assert [number for number, _ in github.comments] == [second]
+    github.locked = set()
+    assert notify(results).code == 0
+    assert [number for number, _ in github.comments] == [second, first]
+
+
+@pytest.mark.parametrize("answer", ["[7]", "null", "[[{}]]", '[{"body": "marker"}]', '{"number": "x"}', "<html>"])
+def test_an_answer_that_is_none_of_a_tracker_is_a_sentence(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gh").write_text(f"#!/bin/sh\ncat > given\necho '{answer}'\n")
+    (tmp_path / "gh").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(TrackerError, match="is its address right"):
+        Tracker("github").create("title", "text")
+    with pytest.raises(TrackerError, match="is its address right"):
+        Tracker("github").find("marker")
 
 
 def test_an_unknown_tracker_and_a_missing_program_are_said(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Nothing secret is on a command line, and no text either: bodies go to standard i
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,25 @@ LABEL = "ssdbench"
 """Marks the issues that may be one of ours, so that they can be listed at once and without a search that lags."""
 
 
+_STATUS = re.compile(r"\bHTTP (\d{3})\b")
+_OF_ONE_ISSUE = frozenset({404, 410, 422})
+
+
 class TrackerError(SsdbenchError):
     """The tracker did not do what it was asked to do."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class IssueError(TrackerError):
+    """The tracker answers and refuses to change this issue: `is_gone` if people deleted it."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no such issue, for all that this account can see."""
+        return self.status in (404, 410)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +76,14 @@ _FORMS = {
     ),
 }
 TRACKERS = tuple(_FORMS)
+_NO_ISSUES = "the answer of the tracker has no issues in it; is its address right?"
 
 
 class Tracker:
     """The issues of one project; `project` is OWNER/NAME, empty for the one of the working directory.
 
-    Every method raises TrackerError where the tracker refuses, and EnvironmentLacksError where the program is missing.
+    Every method raises TrackerError where the tracker refuses, and EnvironmentLacksError where the program is missing;
+    `edit` and `comment` raise IssueError where what they ask is refused for this issue.
     """
 
     def __init__(self, name: str, project: str = "") -> None:
@@ -76,23 +96,37 @@ class Tracker:
         """The oldest issue with this text in its body, open or closed."""
         listing = f"{self._issues}?labels={LABEL}&per_page=100&{self._form.every}"
         pages = _pages(self._call([listing, "--method", "GET", "--paginate"]))
-        found = [item for page in pages for item in page if marker in (item.get(self._form.body) or "")]
-        return min((int(item[self._form.number]) for item in found), default=None)
+        try:
+            found = [item for page in pages for item in page if marker in (item.get(self._form.body) or "")]
+            return min((int(item[self._form.number]) for item in found), default=None)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise TrackerError(_NO_ISSUES) from None
 
     def create(self, title: str, body: str) -> int:
         """Open an issue; returns its number."""
         labels: Any = [LABEL] if self.name == "github" else LABEL
         made = self._send("POST", "", {"title": title, self._form.body: body, "labels": labels})
-        return int(made[self._form.number])
+        try:
+            return int(made[self._form.number])
+        except (KeyError, TypeError, ValueError):
+            raise TrackerError(_NO_ISSUES) from None
 
     def edit(self, number: int, body: str, is_open: bool | None) -> None:
         """Replace the body; open or close the issue, or leave that as it is (None)."""
         state = {} if is_open is None else self._form.states[is_open]
-        self._send(self._form.edit, f"/{number}", {self._form.body: body, **state})
+        self._change(self._form.edit, f"/{number}", {self._form.body: body, **state})
 
     def comment(self, number: int, text: str) -> None:
         """Write a comment."""
-        self._send("POST", f"/{number}/{self._form.comments}", {"body": text})
+        self._change("POST", f"/{number}/{self._form.comments}", {"body": text})
+
+    def _change(self, method: str, path: str, content: Mapping[str, Any]) -> None:
+        try:
+            self._send(method, path, content)
+        except TrackerError as error:
+            if error.status in _OF_ONE_ISSUE:
+                raise IssueError(str(error), error.status) from None
+            raise
 
     def _send(self, method: str, path: str, content: Mapping[str, Any]) -> Any:
         arguments = [f"{self._issues}{path}", "--method", method, "--input", "-"]
@@ -103,7 +137,11 @@ class Tracker:
         done = run_command([self._form.program, "api", *arguments], timeout_seconds=60, text=text)
         if done.exit_code != 0:
             reason = (done.error.strip() or "no reason given").splitlines()[0]
-            raise TrackerError(f"{self._form.program} failed: {reason:.200}; see `{self._form.program} auth status`")
+            status = _STATUS.search(reason)
+            raise TrackerError(
+                f"{self._form.program} failed: {reason:.200}; see `{self._form.program} auth status`",
+                int(status[1]) if status else None,
+            )
         return done.out
 
 
