@@ -61,7 +61,7 @@ def _after(alert: Alert | None, finding: Finding, findings: Findings) -> Alert |
         return _reopened(alert, finding, findings)
     if is_bad:
         return _still_bad(alert, finding, findings)
-    return _closed(alert, finding, findings) if alert.is_open else alert
+    return _closed(alert, finding, findings) if alert.is_open else _still_well(alert, finding, findings)
 
 
 def _counts(alert: Alert, findings: Findings, is_bad: bool) -> bool:
@@ -120,6 +120,11 @@ def _closed(alert: Alert, finding: Finding, findings: Findings) -> Alert:
         last_event=Event.CLOSED,
         events=alert.events + 1,
     )
+
+
+def _still_well(alert: Alert, finding: Finding, findings: Findings) -> Alert:
+    """The run is remembered, so that an older bad one opens nothing; there is nothing to write into an issue."""
+    return replace(_seen(alert, finding, findings), revision=alert.revision)
 
 
 def _seen(alert: Alert, finding: Finding, findings: Findings) -> Alert:

@@ -1,5 +1,6 @@
 """`ssdbench notify`: tell people what a run changed, once."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -100,13 +101,14 @@ def notify(
     who = _owners(owners, results)
     findings = load_findings(store, run, baseline, say)
     if findings is None:
-        print_text("a run of the baseline's build against itself: nobody is told of it")
+        _print_no_news("a run of the baseline's build against itself: nobody is told of it", as_json=as_json)
         return
     if dry_run:
-        _preview(store, findings, who)
+        _preview(store, findings, who, as_json=as_json)
         return
     refused = _push(store, run, baseline, gateway, findings.hardware_key) if gateway is not None else None
     if not targets and tracker is None:
+        _print_no_news("", as_json=as_json)
         raise typer.Exit(ExitCode.ENVIRONMENT if refused else ExitCode.OK)
     with changing_alerts(store.archive, findings.hardware_key, say) as held:
         changed = take_into_account(held, findings, [target.name for target in targets], who, say)
@@ -133,13 +135,18 @@ def _tracker(name: str | None, project: str) -> Tracker | None:
 
 def _write_issues(held: AlertStore, tracker: Tracker, owners: Owners) -> bool:
     """Whether issues are left to the next `notify`."""
+    is_left = False
     try:
         for issue in write_issues(held, tracker, owners):
-            say(f"issue {issue.number} ({'open' if issue.is_open else 'closed'}): {issue.title}")
+            is_left = is_left or bool(issue.refusal)
+            if issue.refusal:
+                say(f"issue {issue.number}, {issue.title}: {issue.refusal}; the next `notify` tries again")
+            else:
+                say(f"issue {issue.number} ({'open' if issue.is_open else 'closed'}): {issue.title}")
     except TrackerError as error:
         say(f"{error}; the next `notify` writes the issues that are left")
         return True
-    return False
+    return is_left
 
 
 def _push(store: Store, run: str, baseline: str | None, gateway: str, hardware_key: str) -> str | None:
@@ -150,14 +157,24 @@ def _push(store: Store, run: str, baseline: str | None, gateway: str, hardware_k
 
 
 def _owners(path: Path | None, results: Path) -> Owners:
-    if path is None and not (results / OWNERS_FILE).exists():
+    if path is None and not os.path.lexists(results / OWNERS_FILE):  # a link to nowhere is a mistake
         return Owners()
     return read_owners(path or results / OWNERS_FILE)
 
 
-def _preview(store: Store, findings: Findings, owners: Owners) -> None:
-    message = preview(load_alerts(store.archive, findings.hardware_key), findings, owners)
-    print_text(f"{message.title}\n\n{message.text}" if message else f"no news in run {findings.run_id}")
+def _preview(store: Store, findings: Findings, owners: Owners, *, as_json: bool) -> None:
+    changed, message = preview(load_alerts(store.archive, findings.hardware_key), findings, owners)
+    if as_json:
+        print_data({"changed": changed, "deliveries": (), "message": message})
+    else:
+        print_text(f"{message.title}\n\n{message.text}" if message else f"no news in run {findings.run_id}")
+
+
+def _print_no_news(sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        print_data({"changed": (), "deliveries": ()})
+    elif sentence:
+        print_text(sentence)
 
 
 def _print(changed: Sequence[Alert], deliveries: Sequence[Delivery]) -> None:

@@ -11,7 +11,7 @@ from ssdbench.report.tables import status_word
 from ssdbench.schema.alert import Alert, Event, Findings, Message
 from ssdbench.schema.plain_text import shorten
 from ssdbench.schema.text import pluralize
-from ssdbench.schema.verdict import Difference
+from ssdbench.schema.verdict import Difference, Status
 
 MOST_LETTERS = 1900
 """Of the text of a message: chats take 2,000 and more, with the title."""
@@ -24,6 +24,11 @@ _HEADINGS: Mapping[Event, str] = {
     Event.CHANGED: "Still bad, in another way",
     Event.CLOSED: "Recovered",
 }
+_AGREED = (Status.WAIVED, Status.DOES_NOT_FIT)
+"""What closes an alert by agreement: the case is no better."""
+
+_CLOSED_BAD = "Closed, not recovered"
+
 Mentions = Mapping[str, str]
 """By case key, what to write so that the owner is told."""
 
@@ -44,41 +49,52 @@ _MARKDOWN = _Style(lambda text, letters: f"`{foreign(text, letters) or ' '}`", l
 
 
 def compose(
-    target: str, findings: Findings, told: Sequence[Alert], still_open: int, mentions: Mapping[str, str]
+    target: str, findings: Findings, told: Sequence[Alert], others: Sequence[Alert], mentions: Mapping[str, str]
 ) -> Message:
-    """The message about what a run did to alerts, for one target; `still_open` counts the open ones not in `told`."""
+    """The message about what a run did to alerts, for one target; `others` are the open ones that are no news."""
     return Message(
         target=target,
         run_id=findings.run_id,
         title=_title(findings, told),
-        text=_body(findings, told, still_open, mentions, _PLAIN),
-        markdown=_body(findings, told, still_open, mentions, _MARKDOWN),
+        text=_body(findings, told, others, mentions, _PLAIN),
+        markdown=_body(findings, told, others, mentions, _MARKDOWN),
     )
 
 
 def _title(findings: Findings, told: Sequence[Alert]) -> str:
-    bad = [alert.found.status for alert in told if alert.is_open]
+    bad = [alert.found.status for alert in told if not _has_recovered(alert)]
     counts = [f"{bad.count(status)} {status_word(status)}" for status in dict.fromkeys(bad)]
-    closed = sum(not alert.is_open for alert in told)
-    counts += [f"{closed} recovered"] if closed else []
+    counts += [f"{len(told) - len(bad)} recovered"] if len(told) > len(bad) else []
     return f"ssdbench: {', '.join(counts)} on {foreign(findings.hardware_key, _LETTERS)}"
 
 
 def _body(
-    findings: Findings, told: Sequence[Alert], still_open: int, mentions: Mapping[str, str], style: _Style
+    findings: Findings, told: Sequence[Alert], others: Sequence[Alert], mentions: Mapping[str, str], style: _Style
 ) -> str:
     blocks = [f"Run {style.foreign(findings.run_id, _LETTERS)}, compared with {style.foreign(findings.baseline, 60)}."]
-    for event, heading in _HEADINGS.items():
-        chosen = [alert for alert in told if alert.last_event is event]
+    for heading in (*_HEADINGS.values(), _CLOSED_BAD):
+        chosen = [alert for alert in told if _heading(alert) == heading]
         if chosen:
             lines = [_line(alert, mentions.get(alert.found.case_key, ""), style) for alert in chosen[:_CASES]]
             blocks += [style.bold(heading), "\n".join([*lines, *_more(len(chosen) - _CASES)])]
     if any(alert.is_open for alert in told) and findings.differences:
         blocks.append(f"What else changed: {_changes(findings.differences, style)}.")
-    if still_open:
-        blocks.append(f"{pluralize(still_open, 'more case')} still bad, as told before.")
+    still_bad = sum(alert.last_run_id == findings.run_id for alert in others)
+    if still_bad:
+        blocks.append(f"{pluralize(still_bad, 'more case')} still bad, as told before.")
+    if len(others) > still_bad:
+        open_too = pluralize(len(others) - still_bad, "more alert")
+        blocks.append(f"{open_too} open, of cases on which this run has no verdict.")
     run = style.foreign(f"ssdbench report {findings.run_id}", _LETTERS)
     return _cut("\n\n".join(blocks), f"Details: {run}")
+
+
+def _has_recovered(alert: Alert) -> bool:
+    return not alert.is_open and alert.found.status not in _AGREED
+
+
+def _heading(alert: Alert) -> str:
+    return _CLOSED_BAD if alert.found.status in _AGREED else _HEADINGS[alert.last_event]
 
 
 def _line(alert: Alert, mention: str, style: _Style) -> str:
@@ -133,7 +149,7 @@ def issue_title(alert: Alert, hardware_key: str) -> str:
 def issue_body(alert: Alert, hardware_key: str, mention: str) -> str:
     """The state of an alert, which replaces the body of its issue at each run, without telling anybody."""
     style, found = _MARKDOWN, alert.found
-    state = "bad" if alert.is_open else "recovered"
+    state = "bad" if alert.is_open else "recovered" if _has_recovered(alert) else "closed, not recovered"
     rows = [
         ("State", f"{state}: {status_word(found.status)}"),
         ("Verdict", style.foreign(found.sentence, 400) if found.sentence else "-"),
@@ -152,13 +168,13 @@ def issue_body(alert: Alert, hardware_key: str, mention: str) -> str:
         lines += [
             f"- {style.foreign(f'{item.name}: {item.baseline} → {item.candidate}', 200)}" for item in alert.differences
         ]
-    lines += ["", "ssdbench keeps this text up to date and closes the issue when the case has recovered."]
+    lines += ["", "ssdbench keeps this text up to date and closes the issue when the case has recovered or is waived."]
     return "\n".join(lines)
 
 
 def issue_comment(alert: Alert) -> str:
     """What is written under an issue when its alert was closed, opened again, or is bad in another way."""
-    what = {Event.CLOSED: "Recovered", Event.REOPENED: "Bad again"}.get(alert.last_event, "Still bad, in another way")
+    what = "Still bad, in another way" if alert.last_event is Event.OPENED else _heading(alert)
     found = alert.found
     sentence = f", {_MARKDOWN.foreign(found.sentence, 400)}" if found.sentence else ""
     run = f"in run {_MARKDOWN.foreign(alert.last_run_id, 200)}"

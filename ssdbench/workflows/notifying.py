@@ -148,11 +148,11 @@ def _as_stored(case: CaseVerdict, stored: NightlyCase | None) -> CaseVerdict:
     return replace(case, verdict=found)
 
 
-def preview(stored: Alerts, findings: Findings, owners: Owners) -> Message | None:
-    """The whole message about what a run would change; None without news."""
+def preview(stored: Alerts, findings: Findings, owners: Owners) -> tuple[tuple[Alert, ...], Message | None]:
+    """The alerts that a run would make news, and the whole message about them; None without news."""
     after = advance(stored.alerts, findings)
     found = _messages(after, findings, ("",), owners)
-    return found[0] if found else None
+    return after.told, found[0] if found else None
 
 
 def take_into_account(
@@ -173,14 +173,14 @@ def _messages(after: Advance, findings: Findings, targets: Sequence[str], owners
     owned = owners.of_cases({case.case_key: case.title for case in findings.cases}, findings.hardware_key)
     mentions = {case_key: owner.mention for case_key, owner in owned.items()}
     news = {alert.found.case_key for alert in after.told}
-    still_open = sum(alert.is_open and alert.found.case_key not in news for alert in after.alerts)
+    others = [alert for alert in after.alerts if alert.is_open and alert.found.case_key not in news]
 
     def is_for(alert: Alert, target: str) -> bool:
         owner = owned.get(alert.found.case_key)
         return owner is None or owner.target in ("", target) or owner.target not in targets
 
     chosen = {target: [alert for alert in after.told if is_for(alert, target)] for target in targets}
-    return [compose(target, findings, told, still_open, mentions) for target, told in chosen.items() if told]
+    return [compose(target, findings, told, others, mentions) for target, told in chosen.items() if told]
 
 
 def _limited(messages: Sequence[Message], say: Say) -> tuple[Message, ...]:

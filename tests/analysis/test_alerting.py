@@ -111,6 +111,14 @@ def test_an_older_run_changes_nothing_whatever_the_zone_of_its_clock() -> None:
     assert advance(before.alerts, a_run_of(9, found(S.UNCHANGED), measured_at="2026-03-05T02:30:00Z")).told
 
 
+def test_an_older_bad_run_opens_nothing_again_once_newer_ones_were_well() -> None:
+    nights = [a_run_of(1, found(S.FAILED)), a_run_of(2, found(S.UNCHANGED)), a_run_of(5, found(S.UNCHANGED))]
+    before = after(*nights)
+    assert advance(before.alerts, a_run_of(4, found(S.FAILED))).alerts == before.alerts
+    assert told(advance(before.alerts, a_run_of(6, found(S.FAILED)))) == [Event.REOPENED]
+    assert only(before).revision == only(after(*nights[:2])).revision  # its issue is not written again
+
+
 def test_a_run_that_went_on_after_it_was_told_may_recover() -> None:
     state = after(a_run_of(1, found(S.FAILED)), a_run_of(1, found(S.UNCHANGED)))
     assert told(state) == [Event.CLOSED]

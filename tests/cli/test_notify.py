@@ -213,6 +213,25 @@ def test_a_preview_sends_and_stores_nothing(results: Path, receiver: Receiver) -
     assert notify(results, "--dry-run").out == "no news in run night-01\n"
 
 
+def test_everything_is_json_where_that_is_asked_for(results: Path, receiver: Receiver) -> None:
+    measure(results, 1, a=SLOW)
+    shown = json.loads(notify(results, "--dry-run", "--json").out)
+    assert [alert["last_event"] for alert in shown["changed"]] == ["opened"]
+    assert shown["message"]["title"] == f"ssdbench: 1 regressed on {HARDWARE.key}"
+    gateway = f"http://127.0.0.1:{receiver.port}"
+    pushed = ssdbench("notify", "latest", "--push", gateway, "--results", results, "--json")
+    assert (pushed.code, json.loads(pushed.out)) == (0, {"changed": [], "deliveries": []})
+    nightly(results, measure(results, 2, a=SLOW), Status.REGRESSED, itself=True)
+    assert json.loads(notify(results, "--json").out) == {"changed": [], "deliveries": []}
+
+
+def test_owners_that_a_link_leads_to_must_be_there(results: Path, receiver: Receiver) -> None:
+    measure(results, 1, a=SLOW)
+    (results / "owners.toml").symlink_to("gone.toml")
+    assert notify(results).code == 2
+    assert not receiver.bodies
+
+
 def test_without_a_target_nothing_is_taken_into_account(results: Path) -> None:
     measure(results, 1, a=SLOW)
     done = ssdbench("notify", "latest", "--results", results)
