@@ -1,5 +1,6 @@
 """Adds an entry to a file of waivers, and leaves what people wrote there as it is."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ssdbench.schema.waivers import Waiver
 
 _LOCKS = ".locks"
 _KEYS = ("case", "metric", "hardware", "ceiling", "expires", "issue", "owner", "reason")
+_FLOAT = re.compile(r"0\.[0-9]+")
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
 
@@ -56,6 +58,8 @@ def append_entry(path: Path, values: Mapping[str, str], say: Say) -> tuple[Waive
         try:
             with atomic_file(path) as part:
                 part.write_bytes(new)
+                if path.exists():  # whoever may read or write it still may
+                    part.chmod(path.stat().st_mode & 0o7777)
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
     return found
@@ -69,7 +73,8 @@ def _separated(old: bytes, text: str) -> bytes:
 
 
 def _value(key: str, text: str) -> str:
-    is_plain = key == "expires" or (key == "ceiling" and "%" not in text)
+    # TOML has fewer forms of a number than a ceiling: not .2, for one.
+    is_plain = key == "expires" or (key == "ceiling" and _FLOAT.fullmatch(text))
     return text if is_plain else f'"{"".join(map(_letter, text))}"'
 
 

@@ -143,6 +143,24 @@ def test_what_is_there_and_no_file_is_refused(tmp_path: Path) -> None:
         read_waivers(path)
 
 
+@pytest.mark.parametrize("ceiling", [".2", "00.2", "0.2", "+0.2", "2e-1", "20%", "\u0662\u0660%"])
+def test_a_ceiling_is_written_so_that_it_is_read_again(ceiling: str, tmp_path: Path) -> None:
+    path = tmp_path / "waivers.toml"
+    (waiver,) = append_entry(path, {**VALUES, "ceiling": ceiling}, lambda text: None)
+    assert waiver.ceiling == 0.2
+    assert read_waivers(path) == (waiver,)
+
+
+def test_the_mark_and_the_permissions_of_a_file_stay(tmp_path: Path) -> None:
+    path = tmp_path / "waivers.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + ENTRY.encode())
+    path.chmod(0o660)
+    append_entry(path, VALUES, lambda text: None)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf\n# agreed")
+    assert path.stat().st_mode & 0o777 == 0o660
+    assert len(read_waivers(path)) == 2
+
+
 @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end", "\r\n"])
 def test_an_entry_is_added_and_everything_else_stays(end: str, tmp_path: Path) -> None:
     old = ENTRY.rstrip("\n").replace("\n", "\r\n" if "\r" in end else "\n") + end
