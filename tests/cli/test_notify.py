@@ -12,13 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ssdbench.harness.alerts.stored import load_alerts, open_cases
+from ssdbench.harness.alerts.stored import changing_alerts, load_alerts, open_cases
 from ssdbench.harness.stores.nightly_results import NightlyResults
 from ssdbench.harness.stores.opening import open_archive, open_store
 from ssdbench.harness.stores.store import Store
+from ssdbench.schema.alert import Message
 from ssdbench.schema.nightly import NightlyCase, NightlyResult
 from ssdbench.schema.record import Run
 from ssdbench.schema.verdict import Status
+from ssdbench.workflows.notifying import MOST_WAITING
 from tests.builders import HARDWARE, a_case, a_failure, a_nightly_result, a_run, stored_sessions
 from tests.cli.running import Outcome, ssdbench
 from tests.databases import STORES
@@ -157,6 +159,28 @@ def test_what_is_not_delivered_waits_and_is_sent_in_order_to_whom_it_failed(
     assert "night-01" in receiver.messages[0]["message"]
     assert "night-02" in receiver.messages[1]["message"]
     other.stop()
+
+
+def test_of_too_many_messages_that_wait_the_oldest_is_dropped_and_that_is_said(
+    results: Path, receiver: Receiver
+) -> None:
+    archive = open_archive(str(results))
+    old = [
+        Message(target=target, run_id=f"old-{number:02}", title="", text="", markdown="")
+        for number in range(MOST_WAITING)
+        for target in ("env:TEAM", "env:OTHER")
+    ]
+    with changing_alerts(archive, HARDWARE.key, print) as held:
+        held.save(replace(held.alerts, messages=tuple(old)))
+    receiver.status = 500
+    measure(results, 1, a=SLOW)
+    done = notify(results)
+    assert done.code == 8
+    assert "target env:TEAM: more than 50 messages wait; the one about run old-00 is dropped" in done.err
+    kept = load_alerts(archive, HARDWARE.key).messages
+    assert [message.run_id for message in kept if message.target == "env:OTHER"] == [item.run_id for item in old[::2]]
+    mine = [message.run_id for message in kept if message.target == "env:TEAM"]
+    assert (len(mine), mine[0], mine[-1]) == (MOST_WAITING, "old-01", "night-01")
 
 
 def test_messages_for_a_target_that_is_no_longer_named_are_mentioned(
