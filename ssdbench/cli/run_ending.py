@@ -41,5 +41,10 @@ def _next_steps(
         return  # there is nothing to judge; how to continue was said when the last launch ended
     elif store.has_baseline(measured.run.header.hardware.key, DEFAULT_BASELINE):
         yield f"next: `ssdbench compare {run}{place}` judges it against the baseline"
+    elif "invalid" in outcomes:
+        yield (
+            "next: measure again while nothing disturbs the machine, or allow more CPU load of other processes with "
+            "--foreign-cpu: a baseline is made of valid launches only"
+        )
     else:
         yield f'next: `ssdbench baseline accept {run} --reason "..."{place}` makes it what later runs are compared with'

@@ -34,8 +34,9 @@ def render_outcomes(cases: Sequence[CaseOutcome]) -> RenderableType:
         status = Text.assemble((case.outcome, _STYLES[case.outcome]), f"\n{case.reason}" if case.reason else "")
         table.add_row(case_cell(case.title), _value(case.figure), _spread(case.figure), str(case.launches), status)
     notes = Text(f"{pluralize(len(cases) - len(shown), 'case')} skipped", "dim")
-    meaning = units(case.figure.metric for case in shown if case.figure)
-    return Group(table, Text(), meaning, *([notes] if len(shown) < len(cases) else []))
+    below = [units(case.figure.metric for case in shown if case.figure), *([notes] if len(shown) < len(cases) else [])]
+    said = [text for text in below if text]
+    return Group(table, *([Text(), *said] if said else []))
 
 
 def render_runs(found: RunList) -> RenderableType:

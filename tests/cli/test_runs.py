@@ -107,6 +107,18 @@ def test_a_run_ends_with_its_cases_its_place_and_what_to_do_next(
     assert max(map(len, lines[:-2])) <= 80
 
 
+def test_a_run_with_invalid_launches_is_not_proposed_as_a_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run((A, [0.1] * 3), run_id="new")
+    busy = [replace(record, invalid_reason="other processes kept 1.00 cores busy") for record in run.records]
+    ending(tmp_path, replace(run, records=tuple(busy)))
+    out = capsys.readouterr().out
+    assert "baseline accept" not in out
+    assert "--foreign-cpu" in out.splitlines()[-1]
+    assert "\n\n\n" not in out
+
+
 def test_what_to_do_next_depends_on_what_happened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def next_step(*outcomes: float | Failure, code: ExitCode = ExitCode.OK) -> str:
         ending(tmp_path, a_run((A, outcomes), run_id="new"), code)

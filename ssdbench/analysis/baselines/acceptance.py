@@ -181,7 +181,10 @@ def _obstacle(run: Run) -> str | None:
         return f"{shorten_list(broken, 3)} failed; repair the cause and measure again"
     invalid = [f"{_launch(record)} ({record.invalid_reason})" for record in run.records if record.invalid_reason]
     if invalid:
-        return f"{shorten_list(invalid, 3)} not valid; measure again under the conditions of the run"
+        return (
+            f"{shorten_list(invalid, 1)} not valid; measure again while nothing disturbs the machine, or allow more CPU "
+            "load of other processes with --foreign-cpu"
+        )
     missing = _missing(run)
     if missing:
         return (
