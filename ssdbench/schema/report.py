@@ -63,6 +63,14 @@ class FigurePair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedLaunch:
+    """A launch that failed: a sentence, and the end of its log, line by line; empty if it has none."""
+
+    sentence: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
     """The content of a report about one case; launches and traces in measuring order, the baseline's first.
 
@@ -75,7 +83,7 @@ class CaseReport:
     phases: tuple[PhasePair, ...] = ()
     figures: tuple[FigurePair, ...] = ()
     history: tuple[Series, ...] = ()
-    failures: tuple[str, ...] = ()
+    failures: tuple[FailedLaunch, ...] = ()
     why: Explanation | None = None
 
 

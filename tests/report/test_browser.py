@@ -14,6 +14,7 @@ from ssdbench.analysis.verdicts.arms import split_arms
 from ssdbench.analysis.verdicts.compare import compare, compare_arms
 from ssdbench.report.page import OPEN_AT_FIRST, render_report
 from ssdbench.schema.record import Run
+from ssdbench.schema.report import RooflinePicture, RooflinePoint
 from tests.builders import HOST, a_baseline, a_case, a_failure, a_run
 from tests.report.browser import CHROMIUM, CONTRAST, PHONE, Opened, a_browser, opened
 from tests.report.made_up_runs import REGRESSED, interleaved_run, plain_run, sixty_cases
@@ -164,6 +165,28 @@ def a_hostile_run(text: str) -> Run:
     host = replace(HOST, hostname=text, driver=text, variables={"NCCL_ALGO": text})
     failure = replace(a_failure("crash", text), log=text)
     return a_run((case, (0.1, 0.1, 0.11)), (broken, (0.1, failure)), host=host)
+
+
+def test_the_log_of_a_failed_launch_keeps_its_lines(browser: Browser, tmp_path: Path):
+    run = a_run((a_case(), (0.1, replace(a_failure(), log=f"Traceback:\n  File 'a'\n{HOSTILE}"))))
+    path = tmp_path / "report.html"
+    comparison = compare(run, None, "main", run.header.settings)
+    path.write_text(render_report(report_on(run, None, comparison, {})), encoding="utf-8")
+    assert opened(browser, path).texts("pre.log") == [f"Traceback:\n  File 'a'\n{HOSTILE}"]
+
+
+def test_a_phone_shows_the_whole_table_of_the_roofline(browser: Browser, report_path: Path):
+    point = RooflinePoint(
+        title="detect resnet18 dali bf16 · 1 proc × batch 4", case_key="a", flop_per_byte=1188.8,
+        flop_per_second_per_gpu=1.23e10, mfu=0.1234, share_of_roof=0.1234,
+    )  # fmt: skip
+    found = RooflinePicture(points=(point,), matmul_flop_per_second={"bf16": 2e12}, copy_bytes_per_second=25e9)
+    run = a_run()
+    report = report_on(run, None, compare(run, None, "main", run.header.settings), {})
+    path = report_path.parent / "roofline.html"
+    path.write_text(render_report(replace(report, roofline=found)), encoding="utf-8")
+    box = opened(browser, path, viewport=PHONE).page.locator(".roofline .box")
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,8 @@ def _obstacle(run: Run) -> str | None:
     invalid = [f"{_launch(record)} ({record.invalid_reason})" for record in run.records if record.invalid_reason]
     if invalid:
         return (
-            f"{shorten_list(invalid, 1)} not valid; measure again while nothing disturbs the machine, or allow more CPU "
-            "load of other processes with --foreign-cpu"
+            f"{shorten_list(invalid, 1)} not valid; measure again while nothing disturbs the machine, or allow more "
+            "CPU load of other processes with --foreign-cpu"
         )
     missing = _missing(run)
     if missing:

@@ -26,6 +26,7 @@ from ssdbench.schema.record import ContainerImage, Failure, Measurement, Record,
 from ssdbench.schema.report import (
     SIDES,
     CaseReport,
+    FailedLaunch,
     FigurePair,
     Gap,
     LaunchValue,
@@ -162,9 +163,9 @@ def _values(
     return _spread(found, SHOWN_LAUNCHES)
 
 
-def _failure(record: Record, failure: Failure, before: str = "") -> str:
-    log = f" (log: {failure.log})" if failure.log else ""
-    return f"launch {record.launch}, {before}{failure.kind.replace('_', ' ')}: {failure.message}{log}"
+def _failure(record: Record, failure: Failure, before: str = "") -> FailedLaunch:
+    sentence = f"launch {record.launch}, {before}{failure.kind.replace('_', ' ')}: {failure.message}"
+    return FailedLaunch(sentence=sentence, log=failure.log or "")
 
 
 def _failed_afterwards(records: Sequence[Record]) -> Iterator[tuple[Record, Failure]]:

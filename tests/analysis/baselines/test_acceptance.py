@@ -43,7 +43,9 @@ def test_a_run_with_a_failed_launch_is_refused():
 def test_a_run_with_an_invalid_launch_is_refused_with_the_reason():
     run = a_run()
     spoiled = [replace(record, invalid_reason="the clocks were throttled") for record in run.records[:2]]
-    with pytest.raises(UsageError, match=r"launch 0 \(the clocks were throttled\) and 1 more not valid; .*--foreign-cpu"):
+    with pytest.raises(
+        UsageError, match=r"launch 0 \(the clocks were throttled\) and 1 more not valid; .*--foreign-cpu"
+    ):
         accept(replace(run, records=(*spoiled, *run.records[2:])))
 
 

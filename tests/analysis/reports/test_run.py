@@ -64,11 +64,12 @@ def test_figures_are_the_means_that_verdicts_take_with_their_change():
 
 
 def test_failed_and_invalid_launches_are_told_and_not_drawn():
-    failure = replace(a_failure("crash", "the worker ended with exit code 9"), log="logs/1.log")
+    failure = replace(a_failure("crash", "the worker ended with exit code 9"), log="Traceback\n  line 1")
     run = a_run((a_case(), (0.1, failure)))
     (case,) = report_of(run, a_baseline()).cases
     assert len([launch for launch in case.launches if launch.side == "candidate"]) == 1
-    assert case.failures == ("launch 1, crash: the worker ended with exit code 9 (log: logs/1.log)",)
+    (shown,) = case.failures
+    assert (shown.sentence, shown.log) == ("launch 1, crash: the worker ended with exit code 9", failure.log)
     invalid = a_run((a_case(), (0.1, 0.1, 0.1)))
     records = (replace(invalid.records[0], invalid_reason="other processes kept 2 cores busy"), *invalid.records[1:])
     said = report_of(replace(invalid, records=records), a_baseline())
