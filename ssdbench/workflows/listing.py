@@ -34,13 +34,14 @@ def list_runs(store: Store, say: Say, *, last: int, suite: str | None, hardware:
     Raises:
         StoreError: nothing can be read, or there is no such run.
     """
+    stored = store.headers()
+    if not stored:
+        raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
     headers = [
-        header
-        for header in reversed(store.headers())
-        if suite in (None, header.plan.suite) and hardware in header.hardware.key
+        header for header in reversed(stored) if suite in (None, header.plan.suite) and hardware in header.hardware.key
     ]
     if not headers:
-        raise StoreError(f"{store.name}: no such run is stored; measure with `ssdbench run`")
+        raise StoreError(f"{store.name}: no run of this suite on this hardware is stored; `ssdbench runs` lists all")
     chosen = headers[: last or None]
     names = _accepted(store)
     runs = tuple(_summary(store, run, names.get(run.header.run_id, ())) for run in _readable(store, chosen, say))
