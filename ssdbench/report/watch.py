@@ -79,7 +79,7 @@ def facts_of(suite: SuiteHealth) -> list[str]:
         f"{pluralize(suite.runs, 'run')}, the last {age(suite.days_without_run)}",
         f"{suite.inconclusive} inconclusive among the last {pluralize(suite.judged, 'verdict')}",
     ]
-    return [*facts, *([drift_text(suite.drift)] if suite.drift else ["one build was never measured twice"])]
+    return [*facts, *([drift_text(suite.drift)] if suite.drift else ["no build was measured twice"])]
 
 
 def drift_text(drift: Drift) -> str:

@@ -53,6 +53,7 @@ def test_it_fits_its_window_and_can_be_read(
     assert found.requests == []
     assert found.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert found.page.evaluate(CONTRAST.read_text()) == []
+    assert found.page.locator(".box:has(table.tight)").evaluate("box => box.scrollWidth <= box.clientWidth")
     attention = found.page.locator("#attention li")
     assert attention.count() == 9
     for place in range(attention.count()):
