@@ -1,5 +1,6 @@
 """Adds an entry to a file of waivers, and leaves what people wrote there as it is."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,8 @@ def append_entry(path: Path, values: Mapping[str, str], say: Say) -> tuple[Waive
     """
     with locked(FileClaims(path.parent / _LOCKS, str(path.parent)), path.name, f"writing to {path}", say):
         before = read_waivers(path)
+        if path.exists() and not os.access(path, os.W_OK):  # it could be replaced all the same
+            raise StoreError(f"{path}: is read-only; make it writable, or have its owner add the entry")
         old = path.read_bytes() if before or path.exists() else b""
         new = old + _separated(old, entry_text(values))
         added = new_waiver(values, len(before) + 1, {})
@@ -61,7 +64,7 @@ def append_entry(path: Path, values: Mapping[str, str], say: Say) -> tuple[Waive
                 if path.exists():  # whoever may read or write it still may
                     part.chmod(path.stat().st_mode & 0o7777)
         except OSError as error:
-            raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+            raise StoreError(f"{path}: cannot be written ({error.strerror}); make the folder writable") from error
     return found
 
 

@@ -1,12 +1,13 @@
 """The file of waivers: what it may say, which sentence a mistake gets, and how an entry is added to it."""
 
 import multiprocessing
+import os
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from ssdbench.errors import ExitCode, UsageError
+from ssdbench.errors import ExitCode, StoreError, UsageError
 from ssdbench.harness.toml_tables import parse_toml
 from ssdbench.harness.waiver_file import append_entry, entry_text, new_waiver
 from ssdbench.harness.waivers import parse_ceiling, read_waivers
@@ -159,6 +160,15 @@ def test_the_mark_and_the_permissions_of_a_file_stay(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\xef\xbb\xbf\n# agreed")
     assert path.stat().st_mode & 0o777 == 0o660
     assert len(read_waivers(path)) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_is_read_only_is_left_as_it_is(tmp_path: Path) -> None:
+    path = written(tmp_path, ENTRY)
+    path.chmod(0o444)
+    with pytest.raises(StoreError, match="is read-only; make it writable"):
+        append_entry(path, VALUES, lambda text: None)
+    assert path.read_text() == ENTRY
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end", "\r\n"])
