@@ -37,7 +37,9 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise UsageError(f"{path}: is no file; give the path of a TOML file")
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1).decode("utf-8-sig")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except ValueError as error:
         raise UsageError(f"{path}: cannot be read as TOML ({error}); correct the file") from None
     return parse_toml(text, str(path))
 

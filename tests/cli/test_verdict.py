@@ -207,7 +207,9 @@ def test_a_wrong_file_is_one_sentence_with_place_and_remedy(
 
 
 def test_a_file_that_is_not_there_or_no_text_is_one_sentence(tmp_path: Path):
-    assert "cannot be read as CSV" in ssdbench("verdict", "--csv", tmp_path / "none.csv").err
+    absent = ssdbench("verdict", "--csv", tmp_path / "none.csv")
+    assert (absent.code, absent.out) == (2, "")
+    assert "none.csv: cannot be read (No such file or directory); check the path" in absent.err
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
     outcome = ssdbench("verdict", "--csv", tmp_path / "x.csv")
     assert outcome.code == 2

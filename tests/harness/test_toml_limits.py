@@ -1,9 +1,13 @@
 """What no person writes is found before the parser meets it; what a person writes passes."""
 
+from pathlib import Path
+
 import pytest
 
+from ssdbench.errors import UsageError
 from ssdbench.harness.resources import SUITES, resource
 from ssdbench.harness.toml_limits import extreme_of
+from ssdbench.harness.toml_tables import read_toml
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,8 @@ def test_a_hostile_text_costs_no_more_than_its_size():
 @pytest.mark.parametrize("path", sorted(resource(SUITES).glob("*.toml")), ids=lambda path: path.stem)
 def test_the_shipped_suites_pass(path):
     assert extreme_of(path.read_text(encoding="utf-8")) is None
+
+
+def test_a_file_that_is_not_there_has_its_path_checked_and_not_its_content(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none.toml: cannot be read \(No such file or directory\); check the path"):
+        read_toml(tmp_path / "none.toml")

@@ -18,8 +18,10 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); check the path") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: cannot be read ({error}); give a text file in UTF-8") from None
 
 
 def read_json(path: Path, form: str) -> Any:

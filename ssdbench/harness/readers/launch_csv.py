@@ -60,7 +60,9 @@ def read_rows(path: Path) -> list[Row]:
             reader = csv.reader(file)
             header = next(reader, [])
             lines = [(f"{path} line {reader.line_num}", cells) for cells in reader if any(map(str.strip, cells))]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: cannot be read as CSV ({error}); give a text file of {_COLUMNS}") from None
     return parse_rows(str(path), f"{path} line 1", header, lines)
 

@@ -77,7 +77,7 @@ def test_without_a_file_the_one_that_ships_is_read(tmp_path: Path, monkeypatch: 
     containers = load_containers(DEFAULT_FILE)
     assert containers == load_containers(resource(CI, "containers.toml"))
     assert "nvcr.io/nvidia/pytorch:24.12-py3" in containers.images
-    with pytest.raises(UsageError, match="cannot be read as TOML"):
+    with pytest.raises(UsageError, match=r"cannot be read .No such file"):
         load_containers(Path("elsewhere.toml"))
 
 
