@@ -26,7 +26,7 @@ def decide(drawn: Drawn, settings: Settings) -> Decided:
 
 
 def contrasts(stage: Stage, settings: Settings) -> Contrasts:
-    """Of all pairs of the stage."""
+    """Of all launches of the stage, whose arms may have unlike numbers of them."""
     there, here = (
         np.asarray(stats.trim_mean(side, settings.trim, axis=1)) for side in (stage.baseline, stage.candidate)
     )
@@ -40,13 +40,14 @@ def contrasts(stage: Stage, settings: Settings) -> Contrasts:
             trim=settings.trim,
         )
         errors = 1.0 / moved.statistic
-    size = stage.baseline.shape[1]
+    sizes = stage.baseline.shape[1], stage.candidate.shape[1]
     differ = varies(stage, settings.trim)
-    left = 2 * (size - 2 * int(settings.trim * size))
+    most_freedom = 2 * min(size - 2 * int(settings.trim * size) - 1 for size in sizes)
+    freedom = np.where(differ & np.isfinite(moved.df), moved.df, most_freedom)
     return Contrasts(
         estimate=here - there,
-        error=np.fmax(errors, settings.noise_floor * np.sqrt(2 / size)),
-        freedom=np.where(differ & np.isfinite(moved.df), moved.df, left - 2),
+        error=np.fmax(errors, settings.noise_floor * np.sqrt(1 / sizes[0] + 1 / sizes[1])),
+        freedom=np.minimum(freedom, most_freedom),
         varies=differ,
     )
 

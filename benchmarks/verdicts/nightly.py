@@ -13,7 +13,7 @@ from benchmarks.verdicts.noise import Floats
 from benchmarks.verdicts.rules import DEFAULT
 from benchmarks.verdicts.world import Flags, Supply, World, draw
 from ssdbench.analysis.verdicts.nomination import escape
-from ssdbench.analysis.verdicts.spread import fit_prior
+from ssdbench.analysis.verdicts.spread import WIDER_SESSIONS_LEVEL, fit_prior, is_wider, shrunk
 from ssdbench.schema.nightly import Look
 from ssdbench.schema.settings import Settings
 
@@ -95,12 +95,13 @@ def may_have_changed(stored: Floats, session: Floats, settings: Settings, look: 
     means = stored.mean(axis=-1)
     own, freedom, floor = means.var(axis=-1, ddof=1), sessions - 1, settings.noise_floor**2
     prior = fit_prior(own, freedom, floor)
-    shrunk = (prior.freedom * prior.variance + freedom * own) / (prior.freedom + freedom)
+    wider = is_wider(own / prior.variance, freedom, prior.freedom, WIDER_SESSIONS_LEVEL)
+    drawn, freedoms = shrunk(own, freedom, prior.without(wider))
     least = _least(stored, session, settings)
     fewer = stored.var(axis=-1, ddof=1).mean(axis=-1) * max(0.0, 1 / session.shape[-1] - 1 / launches)
-    error = np.sqrt(np.maximum(shrunk, least) * (1 + 1 / sessions) + fewer)
+    error = np.sqrt(np.maximum(drawn, least) * (1 + 1 / sessions) + fewer)
     change = session.mean(axis=-1) - means.mean(axis=-1)
-    reach = stdtrit(prior.freedom + freedom, 1 - escape(settings, look)) * error
+    reach = stdtrit(freedoms, 1 - escape(settings, look)) * error
     found: Flags = (change + reach >= settings.log_margin) | (change <= -settings.log_margin)
     return found
 

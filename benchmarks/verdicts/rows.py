@@ -1,9 +1,9 @@
-"""The worlds of the tables of docs/verdicts.md."""
+"""The worlds of the tables of docs/verdicts.md, and the launches of those of a single shot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.verdicts.rules import Interleaved, Rule
+from benchmarks.verdicts.rules import Interleaved, Rule, SingleShot
 from benchmarks.verdicts.score import Job
 from benchmarks.verdicts.world import World
 from ssdbench.schema.settings import Settings
@@ -52,6 +52,18 @@ NOISE_ROWS: Sequence[Row] = (
     Row(world=World(name="SD 8 %", launch_sds=(0.08,))),
     Row(world=World(name="SD 8 %, 20 % slower", launch_sds=(0.08,)), null_runs=0, change=0.20),
     Row(world=World(name="SDs of 0.1 and 2 %, half of the cases each", launch_sds=(0.001, 0.02)), changed=10),
+    *(
+        Row(
+            world=World(
+                name=f"SD {sd:g} % in 1 of 50 cases, 0.08 % in the others",
+                cases=50,
+                launch_sds=(sd / 100, *[0.0008] * 49),
+            ),
+            changed=1,
+            changed_runs=1000,
+        )
+        for sd in (0.2, 0.3, 0.5)
+    ),
     Row(world=World(name="RNN-T, published SDs", benchmark="rnnt")),
     Row(world=World(name="U-Net 3D, published SDs", benchmark="unet3d")),
     Row(world=World(name="SSD, 1 case", cases=1), null_runs=20_000, changed_runs=2000, changed=1),
@@ -130,4 +142,15 @@ CHANGE_ROWS: Sequence[Row] = (
     Row(world=World(name="5 cases 1 % slower, 5 faster", mixed=True), changed=10),
     Row(world=World(name="50 cases 1 % slower"), changed=50, changed_runs=50),
     Row(world=World(name="margin 2 %, 2 % slower"), change=0.02, rule=WIDE_MARGIN),
+)
+
+SINGLE_WORLDS = (
+    World(name="SSD, published SDs"),
+    World(name="SD 1 %", launch_sds=(0.01,)),
+    World(name="tails of Student's t with 3 degrees of freedom", freedom=3),
+    World(name="50 % of launches 1 % faster", fast_share=0.5, fast_by=0.01),
+)
+SINGLE_SHOTS: Sequence[SingleShot] = (
+    *(SingleShot(pairs=pairs) for pairs in (5, 8, 12)),
+    *(SingleShot(pairs=pairs, candidates=few) for pairs, few in ((10, 5), (20, 3), (20, 2))),
 )

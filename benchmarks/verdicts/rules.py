@@ -47,19 +47,29 @@ class Interleaved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleShot:
-    """`single_shot` on arrays: without fresh pairs, Holm over all cases."""
+    """`single_shot` on arrays: without fresh pairs, Holm over all cases.
+
+    `candidates`: launches of the candidate, if they are fewer than those of the baseline, which are `pairs`.
+    """
 
     pairs: int = 8
+    candidates: int | None = None
     settings: Settings = DEFAULT
 
     @property
     def name(self) -> str:
-        return f"ssdbench, single shot, {self.pairs} pairs"
+        return f"ssdbench, single shot, {self.pairs} pairs" if self.candidates is None else f"{self.arms}, single shot"
+
+    @property
+    def arms(self) -> str:
+        """The launches of both sides."""
+        return f"{self.pairs} against {self.candidates or self.pairs}"
 
     def decide(self, world: World, rng: np.random.Generator, runs: int, /) -> Decided:
         drawn = world.draw(rng, runs, self.pairs, 0)
         shape = drawn.shape
-        seen = fixed.contrasts(Stage.of(drawn.baseline, drawn.candidate), self.settings)
+        candidates = self.candidates or self.pairs
+        seen = fixed.contrasts(Stage.of(drawn.baseline, drawn.candidate[..., :candidates]), self.settings)
         size, reach, margin = np.abs(seen.estimate), seen.reach(self.settings), np.log1p(self.settings.margin)
         p = np.minimum(1.0, 2 * stdtr(seen.freedom, -size / seen.error))
         rejected = holm(p, np.repeat(np.arange(runs), shape[1]), self.settings.alpha)
@@ -70,7 +80,7 @@ class SingleShot:
             status=status.astype(np.int8).reshape(shape),
             low=np.expm1(seen.estimate - reach).reshape(shape),
             high=np.expm1(seen.estimate + reach).reshape(shape),
-            launches=np.full(shape, 2 * self.pairs),
+            launches=np.full(shape, self.pairs + candidates),
         )
 
 

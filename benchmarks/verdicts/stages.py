@@ -128,8 +128,10 @@ def holm(p: Floats, runs: Counts, alpha: float) -> Flags:
 
 def varies(stage: Stage, trim: float) -> Flags:
     """Whether the launches that trimming leaves differ, in either arm."""
-    cut = int(trim * stage.baseline.shape[1])
-    kept = [np.sort(side, axis=1)[:, cut : side.shape[1] - cut] for side in (stage.baseline, stage.candidate)]
+    kept = []
+    for side in (stage.baseline, stage.candidate):
+        cut = int(trim * side.shape[1])
+        kept.append(np.sort(side, axis=1)[:, cut : side.shape[1] - cut])
     differ: Flags = np.any([side[:, -1] > side[:, 0] for side in kept], axis=0)
     return differ
 

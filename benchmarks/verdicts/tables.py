@@ -1,6 +1,7 @@
 """The tables of docs/verdicts.md, in Markdown."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,17 @@ from benchmarks.verdicts.effort import SEED, Effort
 from benchmarks.verdicts.markdown import alarms, launches, percent, table, with_bounds
 from benchmarks.verdicts.nightly_tables import creep_table, nightly_table
 from benchmarks.verdicts.peers import PEERS
-from benchmarks.verdicts.rows import CHANGE_ROWS, CHANGED, NOISE_ROWS, OURS, WORLD_ROWS, Row, scaled
+from benchmarks.verdicts.rows import (
+    CHANGE_ROWS,
+    CHANGED,
+    NOISE_ROWS,
+    OURS,
+    SINGLE_SHOTS,
+    SINGLE_WORLDS,
+    WORLD_ROWS,
+    Row,
+    scaled,
+)
 from benchmarks.verdicts.rules import Rule, SingleShot, Stored
 from benchmarks.verdicts.score import Job, Score
 from benchmarks.verdicts.world import World
@@ -101,6 +112,34 @@ def stated_changes(launch_sd: float) -> tuple[float, float]:
     return shows, called
 
 
+def single_table(effort: Effort) -> str:
+    """Launches of which none may be measured again, with arms of equal and of unlike sizes."""
+    pairs = [(rule, world) for world in SINGLE_WORLDS for rule in SINGLE_SHOTS]
+    scores = effort.scores(
+        [
+            job
+            for rule, world in pairs
+            for job in (
+                Job(rule=rule, world=world, runs=scaled(500, effort.scale)),
+                Job(rule=rule, world=replace(world, changed=CHANGED, change=0.01), runs=scaled(100, effort.scale)),
+            )
+        ]
+    )
+    heads = ["launches", "baseline against candidate", "null runs with a false change", "1 % slower: found"]
+    return table(
+        [*heads, "passed as unchanged", "interval covers"],
+        [
+            [
+                world.name,
+                rule.arms,
+                with_bounds(null.false_changes),
+                *(percent(share) for share in (changed.found, changed.passed, (null + changed).covered)),
+            ]
+            for (rule, world), null, changed in zip(pairs, scores[::2], scores[1::2], strict=True)
+        ],
+    )
+
+
 def stored_table(effort: Effort) -> str:
     """Stored baselines: sessions that drift, of SSD's published SDs."""
     worlds = [
@@ -144,6 +183,7 @@ TABLES: dict[str, Callable[[Effort], str]] = {
     "worlds": world_table,
     "changes": change_table,
     "detectable": detectable_table,
+    "single": single_table,
     "stored": stored_table,
     "nightly": nightly_table,
     "creep": creep_table,

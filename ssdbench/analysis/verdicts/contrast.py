@@ -4,7 +4,11 @@ With y = ln(value), turned so that larger is worse whatever the metric's directi
 
     estimate  d   difference of the trimmed means, candidate - baseline: d > 0 is worse
     error     SE  of Welch-Yuen (winsorised variances, unequal in the arms), at least noise_floor * sqrt(2 / n)
-    freedom   df  of Welch-Yuen
+    freedom   df  of Welch-Yuen, at most that of two arms which both have as many launches as the smaller one
+
+Welch's degrees of freedom are estimated from the launches. Where two or three of one arm happen to lie close together
+against twenty of the other, they become those of the twenty: with that, 6 % of intervals of 99 % miss (docs/decisions/
+0012-unlike-cases-and-arms.md). Arms of equal sizes, as of all pairs, are far from that bound.
 
 int(trim * n) launches are left out at each end, so none below 5. Yuen, K. K. (1974), The two-sample trimmed t for
 unequal population variances, Biometrika 61; Holm, S. (1979), A simple sequentially rejective multiple test procedure,
@@ -98,7 +102,7 @@ def _of_equal_lengths(arms: Sequence[tuple[Metric, Arms]], settings: Settings) -
         errors = 1.0 / moved.statistic
     sizes = baseline.shape[1], candidate.shape[1]
     size = 2 / (1 / sizes[0] + 1 / sizes[1])
-    left = sum(number - 2 * int(settings.trim * number) for number in sizes)
+    most_freedom = 2.0 * min(number - 2 * int(settings.trim * number) - 1 for number in sizes)
     floor = settings.noise_floor * math.sqrt(2 / size)
     spread = [varies(values, settings.trim) for _, values in arms]
     return [
@@ -106,7 +110,9 @@ def _of_equal_lengths(arms: Sequence[tuple[Metric, Arms]], settings: Settings) -
             estimate=float(centres[1][row] - centres[0][row]),
             error=max(float(errors[row]), floor),
             # Of launches that differ by less than their logarithms can tell, scipy's degrees of freedom are no number.
-            freedom=float(moved.df[row]) if spread[row] and math.isfinite(moved.df[row]) else left - 2,
+            freedom=min(float(moved.df[row]), most_freedom)
+            if spread[row] and math.isfinite(moved.df[row])
+            else most_freedom,
             launches=size,
             varies=spread[row],
         )

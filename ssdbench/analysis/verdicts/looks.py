@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssdbench.analysis.verdicts.rank_sum import p_larger, smallest_p
-from ssdbench.analysis.verdicts.spread import Prior, trimmed, variance_factor
+from ssdbench.analysis.verdicts.spread import Prior, is_wider, shrunk, trimmed, variance_factor
 from ssdbench.schema.settings import Settings
 
 if TYPE_CHECKING:
@@ -216,8 +216,14 @@ class _Contrasts:
         import numpy as np
 
         trim, priors = self._settings.trim, self._priors.of(cases)
-        there, there_variance, there_freedom = trimmed(self._values.baseline[cases, :pairs], trim, priors.baseline)
-        here, here_variance, here_freedom = trimmed(self._values.candidate[cases, :pairs], trim, priors.candidate)
+        there, there_variance, there_freedom = trimmed(self._values.baseline[cases, :pairs], trim)
+        here, here_variance, here_freedom = trimmed(self._values.candidate[cases, :pairs], trim)
+        factor = variance_factor(pairs, trim)
+        # Both arms of a case are asked together: they tell more of its spread than each alone.
+        ratio = (there_variance / priors.baseline.variance + here_variance / priors.candidate.variance) / (2 * factor)
+        wider = is_wider(ratio, there_freedom + here_freedom, priors.freedom / 2)
+        there_variance, there_freedom = shrunk(there_variance, there_freedom, priors.baseline.without(wider), factor)
+        here_variance, here_freedom = shrunk(here_variance, here_freedom, priors.candidate.without(wider), factor)
         variance = there_variance + here_variance
         with np.errstate(invalid="ignore"):  # 0 / 0 of arms without any spread
             freedom = variance**2 / (there_variance**2 / there_freedom + here_variance**2 / here_freedom)

@@ -10,9 +10,15 @@ s0^2 and f0 are fitted to the first launches of all cases by the mean and the va
 unlike one another f0 is small, and each case keeps its own variance. Three quarters of the fitted f0 are used, and at
 most a quarter of the number of other cases, as few cases tell little of their distribution. Each arm has its own prior.
 
+A single noisy case among quiet ones hardly changes the fit, and would be judged by the spread of the others. So a case
+whose launches spread more than the prior explains (an F test at f and f0 degrees of freedom; at 10 %, of sessions at
+2 %) has none.
+
 Smyth, G. K. (2004), Linear models and empirical Bayes methods for assessing differential expression, Statistical
 Applications in Genetics and Molecular Biology 3; Yuen, K. K. (1974), The two-sample trimmed t for unequal population
-variances, Biometrika 61. docs/decisions/0008-sequential-verdict-rule.md has the derivation.
+variances, Biometrika 61; Phipson, B. et al. (2016), Robust hyperparameter estimation protects against hypervariable
+genes, Annals of Applied Statistics 10. docs/decisions/0008-sequential-verdict-rule.md has the derivation,
+0012-unlike-cases-and-arms.md the test.
 """
 
 from dataclasses import dataclass
@@ -23,10 +29,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
 MOST_PRIOR_FREEDOM = 20.0
 PRIOR_SHARE = 0.75
 """Share of the fitted degrees of freedom that is used: spreads of real cases have longer tails than the prior."""
+WIDER_LEVEL = 0.1
+"""Level of the test of whether the launches of a case spread more than their prior explains."""
+WIDER_SESSIONS_LEVEL = 0.02
+"""The same of its sessions: the few of a baseline say so little alone that a false "wider" costs a case its pairs."""
 _LEAST_EXCESS = 1e-3
 TRIMMED_VARIANCE = 1.1
 """Variance of a mean of normal launches of which a fifth is trimmed at each end, over that of their plain mean."""
@@ -42,6 +53,12 @@ class Prior:
     def of(self, chosen: "NDArray[np.intp]") -> "Prior":
         """The prior of these cases."""
         return Prior(variance=self.variance[chosen], freedom=self.freedom[chosen])
+
+    def without(self, wider: "Flags") -> "Prior":
+        """The same, and none for the cases of `wider`."""
+        import numpy as np
+
+        return Prior(variance=self.variance, freedom=np.where(wider, 0.0, self.freedom))
 
 
 def fit_prior(variances: "Floats", freedom: int, floor: float) -> Prior:
@@ -68,10 +85,25 @@ def fit_prior(variances: "Floats", freedom: int, floor: float) -> Prior:
     )
 
 
-def trimmed(logs: "Floats", trim: float, prior: Prior | None = None) -> "tuple[Floats, Floats, Floats]":
+def is_wider(
+    ratio: "Floats", freedom: "Floats | float", prior_freedom: "Floats", level: float = WIDER_LEVEL
+) -> "Flags":
+    """Whether cases spread more than their prior explains.
+
+    `ratio` is their variance at `freedom` over that of the prior at `prior_freedom`; without a prior none does.
+    """
+    import numpy as np
+    from scipy.special import fdtrc
+
+    explained = fdtrc(freedom, np.maximum(prior_freedom, 1e-9), ratio)
+    found: Flags = (prior_freedom > 0) & (explained < level)
+    return found
+
+
+def trimmed(logs: "Floats", trim: float) -> "tuple[Floats, Floats, Floats]":
     """Trimmed mean, variance of that mean and its degrees of freedom (Yuen), of arrays (..., launches).
 
-    int(trim * n) launches are left out at each end; `prior` broadcasts with (...).
+    int(trim * n) launches are left out at each end.
     """
     import numpy as np
 
@@ -84,12 +116,13 @@ def trimmed(logs: "Floats", trim: float, prior: Prior | None = None) -> "tuple[F
         ordered[..., :cut] = ordered[..., cut : cut + 1]
         ordered[..., launches - cut :] = ordered[..., launches - cut - 1 : launches - cut]
     variance = ordered.var(axis=-1, ddof=1) * (launches - 1) / (left * (left - 1))
-    freedom = np.full_like(variance, left - 1.0)
-    if prior is None:
-        return centre, variance, freedom
-    expected = prior.variance * variance_factor(launches, trim)
-    shrunk = (prior.freedom * expected + freedom * variance) / (prior.freedom + freedom)
-    return centre, shrunk, freedom + prior.freedom
+    return centre, variance, np.full_like(variance, left - 1.0)
+
+
+def shrunk(variance: "Floats", freedom: "Floats | float", prior: Prior, factor: float = 1.0) -> "tuple[Floats, Floats]":
+    """The variance at `freedom` drawn towards `factor` times that of the prior, and its degrees of freedom."""
+    drawn = (prior.freedom * prior.variance * factor + freedom * variance) / (prior.freedom + freedom)
+    return drawn, freedom + prior.freedom
 
 
 def variance_factor(launches: int, trim: float) -> float:

@@ -29,7 +29,7 @@ from statistics import variance as variance_of
 
 from ssdbench.analysis.verdicts.contrast import Contrast, contrasts, f_tail, holm, of_units, worse
 from ssdbench.analysis.verdicts.sample_size import required_pairs
-from ssdbench.analysis.verdicts.spread import fit_prior
+from ssdbench.analysis.verdicts.spread import WIDER_SESSIONS_LEVEL, fit_prior, is_wider, shrunk
 from ssdbench.analysis.verdicts.stages import is_within
 from ssdbench.analysis.verdicts.wording import (
     EQUAL_LAUNCHES,
@@ -176,13 +176,14 @@ class _Sessions:
 def _shrunk(alike: Mapping[str, _Sessions], freedom: int, settings: Settings) -> dict[str, Contrast]:
     import numpy as np
 
-    prior = fit_prior(np.array([case.variance for case in alike.values()]), freedom, settings.noise_floor**2)
-    expected, added = float(prior.variance[0]), float(prior.freedom[0])
-    found = {}
-    for name, case in alike.items():
-        variance = (added * expected + freedom * case.variance) / (added + freedom)
-        found[name] = case.by_variance(variance, freedom + added)
-    return found
+    own = np.array([case.variance for case in alike.values()])
+    prior = fit_prior(own, freedom, settings.noise_floor**2)
+    wider = is_wider(own / prior.variance, freedom, prior.freedom, WIDER_SESSIONS_LEVEL)
+    drawn, freedoms = shrunk(own, freedom, prior.without(wider))
+    return {
+        name: case.by_variance(float(drawn[row]), float(freedoms[row]))
+        for row, (name, case) in enumerate(alike.items())
+    }
 
 
 def _of_own_sessions(case: CaseSessions, settings: Settings) -> _Sessions:

@@ -10,7 +10,7 @@ from scipy import stats
 from ssdbench.analysis.verdicts import looks
 from ssdbench.analysis.verdicts.interleaved import flagged_cases, judge, next_pairs
 from ssdbench.analysis.verdicts.rank_sum import p_larger, smallest_p
-from ssdbench.analysis.verdicts.spread import Prior, fit_prior, trimmed
+from ssdbench.analysis.verdicts.spread import WIDER_LEVEL, Prior, fit_prior, is_wider, shrunk, trimmed, variance_factor
 from ssdbench.errors import UsageError
 from ssdbench.schema.launch_values import Arms, LaunchesByCase, Stage, Wanted
 from ssdbench.schema.metrics import Metric
@@ -86,7 +86,8 @@ def test_a_prior_recovers_the_distribution_from_which_the_spreads_were_drawn(fre
 
 def test_a_variance_is_drawn_towards_the_prior_by_their_degrees_of_freedom():
     prior = Prior(variance=np.array([4.0]), freedom=np.array([2.0]))
-    centre, variance, freedom = trimmed(np.array([[0.0, 1.0, 2.0]]), 0.2, prior)
+    centre, own, own_freedom = trimmed(np.array([[0.0, 1.0, 2.0]]), 0.2)
+    variance, freedom = shrunk(own, own_freedom, prior, variance_factor(3, 0.2))
     # The launches have a variance of 1 at 2 degrees of freedom, and their mean a third of it.
     assert (centre[0], variance[0], freedom[0]) == (1.0, pytest.approx((2 * 4 + 2 * 1) / 4 / 3), 4.0)
 
@@ -194,11 +195,26 @@ def test_a_case_that_is_open_is_measured_to_the_next_look_whatever_the_others_ar
 def test_the_other_cases_lend_a_noisy_pilot_their_spread():
     calm: LaunchesByCase = some_launches(cases=60, noise=1e-3)
     unlucky = a_case(noise=1e-3)
-    pilot = arms([0.0, 0.004, -0.004], [0.0, 0.004, -0.004])
+    pilot = arms([0.0, 0.0014, -0.0014], [0.0, 0.0014, -0.0014])
     odd = replace(unlucky, measure=pilot, confirm=Arms())
     alone = judge({"odd": odd}, SETTINGS)["odd"]
     among = judge({**calm, "odd": odd}, SETTINGS)["odd"]
     assert among.high - among.low < 0.6 * (alone.high - alone.low)
+
+
+def test_the_only_noisy_case_of_a_run_is_not_judged_by_the_spread_of_the_others():
+    passed = 0
+    for seed in range(100):
+        run = some_launches(seed=seed, cases=40, noise=8e-4)
+        noisy = a_case(seed=seed, noise=4e-3, change=SETTINGS.margin)
+        passed += judge({**run, "noisy": noisy}, SETTINGS)["noisy"].status is Status.UNCHANGED
+    assert passed <= 3  # by the spread of the others 8
+
+
+def test_a_case_spreads_more_than_its_prior_explains_by_an_f_test():
+    limit = stats.f.isf(WIDER_LEVEL, 4, 6)
+    ratio, prior = np.array([limit * 0.999, limit * 1.001, 1e9]), np.array([6.0, 6.0, 0.0])
+    assert is_wider(ratio, 4.0, prior).tolist() == [False, True, False]
 
 
 def test_a_gross_change_is_confirmed_by_the_fewest_pairs_that_its_level_allows():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from ssdbench.analysis.verdicts.stored import judge_stored
+from ssdbench.analysis.verdicts.stored import judge_stored, session_contrasts
 from ssdbench.schema.launch_values import CaseSessions
 from ssdbench.schema.settings import Rule, Settings
 from ssdbench.schema.verdict import Mode, Status, Verdict
@@ -152,6 +152,25 @@ def test_what_allows_no_verdict_is_inconclusive(baseline, candidate):
     assert verdict(CaseSessions(metric=LATENCY, baseline=baseline, candidate=candidate)).status is Status.INCONCLUSIVE
 
 
+def test_a_case_whose_sessions_drift_far_more_than_those_of_the_others_is_judged_by_its_own():
+    rng = np.random.default_rng(5)
+
+    def case(drift: float) -> CaseSessions:
+        means = np.exp(rng.normal(0, drift, 6))
+        return CaseSessions(
+            metric=LATENCY,
+            baseline=tuple((float(mean),) * 2 for mean in means[:5]),
+            candidate=((float(means[5]),) * 2,),
+        )
+
+    covered = 0
+    for _ in range(200):
+        run = {str(number): case(0.01 if number == 0 else 0.001) for number in range(40)}
+        found = session_contrasts(run, SETTINGS)["0"]
+        covered += abs(found.estimate) <= found.half_width(1 - SETTINGS.alpha)
+    assert covered >= 195  # by the spread of the others 178
+
+
 def test_cases_lend_one_another_the_spread_between_their_sessions():
     rng = np.random.default_rng(4)
 
@@ -166,9 +185,12 @@ def test_cases_lend_one_another_the_spread_between_their_sessions():
         rule: [found.high - found.low for found in judge_stored(run, Settings(rule=rule)).values()]
         for rule in ("fixed", "sequential")
     }
-    # Five sessions alone have a t of 4.6 and a spread of their own; with the others' it is nearly known.
-    assert np.mean(widths["sequential"]) < 0.65 * np.mean(widths["fixed"])
-    assert np.std(widths["sequential"]) < 0.5 * np.std(widths["fixed"])
+    # Five sessions alone have a t of 4.6 and a spread of their own; with the others' it is nearly known. A tenth of the
+    # cases spread so much by chance that the others do not explain it.
+    assert np.median(widths["sequential"]) < 0.7 * np.median(widths["fixed"])
+    assert np.subtract(*np.quantile(widths["sequential"], [0.75, 0.25])) < 0.25 * np.subtract(
+        *np.quantile(widths["fixed"], [0.75, 0.25])
+    )
     alone = {name: judge_stored({name: found}, SETTINGS)[name] for name, found in list(run.items())[:3]}
     fixed = judge_stored(run, Settings(rule="fixed"))
     assert all(found.low == fixed[name].low for name, found in alone.items())
