@@ -25,11 +25,20 @@ Not covered goes before inconclusive, because a nightly run repairs it by measur
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from ssdbench.analysis.differences import differences
 from ssdbench.analysis.metrics import gated_metric
 from ssdbench.analysis.verdicts.arms import launches_by_case, split_arms
-from ssdbench.analysis.verdicts.coverage import Sides, gap, left_out, missing_launches, values_of, vanished
+from ssdbench.analysis.verdicts.coverage import (
+    Sides,
+    gap,
+    left_out,
+    measured_again,
+    missing_launches,
+    values_of,
+    vanished,
+)
 from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interim import undecided_pairs
 from ssdbench.analysis.verdicts.interleaved import judge
@@ -105,7 +114,9 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
         for key, more in wanted.items()
     }
     comparison = _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)
-    return with_order_effect(comparison, launches)
+    again = measured_again(run.records)
+    cases = (replace(case, notes=(*case.notes, *again.get(case.case_key, ()))) for case in comparison.cases)
+    return with_order_effect(replace(comparison, cases=tuple(cases)), launches)
 
 
 def _compare(

@@ -149,6 +149,25 @@ def left_out(case: Sides) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def measured_again(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+    """A sentence for each case and arm of which invalid launches were measured again, by case key.
+
+    Where a build itself makes launches invalid (it throttles the GPU), those that are left flatter it.
+    """
+    attempts: dict[tuple[str, str, str, int], list[Record]] = defaultdict(list)
+    for record in records:
+        attempts[record.case.key, record.arm, record.stage, record.launch].append(record)
+    reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (key, arm, _, _), several in attempts.items():
+        reasons[key, arm] += [record.invalid_reason for record in several[:-1] if record.invalid_reason]
+    found: dict[str, tuple[str, ...]] = {}
+    for (key, arm), said in sorted(reasons.items()):
+        if said:
+            count = pluralize(len(said), f"{arm} launch", f"{arm} launches")
+            found[key] = (*found.get(key, ()), f"{count} measured again, invalid at first ({said[0]})")
+    return found
+
+
 def missing_launches(run: Run) -> dict[str, str]:
     """A sentence for each case of which the plan has launches that were not measured, by case key."""
     measured: dict[str, set[int]] = defaultdict(set)

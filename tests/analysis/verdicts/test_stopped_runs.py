@@ -1,5 +1,6 @@
 """What is said of a run that was stopped before its plan was complete."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -37,3 +38,18 @@ def test_a_case_without_one_says_what_is_missing(settings: Settings) -> None:
     (note,) = stopped(settings, is_clear=False).notes
     assert note.startswith("undecided: the plan asks for ")
     assert "`ssdbench run --resume --run run-1`" in note
+
+
+def test_launches_that_were_measured_again_are_counted_by_build() -> None:
+    run = paired_run(alternating(3), second_slower=0.0, cases=(a_case(),), noise=5e-4, seed=1)
+    records = []
+    for record in run.records:
+        if record.arm == "candidate" and record.launch < 2:
+            records.append(replace(record, invalid_reason="GPU 0 reached its power cap"))
+            record = replace(record, replacement=1)
+        records.append(record)
+    (case,) = compare_arms(replace(run, records=tuple(records)), Settings()).cases
+    said = "2 candidate launches measured again, invalid at first (GPU 0 reached its power cap)"
+    assert said in case.notes
+    (calm,) = compare_arms(run, Settings()).cases
+    assert not any("measured again, invalid" in note for note in calm.notes)
