@@ -42,9 +42,15 @@ class Headline:
 
 
 def headline(comparison: Comparison, code: ExitCode) -> Headline:
-    """The result; `code`, the exit code of the comparison, decides what is mentioned first."""
+    """The result; `code`, the exit code of the comparison, decides what is mentioned first.
+
+    `ssdbench nightly` may end with another code than that of the verdicts: 0 for *inconclusive*, of which it only
+    warns, and 3 for any change between equal builds. Neither is called what it is not.
+    """
     settings = comparison.settings
     counts = Counter(case.verdict.status for case in comparison.cases)
+    if code is ExitCode.OK and counts[Status.INCONCLUSIVE]:
+        code = ExitCode.INCONCLUSIVE
     of_all = f"of {pluralize(len(comparison.cases), 'case')}"
     sure, margin = f"{100 * (1 - settings.alpha):g}%", f"{100 * settings.margin:g}%"
     if code is ExitCode.REGRESSED:
@@ -114,6 +120,8 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
     settings, worst = comparison.settings, comparison.cases[0]
     of_all = f"of {pluralize(len(comparison.cases), 'case')}"
     slower, unfit = counts[Status.REGRESSED], counts[Status.NO_LONGER_FITS]
+    if not slower and not unfit:
+        return _false_alarm(comparison, of_all)
     if not slower:
         where = (
             f"{unfit} {of_all} no longer {'fits' if unfit == 1 else 'fit'} into the GPU's memory, first {worst.title}"
@@ -131,6 +139,15 @@ def _regressed(comparison: Comparison, counts: Mapping[Status, int]) -> Headline
     waived = [f"{counts[Status.WAIVED]} more waived"] if counts[Status.WAIVED] else []
     sentence = "; ".join([f"{where}: {much}", *waived, *_of_memory(counts)])
     return Headline(tone="bad", word="Regressed", sentence=sentence, certainty=f"{interval}{alarm}")
+
+
+def _false_alarm(comparison: Comparison, of_all: str) -> Headline:
+    """A build that was found better than itself."""
+    better = [case for case in comparison.cases if case.verdict.status is Status.IMPROVED]
+    most = better[0]
+    much = f"{METRICS[most.verdict.metric].title} {change_text(most.verdict)}"
+    where = f"{len(better)} {of_all} improved, {'first ' if len(better) > 1 else ''}{most.title}: {much}"
+    return Headline(tone="bad", word="False alarm", sentence=where, certainty="Both arms were the same build.")
 
 
 def _waived(comparison: Comparison) -> str:

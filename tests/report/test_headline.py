@@ -83,6 +83,17 @@ SAME, WORSE, OPEN = Status.UNCHANGED, Status.REGRESSED, Status.INCONCLUSIVE
             "neither inside the margin of 1% nor clearly outside it.",
         ),
         (
+            (OPEN, OPEN),
+            ExitCode.OK,  # `ssdbench nightly` only warns of it
+            "Inconclusive: 2 of 2 cases have no clear result; no case could be judged. Their 99% intervals are "
+            "neither inside the margin of 1% nor clearly outside it.",
+        ),
+        (
+            (SAME, Status.IMPROVED, Status.IMPROVED),
+            ExitCode.REGRESSED,  # `ssdbench nightly --a-a`: no build is better than itself
+            "False alarm: 2 of 3 cases improved, first case 1: median step time +8.1%. Both arms were the same build.",
+        ),
+        (
             (Status.FAILED, OPEN),
             ExitCode.CASE_FAILED,
             "Failed: 1 of 2 cases did not finish, first case 0; no case could be judged. Anything that was not judged "
