@@ -76,7 +76,7 @@ def judge_run(
 ) -> Judgement:
     """Judge a whole run (as `load_whole` returns it) against a baseline of its hardware, or another run.
 
-    The waivers of the store are in force.
+    The waivers of the store are in force, but not on a build that was measured against itself.
 
     Args:
         store: where the baseline or the other run is.
@@ -91,7 +91,10 @@ def judge_run(
         UsageError: the file of waivers cannot be read.
     """
     waivers = read_waivers(store.waivers_file)
-    return _judge(store, run, baseline, settings or run.header.settings).with_waivers(waivers, today or utc_today())
+    judgement = _judge(store, run, baseline, settings or run.header.settings)
+    if is_against_itself(run.header) and baseline is None:
+        return judgement  # no regression is known of equal builds: a change is a false alarm
+    return judgement.with_waivers(waivers, today or utc_today())
 
 
 def with_waivers(store: Store, comparison: Comparison, today: date | None = None) -> Comparison:
@@ -121,7 +124,16 @@ def _pairs_of(store: Store, whole: Run) -> Run | None:
     """The pairs that followed this run of a whole suite; None if there are none."""
     header = whole.header
     result = NightlyResults(store.archive).of_run(header.hardware.key, header.run_id)
-    return store.load(result.pairs_run_id) if result is not None and result.pairs_run_id is not None else None
+    if result is None or result.pairs_run_id is None:
+        return None
+    try:
+        return store.load(result.pairs_run_id)
+    except StoreUnreachableError:
+        raise
+    except StoreError as error:
+        raise StoreError(
+            f"the verdicts on run {header.run_id} rest on the pairs of run {result.pairs_run_id}: {error}"
+        ) from None
 
 
 def _merged(store: Store, pairs: Judgement, whole_id: str, settings: Settings) -> Judgement:
