@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from ssdbench.schema.text import percent, pluralize
+from ssdbench.schema.times import is_in_future
 from ssdbench.schema.verdict import Status
 from ssdbench.schema.watch import Attention, Drift, Health, HostHealth, Limits, SuiteHealth, WaiverHealth
 
@@ -32,6 +33,12 @@ def _of_suites(suites: Iterable[SuiteHealth], limits: Limits) -> Iterator[Attent
         subject = f"{suite.suite} on {suite.hardware_key}"
         if suite.is_retired:
             continue
+        if is_in_future(suite.days_without_run):
+            yield Attention(
+                concern="suite",
+                subject=subject,
+                sentence=f"{suite.last_run_id} {_ahead(suite.days_without_run)}; until then no missing run is noticed",
+            )
         if suite.days_without_run > limits.days_without_run:
             yield Attention(
                 concern="suite",
@@ -105,6 +112,12 @@ def chance_of_alarms(alarms: int, runs: int, share: float) -> float:
 
 def _of_hosts(hosts: Iterable[HostHealth], limits: Limits) -> Iterator[Attention]:
     for host in hosts:
+        if is_in_future(host.days_without_run):
+            yield Attention(
+                concern="host",
+                subject=host.host,
+                sentence=f"its last run {_ahead(host.days_without_run)} ({host.hardware_key})",
+            )
         if limits.days_without_run < host.days_without_run and not host.is_retired:
             yield Attention(
                 concern="host",
@@ -140,6 +153,10 @@ def _of_waiting(health: Health) -> Iterator[Attention]:
                 subject=waiting.place,
                 sentence=f"{pluralize(waiting.count, 'message')} not delivered: the next `ssdbench notify` sends them",
             )
+
+
+def _ahead(days: float) -> str:
+    return f"is dated {pluralize(int(-days), 'day')} in the future: set the clock of the machine that measured it"
 
 
 def _days(days: float) -> str:

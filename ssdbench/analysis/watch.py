@@ -11,7 +11,7 @@ from ssdbench.schema import SCHEMA_VERSION
 from ssdbench.schema.nightly import NightlyCase, NightlyResult
 from ssdbench.schema.record import RunHeader
 from ssdbench.schema.settings import DEFAULT_SETTINGS
-from ssdbench.schema.times import moment_of
+from ssdbench.schema.times import is_in_future, moment_of
 from ssdbench.schema.verdict import Status
 from ssdbench.schema.waivers import Waiver
 from ssdbench.schema.watch import (
@@ -144,11 +144,11 @@ def _hosts(watched: Watched, limits: Limits, now: datetime) -> tuple[HostHealth,
     last: dict[tuple[str, str], str] = {}
     for result in watched.results:
         place = (result.host, result.hardware_key)
-        last[place] = _newer(last.get(place), result.measured_at)
+        last[place] = _newer(last.get(place), result.measured_at, now)
     for header in watched.headers:
         place = (header.host.hostname, header.hardware.key)
         if place in last:
-            last[place] = _newer(last[place], header.created_at)
+            last[place] = _newer(last[place], header.created_at, now)
     return tuple(
         HostHealth(
             host=host,
@@ -178,11 +178,15 @@ def days_between(moment: str, now: datetime) -> float:
     return math.inf if found is None else (now - found).total_seconds() / _DAY_SECONDS
 
 
-def _newer(first: str | None, second: str) -> str:
+def _newer(first: str | None, second: str, now: datetime) -> str:
+    """The newer of two moments; one that is not in the future, where there is one: a wrong clock hides no silence."""
     there, here = moment_of(first or ""), moment_of(second)
-    if there is None or here is None:
-        return second if there is None else first or second
-    return second if here > there else first or second
+    if first is None or there is None or here is None:
+        return second if first is None or there is None else first
+    there_is_wrong, here_is_wrong = is_in_future(days_between(first, now)), is_in_future(days_between(second, now))
+    if there_is_wrong != here_is_wrong:
+        return second if there_is_wrong else first
+    return second if here > there else first
 
 
 def _is_retired(days: float, limits: Limits) -> bool:

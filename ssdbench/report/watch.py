@@ -9,6 +9,7 @@ from ssdbench.report.drift_chart import drift_chart
 from ssdbench.report.page import page
 from ssdbench.report.tables import case_cell, new_table, status_style, status_word
 from ssdbench.schema.text import percent, pluralize
+from ssdbench.schema.times import is_in_future
 from ssdbench.schema.watch import Attention, Concern, Drift, Health, HostHealth, SuiteHealth
 
 CONCERNS: Mapping[Concern, str] = {
@@ -96,6 +97,8 @@ def age(days: float) -> str:
     """How long ago something was, in words."""
     if days == float("inf"):
         return "at an unknown time"
+    if is_in_future(days):
+        return f"{pluralize(int(-days), 'day')} in the future"
     return "today" if days < 1 else f"{pluralize(int(days), 'day')} ago"
 
 

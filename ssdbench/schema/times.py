@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, timezone
 
+_CLOCKS_DIFFER_DAYS = 1.0
+
 
 def utc_now() -> str:
     """This moment in ISO 8601, in UTC, to the second."""
@@ -23,3 +25,8 @@ def moment_of(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+
+
+def is_in_future(days_ago: float) -> bool:
+    """Whether a moment so many days ago is further ahead than clocks and time zones differ: its date is wrong."""
+    return days_ago < -_CLOCKS_DIFFER_DAYS

@@ -107,6 +107,19 @@ def test_a_date_that_cannot_be_read_is_told_and_not_taken_for_retired() -> None:
     assert math.isinf(found.hosts[0].days_without_run)
 
 
+def test_a_date_in_the_future_is_told_and_hides_no_silence() -> None:
+    ahead = a_result(0, measured_at=day(400).isoformat())
+    found = health(ahead)
+    assert concerns(found) == ["suite", "host"]
+    assert found.attention[0].sentence == (
+        "run-00 is dated 390 days in the future: set the clock of the machine that measured it; until then no missing "
+        "run is noticed"
+    )
+    assert concerns(health(ahead, a_result(9))) == []
+    assert concerns(health(ahead, a_result(5))) == ["suite", "host"]
+    assert concerns(health(a_result(0, measured_at=day(10.9).isoformat()))) == []  # clocks differ
+
+
 @pytest.mark.parametrize(
     ("expires", "sentence"),
     [
