@@ -42,7 +42,10 @@ def comparability_issues(baseline: Iterable[Record], measured: Iterable[Record])
 
 def differences(reference: Baseline | Run | SeedDistribution, run: Run) -> tuple[Difference, ...]:
     """Versions, drivers, GPU settings and variables that are not the same on both sides."""
-    return _unlike(_facts(reference), _facts(run))
+    found = _unlike(_facts(reference), _facts(run))
+    if software_of(reference) and software_of(run):
+        return found
+    return tuple(item for item in found if item.name not in SOFTWARE)  # what was not measured has no versions to differ
 
 
 def software_of(side: Baseline | Run | SeedDistribution) -> set[Software]:

@@ -32,6 +32,7 @@ from ssdbench.analysis.metrics import gated_metric
 from ssdbench.analysis.verdicts.arms import launches_by_case, split_arms
 from ssdbench.analysis.verdicts.coverage import (
     Sides,
+    continue_with,
     gap,
     left_out,
     measured_again,
@@ -108,9 +109,8 @@ def compare_arms(run: Run, settings: Settings) -> Comparison:
 
     wanted = undecided_pairs(launches, settings)
     within = f" within the time budget of {run.header.options.budget}" if run.header.options.budget else ""
-    resume = f"`ssdbench run --resume --run {run.header.run_id}`"
     missing = {
-        key: f"undecided{within}: the plan asks for {pairs(more.pairs, 'more ')}, continue with {resume}"
+        key: f"undecided{within}: the plan asks for {pairs(more.pairs, 'more ')}, {continue_with(run.header)}"
         for key, more in wanted.items()
     }
     comparison = _compare(candidate, baseline, OWN_BASELINE_ARM, settings, judge_pairs, missing)

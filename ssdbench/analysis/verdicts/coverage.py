@@ -12,10 +12,10 @@ from ssdbench.analysis.verdicts.wording import trimmed_mean
 from ssdbench.schema.case import PlannedCase
 from ssdbench.schema.launch_rules import group_by_case, usable
 from ssdbench.schema.metrics import Metric
-from ssdbench.schema.record import Failure, FailureKind, Record, Run
+from ssdbench.schema.record import Failure, FailureKind, Record, Run, RunHeader
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.text import pluralize
-from ssdbench.schema.verdict import CaseVerdict, Status, Verdict
+from ssdbench.schema.verdict import OWN_BASELINE_ARM, CaseVerdict, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +77,11 @@ def _reason(case: Sides, run: Run, name: str, settings: Settings) -> tuple[Statu
     if skip_reason:
         return Status.SKIPPED, skip_reason + ("; the baseline has this case" if expected else "")
     if not ended:
-        return Status.NOT_RUN, f"planned, not measured: continue with `ssdbench run --resume --run {run.header.run_id}`"
+        return Status.NOT_RUN, f"planned, not measured: {continue_with(run.header)}"
     if not measured:
         return Status.INCONCLUSIVE, f"every launch is invalid ({ended[0].invalid_reason}): measure it again"
     if not expected:
-        return Status.NO_BASELINE, f"{name} has no usable launch of this case: accept a run that measured it"
+        return Status.NO_BASELINE, _no_reference(case.reference, name)
     unlike = comparability_issues(expected, measured)
     if unlike:
         status = Status.STALE if {item.name for item in unlike} == {WORKLOAD_VERSION} else Status.INCOMPARABLE
@@ -117,6 +117,16 @@ def _fit(launches: Sequence[Record], reference: Sequence[Record], name: str) -> 
     return None
 
 
+def _no_reference(records: Sequence[Record], name: str) -> str:
+    """Why the reference has nothing to compare with; launches that were measured together with the run say it."""
+    if name != OWN_BASELINE_ARM:
+        return f"{name} has no usable launch of this case: accept a run that measured it"
+    broken, invalid = failures(records), [record.invalid_reason for record in records if record.invalid_reason]
+    first = [f"failed with {failure.kind.replace('_', ' ')}: {failure.message}" for _, failure in broken]
+    first += [f"is invalid ({reason})" for reason in invalid]
+    return f"no usable launch of the baseline's build: the first one {first[0] if first else 'was not measured'}"
+
+
 def _first_message(records: Iterable[Record]) -> str:
     return next(record.failure.message for record in records if record.failure is not None)
 
@@ -132,6 +142,12 @@ def _failed(broken: Sequence[tuple[Record, Failure]], ended: int, name: str, ref
         f"{len(broken)} of {ended} launches failed, the first one (launch {record.launch}) with "
         f"{failure.kind.replace('_', ' ')}: {failure.message}{before}"
     )
+
+
+def continue_with(header: RunHeader) -> str:
+    """What to do about launches that a run still lacks: a clause with the command."""
+    verb = "run" if header.nightly is None else "nightly"
+    return f"continue with `ssdbench {verb} --resume --run {header.run_id}`"
 
 
 def left_out(case: Sides) -> tuple[str, ...]:

@@ -19,10 +19,18 @@ from tests.builders import (
     SOFTWARE,
     a_baseline,
     a_case,
+    a_failure,
     a_measurement,
     a_record,
     a_run,
 )
+
+
+def test_a_run_without_a_measurement_has_no_versions_that_changed():
+    reference, failed = a_run(run_id="run-0"), a_run((a_case(), (a_failure(),) * 3))
+    assert [item.name for item in compare(failed, reference, "main", SETTINGS).differences] == []
+    other = replace(failed, header=replace(failed.header, host=replace(HOST, ssdbench_commit="abc")))
+    assert [item.name for item in compare(other, reference, "main", SETTINGS).differences] == ["ssdbench commit"]
 
 
 @pytest.mark.parametrize(
