@@ -78,7 +78,7 @@ def _merged(case: CaseVerdict, pair: CaseVerdict | None, why: str, budget: str |
     if why == "turn" or case.verdict.status in _BY_ITSELF:
         return replace(case, notes=(note, *case.notes))
     verdict = replace(case.verdict, status=Status.INCONCLUSIVE, sentence=f"{case.verdict.sentence}; {note}")
-    return replace(case, verdict=verdict, notes=(note, *case.notes))
+    return replace(case, verdict=verdict)
 
 
 def _screened(case: CaseVerdict) -> CaseVerdict:
@@ -155,8 +155,8 @@ def unsettled(results: Sequence[NightlyResult]) -> set[str]:
 def inconclusive_in_a_row(comparison: Comparison, earlier: Sequence[NightlyResult]) -> dict[str, int]:
     """How many results in a row, this one included, had no conclusive verdict, for each inconclusive case by key.
 
-    `earlier` are results of the same hardware and suite in the order of arrival; one without the case, or in which it
-    was screened, is passed over.
+    `earlier` are results of the same hardware and suite in the order of arrival; one without the case (`--case` chose
+    others), or in which it was screened, is passed over.
     """
     found = {}
     for case in comparison.cases:
@@ -168,7 +168,7 @@ def inconclusive_in_a_row(comparison: Comparison, earlier: Sequence[NightlyResul
 
 def _results_of(key: str, results: Iterable[NightlyResult]) -> list[NightlyCase]:
     cases = (case for result in results for case in result.cases if case.case_key == key)
-    return [case for case in cases if case.status is not Status.SCREENED]
+    return [case for case in cases if case.status not in (Status.SCREENED, Status.VANISHED)]
 
 
 def _nomination(reason: str | None) -> Nomination | None:

@@ -7,6 +7,7 @@ import pytest
 from ssdbench.analysis.nightly import inconclusive_in_a_row, last_pairs, merge, rests_on_pairs, result_of, unsettled
 from ssdbench.analysis.verdicts.compare import exit_code
 from ssdbench.errors import ExitCode
+from ssdbench.report.outcome import because
 from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.schema.settings import Settings
 from ssdbench.schema.verdict import CaseVerdict, Comparison, Mode, Status, Verdict
@@ -68,8 +69,8 @@ def test_too_few_pairs_are_inconclusive_and_say_so(pair: CaseVerdict | None) -> 
     for before in (Status.UNCHANGED, Status.INCONCLUSIVE):
         found = merged(case("a", before), pair)
         assert found.verdict.status is Status.INCONCLUSIVE
-        assert "too few of them were measured within the time budget of 3h" in found.notes[0]
-        assert "too few of them" in found.verdict.sentence
+        assert "too few of them were measured within the time budget of 3h" in found.verdict.sentence
+        assert because(found).count("too few of them") == 1
 
 
 @pytest.mark.parametrize("before", [Status.REGRESSED, Status.FAILED, Status.NO_BASELINE, Status.STALE, Status.NOT_RUN])
@@ -156,6 +157,7 @@ def test_results_in_a_row_without_a_verdict_are_counted_for_each_case() -> None:
     assert count(Status.INCONCLUSIVE, Status.UNCHANGED, Status.INCONCLUSIVE) == {key: 2, "new": 1}
     assert count(Status.INCONCLUSIVE, Status.SCREENED, Status.INCONCLUSIVE) == {key: 3, "new": 1}
     assert count(Status.INCONCLUSIVE, Status.NOT_RUN)[key] == 3
+    assert count(Status.UNCHANGED, Status.VANISHED, Status.VANISHED)[key] == 1  # --case chose others
     assert count(Status.INCONCLUSIVE, Status.REGRESSED)[key] == 1
     assert count(Status.INCONCLUSIVE, Status.WAIVED)[key] == 1
 
