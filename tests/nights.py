@@ -34,6 +34,9 @@ pace = Path(request["source"], "ssdbench", "workloads", "pace.py").read_text()
 factor = float(re.search(r"sleep\\(self._step_seconds(?: \\* ([0-9.]+))?\\)", pace)[1] or 1)
 measurement = {measurement!r}
 noise = 1 + random.Random(f"{{os.getpid()}}").uniform(-3e-4, 3e-4)
+factor *= float(os.environ.get("SCRIPTED_CANDIDATE", 1)) if "-candidate-" in folder.name else 1
+if os.environ.get("SCRIPTED_FAILURE", "none of them") in folder.name:
+    sys.exit("a fault of the test's own")
 steps = [0.1 * factor * noise for _ in measurement["step_seconds"]]
 time.sleep(float(os.environ.get("SCRIPTED_SECONDS", 0)))
 now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

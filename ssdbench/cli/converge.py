@@ -74,6 +74,7 @@ def converge(
     if context.invoked_subcommand is not None:
         return
     store = options.store()
+    options.refuse_run_without_resume(run_id, resume=resume)
     if resume:
         options.refuse_cases_to_resume()
         setup = setup_to_resume(store, run_id, options.name, options.trust(everything=trust_run))

@@ -1,6 +1,6 @@
 """`ssdbench nightly`: measure a suite, and what may have changed in pairs with the baseline's build."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,12 @@ from ssdbench.cli.compare import print_verdicts
 from ssdbench.cli.help import DECIDING, MEASURING, OUTPUT, option
 from ssdbench.cli.options import Budget, FailOnCreep, Json
 from ssdbench.cli.outputs import NAMES, outputs_of, write_outputs
-from ssdbench.cli.plan import print_plan
+from ssdbench.cli.plan import print_plan, print_plan_as_json
 from ssdbench.cli.printing import Terminal, print_json, print_line
 from ssdbench.cli.progress import TerminalDisplay
+from ssdbench.cli.streams import say
 from ssdbench.cli.suite_options import SuiteOptions, TrustRun, takes_options
-from ssdbench.cli.writing import is_standard_output, write
+from ssdbench.cli.writing import is_standard_output, require_writable, write
 from ssdbench.errors import UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
@@ -26,6 +27,7 @@ from ssdbench.harness.run_setup import RunSetup
 from ssdbench.harness.stores import codec
 from ssdbench.harness.stores.store import DEFAULT_BASELINE, Store
 from ssdbench.harness.trust import Trust
+from ssdbench.harness.waivers import read_waivers
 from ssdbench.schema.nightly_stage import NightlyStage
 from ssdbench.workflows.deciding import deadline_of, name_of_reference
 from ssdbench.workflows.display import Display, Quiet
@@ -42,7 +44,13 @@ from ssdbench.workflows.nightly import (
 )
 
 StoredBaseline = Annotated[
-    str, option("What to compare with, and whose build measures pairs.", "--baseline", metavar="NAME", panel=DECIDING)
+    str | None,
+    option(
+        f"What to compare with, and whose build measures pairs; default: {DEFAULT_BASELINE}.",
+        "--baseline",
+        metavar="NAME",
+        panel=DECIDING,
+    ),
 ]
 BaselinePython = Annotated[
     str | None, option("Interpreter of the baseline's build; default: as recorded.", metavar="FILE", panel=DECIDING)
@@ -106,7 +114,7 @@ Output = Annotated[
 @takes_options
 def nightly(
     options: SuiteOptions,
-    baseline: StoredBaseline = DEFAULT_BASELINE,
+    baseline: StoredBaseline = None,
     budget: Budget = None,
     every: Every = 20,
     red_after: RedAfter = 3,
@@ -136,16 +144,17 @@ def nightly(
     if the equal builds are told apart.
     """
     outputs, store, deadline = outputs_of(output or ()), options.store(), deadline_of(budget)
+    options.refuse_run_without_resume(run_id, resume=resume)
     trust = options.trust(everything=trust_run, baseline_python=baseline_python, baseline_checkout=baseline_checkout)
     if resume:
-        setup = _resumed(store, options, run_id, trust)
+        _refuse_to_resume({"--a-a": against_itself, "--baseline": baseline, "--workload": options.workload})
+        options.refuse_cases_to_resume()
+        setup = setup_to_resume(store, run_id, options.name, trust)
     else:
-        if baseline != DEFAULT_BASELINE:
-            name_of_reference(store, baseline)  # a typing error is reported before hours of measuring
         suite = options.suite()
         kept = replace(options.run_options(suite), budget=budget)
         setup = run_setup.new_setup(suite, kept, options.seed, cases=options.case or ())
-        setup = replace(setup, nightly=NightlyStage(baseline=baseline))
+        setup = replace(setup, nightly=NightlyStage(baseline=_reference(store, baseline)))
     run_setup.require_speed(setup.plan)
     build = _build(
         store,
@@ -170,24 +179,33 @@ def nightly(
         begun=lambda begun: write(id_file, f"{begun}\n") if id_file is not None else None,
     )
     if not resume:
-        setup = setup_against_itself(call, setup, baseline) if against_itself else setup_of_suite(call, setup)
+        setup = setup_against_itself(call, setup) if against_itself else setup_of_suite(call, setup)
     if dry_run:
-        print_plan(setup, predict(store, setup))
+        (print_plan_as_json if as_json else print_plan)(setup, predict(store, setup))
         return
+    require_writable(id_file, *(path for _, path in outputs))
+    read_waivers(store.waivers_file)  # a mistake in it is told before hours are spent
     outcome = measure_nightly(call, setup)
-    write_outputs(outputs, outcome.comparison, outcome.exit_code)
+    # The verdict first: it is seen also where a file cannot be written after all.
     if as_json:
         print_json(codec.dump(outcome.comparison))
     elif not is_alone:
         _print_outcome(outcome, store, options.store_words(store))
+    if is_alone:
+        for warning in outcome.warnings:
+            say(f"warning: {warning}")
+    write_outputs(outputs, outcome.comparison, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
 
 
-def _resumed(store: Store, options: SuiteOptions, run_id: str | None, trust: Trust) -> RunSetup:
-    if options.workload is not None:
-        raise UsageError("--resume continues the call as it was begun: omit --workload")
-    options.refuse_cases_to_resume()
-    return setup_to_resume(store, run_id, options.name, trust)
+def _reference(store: Store, baseline: str | None) -> str:
+    """What to compare with; a typing error is reported before hours of measuring."""
+    return DEFAULT_BASELINE if baseline in (None, DEFAULT_BASELINE) else name_of_reference(store, baseline)
+
+
+def _refuse_to_resume(given: Mapping[str, object]) -> None:
+    if names := [name for name, value in given.items() if value]:
+        raise UsageError(f"--resume continues the call as it was begun: omit {names[0]}")
 
 
 def _build(

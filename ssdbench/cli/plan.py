@@ -26,7 +26,7 @@ def plan(options: SuiteOptions, as_json: Json = False) -> None:
     require_speed(setup.plan)
     prediction = predict(options.store(), setup)
     if as_json:
-        print_data(_as_json(setup, prediction))
+        print_plan_as_json(setup, prediction)
     else:
         print_plan(setup, prediction)
 
@@ -60,6 +60,11 @@ def print_plan(setup: RunSetup, prediction: Forecast) -> None:
     console.say(
         f"{len(measured)} cases, {len(plan.order)} launches, {len(skipped)} skipped; predicted duration {total}{basis}"
     )
+
+
+def print_plan_as_json(setup: RunSetup, prediction: Forecast) -> None:
+    """Print the same as JSON."""
+    print_data(_as_json(setup, prediction))
 
 
 def _gpus(setup: RunSetup, measured: Sequence[Case]) -> str | None:

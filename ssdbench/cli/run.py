@@ -15,7 +15,7 @@ from ssdbench.cli.plan import print_plan
 from ssdbench.cli.progress import TerminalDisplay
 from ssdbench.cli.run_ending import print_ending
 from ssdbench.cli.suite_options import SuiteOptions, TrustRun, takes_options
-from ssdbench.cli.writing import write
+from ssdbench.cli.writing import require_writable, write
 from ssdbench.errors import ExitCode, UsageError
 from ssdbench.harness import run_setup
 from ssdbench.harness.baseline_arm import choose_baseline_arm
@@ -90,6 +90,9 @@ def run(
     if fail_on_creep and not (compare or decide or until_decided or resume):
         raise UsageError("--fail-on-creep is for runs that are judged: give --compare, --decide or --until-decided")
     trust = options.trust(everything=trust_run, baseline_python=baseline_python, baseline_checkout=baseline_checkout)
+    options.refuse_run_without_resume(run_id, resume=resume)
+    # A typing error is reported before hours of measuring, and `latest` is not the run that is about to begin.
+    baseline = baseline and name_of_reference(store, baseline)
     if resume:
         if decide or until_decided:
             raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
@@ -109,6 +112,7 @@ def run(
     if dry_run:
         print_plan(setup, measuring.predict(store, setup))
         return
+    require_writable(id_file)
     if compare:
         read_waivers(store.waivers_file)  # a mistake in it is told before hours are spent
     display = TerminalDisplay(options.store_words(store))
@@ -155,9 +159,6 @@ def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str
         raise UsageError("--baseline names what --compare or --until-decided compares with: give one of them as well")
     if decide and baseline is not None:
         raise UsageError("--decide compares with what --baseline-python, --baseline-checkout or --baseline-run names")
-    if baseline is not None:
-        # A typing error is reported before hours of measuring, not after.
-        name_of_reference(store, baseline)
     return name_of_reference(store, baseline) if until_decided else None
 
 

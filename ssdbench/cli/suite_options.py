@@ -178,6 +178,11 @@ class SuiteOptions:
         if self.case:
             raise UsageError("--resume continues the run with the cases that it has: omit --case")
 
+    def refuse_run_without_resume(self, run_id: str | None, *, resume: bool) -> None:
+        """Raises UsageError for --run without --resume: it would begin another run instead."""
+        if run_id is not None and not resume:
+            raise UsageError("--run names the run that --resume continues: give --resume as well, or omit --run")
+
     def store(self, waivers: Path | None = None) -> Store:
         """Where records and baselines are; errors as `options.open_store`."""
         return open_store(self.results, self.store_url, waivers)

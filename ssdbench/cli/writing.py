@@ -1,5 +1,6 @@
 """The one writer of every verb: to a file, to the end of one, or to standard output; missing folders are made."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,22 @@ def write(path: Path | None, text: str, *, append: bool = False) -> None:
         else:
             with atomic_file(path) as part:
                 part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Check that these files can be written later, before what takes hours; None and `-` can.
+
+    Raises:
+        StoreError: one cannot.
+    """
+    for path in paths:
+        if path is None or is_standard_output(path):
+            continue
+        with _writing(path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

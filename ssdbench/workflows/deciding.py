@@ -17,7 +17,9 @@ from ssdbench.workflows.nightly_looks import more_launches
 
 
 def name_of_reference(store: Store, baseline: str | None) -> str:
-    """The baseline or run that launches are added for until it can decide; None: the default baseline.
+    """The baseline or run to compare with; None: the default baseline.
+
+    Of `latest` and of the beginning of an id the whole id: they may soon mean the run that is about to begin.
 
     Raises:
         StoreError: `baseline` is neither a baseline nor a run.
@@ -26,7 +28,7 @@ def name_of_reference(store: Store, baseline: str | None) -> str:
     if name in {header.name for header in store.list_baselines()}:
         return name
     try:
-        store.load(name)
+        found = store.load(name).header.run_id
     except StoreUnreachableError:
         raise
     except StoreError as error:
@@ -36,7 +38,7 @@ def name_of_reference(store: Store, baseline: str | None) -> str:
             f"{store.name} has no baseline that could decide: measure without --until-decided and accept the run, or "
             "measure both builds now with --decide"
         ) from None
-    return name
+    return name if name.endswith(".jsonl") else found
 
 
 def deadline_of(budget: str | None) -> float | None:

@@ -30,7 +30,7 @@ from ssdbench.schema.record import Run, RunHeader
 from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import Comparison, Status
 from ssdbench.workflows.deciding import is_unfinished
-from ssdbench.workflows.display import Display
+from ssdbench.workflows.display import Display, Say
 from ssdbench.workflows.judging import find_reference, judge_run
 from ssdbench.workflows.measuring import begin, measure_rest, with_creep_if_known
 from ssdbench.workflows.nightly_looks import looks_of, setup_to_look_twice
@@ -115,12 +115,14 @@ def setup_of_suite(nightly: Nightly, setup: RunSetup) -> RunSetup:
     return setup_to_look_twice(nightly.store, setup, stage) if can_follow else setup
 
 
-def setup_against_itself(nightly: Nightly, first: RunSetup, baseline: str) -> RunSetup:
+def setup_against_itself(nightly: Nightly, first: RunSetup) -> RunSetup:
     """The pairs of all cases in which both arms are the build of the baseline.
 
     Raises:
         UsageError: there is no baseline, or it cannot be measured again here.
     """
+    assert first.nightly is not None
+    baseline = first.nightly.baseline
     if nightly.build is None or nightly.build.arm is None:
         why = nightly.build.said if nightly.build else f"there is no baseline {baseline} for this hardware yet"
         raise UsageError(f"--a-a measures the build of the baseline against itself: {why}")
@@ -141,8 +143,8 @@ def setup_to_resume(store: Store, run: str | None, suite: str | None, trust: Tru
         StoreError: nothing is left of it, or there is none.
         SsdbenchError: as `harness.run_setup.resumed_setup`.
     """
+    headers = [header for header in store.headers() if header.nightly and suite in (None, header.plan.suite)]
     if run is None:
-        headers = [header for header in store.headers() if header.nightly and suite in (None, header.plan.suite)]
         ours = [header for header in headers if header.host.hostname == gethostname()] or headers
         if not ours:
             raise StoreError(f"{store.name} holds no run of `ssdbench nightly`: start one without --resume")
@@ -152,6 +154,9 @@ def setup_to_resume(store: Store, run: str | None, suite: str | None, trust: Tru
         raise UsageError(
             f"run {found.header.run_id} is none of `ssdbench nightly`: continue it with `ssdbench run --resume`"
         )
+    follow = [header.run_id for header in headers if header.nightly and header.nightly.follows == found.header.run_id]
+    if follow:  # the suite is behind that call: what is left of it are its pairs
+        found = store.load(follow[-1])
     if not _is_open(store, found):
         raise StoreError(f"run {found.header.run_id} is finished and judged: start another without --resume")
     return run_setup.resumed_setup(store, found.header.run_id, None, lambda _run: True, trust)
@@ -187,9 +192,9 @@ def _nominated(nightly: Nightly, run: Run, stage: NightlyStage) -> dict[str, str
     return {key: str(reason) for key, reason in found.items()}
 
 
-def _earlier(store: Store, header: RunHeader) -> list[NightlyResult]:
+def _earlier(store: Store, header: RunHeader, say: Say = lambda _: None) -> list[NightlyResult]:
     """The results of earlier calls on this hardware and suite, in the order of arrival."""
-    results = NightlyResults(store.archive).all(header.hardware.key, header.plan.suite)
+    results = NightlyResults(store.archive, say).all(header.hardware.key, header.plan.suite)
     return [result for result in results if result.run_id != header.run_id and not result.against_itself]
 
 
@@ -209,7 +214,7 @@ def _end(nightly: Nightly, whole: RunHeader, run: Run) -> Outcome:
     if stage.against_itself:
         code, warnings = _false_alarms(comparison, code)
     else:
-        code, warnings = _expired(comparison, code, _earlier(store, whole), rules.red_after)
+        code, warnings = _expired(comparison, code, _earlier(store, whole, nightly.display.message), rules.red_after)
     pairs = (run.header, compare_arms(run, run.header.settings)) if run.header.baseline_arm is not None else None
     NightlyResults(store.archive).save(result_of(whole, comparison, code, baseline=stage.baseline, pairs=pairs))
     return Outcome(run=run, comparison=comparison, exit_code=code, warnings=warnings)

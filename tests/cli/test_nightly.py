@@ -140,11 +140,95 @@ def test_a_night_that_was_killed_goes_on_in_either_stage(nights: Nights) -> None
     ]
 
 
+@pytest.mark.slow
+def test_pairs_that_were_begun_go_on_also_by_the_id_of_the_suite_s_run(nights: Nights) -> None:
+    python = accepted(nights)
+    nights.kill_in_stage(2, *python, "--id-file", "id.txt")
+    whole = (nights.folder / "id.txt").read_text().strip()
+    before = FileStore(nights.folder / "results").headers()
+    done = nights.ssdbench("nightly", "--resume", "--run", whole, "--budget", "1s")
+    assert done.returncode in (ExitCode.OK, ExitCode.NOT_COVERED), done.stdout + done.stderr
+    assert "measured before" in done.stdout
+    assert FileStore(nights.folder / "results").headers() == before
+    assert nights.results()[-1]["pairs_run_id"] == before[-1].run_id
+
+
+@pytest.mark.slow
+def test_latest_is_the_run_before_and_not_the_one_that_begins(nights: Nights) -> None:
+    python = ("--python", nights.use_scripted_python())
+    nights.night(*python)
+    first = nights.latest()["run_id"]
+    code, verdicts, said = nights.night(*python, "--baseline", "latest")
+    assert (code, verdicts) == (ExitCode.OK, ["unchanged"]), said
+    assert nights.latest()["baseline_run_id"] == first
+    assert nights.results()[-1]["baseline"] == first
+    compared = nights.ssdbench("run", "paced.toml", *python, "--compare", "--baseline", "latest")
+    assert "which is this run itself" not in compared.stdout
+    assert compared.returncode == ExitCode.INCONCLUSIVE, compared.stdout + compared.stderr
+
+
+@pytest.mark.slow
+def test_a_change_between_equal_builds_is_a_false_alarm_whatever_is_waived(nights: Nights) -> None:
+    python = accepted(nights)
+    waiver = ("--ceiling", "10%", "--expires", "2099-12-31", "--issue", "https://example.org/7", "--reason", "known")
+    assert nights.ssdbench("waive", "pace", *waiver).returncode == 0
+    for factor, status, headline in (("1.03", "regressed", "REGRESSED: 1 of 1"), ("0.97", "improved", "FALSE ALARM: ")):
+        nights.environment["SCRIPTED_CANDIDATE"] = factor
+        done = nights.ssdbench("nightly", "paced.toml", *python, "--a-a")
+        assert done.returncode == ExitCode.REGRESSED, done.stdout + done.stderr
+        assert headline in done.stdout
+        assert f"is {status}, and both arms were the same build" in done.stdout
+        assert nights.results()[-1]["cases"][0]["status"] == status
+
+
+@pytest.mark.slow
+def test_a_night_without_a_verdict_is_never_called_free_of_regressions(nights: Nights) -> None:
+    python = accepted(nights)
+    nights.environment["SCRIPTED_FAILURE"] = "-measure-baseline-"
+    code, verdicts, said = nights.night(*python)
+    assert (code, verdicts) == (ExitCode.OK, ["inconclusive"])
+    assert "INCONCLUSIVE: 1 of 1 case has no clear result; no case could be judged" in said
+    assert "warning: inconclusive for 2 results in a row: pace" in said
+    assert "no usable launch of the baseline's build: the first one failed with crash" in " ".join(said.split())
+    done = nights.ssdbench("nightly", "paced.toml", *python, "--json", "--output", "line=line.txt", "--red-after", "9")
+    assert json.loads(done.stdout)["cases"][0]["verdict"]["status"] == "inconclusive"
+    assert "ssdbench: warning: inconclusive for 3 results in a row: pace" in done.stderr
+    assert (nights.folder / "line.txt").read_text().startswith("ssdbench: Inconclusive: 1 of 1 case")
+
+
+@pytest.mark.slow
+def test_a_plan_can_be_read_as_json(nights: Nights) -> None:
+    done = nights.ssdbench("nightly", "paced.toml", "--python", nights.use_scripted_python(), "--dry-run", "--json")
+    assert json.loads(done.stdout)["launches"] == 1, done.stderr
+
+
+def test_what_could_not_be_written_in_the_end_is_told_before_anything_is_measured(nights: Nights) -> None:
+    python = ("--python", nights.use_scripted_python())
+    (nights.folder / "file").touch()
+    for words, name in (
+        (("--output", "junit=file/verdicts.xml"), "file/verdicts.xml"),
+        (("--output", "json=."), "."),
+        (("--id-file", "file/id.txt"), "file/id.txt"),
+    ):
+        refused = nights.ssdbench("nightly", "paced.toml", *python, *words)
+        assert refused.returncode == ExitCode.USAGE, refused.stdout + refused.stderr
+        assert f"ssdbench: {name}: cannot be written" in refused.stderr
+    (nights.folder / "results").mkdir(exist_ok=True)
+    (nights.folder / "results" / "waivers.toml").write_text("[[waiver]]\ncase = 1\n")
+    refused = nights.ssdbench("nightly", "paced.toml", *python)
+    assert refused.returncode == ExitCode.USAGE
+    assert "waivers.toml" in refused.stderr
+    assert FileStore(nights.folder / "results").headers() == []
+
+
 def test_what_does_not_go_together_is_refused_in_one_sentence(nights: Nights) -> None:
     for words, sentence in (
         (("--a-a",), "--a-a measures the build of the baseline against itself: there is no baseline main"),
         (("--baseline", "mian"), "no baseline 'mian' in results"),
         (("--every", "0"), "--every"),
+        (("--run", "2026"), "--run names the run that --resume continues: give --resume as well"),
+        (("--resume", "--a-a"), "--resume continues the call as it was begun: omit --a-a"),
+        (("--resume", "--baseline", "main"), "--resume continues the call as it was begun: omit --baseline"),
         (("--resume",), "holds no run of `ssdbench nightly`: start one without --resume"),
     ):
         refused = nights.ssdbench("nightly", "paced.toml", *words)
