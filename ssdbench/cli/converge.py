@@ -77,7 +77,7 @@ def converge(
     options.refuse_run_without_resume(run_id, resume=resume)
     if resume:
         options.refuse_cases_to_resume()
-        setup = setup_to_resume(store, run_id, options.name, options.trust(everything=trust_run))
+        setup = setup_to_resume(store, run_id, options.resumed_suite(), options.trust(everything=trust_run))
     else:
         suite = options.suite()
         setup = run_setup.new_setup(suite, options.run_options(suite), options.seed, cases=options.case or ())

@@ -149,7 +149,7 @@ def nightly(
     if resume:
         _refuse_to_resume({"--a-a": against_itself, "--baseline": baseline, "--workload": options.workload})
         options.refuse_cases_to_resume()
-        setup = setup_to_resume(store, run_id, options.name, trust)
+        setup = setup_to_resume(store, run_id, options.resumed_suite(), trust)
     else:
         suite = options.suite()
         kept = replace(options.run_options(suite), budget=budget)

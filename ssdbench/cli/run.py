@@ -97,7 +97,7 @@ def run(
         if decide or until_decided:
             raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
         options.refuse_cases_to_resume()
-        setup = run_setup.resumed_setup(store, run_id, options.name, partial(_is_unfinished, store), trust)
+        setup = run_setup.resumed_setup(store, run_id, options.resumed_suite(), partial(_is_unfinished, store), trust)
     else:
         suite = options.suite()
         if decide and options.launches is not None:

@@ -173,6 +173,15 @@ class SuiteOptions:
         flags = {key: flag for key, flag in _FLAGS.items() if getattr(self, key) is not None}
         return parse_suite(content, self.name or "command line", flags)
 
+    def resumed_suite(self) -> str | None:
+        """The name that the plans of this suite have, also where it is given as a file; None: any suite.
+
+        Raises:
+            UsageError: the file is not there, or has a mistake.
+        """
+        is_file = self.name is not None and self.name.endswith(".toml")
+        return load_suite(find_suite(self.name)).name if self.name is not None and is_file else self.name
+
     def refuse_cases_to_resume(self) -> None:
         """Raises UsageError for --case next to --resume: the run has its plan already."""
         if self.case:

@@ -147,7 +147,8 @@ def setup_to_resume(store: Store, run: str | None, suite: str | None, trust: Tru
     if run is None:
         ours = [header for header in headers if header.host.hostname == gethostname()] or headers
         if not ours:
-            raise StoreError(f"{store.name} holds no run of `ssdbench nightly`: start one without --resume")
+            of_suite = f" of suite {suite}" if suite else ""
+            raise StoreError(f"{store.name} holds no run of `ssdbench nightly`{of_suite}: start one without --resume")
         run = ours[-1].run_id
     found = store.load(run)
     if found.header.nightly is None:

@@ -150,6 +150,8 @@ def test_pairs_that_were_begun_go_on_also_by_the_id_of_the_suite_s_run(nights: N
     assert done.returncode in (ExitCode.OK, ExitCode.NOT_COVERED), done.stdout + done.stderr
     assert "measured before" in done.stdout
     assert FileStore(nights.folder / "results").headers() == before
+    done = nights.ssdbench("nightly", "paced.toml", "--resume", "--dry-run")
+    assert "Suite paced on" in done.stdout or "is finished and judged" in done.stderr, done.stderr
     assert nights.results()[-1]["pairs_run_id"] == before[-1].run_id
 
 
@@ -229,7 +231,7 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(nights: Nights) ->
         (("--run", "2026"), "--run names the run that --resume continues: give --resume as well"),
         (("--resume", "--a-a"), "--resume continues the call as it was begun: omit --a-a"),
         (("--resume", "--baseline", "main"), "--resume continues the call as it was begun: omit --baseline"),
-        (("--resume",), "holds no run of `ssdbench nightly`: start one without --resume"),
+        (("--resume",), "holds no run of `ssdbench nightly` of suite paced: start one without --resume"),
     ):
         refused = nights.ssdbench("nightly", "paced.toml", *words)
         assert refused.returncode == ExitCode.USAGE, refused.stdout + refused.stderr
