@@ -28,7 +28,7 @@ def line_of(result: PlantResult) -> str:
     if result.found is None:
         return f"{demanded}; {'; '.join(result.problems)}"
     if result.has_passed:
-        return f"{demanded}; came so: {shorten(result.found.said, _SAID_CHARACTERS)}"
+        return f"{demanded}; seen: {shorten(result.found.said, _SAID_CHARACTERS)}"
     return f"{demanded}; came {_found(result)}: {'; '.join(result.problems)}; said was: {result.found.said}"
 
 

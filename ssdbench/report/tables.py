@@ -1,6 +1,7 @@
 """Building blocks of the tables for a terminal."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
@@ -75,9 +76,14 @@ def difference_table(differences: Iterable[Difference], left: str = "baseline", 
 
 
 def units(names: Iterable[str]) -> Text:
-    """The unit and the meaning of each of these metrics, once."""
+    """The unit and the meaning of each of these metrics, once; those that share a unit have their titles too."""
     metrics = [METRICS[name] for name in dict.fromkeys(names)]
-    return Text("\n".join(f"{shown_unit(metric)}: {metric.description}" for metric in metrics), "dim")
+    users = Counter(map(shown_unit, metrics))
+    lines = [
+        f"{f'{metric.title}, ' if users[shown_unit(metric)] > 1 else ''}{shown_unit(metric)}: {metric.description}"
+        for metric in metrics
+    ]
+    return Text("\n".join(lines), "dim")
 
 
 def status_word(status: Status) -> str:

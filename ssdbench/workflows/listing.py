@@ -36,7 +36,9 @@ def list_runs(store: Store, say: Say, *, last: int, suite: str | None, hardware:
     """
     stored = store.headers()
     if not stored:
-        raise StoreError(f"{store.name}: there are no runs yet; measure with `ssdbench run`")
+        raise StoreError(
+            f"{store.name}: there are no runs yet: `ssdbench run` measures speed, `ssdbench converge` trains"
+        )
     headers = [
         header for header in reversed(stored) if suite in (None, header.plan.suite) and hardware in header.hardware.key
     ]

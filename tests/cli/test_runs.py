@@ -67,7 +67,7 @@ def test_some_runs_can_be_chosen_and_the_others_are_counted(results: Path) -> No
     assert (nothing.code, nothing.out) == (2, "")
     assert "no run of this suite on this hardware is stored" in nothing.err
     empty = ssdbench("runs", "--results", results / "empty")
-    assert "there are no runs yet; measure with `ssdbench run`" in empty.err
+    assert "there are no runs yet: `ssdbench run` measures speed" in empty.err
 
 
 @pytest.mark.parametrize("kind", STORES)

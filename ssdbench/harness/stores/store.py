@@ -252,7 +252,8 @@ class Store:
             raise StoreError(
                 f"{self.name}: {beginning!r} begins several run ids ({shorten_list(found, 5)}); write more of it"
             )
-        there = f"there are {shorten_list(ids[::-1], 5)}" if ids else "there is none yet, measure with `ssdbench run`"
+        none = "there is none yet: `ssdbench run` measures speed, `ssdbench converge` trains"
+        there = f"there are {shorten_list(ids[::-1], 5)}" if ids else none
         raise StoreError(f"{self.name}: no run {beginning!r}; {there}")
 
     def _save(self, kind: Kind, baseline: Baseline) -> str:

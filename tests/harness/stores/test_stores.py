@@ -103,7 +103,7 @@ def test_a_missing_run_is_one_sentence_that_names_what_exists(store: Store, want
 
 @pytest.mark.parametrize("wanted", ["latest", "run-1"])
 def test_an_empty_store_says_how_to_begin(store: Store, wanted: str):
-    with pytest.raises(StoreError, match="there is none yet, measure with `ssdbench run`"):
+    with pytest.raises(StoreError, match="there is none yet: `ssdbench run` measures speed"):
         store.load(wanted)
 
 
