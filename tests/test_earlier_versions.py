@@ -82,9 +82,11 @@ def figures(value: Any) -> Any:
 def parsed(name: str, text: str) -> Any:
     if name.endswith(".json"):
         found = figures(json.loads(text))
-        if name == "compare-main.json":  # against two stored sessions, which have no interval any more
+        if name == "compare-main.json":
+            # Two stored sessions have no interval any more, and four launches against two the freedom of two.
             for case in found["cases"]:
-                del case["verdict"]["low"], case["verdict"]["high"]
+                for key in ("low", "high", "smallest_detectable_change"):
+                    del case["verdict"][key]
         return found
     rows = csv.DictReader(io.StringIO(text))
     return figures([{key: value for key, value in row.items() if key != "workload"} for row in rows])

@@ -101,7 +101,10 @@ def result_of(
     baseline: str,
     pairs: tuple[RunHeader, Comparison] | None,
 ) -> NightlyResult:
-    """What is kept of one call; `header` is that of the whole run, `pairs` the run of pairs as judged by itself."""
+    """What is kept of one call; `header` is that of the whole run, `pairs` the run of pairs as judged by itself.
+
+    Nothing is kept of cases that --case left out: what an earlier call said of them still holds.
+    """
     stage = pairs[0].nightly if pairs else None
     fresh = {case.case_key: case for case in pairs[1].cases} if pairs else {}
     nominated: Mapping[str, str] = stage.nominated if stage else {}
@@ -130,6 +133,7 @@ def result_of(
                 and rests_on_pairs(fresh.get(case.case_key)),
             )
             for case in comparison.cases
+            if case.verdict.status is not Status.LEFT_OUT
         ),
         pairs_run_id=pairs[0].run_id if pairs else None,
         against_itself=is_itself,

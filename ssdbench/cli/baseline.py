@@ -133,7 +133,7 @@ def _keep(console: Terminal, store: Store, change: Change, *, margin: float, res
     kept, path = keep_change(store, change, margin=margin, reset_anchor=reset_anchor)
     moved = kept if change.cases is None else only_cases(kept, change.cases)
     others = len({record.case.key for record in kept.records} - set(change.cases or ()))
-    stay = f"; {pluralize(others, 'case')} of earlier runs stay" if change.cases is not None else ""
+    stay = f"; unchanged: {pluralize(others, 'case')} of earlier runs" if change.cases is not None else ""
     print_line(console, f"\naccepted: {len(moved.records)} launches in {path}{stay}")
     unfit = unfit_cases(kept.records)
     for title in unfit.values():

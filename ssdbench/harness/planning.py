@@ -10,7 +10,7 @@ from ssdbench.harness.memory import too_large
 from ssdbench.harness.suite import expand
 from ssdbench.harness.suite_tables import Suite
 from ssdbench.schema.case import PRECISIONS, WORKLOADS, Case, DeviceKind, Plan, PlannedCase, Slot
-from ssdbench.schema.case_names import find_named
+from ssdbench.schema.case_names import find_named, names_of
 from ssdbench.schema.names import quoted
 from ssdbench.schema.text import shorten_list
 
@@ -196,7 +196,7 @@ def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
     """
     if not asked:
         return plan
-    names = {planned.case.key: _names(planned.case) for planned in plan.cases}
+    names = {planned.case.key: names_of(planned.case) for planned in plan.cases}
     keys: set[str] = set()
     for text in asked:
         if not (found := find_named(names, text)):
@@ -204,8 +204,5 @@ def select_cases(plan: Plan, asked: Sequence[str]) -> Plan:
             raise UsageError(f"--case {quoted(text)} fits no case of {plan.suite}; there are {there}")
         keys.update(found)
     cases = tuple(planned for planned in plan.cases if planned.case.key in keys)
-    return replace(plan, cases=cases, order=tuple(slot for slot in plan.order if slot.case_key in keys))
-
-
-def _names(case: Case) -> list[str]:
-    return [case.title, *([f"decode={case.decode}"] if case.decode_is_a_choice else [])]
+    order = tuple(slot for slot in plan.order if slot.case_key in keys)
+    return replace(plan, cases=cases, order=order, chosen=tuple(asked))

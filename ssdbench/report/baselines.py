@@ -24,7 +24,12 @@ from ssdbench.schema.metrics import METRICS
 from ssdbench.schema.text import percent, pluralize
 from ssdbench.schema.verdict import Baseline, BaselineHeader, CaseFigure, CaseVerdict, Comparison, Status
 
-_DIFF_WORDS = {Status.NO_BASELINE: "added", Status.VANISHED: "dropped", Status.SKIPPED: "dropped"}
+_DIFF_WORDS = {
+    Status.NO_BASELINE: "added",
+    Status.VANISHED: "dropped",
+    Status.LEFT_OUT: "dropped",
+    Status.SKIPPED: "dropped",
+}
 
 
 def render_baseline(

@@ -62,6 +62,7 @@ STATUS_MEANINGS: Mapping[Status, str] = {
     Status.INCOMPARABLE: "measured under conditions that differ from the baseline's",
     Status.NOT_RUN: "planned, but not measured",
     Status.VANISHED: "the baseline has this case, the run does not plan it",
+    Status.LEFT_OUT: "the baseline has this case, the run was asked for others with --case",
     Status.SKIPPED: "cannot run on this machine",
     Status.DOES_NOT_FIT: "runs out of GPU memory, and was accepted as such",
 }

@@ -62,11 +62,12 @@ def headline(comparison: Comparison, code: ExitCode) -> Headline:
         known = _waived(comparison)
         unchanged = f"The whole {sure} interval of every unchanged case is within the margin of {margin}."
         bounded = "Each waived case stays within the ceiling of its waiver."
+        left_out = f"{counts[Status.LEFT_OUT]} left out by --case" if counts[Status.LEFT_OUT] else ""
         found = [*([unchanged] if passed else []), *([bounded] if known else [])]
         return Headline(
             tone="good",
             word="No new regression" if known else "No regression",
-            sentence="; ".join(filter(None, [within, known, _screened(counts, margin), *_of_memory(counts)])),
+            sentence="; ".join(filter(None, [within, known, _screened(counts, margin), *_of_memory(counts), left_out])),
             certainty=" ".join(found) or "No values were compared.",
         )
     if code is ExitCode.CREPT:

@@ -4,7 +4,8 @@ passed   unchanged, improved, fits now, waived
 failed   everything else that keeps the exit code of `compare` from being 0: regressed, no longer fits, inconclusive,
          no baseline, stale, incomparable, not run, vanished; skipped if the baseline has the case
 error    failed (crash, out of memory, timeout, ...)
-skipped  skipped with a reason, if the baseline does not have the case either; does not fit, as accepted; screened
+skipped  skipped with a reason, if the baseline does not have the case either; does not fit, as accepted; screened;
+         left out by --case
 """
 
 from collections.abc import Collection
@@ -29,6 +30,7 @@ _PLAIN = {
     Status.WAIVED: Outcome.PASSED,
     Status.DOES_NOT_FIT: Outcome.SKIPPED,
     Status.SCREENED: Outcome.SKIPPED,
+    Status.LEFT_OUT: Outcome.SKIPPED,
     Status.FAILED: Outcome.ERROR,
 }
 

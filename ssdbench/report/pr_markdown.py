@@ -27,7 +27,7 @@ MOST_LINES = 60
 _CASES, _SEEDS, _DIFFERENCES, _GAPS, _FINDINGS, _EXPLAINED, _WAIVERS, _LETTERS = 10, 15, 6, 7, 6, 3, 4, 160
 _LINKED = 2
 _CONTENTS = 3
-_QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.DOES_NOT_FIT)
+_QUIET = (Status.UNCHANGED, Status.SKIPPED, Status.LEFT_OUT, Status.DOES_NOT_FIT)
 
 
 def render_markdown(report: Report) -> str:

@@ -29,6 +29,7 @@ _TONES: dict[Status, Tone] = {
     Status.DOES_NOT_FIT: "quiet",
     Status.SKIPPED: "quiet",
     Status.SCREENED: "quiet",
+    Status.LEFT_OUT: "quiet",
 }
 _DIGEST = re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 

@@ -243,12 +243,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All cases of a run and the order of their launches (cases take turns, so that drift meets all alike)."""
+    """All cases of a run and the order of their launches (cases take turns, so that drift meets all alike).
+
+    `chosen` has the patterns of --case by which these cases were chosen; None if the suite was planned whole.
+    """
 
     suite: str
     seed: int
     cases: tuple[PlannedCase, ...]
     order: tuple[Slot, ...]
+    chosen: tuple[str, ...] | None = None
 
     def case(self, key: str) -> Case:
         """The case with this key."""

@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from ssdbench.schema.case import Case
+
+
+def names_of(case: Case) -> list[str]:
+    """What a case goes by besides its key; decode=cpu and decode=mixed count, although only decode=cpu is in keys."""
+    return [case.title, *([f"decode={case.decode}"] if case.decode_is_a_choice else [])]
+
 
 def find_named(names: Mapping[str, Sequence[str]], asked: str, *, with_parts: bool = True) -> list[str]:
     """The keys of the cases that are meant, in the order of `names`; empty where there is none.

@@ -22,7 +22,8 @@ class Status(str, Enum):
     where it was measured before; FITS_NOW where it is measured and did not fit before. WAIVED is a regression that
     somebody agreed to tolerate for a time (docs/waivers.md). SCREENED is a case that a nightly run did not measure in
     pairs, because its stored sessions exclude a slowdown of the margin, if less surely than a verdict does: no pass,
-    and nothing to act on.
+    and nothing to act on. VANISHED is a case that the baseline has and the plan of the run lacks, LEFT_OUT one that it
+    lacks because others were asked for with --case.
     """
 
     UNCHANGED = "unchanged"
@@ -41,6 +42,7 @@ class Status(str, Enum):
     VANISHED = "vanished"
     WAIVED = "waived"
     SCREENED = "screened"
+    LEFT_OUT = "left_out"
 
 
 class Mode(str, Enum):

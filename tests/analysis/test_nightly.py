@@ -127,7 +127,12 @@ def test_a_result_says_why_a_case_was_nominated_and_whether_pairs_decided() -> N
     pairs = comparison(case("a", Status.REGRESSED, pairs=8), case("b", Status.NOT_RUN))
     kept = result_of(
         a_header(arrival=7),
-        comparison(case("a", Status.REGRESSED), case("b", Status.UNCHANGED), case("c", Status.UNCHANGED)),
+        comparison(
+            case("a", Status.REGRESSED),
+            case("b", Status.UNCHANGED),
+            case("c", Status.UNCHANGED),
+            case("d", Status.LEFT_OUT),
+        ),
         3,
         baseline="main",
         pairs=(a_header(run_id="pairs", nightly=stage), pairs),

@@ -40,7 +40,7 @@ def test_a_case_moves_and_the_launches_of_the_others_stay_to_the_byte(results: P
     done = accept(results, "second", "--case", A.key, reason="the decoder is faster")
     assert (done.code, done.err) == (0, "")
     assert "accepted: 3 launches in " in done.out
-    assert done.out.rstrip().endswith("; 1 case of earlier runs stay")
+    assert done.out.rstrip().endswith("; unchanged: 1 case of earlier runs")
     assert B.title not in done.words
     assert len(before) == 3
     assert lines_of(results, B.key) == before

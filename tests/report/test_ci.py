@@ -101,12 +101,13 @@ def test_junit_has_a_test_case_for_each_case_with_its_result():
         Status.DOES_NOT_FIT: [Skipped],
         Status.WAIVED: [Skipped],
         Status.SCREENED: [Skipped],
+        Status.LEFT_OUT: [Skipped],
         Status.FAILED: [Error],
         Status.SKIPPED: [Failure],  # the baseline has the case: coverage was lost
     }
     for number, status in enumerate(Status):
         assert kinds[f"case-{number}: global throughput"] == expected.get(status, [Failure]), status
-    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (16, 1, 9, 3)
+    assert (suite.tests, suite.errors, suite.failures, suite.skipped) == (17, 1, 9, 4)
     regressed = next(case for case in suite if case.name.startswith(f"case-{list(Status).index(Status.REGRESSED)}:"))
     assert (regressed.result[0].type, regressed.result[0].message) == ("regressed", "because of regressed")
     assert "change: -10.0% (-11.0..-9.0%)" in regressed.system_out
@@ -144,7 +145,7 @@ def test_nothing_undecided_is_a_pass():
 
 def test_what_was_allowed_by_name_is_skipped_and_nothing_else():
     skipped = {case.verdict.status for case in EVERY.cases if outcome(case.verdict, ("stale",)) is Outcome.SKIPPED}
-    assert skipped == {Status.STALE, Status.DOES_NOT_FIT, Status.SCREENED}
+    assert skipped == {Status.STALE, Status.DOES_NOT_FIT, Status.SCREENED, Status.LEFT_OUT}
 
 
 def test_hostile_text_stays_text_in_junit():
@@ -239,10 +240,10 @@ def test_the_line_for_a_chat_is_one_line_and_says_what_happened():
     text = line.render(replace(HOSTILE_COMPARISON, cases=judged), ExitCode.OK)
     assert len(text.splitlines()) == 1
     assert line.render(replace(EVERY, cases=judged), ExitCode.OK).startswith(
-        "ssdbench: No new regression: 2 of 15 cases"
+        "ssdbench: No new regression: 2 of 16 cases"
     )
     # `ssdbench nightly` ends with 0 and a warning.
-    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: Inconclusive: 1 of 16 cases has no clear result")
+    assert line.render(EVERY, ExitCode.OK).startswith("ssdbench: Inconclusive: 1 of 17 cases has no clear result")
 
 
 def test_the_json_of_every_comparison_is_as_its_schema_says():

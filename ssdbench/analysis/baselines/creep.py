@@ -32,7 +32,7 @@ from ssdbench.schema.verdict import Baseline, BaselineHeader, CaseVerdict, Compa
 
 # Judged to be no worse, or not compared at all; what is left is a comparison that the data could not decide.
 _NO_WORSE = frozenset(Status) - {Status.REGRESSED, Status.INCONCLUSIVE}
-_GIVEN_UP = (Status.VANISHED, Status.INCOMPARABLE, Status.STALE, Status.NO_LONGER_FITS)
+_GIVEN_UP = (Status.VANISHED, Status.LEFT_OUT, Status.INCOMPARABLE, Status.STALE, Status.NO_LONGER_FITS)
 _ANY_AGE_DAYS = 99_999
 _RELEASE = ".release"
 
@@ -147,7 +147,7 @@ def refuse_to_drop_cases(dropped: Sequence[str], baseline: Baseline) -> None:
         raise UsageError(
             f"run {baseline.header.run_id} lacks {shorten_list(dropped, 3)}, which baseline {baseline.header.name} "
             "has, or no longer fits it into the GPU's memory, or measured it in a way that is not comparable; accept "
-            "it under a --name of its own, or drop these cases with --drop-cases"
+            "only the others with --case, or it under a --name of its own, or drop these cases with --drop-cases"
         )
 
 

@@ -51,6 +51,7 @@ _NOT_JUDGED = {
     Status.DOES_NOT_FIT: "does not fit",
     Status.FITS_NOW: "measured, did not fit before",
     Status.VANISHED: "no longer planned",
+    Status.LEFT_OUT: "left out by --case",
     Status.NO_BASELINE: "measured, without a baseline",
     Status.STALE: "measured, baseline is stale",
     Status.INCOMPARABLE: "measured, not comparable",

@@ -18,7 +18,8 @@ Exit codes, the first that applies (`exit_code`):
     5  inconclusive  every case was measured and compared, and for at least one the data support no verdict
     0                every case that was judged is unchanged, improved, waived or fits now; cases skipped with a reason,
                      which the baseline does not have either, and cases accepted as not fitting are no gap: the same
-                     suite serves machines of different sizes; nor are those that a nightly run has screened
+                     suite serves machines of different sizes; nor are those that a nightly run has screened, or that
+                     were left out because others were asked for (--case)
 
 Not covered goes before inconclusive, because a nightly run repairs it by measuring or accepting, not by repeating.
 """
@@ -37,8 +38,8 @@ from ssdbench.analysis.verdicts.coverage import (
     left_out,
     measured_again,
     missing_launches,
+    not_planned,
     values_of,
-    vanished,
 )
 from ssdbench.analysis.verdicts.explain import why
 from ssdbench.analysis.verdicts.interim import undecided_pairs
@@ -73,6 +74,7 @@ WORST_FIRST = (
     Status.FITS_NOW,
     Status.DOES_NOT_FIT,
     Status.SKIPPED,
+    Status.LEFT_OUT,
     Status.SCREENED,
     Status.UNCHANGED,
     Status.IMPROVED,
@@ -142,7 +144,7 @@ def _compare(
         key: (*left_out(case), *filter(None, [missing.get(key), _quantised(case)])) for key, case in open_cases.items()
     }
     judged |= judge_open(open_cases)
-    verdicts: list[CaseVerdict | None] = [
+    verdicts = [
         CaseVerdict(
             case_key=key,
             title=case.case.title,
@@ -152,7 +154,8 @@ def _compare(
         )
         for key, case in planned.items()
     ]
-    verdicts += [vanished(launches, name, settings) for key, launches in expected.items() if key not in planned]
+    only_there = {key: launches for key, launches in expected.items() if key not in planned}
+    verdicts += not_planned(only_there, run.header.plan, name, settings)
     return Comparison(
         schema_version=SCHEMA_VERSION,
         run_id=run.header.run_id,
@@ -160,7 +163,7 @@ def _compare(
         baseline=name,
         baseline_run_id=reference.header.run_id if reference else None,
         settings=settings,
-        cases=worst_first(verdict for verdict in verdicts if verdict),
+        cases=worst_first(verdicts),
         differences=differences(reference, run) if reference else (),
         suite=suite_change([(METRICS[verdict.metric], verdict) for verdict in judged.values()], settings),
     )

@@ -2,14 +2,15 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ssdbench.analysis.differences import WORKLOAD_VERSION, age_days, comparability_issues
 from ssdbench.analysis.gpu_settings import remedies
 from ssdbench.analysis.metrics import figure, gated_metric
 from ssdbench.analysis.verdicts.wording import trimmed_mean
-from ssdbench.schema.case import PlannedCase
+from ssdbench.schema.case import Plan, PlannedCase
+from ssdbench.schema.case_names import find_named, names_of
 from ssdbench.schema.launch_rules import group_by_case, usable
 from ssdbench.schema.metrics import Metric
 from ssdbench.schema.record import Failure, FailureKind, Record, Run, RunHeader
@@ -195,17 +196,26 @@ def missing_launches(run: Run) -> dict[str, str]:
     return {key: f"{few} of {asked[key]} planned launches not measured" for key, few in missing.items() if few > 0}
 
 
-def vanished(launches: Sequence[Record], name: str, settings: Settings) -> CaseVerdict | None:
-    """The status of a case that only the reference has; None if that never measured it either."""
-    found = usable(launches)
-    if not found:
-        return None
-    case = launches[0].case
+def not_planned(
+    only: Mapping[str, Sequence[Record]], plan: Plan, name: str, settings: Settings
+) -> Iterator[CaseVerdict]:
+    """The cases that only the reference has, without those that it never measured either; `only` is by case key."""
+    cases = {key: launches[0].case for key, launches in only.items()}
+    names = {key: names_of(case) for key, case in (*cases.items(), *((one.case.key, one.case) for one in plan.cases))}
+    chosen = {key for asked in plan.chosen or () for key in find_named(names, asked)}
+    for key, launches in only.items():
+        if found := usable(launches):
+            yield _not_planned(found, name, settings, is_left_out=plan.chosen is not None and key not in chosen)
+
+
+def _not_planned(found: Sequence[Record], name: str, settings: Settings, *, is_left_out: bool) -> CaseVerdict:
+    case = found[0].case
     metric = gated_metric(case)
+    why = "the run was asked for other cases" if is_left_out else "the run does not plan it"
     verdict = Verdict(
-        status=Status.VANISHED,
+        status=Status.LEFT_OUT if is_left_out else Status.VANISHED,
         metric=metric.name,
-        sentence=f"{name} has this case, the run does not plan it",
+        sentence=f"{name} has this case, {why}",
         settings=settings,
         baseline_value=trimmed_mean(values_of(metric, found), settings.trim),
         baseline_launches=len(found),

@@ -38,7 +38,7 @@ The pairs miss about 1 %.
 _FAILED = {Status.FAILED, Status.NO_LONGER_FITS, Status.NOT_RUN}
 _NEW = {Status.NO_BASELINE, Status.STALE, Status.INCOMPARABLE}
 _CHANGED = {Status.REGRESSED, Status.IMPROVED}
-_UNPAIRED = {Status.SKIPPED, Status.VANISHED, Status.DOES_NOT_FIT, Status.FITS_NOW}
+_UNPAIRED = {Status.SKIPPED, Status.VANISHED, Status.LEFT_OUT, Status.DOES_NOT_FIT, Status.FITS_NOW}
 """Of these one of the builds has nothing to be measured."""
 
 

@@ -78,7 +78,7 @@ _DATES: Mapping[type, tuple[str, ...]] = {
 # the same, and an older ssdbench, which refuses keys that it does not know, reads all others.
 _ADDED_KEYS = (
     *("cases", "cpu_quota_cores", "failed_afterwards", "follow_links", "job_step", "nightly", "node_images"),
-    *("overlays", "side_by_side", "ceilings", "limits"),
+    *("overlays", "side_by_side", "ceilings", "limits", "chosen"),
 )
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}

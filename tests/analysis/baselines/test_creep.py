@@ -92,6 +92,9 @@ def test_what_was_allowed_before_the_anchor_was_reset_counts_no_more():
 def test_cases_that_vanished_are_skipped_or_measured_otherwise_are_given_up():
     old = a_baseline(a_run((A, SAME), (B, SAME)))
     assert dropped_cases(against(old, a_run((A, SAME)))) == (B.key,)
+    only = a_run((A, SAME))
+    chosen = replace(only.header, plan=replace(only.header.plan, chosen=(A.key,)))
+    assert dropped_cases(against(old, replace(only, header=chosen))) == (B.key,)  # no baseline loses a case by --case
     assert dropped_cases(against(old, a_run((A, SAME), (PlannedCase(case=B, skip_reason="no GPU"), ())))) == (B.key,)
     run = a_run((A, SAME), (B, SAME))
     newer = [

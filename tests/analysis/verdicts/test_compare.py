@@ -5,6 +5,7 @@ import pytest
 
 from ssdbench.analysis.verdicts.compare import case_figures, compare, exit_code
 from ssdbench.errors import ExitCode
+from ssdbench.report.headline import headline
 from ssdbench.report.outcome import because
 from ssdbench.schema.case import Case, PlannedCase
 from ssdbench.schema.record import Failure, PhaseTimes, Record, Run
@@ -125,6 +126,23 @@ def test_a_case_that_is_no_longer_planned_has_vanished():
     comparison = against(a_run((A, SAME)), a_run((A, SAME), (B, SAME), run_id="run-0"))
     assert [case.verdict.status for case in comparison.cases] == [Status.VANISHED, Status.UNCHANGED]
     assert exit_code(comparison) is ExitCode.NOT_COVERED
+
+
+def test_a_case_that_was_left_out_by_case_is_no_gap_and_one_that_was_asked_for_is():
+    def chosen(*patterns: str) -> Comparison:
+        run = a_run((A, SAME))
+        plan = replace(run.header.plan, chosen=patterns)
+        return against(replace(run, header=replace(run.header, plan=plan)), a_run((A, SAME), (B, SAME), run_id="run-0"))
+
+    repeated = chosen(A.title)
+    (left,) = (case for case in repeated.cases if case.case_key == B.key)
+    assert (left.verdict.status, exit_code(repeated)) == (Status.LEFT_OUT, ExitCode.OK)
+    assert left.verdict.sentence == "main has this case, the run was asked for other cases"
+    assert headline(repeated, ExitCode.OK).sentence == "1 of 2 cases stayed within 5% or improved; 1 left out by --case"
+    for patterns in ((A.title, B.title), (B.key, A.key), ("resnet50",)):
+        asked_for = chosen(*patterns)
+        assert [case.verdict.status for case in asked_for.cases] == [Status.VANISHED, Status.UNCHANGED], patterns
+        assert exit_code(asked_for) is ExitCode.NOT_COVERED
 
 
 def test_invalid_launches_are_left_out_and_said_so():

@@ -22,7 +22,7 @@ from tests.analysis.verdicts.launch_values import LATENCY, THROUGHPUT
 
 SETTINGS = Settings()
 SPREAD = 1e-3 * np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
-UNPAIRED = {Status.SKIPPED, Status.VANISHED, Status.DOES_NOT_FIT, Status.FITS_NOW}
+UNPAIRED = {Status.SKIPPED, Status.VANISHED, Status.LEFT_OUT, Status.DOES_NOT_FIT, Status.FITS_NOW}
 FAILED = {Status.FAILED, Status.NO_LONGER_FITS, Status.NOT_RUN}
 NEW = {Status.NO_BASELINE, Status.STALE, Status.INCOMPARABLE}
 
