@@ -91,18 +91,17 @@ def run(
         raise UsageError("--fail-on-creep is for runs that are judged: give --compare, --decide or --until-decided")
     trust = options.trust(everything=trust_run, baseline_python=baseline_python, baseline_checkout=baseline_checkout)
     options.refuse_run_without_resume(run_id, resume=resume)
+    _refuse_mixed(resume=resume, decide=decide, until_decided=until_decided, baseline=baseline, compare=compare)
     # A typing error is reported before hours of measuring, and `latest` is not the run that is about to begin.
     baseline = baseline and name_of_reference(store, baseline)
     if resume:
-        if decide or until_decided:
-            raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
         options.refuse_cases_to_resume()
         setup = run_setup.resumed_setup(store, run_id, options.resumed_suite(), partial(_is_unfinished, store), trust)
     else:
         suite = options.suite()
         if decide and options.launches is not None:
             raise UsageError("--decide measures as many pairs as the verdict rule asks for: omit --launches")
-        against = _reference(store, decide=decide, until_decided=until_decided, baseline=baseline, compare=compare)
+        against = name_of_reference(store, baseline) if until_decided else None
         baseline_arm = _baseline_arm(
             store, trust, decide=decide, python=baseline_python, checkout=baseline_checkout, run=baseline_run
         )
@@ -151,15 +150,16 @@ def _baseline_arm(
     return choose_baseline_arm(python, checkout, store.load(run) if run else None, trust) if decide else None
 
 
-def _reference(store: Store, *, decide: bool, until_decided: bool, baseline: str | None, compare: bool) -> str | None:
-    """The baseline or run that launches are added for; None if the plan fixes their number."""
+def _refuse_mixed(*, resume: bool, decide: bool, until_decided: bool, baseline: str | None, compare: bool) -> None:
+    """Raises UsageError for options that say two things about what is compared with."""
+    if resume and (decide or until_decided):
+        raise UsageError("--resume continues the run as it was begun: omit --decide and --until-decided")
     if decide and until_decided:
         raise UsageError("--decide measures the baseline now, --until-decided uses a stored one: give one of them")
-    if baseline is not None and not (until_decided or compare):
+    if baseline is not None and not (until_decided or compare or resume):
         raise UsageError("--baseline names what --compare or --until-decided compares with: give one of them as well")
     if decide and baseline is not None:
         raise UsageError("--decide compares with what --baseline-python, --baseline-checkout or --baseline-run names")
-    return name_of_reference(store, baseline) if until_decided else None
 
 
 def _is_unfinished(store: Store, run: Run) -> bool:
