@@ -28,6 +28,7 @@ from ssdbench.report.tables import (
     units,
 )
 from ssdbench.report.waivers import TITLE, waiver_notes
+from ssdbench.schema.text import pluralize
 from ssdbench.schema.verdict import OWN_BASELINE_ARM, CaseVerdict, Comparison, Status
 
 WIDE = 120
@@ -39,11 +40,13 @@ _PASSES = (Status.UNCHANGED, Status.IMPROVED)
 def render_comparison(comparison: Comparison, code: ExitCode, width: int) -> RenderableType:
     """The sentence, the table and the reasons; `width` is in columns."""
     wide = width >= WIDE
-    cases = comparison.cases
+    cases = [case for case in comparison.cases if case.verdict.status is not Status.LEFT_OUT]
     parts: list[RenderableType] = [_answer(comparison, code)]
     parts += [Text(f"Suite: {suite_text(comparison.suite)}.")] if comparison.suite else []
     parts += [_context(comparison), Text(), _table(cases, wide)]
     parts += [Text(), units(case.verdict.metric for case in cases)] if cases else []
+    left_out = len(comparison.cases) - len(cases)
+    parts += [Text(f"left out by --case: {pluralize(left_out, 'case')} of the baseline", "dim")] if left_out else []
     meanings = unclear_meanings(case.verdict.status for case in cases)
     parts += [_meanings(meanings)] if meanings else []
     unexplained = [case for case in cases if _needs_words(case, comparison)]

@@ -31,7 +31,9 @@ def test_one_case_is_repeated_and_the_others_are_no_gap_and_stay_in_the_baseline
     # One stored session clears nothing; without --case the other one would be a gap, which goes before that.
     assert sorted(statuses.values()) == ["inconclusive", "left_out"], statuses
     assert compared.code == ExitCode.INCONCLUSIVE
-    assert "left out" in ssdbench("compare", "latest", *there).out
+    shown = ssdbench("compare", "latest", *there)
+    assert "left out by --case: 1 case of the baseline" in shown.out
+    assert "batch 1" not in shown.out
     refused = ssdbench("baseline", "accept", "latest", "--reason", "faster", *there)
     assert refused.code == ExitCode.USAGE
     assert "bs1" in refused.err
