@@ -52,6 +52,12 @@ SAME, WORSE, OPEN = Status.UNCHANGED, Status.REGRESSED, Status.INCONCLUSIVE
             "unchanged case is within the margin of 1%.",
         ),
         (
+            (SAME, Status.LEFT_OUT, Status.LEFT_OUT),
+            ExitCode.OK,
+            "No regression: 1 of 3 cases stayed within 1% or improved; 2 left out by --case. The whole 99% interval of "
+            "every unchanged case is within the margin of 1%.",
+        ),
+        (
             (WORSE, Status.NO_LONGER_FITS, Status.DOES_NOT_FIT, Status.DOES_NOT_FIT),
             ExitCode.REGRESSED,
             "Regressed: 1 of 4 cases got worse, case 0: median step time +8.1%; 1 no longer fits into the GPU's "
